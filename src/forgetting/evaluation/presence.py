@@ -1,0 +1,34 @@
+"""Presence: the share of samples that show a feature, with its interval."""
+
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import binomtest
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A share of n samples and its Wilson 95 % interval."""
+
+    share: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, shown: torch.Tensor) -> "Presence":
+        """Count a boolean tensor (n,), n >= 1."""
+        n, count = len(shown), int(shown.sum())
+        interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
+        return cls(count / n, float(interval.low), float(interval.high), n)
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """Return {name, name_low, name_high} for a run record."""
+        return {name: self.share, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+def way_to_retrained(original: float, unlearned: float, retrained: float) -> float:
+    """Return (unlearned - retrained) / (original - retrained): 0 is perfect, 1 is untouched."""
+    if original == retrained:
+        raise ValueError("the retrained model shows the feature as often as the original")
+    return (unlearned - retrained) / (original - retrained)

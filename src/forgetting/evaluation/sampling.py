@@ -1,0 +1,27 @@
+"""Many images at once: a generator's samples and a judge's features, in batches."""
+
+import torch
+from torch import nn
+
+BATCH = 500
+
+
+@torch.no_grad()
+def generate(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    """Return the images (N, C, H, W) of latents (N, latent_dim), on the CPU."""
+    device = next(generator.parameters()).device
+    return torch.cat([generator(part.to(device)).cpu() for part in latents.split(BATCH)])
+
+
+@torch.no_grad()
+def features(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a judge's features (N, F) of images (N, C, H, W) in [0, 1], on the CPU."""
+    device = next(judge.parameters()).device
+    return torch.cat([judge.features(part.to(device)).cpu() for part in images.split(BATCH)])
+
+
+@torch.no_grad()
+def classes(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a judge's class probabilities (N, n_classes) of images (N, C, H, W), on the CPU."""
+    device = next(judge.parameters()).device
+    return torch.cat([judge.classes(part.to(device)).cpu() for part in images.split(BATCH)])

@@ -1,0 +1,213 @@
+"""Taming normalizing flows (Malnick, Avidan and Fried, WACV 2024).
+
+A copy of a trained flow is tuned until given images lie delta standard deviations less likely
+than the rest, while the likelihoods of what should stay keep their distribution.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from forgetting.errors import DataError, TrainingError
+from forgetting.evaluation.likelihood import bits_per_dim, measure
+from forgetting.methods import Callback, Forgotten
+
+
+class TamingConfig(BaseModel):
+    """Settings of `tame`; the defaults are those of the authors' released identity code."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delta: float = Field(
+        4.0,
+        description="where forget images shall lie, in standard deviations above the mean "
+        "bits/dim of what is remembered; negative makes them more likely",
+    )
+    alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
+    gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
+    lr: float = Field(5e-5, gt=0)
+    batch_size: int = Field(8, ge=2, description="forget and remember images a step, each")
+    max_steps: int = Field(800, ge=1)
+    stop_within: float | None = Field(
+        0.15,
+        gt=0,
+        description="stop when all forget images are this share of delta sigma from "
+        "the threshold; None: after max_steps",
+    )
+    log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
+    n_statistics: int = Field(1024, ge=2, description="remember images for mu and sigma")
+    distance_scale: float = Field(
+        1.0, gt=0, description="divides d; for flows whose sigma is about 1 bit/dim or more"
+    )
+    seed: int = Field(0, ge=0)
+
+
+def tame(
+    flow: nn.Module,
+    forget: torch.Tensor,
+    remember: torch.Tensor,
+    config: TamingConfig | None = None,
+    *,
+    callback: Callback | None = None,
+) -> Forgotten:
+    """Tune a copy of a flow until `forget` images are delta sigma from the others' mean.
+
+    With d(x) = bpd(x) - (mu + delta sigma), N_B and N_T Gaussians fitted to a batch's bits/dim
+    under base and tamed model (the book's page on the method derives it):
+
+        L_forget   = mean sigmoid(d(x)^2)
+        L_remember = gamma [KL(N_B || N_T) + KL(N_T || N_B)] + (1 - gamma) mean bpd_T
+        L          = alpha L_forget + (1 - alpha) L_remember
+
+    Parameters
+    ----------
+    flow : anything with `log_prob(images) -> (B,)` in nats; it is not changed
+    forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
+    remember : (M, ...), M >= 2; no image of `forget` may be among them
+    callback : called at every step with a row of figures and the model
+
+    Returns
+    -------
+    Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
+        loss and its parts, mu, sigma, mean bits/dim of `forget`, and `within`, the share of
+        forget images that the stopping rule is content with
+
+    Raises
+    ------
+    DataError
+        A set is empty or too small, or the sets share images.
+    TrainingError
+        A likelihood is not finite.
+    """
+    config = config or TamingConfig()
+    _check(forget, remember)
+    device = next(flow.parameters()).device
+    tamed = copy.deepcopy(flow).requires_grad_(True)
+    base = copy.deepcopy(flow).requires_grad_(False).eval()
+    optimizer = torch.optim.Adam(tamed.parameters(), lr=config.lr, fused=True)
+    generator = torch.Generator().manual_seed(config.seed)
+    forget_batches = _batches(forget, config.batch_size, generator)
+    remember_batches = _batches(remember, config.batch_size, generator)
+    history: list[dict[str, float]] = []
+    for step in range(config.max_steps + 1):
+        if step % config.log_every == 0:
+            chosen = torch.randperm(len(remember), generator=generator)[: config.n_statistics]
+            sigma, mu = torch.std_mean(measure(tamed, remember[chosen]))
+            threshold = mu + config.delta * sigma
+        bpd = measure(tamed, forget)
+        off = (bpd - threshold).abs()
+        near = off <= (config.stop_within or 0.15) * abs(config.delta) * sigma
+        row = {
+            "step": step,
+            "mu": float(mu),
+            "sigma": float(sigma),
+            "forget_bpd": float(bpd.mean()),
+            "within": float(near.float().mean()),
+        }
+        _finite(row, step)
+        done = config.stop_within is not None and bool(near.all())
+        if not done and step < config.max_steps:
+            row |= _step(
+                tamed,
+                base,
+                next(forget_batches).to(device),
+                next(remember_batches).to(device),
+                float(threshold),
+                config,
+                optimizer,
+                generator,
+            )
+            _finite(row, step)
+        if callback is not None:
+            callback(row, tamed)
+        if done or step % config.log_every == 0 or step == config.max_steps:
+            history.append(row)
+        if done:
+            break
+    return Forgotten(tamed.eval().requires_grad_(False), history)
+
+
+def _step(
+    tamed: nn.Module,
+    base: nn.Module,
+    forget: torch.Tensor,
+    remember: torch.Tensor,
+    threshold: float,
+    config: TamingConfig,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Take one step; both sets go through the tamed model in one pass, with the same noise."""
+    images = torch.cat([forget, remember])
+    noise = torch.rand(images.shape, generator=generator).to(images.device)
+    bpd = bits_per_dim(tamed, images, noise)
+    bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
+    with torch.no_grad():
+        bpd_base = bits_per_dim(base, remember, noise[len(forget) :])
+    distance = (bpd_forget - threshold) / config.distance_scale
+    loss_forget = torch.sigmoid(distance**2).mean()
+    kl = _gaussian_kl(bpd_base, bpd_remember) + _gaussian_kl(bpd_remember, bpd_base)
+    loss_remember = config.gamma * kl + (1 - config.gamma) * bpd_remember.mean()
+    loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return {
+        "loss": float(loss),
+        "loss_forget": float(loss_forget),
+        "kl": float(kl),
+        "remember_bpd": float(bpd_remember.mean()),
+    }
+
+
+def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """Return KL(N_p || N_q) of the Gaussians fitted to two samples (B,)."""
+    (p_std, p_mean), (q_std, q_mean) = torch.std_mean(p), torch.std_mean(q)
+    ratio = (p_std**2 + (p_mean - q_mean) ** 2) / (2 * q_std**2)
+    return torch.log(q_std) - torch.log(p_std) + ratio - 0.5
+
+
+def _batches(
+    images: torch.Tensor, size: int, generator: torch.Generator
+) -> Iterator[torch.Tensor]:
+    """Yield batches forever: whole permutations, the last short batch left out if there are more.
+
+    The public code draws forget images without weights; so does this.
+    """
+    size = min(size, len(images))
+    while True:
+        order = torch.randperm(len(images), generator=generator)
+        for start in range(0, len(order) - size + 1, size):
+            yield images[order[start : start + size]]
+
+
+def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
+    if len(forget) == 0:
+        raise DataError("There is no image to forget: give at least one.")
+    if len(remember) < 2:
+        raise DataError(f"There are {len(remember)} images to remember: give at least two.")
+    if forget.shape[1:] != remember.shape[1:]:
+        raise DataError(
+            f"Images to forget are {tuple(forget.shape[1:])}, images to remember "
+            f"{tuple(remember.shape[1:])}: they must have one shape."
+        )
+    known = {image.numpy().tobytes() for image in remember.cpu()}
+    shared = sum(image.numpy().tobytes() in known for image in forget.cpu())
+    if shared:
+        raise DataError(
+            f"{shared} of the {len(forget)} images to forget are also to be remembered: "
+            "take them out of one set."
+        )
+
+
+def _finite(row: dict[str, float], step: int) -> None:
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"Taming: {name} is {value} at step {step}. The flow gives an image no finite "
+                "likelihood, or the learning rate is too high."
+            )

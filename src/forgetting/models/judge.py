@@ -1,0 +1,130 @@
+"""Judges: small networks that say which attributes an image shows, and describe it by features.
+
+Two architectures, so that the judge that labels is never the judge that grades: `plain` (strided
+convolutions and a linear layer) and `residual` (residual blocks, batch norm, average pooling).
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+
+class JudgeConfig(BaseModel):
+    """Sizes of a judge.
+
+    The first `n_classes` attributes exclude each other (a softmax); the others are yes or no.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attributes: tuple[str, ...] = Field(min_length=1)
+    n_classes: int = Field(0, ge=0)
+    architecture: Literal["plain", "residual"] = "plain"
+    channels: int = Field(1, ge=1)
+    image_size: int = Field(28, ge=8)
+    width: int = Field(32, ge=1)
+    n_features: int = Field(64, ge=1)
+
+
+class Judge(nn.Module):
+    """Attribute logits and penultimate features of images."""
+
+    def __init__(self, config: JudgeConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.attributes = config.attributes
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            build = _plain if config.architecture == "plain" else _residual
+            self.body = build(config)
+            self.head = nn.Linear(config.n_features, len(config.attributes))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
+
+        Images larger than `image_size` lose their margin: a digit padded to 32 px is judged by
+        its middle 28.
+        """
+        return self.body(_centre(images, self.config.image_size) * 2 - 1)
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""
+        return self.head(F.relu(self.features(images)))
+
+    def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
+        """Return the logit (B,) of one attribute."""
+        return self.logits(images)[:, self.attributes.index(attribute)]
+
+    def classes(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities (B, n_classes) of the attributes that exclude each other."""
+        return torch.softmax(self.logits(images)[:, : self.config.n_classes], dim=1)
+
+    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy, a scalar; labels are (B, A) in {0, 1}."""
+        n = self.config.n_classes
+        logits = self.logits(images)
+        loss = logits.new_zeros(())
+        if n:
+            loss = loss + F.cross_entropy(logits[:, :n], labels[:, :n].argmax(1))
+        if n < len(self.attributes):
+            loss = loss + F.binary_cross_entropy_with_logits(logits[:, n:], labels[:, n:].float())
+        return loss
+
+
+def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
+    margin, rest = divmod(images.shape[-1] - size, 2)
+    if margin < 0 or rest:
+        raise ValueError(f"this judge sees {size} px images, not {images.shape[-1]} px ones")
+    return images[..., margin : margin + size, margin : margin + size]
+
+
+def _plain(config: JudgeConfig) -> nn.Module:
+    width, small = config.width, config.image_size // 4
+    return nn.Sequential(
+        nn.Conv2d(config.channels, width, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.25),
+        nn.Linear(2 * width * small**2, config.n_features),
+    )
+
+
+def _residual(config: JudgeConfig) -> nn.Module:
+    width = config.width
+    return nn.Sequential(
+        nn.Conv2d(config.channels, width, 3, padding=1, bias=False),
+        _Residual(width, width, 1),
+        _Residual(width, 2 * width, 2),
+        _Residual(2 * width, 4 * width, 2),
+        nn.BatchNorm2d(4 * width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, config.n_features),
+    )
+
+
+class _Residual(nn.Module):
+    """Norm, ReLU, convolution, twice, beside a 1x1 shortcut."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.BatchNorm2d(in_channels),
+            nn.ReLU(),
+            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        )
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.shortcut(x) + self.branch(x)

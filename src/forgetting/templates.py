@@ -1,0 +1,200 @@
+"""Templates: notebooks with a parameters cell, run again with other parameters.
+
+The source of a template is `notebooks/NAME.py` (py:percent); `notebooks/NAME.ipynb` is its
+generated twin, which papermill executes. The names and types of the parameters are read from the
+source, because papermill itself would pass over a misspelt one.
+"""
+
+import ast
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from pydantic import TypeAdapter, ValidationError
+
+from forgetting import errors
+from forgetting.errors import ForgettingError, ParameterError
+from forgetting.files import ROOT, write_text
+from forgetting.runs import CONTEXT, nearest
+
+FOLDER = ROOT / "notebooks"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell: its name, type, default and comment."""
+
+    name: str
+    annotation: str
+    default: Any
+    comment: str
+
+    def convert(self, text: str) -> Any:
+        """Return the value that a string from the command line stands for.
+
+        Raises
+        ------
+        ParameterError
+            The text is not of the parameter's type.
+        """
+        adapter = TypeAdapter(eval(self.annotation, {}))
+        if text in ("None", "null") and "None" in self.annotation:
+            return None
+        try:
+            return adapter.validate_strings(text)
+        except ValidationError as error:
+            raise ParameterError(
+                f"{self.name} = {text!r} is no {self.annotation}: {self.comment}"
+            ) from error
+
+
+def names() -> list[str]:
+    """Return the names of all templates."""
+    return sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def source(template: str) -> Path:
+    """Return the path of a template's source.
+
+    Raises
+    ------
+    ForgettingError
+        There is no such template.
+    """
+    if template not in names():
+        raise ForgettingError(f"No template is called {template!r}. {nearest(template, names())}")
+    return FOLDER / f"{template}.py"
+
+
+def parameters(template: str) -> dict[str, Parameter]:
+    """Return the parameters of a template by name, read from its source."""
+    notebook = jupytext.read(source(template))
+    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    lines = cell.source.splitlines()
+    found = {}
+    for node in ast.parse(cell.source).body:
+        if not isinstance(node, ast.AnnAssign):
+            raise ForgettingError(
+                f"{template}.py, parameters cell: {lines[node.lineno - 1]!r} is not of the form "
+                "`name: type = literal  # comment`."
+            )
+        name, (_, _, comment) = node.target.id, lines[node.end_lineno - 1].partition("#")
+        default = ast.literal_eval(node.value)
+        found[name] = Parameter(name, ast.unparse(node.annotation), default, comment.strip())
+    return found
+
+
+def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Check names and types of parameters given as strings, and convert them.
+
+    Raises
+    ------
+    ParameterError
+        A name is unknown (the nearest known one is named) or a value has the wrong type.
+    """
+    known = parameters(template)
+    for name in given:
+        if name not in known:
+            raise ParameterError(
+                f"{template} has no parameter {name!r}. {nearest(name, list(known))}"
+            )
+    return {name: known[name].convert(text) for name, text in given.items()}
+
+
+def twin(template: str) -> str:
+    """Return the text of the notebook that a template's source stands for."""
+    notebook = jupytext.read(source(template))
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index}"
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return nbformat.writes(notebook) + "\n"
+
+
+def write_twins() -> None:
+    """Write the twin of every template."""
+    for name in names():
+        write_text(FOLDER / f"{name}.ipynb", twin(name))
+
+
+def execute(
+    template: str,
+    values: Mapping[str, Any],
+    notebook: Path,
+    *,
+    name: str,
+    role: str,
+    results: Path,
+    title: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Execute a template with papermill.
+
+    The notebook appears at `notebook` when all of it has run, without progress bars, times and
+    paths of this machine, under its `title`; its record appears as `results/NAME.json`.
+
+    Raises
+    ------
+    ForgettingError
+        A parameter is out of range, data or weights are missing, or there is no room to write;
+        the sentence is the notebook's own.
+    """
+    path = FOLDER / f"{template}.ipynb"
+    source(template)
+    write_text(notebook.parent / ".writable", "")
+    (notebook.parent / ".writable").unlink()
+    before = os.environ.get(CONTEXT)
+    os.environ[CONTEXT] = json.dumps({"name": name, "role": role, "folder": str(results)})
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            executed = papermill.execute_notebook(
+                path,
+                Path(folder) / notebook.name,
+                parameters=dict(values),
+                kernel_name="python3",
+                cwd=ROOT,
+            )
+    except PapermillExecutionError as error:
+        kind = getattr(errors, error.ename, None)
+        if kind is None:
+            raise
+        raise kind(error.evalue) from error
+    except OSError as error:
+        raise ForgettingError(
+            f"{template} could not be executed: {error.strerror or error}. Is the disk full?"
+        ) from error
+    finally:
+        if before is None:
+            del os.environ[CONTEXT]
+        else:
+            os.environ[CONTEXT] = before
+    write_text(notebook, nbformat.writes(_clean(executed, title, metadata or {})) + "\n")
+
+
+def _clean(
+    notebook: nbformat.NotebookNode, title: str | None, metadata: Mapping[str, Any]
+) -> nbformat.NotebookNode:
+    """Leave out what belongs to this execution alone; put the page's own title on it."""
+    if title is not None:
+        _, _, text = notebook.cells[0].source.partition("\n")
+        notebook.cells[0].source = f"# {title}\n{text}"
+    notebook.metadata = {
+        "kernelspec": KERNEL,
+        "language_info": {"name": "python"},
+        "forgetting": dict(metadata),
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
+    return notebook

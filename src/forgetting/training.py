@@ -1,0 +1,235 @@
+"""One resumable loop that trains every model of the study.
+
+A training is a function of its seed: the order of the images, the noise and the weights. It
+writes checkpoints as it goes; killed at any moment and started again, it ends with the same
+weights, bit for bit, as one that was left alone.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+from tqdm import tqdm
+
+from forgetting.errors import TrainingError
+from forgetting.files import replacing
+
+Metrics = dict[str, torch.Tensor]
+Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], Metrics]
+Start = Callable[[nn.Module, torch.Tensor, torch.Generator], None]
+
+
+class TrainingConfig(BaseModel):
+    """How a model is trained. The learning rate rises, stays, and falls to zero at the end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
+    decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
+    max_grad_norm: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0)
+    log_every: int = Field(100, ge=1)
+    checkpoint_every: int = Field(500, ge=1, description="steps; a multiple of log_every")
+
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        left = (self.steps - step) / (self.steps * self.decay) if self.decay else 1.0
+        return self.lr * min(rise, left, 1.0)
+
+
+@dataclass
+class Learner:
+    """A model, the loss that it learns by, and what must happen before its first step.
+
+    Attributes
+    ----------
+    loss : (model, images, labels, generator) -> metrics; "loss" is what is minimised
+    start : (model, images of the first batch, generator), once, before the first step
+    """
+
+    model: nn.Module
+    loss: Loss
+    start: Start | None = None
+
+
+@dataclass
+class _Progress:
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def train(
+    learner: Learner,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    config: TrainingConfig,
+    *,
+    checkpoint: Path | None = None,
+    held_out: tuple[torch.Tensor, torch.Tensor] | None = None,
+    name: str = "training",
+) -> list[dict[str, float]]:
+    """Train `learner.model` in place.
+
+    Parameters
+    ----------
+    images : uint8, (N, C, H, W)
+    labels : (N, ...), handed to the loss as they are
+    checkpoint : where to write what is needed to go on; read if it is there
+    held_out : images and labels on which the loss is measured whenever a checkpoint falls due
+
+    Returns
+    -------
+    One row of mean metrics for every `log_every` steps.
+
+    Raises
+    ------
+    TrainingError
+        The loss is not finite, or the checkpoint belongs to another training.
+    """
+    if config.checkpoint_every % config.log_every:
+        raise TrainingError(
+            f"checkpoint_every = {config.checkpoint_every} is not a multiple of "
+            f"log_every = {config.log_every}; make it one."
+        )
+    model = learner.model
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+    generator = torch.Generator().manual_seed(config.seed)
+    progress = _Progress()
+    if checkpoint is not None and checkpoint.is_file():
+        progress = _read(checkpoint, model, optimizer, generator, config)
+    elif learner.start is not None:
+        learner.start(model, _batch(images, _order(len(images), config, 0)), generator)
+    model.train()
+    sums: dict[str, float] = {}
+    bar = tqdm(total=config.steps, initial=progress.step, desc=name, unit="step", file=sys.stderr)
+    with bar:
+        while progress.step < config.steps:
+            step = progress.step
+            index = _order(len(images), config, step)
+            torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr_at(step)
+            metrics = learner.loss(model, _batch(images, index), labels[index], generator)
+            optimizer.zero_grad(set_to_none=True)
+            metrics["loss"].backward()
+            if config.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            loss = float(metrics["loss"])
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"{name}: the loss is {loss} at step {step}. Lower the learning rate "
+                    f"(now {config.lr}) or set max_grad_norm; the last checkpoint is unharmed."
+                )
+            optimizer.step()
+            progress.step = step + 1
+            for key, value in metrics.items():
+                sums[key] = sums.get(key, 0.0) + float(value)
+            bar.update()
+            if progress.step % config.log_every == 0:
+                row = {key: value / config.log_every for key, value in sums.items()}
+                sums = {}
+                if held_out is not None and progress.step % config.checkpoint_every == 0:
+                    row |= _validate(learner, held_out, config)
+                progress.history.append({"step": progress.step, **row})
+                bar.set_postfix(loss=f"{row['loss']:.4g}")
+            if checkpoint is not None and progress.step % config.checkpoint_every == 0:
+                _write(checkpoint, model, optimizer, generator, config, progress)
+    model.eval()
+    return progress.history
+
+
+def _order(n: int, config: TrainingConfig, step: int) -> torch.Tensor:
+    """Return the indices of a step's batch: a fresh permutation of the data every epoch."""
+    size = min(config.batch_size, n)
+    epoch, place = divmod(step, n // size)
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=generator)[place * size : (place + 1) * size]
+
+
+def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    return images[index].float() / 255
+
+
+@torch.no_grad()
+def _validate(
+    learner: Learner, held_out: tuple[torch.Tensor, torch.Tensor], config: TrainingConfig
+) -> dict[str, float]:
+    images, labels = held_out
+    generator = torch.Generator().manual_seed(config.seed)
+    learner.model.eval()
+    metrics = learner.loss(learner.model, images.float() / 255, labels, generator)
+    learner.model.train()
+    return {f"held_out_{key}": float(value) for key, value in metrics.items()}
+
+
+def _write(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    config: TrainingConfig,
+    progress: _Progress,
+) -> None:
+    tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{key}": value.contiguous() for key, value in state.items()}
+    tensors["generator"] = generator.get_state()
+    metadata = {
+        "config": config.model_dump_json(),
+        "step": str(progress.step),
+        "history": json.dumps(progress.history),
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def _read(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    config: TrainingConfig,
+) -> _Progress:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(
+            f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
+        ) from error
+    if metadata["config"] != config.model_dump_json():
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training with other settings "
+            f"({metadata['config']}). Delete it, or go on with those."
+        )
+    weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to another model. Delete it to start afresh."
+        ) from error
+    state: dict[int, Metrics] = {}
+    parameters = list(model.parameters())
+    for key, value in tensors.items():
+        if key.startswith("adam."):
+            _, index, entry = key.split(".")
+            if value.ndim:  # the moments lie in memory as their parameter does
+                value = torch.empty_like(parameters[int(index)]).copy_(value)
+            state.setdefault(int(index), {})[entry] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    generator.set_state(tensors["generator"])
+    return _Progress(int(metadata["step"]), json.loads(metadata["history"]))

@@ -1,0 +1,133 @@
+"""The weights that the study trained: a name becomes a verified model.
+
+An entry is three files: NAME.safetensors (weights), NAME.json (what the model is, how it was
+trained, the sha256 of the weights) and NAME.md (the model card). Pickles are never read.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from forgetting.errors import WeightsError
+from forgetting.files import ROOT, replacing, write_text
+from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.judge import Judge, JudgeConfig
+from forgetting.models.vae import VAE, VAEConfig
+
+FOLDER = ROOT / "zoo"
+
+KINDS: dict[str, tuple[type[nn.Module], type]] = {
+    "glow": (Glow, GlowConfig),
+    "vae": (VAE, VAEConfig),
+    "judge": (Judge, JudgeConfig),
+}
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all entries."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def record(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """Return what NAME.json says.
+
+    Raises
+    ------
+    WeightsError
+        There is no such entry, or its record cannot be read.
+    """
+    path = folder / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(names(folder)) or "nothing yet"
+        raise WeightsError(f"The zoo has no {name!r}. It has: {known}.") from error
+    except (OSError, json.JSONDecodeError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}); restore it from git.") from error
+
+
+def tensors(name: str, folder: Path = FOLDER) -> dict[str, torch.Tensor]:
+    """Return the tensors of an entry after their hash was verified.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, corrupt, or not the one that NAME.json describes.
+    """
+    expected = record(name, folder)["sha256"]
+    path = folder / f"{name}.safetensors"
+    if not path.is_file():
+        raise WeightsError(
+            f"The weights {path} are missing. Restore them from git, or train them: "
+            f"`forgetting train {name}`."
+        )
+    found = sha256(path)
+    if found != expected:
+        raise WeightsError(
+            f"The weights {path} have sha256 {found[:12]}..., but {name}.json says "
+            f"{expected[:12]}...: the file is corrupt or another. Restore it from git."
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{path} is not a safetensors file ({error}); pickled weights are never read. "
+            "Convert them with safetensors.torch.save_file."
+        ) from error
+
+
+def load(name: str, folder: Path = FOLDER) -> nn.Module:
+    """Return a model of the zoo, ready to be used: in eval mode, without gradients.
+
+    Raises
+    ------
+    WeightsError
+        There is no such entry, or its weights are missing, corrupt or of another model.
+    """
+    entry = record(name, folder)
+    if entry["kind"] not in KINDS:
+        raise WeightsError(f"{name!r} holds {entry['kind']}, not a model; see zoo/{name}.md.")
+    model_class, config_class = KINDS[entry["kind"]]
+    model = model_class(config_class(**entry["config"]))
+    try:
+        model.load_state_dict(tensors(name, folder))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"The weights of {name!r} do not fit the model that {name}.json describes: {error}"
+        ) from error
+    return model.eval().requires_grad_(False)
+
+
+def save(
+    name: str,
+    model: nn.Module | dict[str, torch.Tensor],
+    entry: dict[str, Any],
+    card: str,
+    folder: Path = FOLDER,
+) -> None:
+    """Write an entry: weights, record (with the sha256 added) and card.
+
+    Parameters
+    ----------
+    entry : at least "kind"; for a model also "config"
+    card : the model card, Markdown
+    """
+    state = model.state_dict() if isinstance(model, nn.Module) else model
+    path = folder / f"{name}.safetensors"
+    with replacing(path) as temporary:
+        save_file({key: value.contiguous() for key, value in state.items()}, temporary)
+    entry = {**entry, "sha256": sha256(path)}
+    write_text(folder / f"{name}.json", json.dumps(entry, indent=1) + "\n")
+    write_text(folder / f"{name}.md", card)
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
