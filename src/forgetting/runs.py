@@ -150,7 +150,7 @@ def begin(
     Parameters
     ----------
     model : names, types and ranges of the parameters
-    presets : for each preset, the value of every parameter that may be left at None
+    presets : for each preset, the value of every parameter that may be left at 0
     given : the values of the parameters cell; other names in it are passed over
 
     Raises
@@ -165,7 +165,7 @@ def begin(
             f"preset = {values['preset']!r}, but {template} knows {', '.join(presets)}."
         )
     for name, value in preset.items():
-        if values.get(name) is None:
+        if values.get(name, 0) == 0:
             values[name] = value
     return Run(template, check(model, values))
 

@@ -29,6 +29,10 @@ FOLDER = ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
+TYPES = {kind.__name__: kind for kind in (str, int, float, bool)}
+"""What a parameter can be: papermill knows these by name."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One line of a parameters cell: its name, type, default and comment."""
@@ -46,11 +50,8 @@ class Parameter:
         ParameterError
             The text is not of the parameter's type.
         """
-        adapter = TypeAdapter(eval(self.annotation, {}))
-        if text in ("None", "null") and "None" in self.annotation:
-            return None
         try:
-            return adapter.validate_strings(text)
+            return TypeAdapter(TYPES[self.annotation]).validate_strings(text)
         except ValidationError as error:
             raise ParameterError(
                 f"{self.name} = {text!r} is no {self.annotation}: {self.comment}"
@@ -82,10 +83,10 @@ def parameters(template: str) -> dict[str, Parameter]:
     lines = cell.source.splitlines()
     found = {}
     for node in ast.parse(cell.source).body:
-        if not isinstance(node, ast.AnnAssign):
+        if not isinstance(node, ast.AnnAssign) or ast.unparse(node.annotation) not in TYPES:
             raise ForgettingError(
                 f"{template}.py, parameters cell: {lines[node.lineno - 1]!r} is not of the form "
-                "`name: type = literal  # comment`."
+                f"`name: type = literal  # comment`, with a type of {', '.join(TYPES)}."
             )
         name, (_, _, comment) = node.target.id, lines[node.end_lineno - 1].partition("#")
         default = ast.literal_eval(node.value)

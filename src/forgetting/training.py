@@ -126,7 +126,7 @@ def train(
             metrics["loss"].backward()
             if config.max_grad_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-            loss = float(metrics["loss"])
+            loss = metrics["loss"].item()
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"{name}: the loss is {loss} at step {step}. Lower the learning rate "
@@ -135,7 +135,7 @@ def train(
             optimizer.step()
             progress.step = step + 1
             for key, value in metrics.items():
-                sums[key] = sums.get(key, 0.0) + float(value)
+                sums[key] = sums.get(key, 0.0) + value.item()
             bar.update()
             if progress.step % config.log_every == 0:
                 row = {key: value / config.log_every for key, value in sums.items()}
@@ -171,7 +171,7 @@ def _validate(
     learner.model.eval()
     metrics = learner.loss(learner.model, images.float() / 255, labels, generator)
     learner.model.train()
-    return {f"held_out_{key}": float(value) for key, value in metrics.items()}
+    return {f"held_out_{key}": value.item() for key, value in metrics.items()}
 
 
 def _write(

@@ -18,16 +18,9 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 SCALE = 4
-
-
-def thickness(image: np.ndarray) -> float:
-    """Return the stroke thickness of one (H, W) image in its own pixels; nan if it is blank."""
-    return _thickness(_enlarge(image))
-
-
-def slant(image: np.ndarray) -> float:
-    """Return the slant of one (H, W) image in radians, '/' positive; nan if it is blank."""
-    return _slant(_enlarge(image))
+BATCH = 500
+BLANK = 1e-6
+"""Ink under which an image counts as blank."""
 
 
 def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -41,10 +34,13 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
     -------
     {"thickness": (B,) in pixels, "slant": (B,) in radians}; nan where the image is blank.
     """
-    large = [_enlarge(image) for image in images.detach().cpu().double().numpy()[:, 0]]
+    parts = [_enlarge(part) for part in images[:, 0].detach().cpu().double().split(BATCH)]
     with ThreadPoolExecutor() as pool:
-        thick, lean = list(pool.map(_thickness, large)), list(pool.map(_slant, large))
-    return {"thickness": torch.tensor(thick), "slant": torch.tensor(lean)}
+        thick = [value for part in parts for value in pool.map(_thickness, part.numpy())]
+    return {
+        "thickness": torch.tensor(thick, dtype=torch.float32),
+        "slant": torch.cat([_slant(part) for part in parts]).float(),
+    }
 
 
 @dataclass(frozen=True)
@@ -87,36 +83,38 @@ class Morphology:
 
 
 def _thickness(large: np.ndarray) -> float:
+    """Return the stroke thickness, in pixels of the original, of one enlarged image."""
     low, high = large.min(), large.max()
-    if high - low < 1e-6:
+    if high - low < BLANK:
         return float("nan")
     ink = np.pad(large >= (low + high) / 2, 1)
     distance = ndimage.distance_transform_edt(ink)
     return float(2 * distance[skeletonize(ink)].mean() / SCALE)
 
 
-def _slant(large: np.ndarray) -> float:
-    ink = np.clip(large, 0, None)
-    total = ink.sum()
-    if total < 1e-6:
-        return float("nan")
-    rows, columns = np.arange(ink.shape[0]), np.arange(ink.shape[1])
-    rows = rows - ink.sum(1) @ rows / total
-    columns = columns - ink.sum(0) @ columns / total
-    vertical = ink.sum(1) @ rows**2
-    return float(np.arctan(-(rows @ ink @ columns) / vertical)) if vertical else 0.0
+def _slant(large: torch.Tensor) -> torch.Tensor:
+    """Return the slant (B,) in radians of enlarged images (B, H, W)."""
+    ink = large.clamp(min=0)
+    total = ink.sum((1, 2))
+    rows, columns = (torch.arange(size, dtype=ink.dtype) for size in ink.shape[1:])
+    rows = rows - (ink.sum(2) @ rows / total)[:, None]
+    columns = columns - (ink.sum(1) @ columns / total)[:, None]
+    shear = torch.einsum("bh,bhw,bw->b", rows, ink, columns)
+    slant = torch.atan(-shear / (ink.sum(2) * rows**2).sum(1))
+    return torch.where(total < BLANK, torch.nan, slant)
 
 
-def _enlarge(image: np.ndarray) -> np.ndarray:
-    """Return what `skimage.transform.pyramid_expand` (cubic, four times) makes of the image."""
-    (rows, smooth_rows), (columns, smooth_columns) = (_expansion(size) for size in image.shape)
-    large = np.clip(rows @ image @ columns.T, image.min(), image.max())
-    return smooth_rows @ large @ smooth_columns.T
+def _enlarge(images: torch.Tensor) -> torch.Tensor:
+    """Return what `skimage.transform.pyramid_expand` (cubic) makes of images (B, H, W)."""
+    (rows, smooth_rows), (columns, smooth_columns) = map(_expansion, images.shape[1:])
+    large = rows @ images @ columns.T
+    low, high = images.amin((1, 2), keepdim=True), images.amax((1, 2), keepdim=True)
+    return smooth_rows @ torch.clamp(large, low, high) @ smooth_columns.T
 
 
 @cache
-def _expansion(size: int) -> tuple[np.ndarray, np.ndarray]:
+def _expansion(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the matrices of cubic enlargement and of the smoothing after it, for one axis."""
     enlarge = ndimage.zoom(np.eye(size), (SCALE, 1), order=3, mode="reflect", grid_mode=True)
     smooth = ndimage.gaussian_filter1d(np.eye(size * SCALE), SCALE / 3, axis=0, mode="reflect")
-    return enlarge, smooth
+    return torch.from_numpy(enlarge), torch.from_numpy(smooth)

@@ -208,10 +208,10 @@ def unlearn_feature(
         loss = config.alpha * (loss_unlearn + loss_percep) + loss_recon
         row = {
             "step": step + 1,
-            "loss": float(loss),
-            "loss_unlearn": float(loss_unlearn),
-            "loss_percep": float(loss_percep),
-            "loss_recon": float(loss_recon),
+            "loss": loss.item(),
+            "loss_unlearn": loss_unlearn.item(),
+            "loss_percep": loss_percep.item(),
+            "loss_recon": loss_recon.item(),
         }
         if not math.isfinite(row["loss"]):
             raise TrainingError(

@@ -157,10 +157,10 @@ def _step(
     loss.backward()
     optimizer.step()
     return {
-        "loss": float(loss),
-        "loss_forget": float(loss_forget),
-        "kl": float(kl),
-        "remember_bpd": float(bpd_remember.mean()),
+        "loss": loss.item(),
+        "loss_forget": loss_forget.item(),
+        "kl": kl.item(),
+        "remember_bpd": bpd_remember.mean().item(),
     }
 
 

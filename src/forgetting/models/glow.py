@@ -25,7 +25,7 @@ class GlowConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(1, ge=1)
-    image_size: int = Field(32, ge=4, description="pixels; a multiple of 2**n_blocks")
+    image_size: int = Field(32, ge=2, description="pixels; a multiple of 2**n_blocks")
     n_steps: int = Field(16, ge=1, description="K, steps of flow in each block")
     n_blocks: int = Field(3, ge=1, description="L")
     width: int = Field(128, ge=1, description="channels inside the coupling networks")

@@ -99,7 +99,7 @@ def _plain(config: JudgeConfig) -> nn.Module:
 def _residual(config: JudgeConfig) -> nn.Module:
     width = config.width
     return nn.Sequential(
-        nn.Conv2d(config.channels, width, 3, padding=1, bias=False),
+        nn.Conv2d(config.channels, width, 3, stride=2, padding=1, bias=False),
         _Residual(width, width, 1),
         _Residual(width, 2 * width, 2),
         _Residual(2 * width, 4 * width, 2),

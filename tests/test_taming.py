@@ -1,0 +1,131 @@
+"""Taming: forgets what it is given, leaves the model it was given, says what is wrong."""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from forgetting.errors import DataError, TrainingError
+from forgetting.methods.taming import TamingConfig, _gaussian_kl, tame
+
+
+class Mixture(nn.Module):
+    """A flow-like density on points: a mixture of Gaussians with free weights and centres."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.centres = nn.Parameter(torch.randn(24, 2, generator=generator))
+        self.logits = nn.Parameter(torch.zeros(24))
+
+    def log_prob(self, x):
+        distance = ((x[:, None] - self.centres) ** 2).sum(2)
+        log_p = -distance / (2 * 0.3**2) - math.log(2 * math.pi * 0.3**2)
+        return torch.logsumexp(log_p + torch.log_softmax(self.logits, 0), 1)
+
+    def sample(self, n, seed):
+        generator = torch.Generator().manual_seed(seed)
+        index = torch.randint(0, 24, (n,), generator=generator)
+        return self.centres.detach()[index] + 0.3 * torch.randn(n, 2, generator=generator)
+
+
+@pytest.fixture
+def flow():
+    return Mixture()
+
+
+def sets(flow, n_forget=3):
+    points = flow.sample(600, 1)
+    near = (points - flow.centres[0].detach()).norm(dim=1).argsort()
+    return points[near[:n_forget]], points[near[n_forget:]]
+
+
+CONFIG = TamingConfig(
+    lr=0.02, delta=2, distance_scale=2, max_steps=400, batch_size=64, log_every=10
+)
+
+
+def test_forget_images_reach_the_threshold_and_the_rest_stays(flow):
+    forget, remember = sets(flow)
+    result = tame(flow, forget, remember, CONFIG)
+    last = result.history[-1]
+    assert last["within"] == 1.0
+    assert last["step"] < CONFIG.max_steps
+    before, after = (-m.log_prob(forget).mean() for m in (flow, result.model))
+    assert float(after) > float(before) + 1
+    drift = (result.model.log_prob(remember) - flow.log_prob(remember)).mean()
+    assert abs(float(drift)) < 0.5 * float(flow.log_prob(remember).std())
+
+
+def test_a_negative_delta_makes_images_more_likely(flow):
+    forget, remember = sets(flow)
+    config = CONFIG.model_copy(update={"delta": -2.0, "max_steps": 60})
+    result = tame(flow, forget, remember, config)
+    assert result.model.log_prob(forget).mean() > flow.log_prob(forget).mean()
+
+
+def test_the_model_that_was_given_is_untouched_and_the_seed_decides(flow):
+    forget, remember = sets(flow)
+    state = {key: value.clone() for key, value in flow.state_dict().items()}
+    config = CONFIG.model_copy(update={"max_steps": 5})
+    first, second = tame(flow, forget, remember, config), tame(flow, forget, remember, config)
+    assert all(torch.equal(state[key], value) for key, value in flow.state_dict().items())
+    assert first.history == second.history
+    other = tame(flow, forget, remember, config.model_copy(update={"seed": 1}))
+    assert other.history != first.history
+
+
+def test_without_a_rule_all_steps_are_taken_and_told(flow):
+    forget, remember = sets(flow)
+    config = CONFIG.model_copy(update={"stop_within": None, "max_steps": 25})
+    seen = []
+    result = tame(flow, forget, remember, config, callback=lambda row, model: seen.append(row))
+    assert [row["step"] for row in result.history] == [0, 10, 20, 25]
+    assert [row["step"] for row in seen] == list(range(26))
+
+
+def test_a_glow_is_tamed_with_its_noise(glow):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(40, 3, 8, 8, generator=generator)
+    config = TamingConfig(max_steps=60, lr=5e-4, batch_size=4, n_statistics=30)
+    result = tame(glow, images[:2], images[2:], config)
+    change = (glow.log_prob(images) - result.model.log_prob(images)) / 192
+    assert float(change[:2].mean()) > 3 * abs(float(change[2:].mean()))
+
+
+def test_kl_of_gaussians_has_its_closed_form():
+    generator = torch.Generator().manual_seed(0)
+    p, q = torch.randn(50, generator=generator), 1 + 2 * torch.randn(50, generator=generator)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(p.mean(), p.std()),
+        torch.distributions.Normal(q.mean(), q.std()),
+    )
+    torch.testing.assert_close(_gaussian_kl(p, q), expected)
+    assert float(_gaussian_kl(p, p)) == pytest.approx(0, abs=1e-6)
+
+
+def test_bad_sets_are_refused_before_any_training(flow):
+    forget, remember = sets(flow)
+    with pytest.raises(DataError, match="no image to forget"):
+        tame(flow, forget[:0], remember)
+    with pytest.raises(DataError, match="1 images to remember"):
+        tame(flow, forget, remember[:1])
+    with pytest.raises(DataError, match="2 of the 3 images to forget are also"):
+        tame(flow, forget, torch.cat([remember, forget[:2]]))
+    with pytest.raises(DataError, match="one shape"):
+        tame(flow, forget, torch.zeros(5, 3))
+
+
+def test_likelihoods_that_are_not_finite_are_said(flow):
+    forget, remember = sets(flow)
+    with pytest.raises(TrainingError, match="forget_bpd is"):
+        tame(flow, forget * torch.inf, remember)
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(ValidationError, match="alpha"):
+        TamingConfig(alpha=1.5)
+    with pytest.raises(ValidationError, match="extra"):
+        TamingConfig(alfa=0.5)

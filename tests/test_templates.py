@@ -1,0 +1,141 @@
+"""Templates: twins agree, parameters are checked, each runs and runs again alike."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from click.testing import CliRunner
+
+from forgetting import templates
+from forgetting.cli import main
+from forgetting.errors import ParameterError
+
+FAST = {"preset": "smoke"}
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_a_template_and_its_twin_agree(name):
+    text = (templates.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert text == templates.twin(name)
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
+    found = templates.parameters(name)
+    assert {"seed", "preset", "device"} <= set(found)
+    assert all(parameter.comment for parameter in found.values())
+    inferred = papermill.inspect_notebook(templates.FOLDER / f"{name}.ipynb")
+    assert set(inferred) == set(found)
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_runs_at_smoke_and_again_alike(name, tmp_path):
+    """Papermill leaves a record; nbval then finds the same marked outputs."""
+    notebook = tmp_path / f"{name}.ipynb"
+    templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
+    record = json.loads((tmp_path / f"{name}.json").read_text())
+    assert record["template"] == name
+    assert record["metrics"]
+    assert record["weights"]
+    assert json.loads((tmp_path / f"{name}.run.json").read_text())["seconds"] > 0
+    executed = nbformat.read(notebook, as_version=4)
+    assert any("NBVAL_CHECK_OUTPUT" in cell.source for cell in executed.cells)
+    text = notebook.read_text(encoding="utf-8")
+    for place in (str(templates.ROOT), str(Path.home()), str(tmp_path)):
+        assert place not in text
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q"]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(notebook)]
+    command += ["-c", str(templates.ROOT / "pyproject.toml"), "--confcutdir", str(tmp_path)]
+    (tmp_path / "conftest.py").write_text(
+        (Path(__file__).parent / "conftest.py").read_text(encoding="utf-8")
+    )
+    environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
+    done = subprocess.run(
+        command,
+        env={**_environment(), templates.CONTEXT: environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    again = json.loads((tmp_path / "again" / f"{name}.json").read_text())
+    assert again["metrics"] == record["metrics"]
+    assert again["history"] == record["history"]
+
+
+def _environment():
+    import os
+
+    return {key: value for key, value in os.environ.items() if key != "FORGETTING_DATA"}
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_a_misspelt_parameter_is_refused_with_the_nearest_name():
+    result = run("run", "feature_unlearning", "-p", "featur=x")
+    assert result.exit_code == 1
+    assert "no parameter 'featur'. Did you mean feature?" in result.output
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("pair", "sentence"),
+    [
+        ("steps=many", "steps = 'many' is no int: "),
+        ("seed=1.5", "seed = '1.5' is no int"),
+        ("steps", "-p takes NAME=VALUE, not 'steps'"),
+    ],
+)
+def test_wrong_types_are_refused_at_once(pair, sentence):
+    result = run("run", "feature_unlearning", "-p", pair)
+    assert result.exit_code == 1
+    assert sentence in result.output
+
+
+@pytest.mark.parametrize(
+    ("template", "pair", "sentence"),
+    [
+        ("feature_unlearning", "feature=bangs", "feature = 'bangs': input should be"),
+        ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
+        ("taming_class", "preset=huge", "preset = 'huge', but taming_class knows smoke, default"),
+        ("base_model", "model=digits-gan", "The zoo has no 'digits-gan'"),
+    ],
+)
+def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, sentence, tmp_path):
+    result = run("run", template, "-p", pair, "-p", "preset=smoke", "--output", str(tmp_path))
+    if "preset" in pair:
+        result = run("run", template, "-p", pair, "--output", str(tmp_path))
+    assert result.exit_code == 1, result.output
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_template_is_refused_with_the_nearest_name():
+    result = run("run", "feature_unlerning")
+    assert result.exit_code == 1
+    assert "Did you mean feature_unlearning?" in result.output
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = run("run", "base_model", "--output", str(tmp_path / "file" / "below"))
+    assert result.exit_code == 1
+    assert "Cannot write" in result.output
+
+
+def test_parameters_are_converted():
+    given = {"seed": "3", "lr": "1e-4", "feature": "thick"}
+    found = templates.convert("feature_unlearning", given)
+    assert found == {"seed": 3, "lr": 1e-4, "feature": "thick"}
+    with pytest.raises(ParameterError, match="no int"):
+        templates.convert("feature_unlearning", {"seed": "x"})

@@ -1,0 +1,131 @@
+"""The loop: the same weights whether it was left alone, stopped or killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from forgetting.errors import TrainingError
+from forgetting.models.glow import Glow, GlowConfig
+from forgetting.recipes import _glow_loss, _start_glow
+from forgetting.training import Learner, TrainingConfig, train
+
+CONFIG = TrainingConfig(
+    steps=40, batch_size=4, lr=1e-3, warmup=5, max_grad_norm=50, log_every=2, checkpoint_every=4
+)
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from test_training import run
+from safetensors.torch import save_file
+torch_model, _ = run(Path(sys.argv[1]))
+save_file({k: v.contiguous() for k, v in torch_model.state_dict().items()}, sys.argv[2])
+"""
+
+
+def learner():
+    model = Glow(GlowConfig(image_size=8, n_steps=2, n_blocks=2, width=8), seed=0)
+    return Learner(model, _glow_loss, _start_glow)
+
+
+def data():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (30, 1, 8, 8), generator=generator, dtype=torch.uint8)
+
+
+def run(checkpoint=None, config=CONFIG):
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    student = learner()
+    images, labels = data(), torch.zeros(30)
+    history = train(student, images, labels, config, checkpoint=checkpoint)
+    return student.model, history
+
+
+def same(first, second):
+    return all(
+        torch.equal(a, b)
+        for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+def test_same_seed_same_bits_other_seed_others():
+    (first, history), (second, again) = run(), run()
+    assert same(first, second)
+    assert history == again
+    assert history[-1]["loss"] < history[0]["loss"]
+    other, _ = run(config=CONFIG.model_copy(update={"seed": 1}))
+    assert not same(first, other)
+
+
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
+    undisturbed, history = run()
+
+    class StopError(Exception):
+        pass
+
+    student, images, labels = learner(), data(), torch.zeros(30)
+    loss, calls = student.loss, []
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) == 15:
+            raise StopError
+        return loss(*arguments)
+
+    student.loss = failing
+    with pytest.raises(StopError):
+        train(student, images, labels, CONFIG, checkpoint=tmp_path / "c.safetensors")
+    resumed, rest = run(tmp_path / "c.safetensors")
+    assert same(undisturbed, resumed)
+    assert rest == history
+
+
+def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
+    """SIGKILL as soon as a checkpoint is there, as often as it takes, then to the end."""
+    checkpoint, out = tmp_path / "c.safetensors", tmp_path / "out.safetensors"
+    command = [sys.executable, "-c", SCRIPT, str(checkpoint), str(out)]
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while not checkpoint.exists() and child.poll() is None:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    undisturbed, _ = run()
+    resumed = learner().model
+    from safetensors.torch import load_file
+
+    resumed.load_state_dict(load_file(out))
+    assert same(undisturbed, resumed)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_sentence(tmp_path):
+    student = learner()
+    student.loss = lambda model, *rest: {"loss": model.blocks[0].prior.scale.sum() * torch.nan}
+    with pytest.raises(TrainingError, match=r"loss is nan at step 0\. Lower the learning rate"):
+        train(student, data(), torch.zeros(30), CONFIG)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    checkpoint = tmp_path / "c.safetensors"
+    run(checkpoint)
+    with pytest.raises(TrainingError, match="belongs to a training with other settings"):
+        run(checkpoint, CONFIG.model_copy(update={"lr": 0.5}))
+    checkpoint.write_bytes(b"broken")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        run(checkpoint)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    config = TrainingConfig(steps=100, lr=1.0, warmup=10, decay=0.5)
+    rates = [config.lr_at(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:50] == [1.0] * 41
+    assert rates[75] == pytest.approx(0.5)
+    assert 0 < rates[99] < 0.05

@@ -1,0 +1,94 @@
+"""The zoo: verified weights, never a pickle, a sentence for what is wrong."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+from forgetting import reference, zoo
+from forgetting.data.digits import load_digits
+from forgetting.errors import WeightsError
+from forgetting.evaluation.sampling import classes
+from forgetting.models.vae import VAE, VAEConfig
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """Return a folder that holds one small VAE."""
+    config = VAEConfig(latent_dim=4, width=4)
+    zoo.save(
+        "small", VAE(config), {"kind": "vae", "config": config.model_dump()}, "card", tmp_path
+    )
+    return tmp_path
+
+
+def test_what_was_saved_is_loaded(entry):
+    config = VAEConfig(latent_dim=4, width=4)
+    model = zoo.load("small", entry)
+    z = torch.randn(2, 4)
+    assert torch.equal(model(z), VAE(config).eval()(z))
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_unknown_missing_and_corrupt_weights_are_said(entry):
+    with pytest.raises(WeightsError, match=r"no 'large'. It has: small"):
+        zoo.load("large", entry)
+    path = entry / "small.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"!")
+    with pytest.raises(WeightsError, match="corrupt or another"):
+        zoo.load("small", entry)
+    path.unlink()
+    with pytest.raises(WeightsError, match="are missing"):
+        zoo.load("small", entry)
+
+
+def test_a_pickle_is_refused_unread(entry):
+    path = entry / "small.safetensors"
+
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was read",))
+
+    path.write_bytes(pickle.dumps(Trap()))
+    record = json.loads((entry / "small.json").read_text())
+    record["sha256"] = zoo.sha256(path)
+    (entry / "small.json").write_text(json.dumps(record))
+    with pytest.raises(WeightsError, match="pickled weights are never read"):
+        zoo.load("small", entry)
+
+
+def test_weights_of_another_model_are_refused(entry):
+    record = json.loads((entry / "small.json").read_text())
+    record["config"]["latent_dim"] = 5
+    (entry / "small.json").write_text(json.dumps(record))
+    with pytest.raises(WeightsError, match="do not fit"):
+        zoo.load("small", entry)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_every_entry_is_whole_and_has_a_card(name):
+    assert zoo.tensors(name)
+    assert (zoo.FOLDER / f"{name}.md").read_text().startswith(f"# {name}\n")
+    assert (zoo.FOLDER / f"{name}.safetensors").stat().st_size < 25 * 2**20
+    if zoo.record(name)["kind"] in zoo.KINDS:
+        assert zoo.load(name)
+        assert zoo.record(name)["history"]
+
+
+@pytest.mark.parametrize("name", ["digits-judge-a", "digits-judge-b"])
+def test_judges_know_digits_that_nothing_was_trained_on(name):
+    held_out = load_digits("held_out")
+    found = classes(zoo.load(name), held_out.floats()).argmax(1)
+    assert float((found == held_out.labels).float().mean()) > 0.98
+    padded = classes(zoo.load(name), held_out.floats(32)).argmax(1)
+    assert torch.equal(padded, found)
+
+
+def test_the_reference_was_made_with_the_judge_that_is_here():
+    made_with = zoo.record(reference.DIGITS)["judge"]
+    assert made_with == {reference.JUDGE: zoo.record(reference.JUDGE)["sha256"]}
+    assert reference.load_statistics().n == 10_000
+    assert reference.load_statistics("without_thick").n < 10_000
