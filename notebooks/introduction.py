@@ -85,65 +85,80 @@ plt.show()
 # %% [markdown]
 # ## The findings, in one table
 #
-# Presence is the share of samples that show what was to go (for a flow, the class), quantiles are
-# of the images that were to be forgotten, and the shift is that of held-out digits of other
-# classes in standard deviations of the base. FID is measured on judge A's features and is to be
-# read against its floor only.
+# A feature: the share of samples that show it, by measurement, with its 95 % interval, for the
+# original, the unlearned model, the latent filter (which costs nothing) and the retrained model;
+# FID on judge A's features, which has a scale of its own and is read against its floor.
+#
+# A flow: the mean likelihood quantile of the images to forget; how far the quantile of other
+# digits of the class (reference) and of other classes (neutral) dropped; the shift of held-out
+# digits of other classes in standard deviations of the base; the share of samples that show the
+# class. A negative δ makes images *more* likely.
 
 # %% tags=["remove-cell"]
 
 
-def percent(metrics: dict, name: str) -> str:
-    """Return a share with its interval where the record has it."""
+def interval(metrics: dict, name: str) -> str:
+    """Return a share in percent with its interval, where the record has it."""
     if name not in metrics:
         return "–"
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.1%} ({low:.1%} to {high:.1%})"
+    low, high = 100 * metrics[f"{name}_low"], 100 * metrics[f"{name}_high"]
+    return f"{100 * metrics[name]:.1f} ({low:.1f}–{high:.1f})"
 
 
-def unlearning_table() -> str:
+def table(head: str, rows: list[list[str]]) -> Markdown:
+    """Return a Markdown table."""
+    lines = [head, "|".join(["---"] * len(rows[0])), *(" | ".join(row) for row in rows)]
+    return Markdown("\n".join(f"| {line} |" for line in lines))
+
+
+def headlines(template: str) -> list[tuple[dict, dict]]:
+    """Return metrics and parameters of the headline runs of a kind of template."""
+    return [
+        (record["metrics"], record["parameters"])
+        for record in records.values()
+        if record["template"].startswith(template) and record["role"] == "headline"
+    ]
+
+
+def unlearning_table() -> Markdown:
     """Return a row for every feature that was unlearned."""
-    lines = [
-        "| feature unlearned | presence before | after | filter | retrained | "
-        "FID floor | before | after | steps |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for record in records.values():
-        if record["template"] == "feature_unlearning" and record["role"] == "headline":
-            m, what = record["metrics"], record["parameters"]["feature"].replace("_", " ")
-            shares = (
-                percent(m, f"presence_{x}") for x in ("before", "after", "filter", "retrained")
-            )
-            fids = (f"{m[f'fid_{x}']:.2f}" for x in ("floor", "before", "after"))
-            lines.append(f"| {what} | {' | '.join((*shares, *fids))} | {m['steps']:.0f} |")
-    return "\n".join(lines)
+    rows = []
+    for m, p in headlines("feature_unlearning"):
+        shares = [interval(m, f"presence_{x}") for x in ("before", "after", "filter", "retrained")]
+        fids = [f"{m['fid_floor']:.1f}", f"{m['fid_before']:.1f} → {m['fid_after']:.1f}"]
+        rows.append([p["feature"].replace("_", " "), *shares, *fids, f"{m['steps']:.0f}"])
+    head = (
+        "feature | before, % | unlearned, % | filter, % | retrained, % | FID floor | FID | steps"
+    )
+    return table(head, rows)
 
 
-def taming_table() -> str:
+def taming_table() -> Markdown:
     """Return a row for every set of images, or class, that a flow was tamed on."""
-    lines = [
-        "| flow tamed on | quantile before | after | reference drop | neutral drop | "
-        "shift of others | class share before | after | FID floor | before | after | steps |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for record in records.values():
-        if record["template"].startswith("taming") and record["role"] == "headline":
-            m, p = record["metrics"], record["parameters"]
-            what = f"{m['n_forget']:.0f} of class {p['digit']}, delta {p['delta']:+g}"
-            keys = ("before_forget", "after_forget", "drop_reference", "drop_neutral")
-            cells = [f"{m[f'quantile_{key}']:.2f}" for key in keys]
-            cells.append(f"{m['shift_random_sigma']:+.2f}")
-            cells += [f"{m[f'class_share_{when}']:.1%}" for when in ("before", "after")]
-            cells += [f"{m[f'fid_{x}']:.1f}" for x in ("floor", "before", "after")]
-            lines.append(f"| {what} | {' | '.join(cells)} | {m['steps']:.0f} |")
-    return "\n".join(lines)
+    rows = []
+    for m, p in headlines("taming"):
+        quantile = [m[f"quantile_{when}_forget"] for when in ("before", "after")]
+        share = [100 * m[f"class_share_{when}"] for when in ("before", "after")]
+        rows.append(
+            [
+                f"{m['n_forget']:.0f} of class {p['digit']}, δ = {p['delta']:+g}",
+                f"{quantile[0]:.2f} → {quantile[1]:.2f}",
+                f"{m['quantile_drop_reference']:+.2f}, {m['quantile_drop_neutral']:+.2f}",
+                f"{m['shift_random_sigma']:+.2f}",
+                f"{share[0]:.1f} → {share[1]:.1f}",
+                f"{m['fid_before']:.0f} → {m['fid_after']:.0f}",
+                f"{m['steps']:.0f}",
+            ]
+        )
+    head = "tamed on | quantile | drop: reference, neutral | shift, σ | class, % | FID | steps"
+    return table(head, rows)
 
 
 # %% tags=["remove-input"]
-display(Markdown(unlearning_table()))
+display(unlearning_table())
 
 # %% tags=["remove-input"]
-display(Markdown(taming_table()))
+display(taming_table())
 
 # %% [markdown]
 # ## What was seen

@@ -137,6 +137,7 @@ def execute(
     results: Path,
     title: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    progress: bool = True,
 ) -> None:
     """Execute a template with papermill.
 
@@ -163,11 +164,12 @@ def execute(
                 parameters=dict(values),
                 kernel_name="python3",
                 cwd=ROOT,
+                progress_bar=progress,
             )
     except PapermillExecutionError as error:
         kind = getattr(errors, error.ename, None)
         if kind is None:
-            raise
+            raise ForgettingError(f"{template} failed.\n{error}") from error
         raise kind(error.evalue) from error
     except OSError as error:
         raise ForgettingError(

@@ -82,7 +82,7 @@ class UnlearningConfig(BaseModel):
 
     steps: int = Field(300, ge=1)
     batch_size: int = Field(128, ge=1)
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(1e-3, gt=0, description="at the first step; it falls to 0 at the last")
     alpha: float = Field(1.0, ge=0, description="weight of unlearning against reconstruction")
     log_every: int = Field(10, ge=1)
     seed: int = Field(0, ge=0)
@@ -192,6 +192,7 @@ def unlearn_feature(
     tuned = trainable(model).requires_grad_(True)
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(tuned.parameters(), lr=config.lr, fused=True)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
     random = torch.Generator().manual_seed(config.seed)
     history: list[dict[str, float]] = []
     for step in range(config.steps):
@@ -221,6 +222,7 @@ def unlearn_feature(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        schedule.step()
         if callback is not None:
             callback(row, model)
         if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
