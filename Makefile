@@ -38,7 +38,7 @@ publish: $(READY)
 	$(BIN)/forgetting publish
 
 validate: $(READY)
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 book/runs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 book/runs
 
 models: $(READY)
 	for name in $(MODELS); do $(BIN)/forgetting train $$name || exit 1; done
@@ -51,7 +51,7 @@ check: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-	  $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch torchvision
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --no-deps \
+	  --constraint constraints.txt --index-url $(TORCH_INDEX) torch torchvision)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
 	touch $@

@@ -53,13 +53,14 @@ p = run.parameters
 # The first 96, as they come.
 
 # %%
-model = run.load(p.model)
+model = run.load(p.model, "vae", "glow")
 judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
 entry = zoo.record(p.model)
 if entry["kind"] == "glow":
     samples = model.sample(p.n_samples, p.temperature, run.generator("samples")).cpu()
 else:
     samples = generate(model, run.latents("samples", p.n_samples, model.latent_dim))
+print(", ".join(f"{name} {value}" for name, value in entry["config"].items()))
 plots.image_grid(samples[:96])
 plt.show()
 
@@ -89,8 +90,9 @@ plt.show()
 train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
 count = min(p.n_samples, len(train))
 floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
-real, found = reference.load_statistics(), features(judge_a, samples[:count])
-held_features = features(judge_a, held_out.floats()[: p.n_samples])
+real, found = run.statistics(), features(judge_a, samples[:count])
+shuffled = torch.randperm(len(held_out), generator=run.generator("held out"))
+held_features = features(judge_a, held_out.where(shuffled[: p.n_samples]).floats())
 metrics = {"fid": fid(found, real), "n_samples": count}
 metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
 metrics["precision"], metrics["recall"] = precision_recall(found, held_features)
@@ -107,7 +109,8 @@ for name in range(10):
 # %%
 if entry["kind"] == "glow":
     size, few = model.image_shape[-1], min(p.n_samples, len(held_out), 1000)
-    bpd = likelihood.measure(model, held_out.floats(size)[:few], p.draws, run.seed("noise") % 999)
+    images = held_out.where(shuffled[:few]).floats(size)
+    bpd = likelihood.measure(model, images, p.draws, run.seed("noise"))
     metrics |= {"bits_per_dim": float(bpd.mean()), "bits_per_dim_std": float(bpd.std())}
     print(f"held-out bits/dim {bpd.mean():.3f} +- {bpd.std():.3f} over {few} digits")
 
@@ -127,11 +130,14 @@ plt.show()
 
 # %% [markdown]
 # ## What was seen
+#
+# FID has the scale of judge A's features and is read against its floor.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
+print(f"judge B's mean confidence {metrics['confidence']:.2f}")
 print(f"precision {metrics['precision']:.2f}, recall {metrics['recall']:.2f}")
 for feature in ruler.attributes:
     print(f"{feature:10} {metrics[f'presence_{feature}']:.1%}")

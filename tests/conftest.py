@@ -6,12 +6,6 @@ import torch
 from forgetting.models.glow import Glow, GlowConfig
 
 
-def pytest_collectstart(collector):
-    """Keep progress bars and kernel messages out of what nbval compares."""
-    if collector.fspath and collector.fspath.ext == ".ipynb":
-        collector.skip_compare += ("stderr",)
-
-
 @pytest.fixture(autouse=True)
 def _no_data_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA", raising=False)

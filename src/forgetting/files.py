@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from forgetting.errors import ForgettingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +41,20 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ForgettingError(_cannot_write(path, error)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a ForgettingError where no file can be made in `folder` (made if it is missing)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ForgettingError(_cannot_write(folder, error)) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,6 +63,6 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
-    reason = error.strerror or str(error)
+def _cannot_write(path: Path, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
     return f"Cannot write {path}: {reason}. Free some space or choose a folder you may write to."

@@ -116,13 +116,14 @@ def train_entry(name: str, *, threads: int | None = None) -> None:
     images, labels, thresholds = _training_data(recipe, digits)
     model = zoo.KINDS[recipe.kind][0](recipe.config, seed=recipe.training.seed)
     start = _start_glow if recipe.kind == "glow" else None
+    checkpoint = CACHE / "training" / f"{name}.safetensors"
     started = time.monotonic()
     history = train(
         Learner(model, _LOSSES[recipe.kind], start),
         images[:-N_VALIDATION],
         labels[:-N_VALIDATION],
         recipe.training,
-        checkpoint=CACHE / "training" / f"{name}.safetensors",
+        checkpoint=checkpoint,
         held_out=(images[-N_VALIDATION:], labels[-N_VALIDATION:]),
         name=name,
     )
@@ -145,6 +146,7 @@ def train_entry(name: str, *, threads: int | None = None) -> None:
         "history": history,
     }
     zoo.save(name, model, entry, _card(name, recipe, entry))
+    checkpoint.unlink(missing_ok=True)
 
 
 def _training_data(
@@ -226,7 +228,7 @@ def _card(name: str, recipe: Recipe, entry: dict) -> str:
 - **Training**: {training["steps"]:,} steps of {training["batch_size"]}, Adam, learning rate
   {training["lr"]:g}, seed {training["seed"]}; again with `forgetting train {name}`.
 - **Use**: research on unlearning and its evaluation. It knows digits and nothing else.
-- **Licence**: as the code.
+- **Licence**: see the notice in `zoo/README.md`.
 
 | at the end of training | |
 |---|---|

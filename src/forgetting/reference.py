@@ -63,5 +63,5 @@ distance to real digits needs nothing else, so a machine without MNIST can measu
 
 - **Kind**: statistics, not a model; `forgetting.reference.load_statistics` reads them.
 - **Again**: `forgetting train digits-reference`, with the full MNIST set.
-- **Licence**: as the code.
+- **Licence**: see the notice in `zoo/README.md`.
 """

@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,10 +25,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 from tqdm import tqdm
 
-from forgetting import zoo
+from forgetting import reference, zoo
 from forgetting.errors import ForgettingError, ParameterError
+from forgetting.evaluation.fidelity import Statistics
 from forgetting.files import ROOT, write_text
 from forgetting.methods import Callback
+
+OWN = ROOT / "_build" / "my_runs"
+"""Where the records of runs go that are no pages of the book."""
 
 CONTEXT = "FORGETTING_RUN"
 """Environment variable by which the command line tells a notebook its name, role and folder."""
@@ -57,7 +61,8 @@ class Run:
         self.parameters = parameters
         self.name: str = context.get("name", template)
         self.role: str = context.get("role", "headline")
-        self.folder = Path(context.get("folder", ROOT / "_build" / "results"))
+        self.folder = Path(context.get("folder", OWN))
+        self.results = Path(context.get("results", OWN))
         self.weights: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
         self._started = time.monotonic()
@@ -68,13 +73,32 @@ class Run:
             raise ParameterError(f"device = {wanted!r}, but no GPU is here: use cpu.")
         self.device = torch.device(wanted)
         torch.manual_seed(parameters.seed)
-        torch.use_deterministic_algorithms(True)
+        # a few backward passes have no deterministic form on a GPU: there it is only a warning
+        torch.use_deterministic_algorithms(True, warn_only=self.device.type == "cuda")
 
-    def load(self, name: str) -> nn.Module:
-        """Return a model of the zoo on the run's device, and note its hash for the record."""
+    def load(self, name: str, *kinds: str) -> nn.Module:
+        """Return a model of the zoo on the run's device, and note its hash for the record.
+
+        Raises
+        ------
+        WeightsError
+            There is no such model, or its weights are not what they should be.
+        ParameterError
+            It is not of one of `kinds` (any, if none are named).
+        """
+        kind = zoo.record(name)["kind"]
+        if kinds and kind not in kinds:
+            raise ParameterError(
+                f"{name!r} is a {kind}; {self.template} takes a {' or '.join(kinds)}."
+            )
         model = zoo.load(name).to(self.device)
         self.weights[name] = zoo.record(name)["sha256"]
         return model
+
+    def statistics(self, subset: str = "all") -> Statistics:
+        """Return statistics of real digits from the zoo, and note their hash for the record."""
+        self.weights[reference.DIGITS] = zoo.record(reference.DIGITS)["sha256"]
+        return reference.load_statistics(subset)
 
     def seed(self, stream: str) -> int:
         """Return a seed of its own for each named use of randomness in this run."""
@@ -136,7 +160,8 @@ class _Timer:
         self._started = time.monotonic()
 
     def __exit__(self, *exception: object) -> None:
-        self._into[self._name] = time.monotonic() - self._started
+        spent = time.monotonic() - self._started
+        self._into[self._name] = self._into.get(self._name, 0.0) + spent
 
 
 def begin(
@@ -199,16 +224,22 @@ def progress(total: int, name: str) -> Callback:
     bar = tqdm(total=total, desc=name, unit="step", file=sys.stderr)
 
     def advance(row: dict[str, float], model: nn.Module) -> None:
-        bar.update()
+        bar.update(row["step"] - bar.n)
         bar.set_postfix({key: f"{row[key]:.3g}" for key in ("loss", "within") if key in row})
+        if bar.n >= total or row.get("within") == 1:
+            bar.close()
 
     return advance
 
 
-def records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return all run records in a folder by name."""
-    paths = [path for path in sorted(folder.glob("*.json")) if not path.stem.endswith(".run")]
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+def records(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return those run records in a folder that are there, by name, in the order of names."""
+    paths = {name: folder / f"{name}.json" for name in names}
+    return {
+        name: json.loads(path.read_text(encoding="utf-8"))
+        for name, path in paths.items()
+        if path.is_file()
+    }
 
 
 def _peak_mib() -> float:
@@ -217,11 +248,17 @@ def _peak_mib() -> float:
 
 
 def _revision() -> str | None:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    """Return the commit, marked where what a run depends on is not as committed."""
+    git = ["git", "-C", str(ROOT)]
+    sources = ["src", "notebooks", "zoo", "runs.yaml"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        same = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *sources], check=False)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return f"{head}-dirty" if same.returncode else head
 
 
 def _cpu() -> str:

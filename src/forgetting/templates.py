@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from forgetting import errors
 from forgetting.errors import ForgettingError, ParameterError
-from forgetting.files import ROOT, write_text
+from forgetting.files import ROOT, check_writable, write_text
 from forgetting.runs import CONTEXT, nearest
 
 FOLDER = ROOT / "notebooks"
@@ -133,16 +133,25 @@ def execute(
     notebook: Path,
     *,
     name: str,
-    role: str,
     results: Path,
+    role: str = "headline",
     title: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     progress: bool = True,
-) -> None:
+) -> dict[str, Any]:
     """Execute a template with papermill.
 
-    The notebook appears at `notebook` when all of it has run, without progress bars, times and
-    paths of this machine, under its `title`; its record appears as `results/NAME.json`.
+    When all of it has run, the notebook appears at `notebook`, under its `title` and without
+    progress bars, times and paths of this machine, and its record as `results/NAME.json`. If it
+    fails, neither does.
+
+    Parameters
+    ----------
+    metadata : goes into the notebook, with the hashes of the weights that the run took
+
+    Returns
+    -------
+    The run's record.
 
     Raises
     ------
@@ -150,37 +159,44 @@ def execute(
         A parameter is out of range, data or weights are missing, or there is no room to write;
         the sentence is the notebook's own.
     """
-    path = FOLDER / f"{template}.ipynb"
-    source(template)
-    write_text(notebook.parent / ".writable", "")
-    (notebook.parent / ".writable").unlink()
+    path = source(template).with_suffix(".ipynb")
+    for folder in (notebook.parent, results):
+        check_writable(folder)
     before = os.environ.get(CONTEXT)
-    os.environ[CONTEXT] = json.dumps({"name": name, "role": role, "folder": str(results)})
-    try:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary)
+        context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
+        os.environ[CONTEXT] = json.dumps(context)
+        try:
             executed = papermill.execute_notebook(
                 path,
-                Path(folder) / notebook.name,
+                fresh / "executed.ipynb",
                 parameters=dict(values),
                 kernel_name="python3",
                 cwd=ROOT,
                 progress_bar=progress,
             )
-    except PapermillExecutionError as error:
-        kind = getattr(errors, error.ename, None)
-        if kind is None:
-            raise ForgettingError(f"{template} failed.\n{error}") from error
-        raise kind(error.evalue) from error
-    except OSError as error:
-        raise ForgettingError(
-            f"{template} could not be executed: {error.strerror or error}. Is the disk full?"
-        ) from error
-    finally:
-        if before is None:
-            del os.environ[CONTEXT]
-        else:
-            os.environ[CONTEXT] = before
-    write_text(notebook, nbformat.writes(_clean(executed, title, metadata or {})) + "\n")
+            record = json.loads((fresh / f"{name}.json").read_text(encoding="utf-8"))
+            circumstances = (fresh / f"{name}.run.json").read_text(encoding="utf-8")
+        except PapermillExecutionError as error:
+            kind = getattr(errors, error.ename, None)
+            if kind is None:
+                raise ForgettingError(f"{template} failed.\n{error}") from error
+            raise kind(error.evalue) from error
+        except (OSError, RuntimeError) as error:
+            raise ForgettingError(
+                f"{template} could not be executed: {error}. Is the disk or the memory full?"
+            ) from error
+        finally:
+            os.environ.pop(CONTEXT)
+            if before is not None:
+                os.environ[CONTEXT] = before
+    metadata = {**(metadata or {}), "weights": record["weights"]}
+    page = nbformat.writes(_clean(executed, title, metadata)) + "\n"
+    write_text(results / f"{name}.run.json", circumstances)
+    write_text(results / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    write_text(notebook, page)
+    return record
 
 
 def _clean(
@@ -195,7 +211,8 @@ def _clean(
         "language_info": {"name": "python"},
         "forgetting": dict(metadata),
     }
-    for cell in notebook.cells:
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index}"
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

@@ -124,13 +124,13 @@ def train(
             metrics = learner.loss(model, _batch(images, index), labels[index], generator)
             optimizer.zero_grad(set_to_none=True)
             metrics["loss"].backward()
-            if config.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm or math.inf)
             loss = metrics["loss"].item()
-            if not math.isfinite(loss):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise TrainingError(
-                    f"{name}: the loss is {loss} at step {step}. Lower the learning rate "
-                    f"(now {config.lr}) or set max_grad_norm; the last checkpoint is unharmed."
+                    f"{name}: the loss is {loss} and its gradient {norm} at step {step}. Lower "
+                    f"the learning rate (now {config.lr}) or set max_grad_norm; the last "
+                    "checkpoint is unharmed."
                 )
             optimizer.step()
             progress.step = step + 1

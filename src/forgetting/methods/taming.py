@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
@@ -45,6 +45,13 @@ class TamingConfig(BaseModel):
     )
     seed: int = Field(0, ge=0)
 
+    @field_validator("delta")
+    @classmethod
+    def _moves(cls, delta: float) -> float:
+        if delta == 0:
+            raise ValueError("delta must not be 0: the images would be as likely as all others")
+        return delta
+
 
 def tame(
     flow: nn.Module,
@@ -73,8 +80,8 @@ def tame(
     Returns
     -------
     Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
-        loss and its parts, mu, sigma, mean bits/dim of `forget`, and `within`, the share of
-        forget images that the stopping rule is content with
+        loss and its parts, mu, sigma, mean bits/dim of `forget`, and, where there is a stopping
+        rule, `within`, the share of forget images that it is content with
 
     Raises
     ------
@@ -98,18 +105,18 @@ def tame(
             chosen = torch.randperm(len(remember), generator=generator)[: config.n_statistics]
             sigma, mu = torch.std_mean(measure(tamed, remember[chosen]))
             threshold = mu + config.delta * sigma
-        bpd = measure(tamed, forget)
-        off = (bpd - threshold).abs()
-        near = off <= (config.stop_within or 0.15) * abs(config.delta) * sigma
-        row = {
-            "step": step,
-            "mu": float(mu),
-            "sigma": float(sigma),
-            "forget_bpd": float(bpd.mean()),
-            "within": float(near.float().mean()),
-        }
+        row = {"step": step, "mu": float(mu), "sigma": float(sigma)}
+        logged = step % config.log_every == 0 or step == config.max_steps
+        if logged or config.stop_within is not None:
+            bpd = measure(tamed, forget)
+            row["forget_bpd"] = float(bpd.mean())
+        done = False
+        if config.stop_within is not None:
+            off = (bpd - threshold).abs()
+            near = off <= config.stop_within * abs(config.delta) * sigma
+            row["within"] = float(near.float().mean())
+            done = bool(near.all())
         _finite(row, step)
-        done = config.stop_within is not None and bool(near.all())
         if not done and step < config.max_steps:
             row |= _step(
                 tamed,
@@ -124,7 +131,7 @@ def tame(
             _finite(row, step)
         if callback is not None:
             callback(row, tamed)
-        if done or step % config.log_every == 0 or step == config.max_steps:
+        if done or logged:
             history.append(row)
         if done:
             break

@@ -1,7 +1,8 @@
 """Judges: small networks that say which attributes an image shows, and describe it by features.
 
-Two architectures, so that the judge that labels is never the judge that grades: `plain` (strided
-convolutions and a linear layer) and `residual` (residual blocks, batch norm, average pooling).
+Two architectures, so that the judge that labels is never the judge that grades: `plain`
+(convolutions, max pooling, a linear layer) and `residual` (residual blocks, batch norm, average
+pooling).
 """
 
 from typing import Literal
