@@ -64,9 +64,9 @@ PRESETS = {
     "smoke": {"steps": 3, "n_statistics": 64, "n_yardstick": 50, "n_samples": 80, "draws": 1},
     "default": {
         "steps": 200,
-        "n_statistics": 1024,
-        "n_yardstick": 1000,
-        "n_samples": 2000,
+        "n_statistics": 256,
+        "n_yardstick": 500,
+        "n_samples": 1000,
         "draws": 5,
     },
 }

@@ -65,9 +65,9 @@ PRESETS = {
     "smoke": {"max_steps": 3, "n_statistics": 64, "n_yardstick": 50, "n_samples": 80, "draws": 1},
     "default": {
         "max_steps": 800,
-        "n_statistics": 1024,
-        "n_yardstick": 1000,
-        "n_samples": 2000,
+        "n_statistics": 256,
+        "n_yardstick": 500,
+        "n_samples": 1000,
         "draws": 5,
     },
 }
@@ -92,8 +92,9 @@ yardstick = remember.floats(size)[chosen]
 forget = torch.nonzero(train.labels == p.digit).flatten()
 if p.n_forget == 1:
     candidates = forget[:50]
-    ruler = Yardstick.of(measure(base, yardstick))
-    quantile = ruler.quantile(measure(base, train.where(candidates).floats(size)))
+    ask = {"draws": p.draws, "seed": run.seed("choose")}
+    ruler = Yardstick.of(measure(base, yardstick, **ask))
+    quantile = ruler.quantile(measure(base, train.where(candidates).floats(size), **ask))
     forget = candidates[(quantile - 0.5).abs() < 0.09]
 forget = forget[: p.n_forget]
 print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to remember")

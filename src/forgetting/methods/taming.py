@@ -103,12 +103,12 @@ def tame(
     for step in range(config.max_steps + 1):
         if step % config.log_every == 0:
             chosen = torch.randperm(len(remember), generator=generator)[: config.n_statistics]
-            sigma, mu = torch.std_mean(measure(tamed, remember[chosen]))
+            sigma, mu = torch.std_mean(measure(tamed, remember[chosen], 1, config.seed))
             threshold = mu + config.delta * sigma
         row = {"step": step, "mu": float(mu), "sigma": float(sigma)}
         logged = step % config.log_every == 0 or step == config.max_steps
         if logged or config.stop_within is not None:
-            bpd = measure(tamed, forget)
+            bpd = measure(tamed, forget, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
         done = False
         if config.stop_within is not None:
@@ -181,15 +181,16 @@ def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 def _batches(
     images: torch.Tensor, size: int, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Yield batches forever: whole permutations, the last short batch left out if there are more.
+    """Yield batches of `size` forever, each permutation of the images after the other.
 
-    The public code draws forget images without weights; so does this.
+    A batch larger than the set holds images more than once, each time under its own noise.
     """
-    size = min(size, len(images))
+    order = torch.empty(0, dtype=torch.long)
     while True:
-        order = torch.randperm(len(images), generator=generator)
-        for start in range(0, len(order) - size + 1, size):
-            yield images[order[start : start + size]]
+        while len(order) < size:
+            order = torch.cat([order, torch.randperm(len(images), generator=generator)])
+        yield images[order[:size]]
+        order = order[size:]
 
 
 def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
