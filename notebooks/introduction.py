@@ -140,7 +140,8 @@ def unlearning_table() -> Markdown:
 def taming_table() -> Markdown:
     """Return a row for every set of images, or class, that a flow was tamed on."""
     rows = []
-    for m, p in headlines("taming"):
+    found = headlines("taming")
+    for m, p in sorted(found, key=lambda run: (-run[1]["delta"], run[0]["n_forget"])):
         quantile = [m[f"quantile_{when}_forget"] for when in ("before", "after")]
         share = [100 * m[f"class_share_{when}"] for when in ("before", "after")]
         rows.append(
