@@ -168,9 +168,19 @@ display(taming_table())
 # %% [markdown]
 # ## What was seen
 #
-# Read the tables by rows: forgetting counts for something only where the rest stayed. The pages
-# that follow show each row's samples, curves and intervals, and
-# {doc}`../feature_unlearning` and {doc}`../taming` the methods with their equations.
+# - Thick strokes became about as rare as in the model that never saw them, and the digits stayed
+#   the digits they were. Tuning the weights bought little over the latent filter: it follows the
+#   edited latents. Which of the two still *hides* the feature is for probes to say.
+# - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
+#   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
+# - A flow's likelihood can be moved for one digit, or a few, while that of other classes stays
+#   where it was. It does not stop at the images that were given: the more of them, the further the
+#   likelihood of the rest of their class falls, and the flow draws the class less often.
+# - Likelihood is not what one sees. Taming on four or eight digits cost the samples something that
+#   no quantile shows, and on a whole class the samples changed before the likelihood did.
+#
+# Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
+# {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
 
 # %% tags=["remove-cell"]
 # NBVAL_CHECK_OUTPUT

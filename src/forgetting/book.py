@@ -40,6 +40,7 @@ class Entry(BaseModel):
     template: str
     role: Literal["headline", "ablation", "baseline"] = "headline"
     needs: Literal["none", "mnist", "celeba", "lfw"] = "none"
+    slow: bool = Field(False, description="takes long: `make book` shows its published page")
     last: bool = Field(False, description="is executed after all others: it reads their records")
     parameters: dict[str, Any] = {}
 
@@ -49,7 +50,8 @@ class Entry(BaseModel):
         Its template and its entry; for a page that reads the others' records, those too.
         """
         digest = hashlib.sha256(templates.source(self.template).read_bytes())
-        digest.update(self.model_dump_json().encode())
+        made_of = (self.title, self.template, self.role, self.parameters)
+        digest.update(json.dumps(made_of, sort_keys=True).encode())
         if self.last:
             others = [entry.name for entry in entries() if not entry.last]
             digest.update(json.dumps(records(results, others), sort_keys=True).encode())
@@ -135,13 +137,13 @@ def _execute(entry: Entry, folder: Path, results: Path) -> None:
 
 
 def make(say: Callable[[str], None]) -> Path:
-    """Execute what needs no data, take the published page for the rest, and render.
+    """Execute what needs no data and is not slow, take the published page of the rest, render.
 
     Returns
     -------
     The path of the rendered book's first page.
     """
-    wanted = [entry for entry in entries() if entry.needs == "none"]
+    wanted = [entry for entry in entries() if entry.needs == "none" and not entry.slow]
     execute(wanted, BUILD / "runs", BUILD / "results", say)
     return render()
 
