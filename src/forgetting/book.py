@@ -239,9 +239,7 @@ def code_moved_on() -> list[str]:
 
 def _write_picture() -> None:
     """Take the figure of the first page for the README."""
-    if not (PUBLISHED / "introduction.ipynb").is_file():
-        return
-        page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
+    page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
     for cell in page.cells:
         if "picture" in cell.metadata.get("tags", []):
             for out in cell.outputs:
