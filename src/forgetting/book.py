@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +114,11 @@ def execute(wanted: list[Entry], folder: Path, results: Path, say: Callable[[str
                     job.result()
                     minutes = (time.monotonic() - started) / 60
                     say(f"{jobs[job].name}: executed ({number}/{len(jobs)}, {minutes:.1f} min)")
+            except BrokenProcessPool as error:
+                raise ForgettingError(
+                    "A page's process was killed, perhaps for want of memory. What was executed "
+                    "is kept: run the same command again."
+                ) from error
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
