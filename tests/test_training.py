@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 from forgetting.errors import TrainingError
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.recipes import _glow_loss, _start_glow
+from forgetting.recipes.losses import glow, start_glow
 from forgetting.training import Learner, TrainingConfig, train
 
 CONFIG = TrainingConfig(
@@ -31,7 +31,7 @@ save_file({k: v.contiguous() for k, v in torch_model.state_dict().items()}, sys.
 
 def learner():
     model = Glow(GlowConfig(image_size=8, n_steps=2, n_blocks=2, width=8), seed=0)
-    return Learner(model, _glow_loss, _start_glow)
+    return Learner(model, glow, start_glow)
 
 
 def data():

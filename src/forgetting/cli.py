@@ -85,7 +85,7 @@ def list_templates() -> None:
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
 def train(name: str, threads: int | None) -> None:
     """Train the zoo's entry NAME, or go on with a training that was interrupted."""
-    from forgetting.recipes import train_entry
+    from forgetting.recipes.train import train_entry
 
     train_entry(name, threads=threads)
 

@@ -65,3 +65,6 @@ distance to real digits needs nothing else, so a machine without MNIST can measu
 - **Again**: `forgetting train digits-reference`, with the full MNIST set.
 - **Licence**: see the notice in `zoo/README.md`.
 """
+
+MAKERS = {DIGITS: make_digits_reference}
+"""The entries that hold statistics, and how each is made."""

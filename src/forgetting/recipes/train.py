@@ -1,0 +1,111 @@
+"""Train an entry of the zoo by its recipe, and write its card."""
+
+import platform
+import time
+
+import torch
+
+from forgetting import reference, zoo
+from forgetting.errors import ForgettingError
+from forgetting.files import CACHE
+from forgetting.recipes import RECIPES, Recipe, losses
+from forgetting.recipes.ingredients import N_WATCHED, gather
+from forgetting.training import Learner, train
+
+
+def train_entry(name: str, *, threads: int | None = None) -> None:
+    """Train an entry of the zoo, or go on where an earlier training stopped, and save it.
+
+    Checkpoints lie in the user's cache. The full data is needed: MNIST, or CelebA and LFW.
+
+    Raises
+    ------
+    ForgettingError
+        There is no such recipe.
+    DataError
+        The data is not at hand.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    if name in reference.MAKERS:
+        return reference.MAKERS[name]()
+    if name not in RECIPES:
+        known = ", ".join([*RECIPES, *reference.MAKERS])
+        raise ForgettingError(f"No recipe is called {name!r}. There are: {known}.")
+    recipe = RECIPES[name]
+    data = gather(recipe)
+    model = zoo.KINDS[recipe.kind][0](recipe.config, seed=recipe.training.seed)
+    checkpoint = CACHE / "training" / f"{name}.safetensors"
+    started = time.monotonic()
+    history = train(
+        Learner(model, recipe.loss, losses.start_glow if recipe.kind == "glow" else None),
+        data.images,
+        data.labels,
+        recipe.training,
+        checkpoint=checkpoint,
+        held_out=data.watched,
+        name=name,
+    )
+    entry = {
+        "kind": recipe.kind,
+        "config": recipe.config.model_dump(mode="json"),
+        "training": {
+            "data": data.description,
+            "without": recipe.without,
+            "thresholds": data.thresholds,
+            "n_images": len(data.images),
+            **recipe.training.model_dump(),
+        },
+        "circumstances": {
+            "seconds_since_last_start": round(time.monotonic() - started, 1),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+        },
+        "history": history,
+    }
+    zoo.save(name, model, entry, card(name, recipe, entry))
+    checkpoint.unlink(missing_ok=True)
+
+
+def card(name: str, recipe: Recipe, entry: dict) -> str:
+    """Return the model card: what it is, what it saw, what it may be used for."""
+    training, last = entry["training"], entry["history"][-1]
+    digits = recipe.data == "digits"
+    without = ""
+    if recipe.without:
+        without = f" Left out: {recipe.without.replace('_', ' ')}."
+    figures = "\n".join(
+        f"| {key.replace('_', ' ')} | {value:.4g} |" for key, value in last.items()
+    )
+    if digits:
+        licence = "see the notice in `zoo/README.md`."
+        knows = "It knows digits and nothing else."
+    else:
+        licence = (
+            "**non-commercial research only**, as CelebA and LFW, which it was learned from; see\n"
+            "  the notice in `zoo/README.md`."
+        )
+        knows = (
+            "It knows small, aligned faces of people\n  in the public eye around 2005 to 2015, "
+            "and their unevenness; it must not be used to\n  identify anybody."
+        )
+    return f"""# {name}
+
+{recipe.summary}
+
+- **Kind**: `{recipe.kind}`, configuration in `{name}.json`; load it with
+  `forgetting.zoo.load("{name}")`.
+- **Training data**: {training["n_images"]:,} images, {training["data"]}.{without}
+  {N_WATCHED} other images were watched and not trained on.
+- **Training**: {training["steps"]:,} steps of {training["batch_size"]}, Adam, learning rate
+  {training["lr"]:g}, {training["precision"]}, seed {training["seed"]}; again with
+  `forgetting train {name}`.
+- **Use**: research on unlearning and its evaluation. {knows}
+- **Licence**: {licence}
+
+| at the end of training | |
+|---|---|
+{figures}
+"""
