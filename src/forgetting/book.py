@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting import templates, zoo
 from forgetting.data.digits import mnist_folder
+from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import ROOT, replacing
 from forgetting.runs import check, nearest, records
@@ -40,7 +41,7 @@ class Entry(BaseModel):
     title: str = Field(min_length=1)
     template: str
     role: Literal["headline", "ablation", "baseline"] = "headline"
-    needs: Literal["none", "mnist", "celeba", "lfw"] = "none"
+    needs: Literal["none", "mnist", "faces"] = "none"
     slow: bool = Field(False, description="takes long: `make book` shows its published page")
     last: bool = Field(False, description="is executed after all others: it reads their records")
     parameters: dict[str, Any] = {}
@@ -169,6 +170,9 @@ def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
     wanted = [entry for entry in entries() if not only or entry.name in only or entry.last]
     if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
         raise DataError("Publishing needs the full MNIST set: run `forgetting data mnist` first.")
+    if any(entry.needs == "faces" for entry in wanted):
+        for name in ("celeba", "lfw"):
+            faces_folder(name)
     execute(wanted, PUBLISHED, RESULTS, say)
     _write_picture()
 

@@ -91,7 +91,7 @@ def train(name: str, threads: int | None) -> None:
 
 
 @main.command()
-@click.argument("dataset", type=click.Choice(["mnist"]))
+@click.argument("dataset", type=click.Choice(["mnist", "celeba", "lfw"]))
 @click.option(
     "--to",
     "folder",
@@ -102,8 +102,12 @@ def train(name: str, threads: int | None) -> None:
 def data(dataset: str, folder: Path) -> None:
     """Download a DATASET."""
     from forgetting.data.digits import download_mnist
+    from forgetting.data.faces import download_faces
 
-    download_mnist(folder)
+    if dataset == "mnist":
+        download_mnist(folder)
+    else:
+        download_faces(dataset, folder)
     click.echo(f"{dataset} is in {folder}")
 
 

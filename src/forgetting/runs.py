@@ -95,10 +95,10 @@ class Run:
         self.weights[name] = zoo.record(name)["sha256"]
         return model
 
-    def statistics(self, subset: str = "all") -> Statistics:
-        """Return statistics of real digits from the zoo, and note their hash for the record."""
-        self.weights[reference.DIGITS] = zoo.record(reference.DIGITS)["sha256"]
-        return reference.load_statistics(subset)
+    def statistics(self, subset: str = "all", name: str = reference.DIGITS) -> Statistics:
+        """Return statistics of real images from the zoo, and note their hash for the record."""
+        self.weights[name] = zoo.record(name)["sha256"]
+        return reference.load_statistics(subset, name)
 
     def seed(self, stream: str) -> int:
         """Return a seed of its own for each named use of randomness in this run."""

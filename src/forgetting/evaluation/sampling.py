@@ -32,3 +32,10 @@ def logits(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return a judge's attribute logits (N, A) of images (N, C, H, W) in [0, 1], on the CPU."""
     device = next(judge.parameters()).device
     return torch.cat([judge.logits(part.to(device)).cpu() for part in images.split(BATCH)])
+
+
+@torch.no_grad()
+def embeddings(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the embeddings (N, D) of face images (N, 3, H, W) in [0, 1], on the CPU."""
+    device = next(embedding.parameters()).device
+    return torch.cat([embedding(part.to(device)).cpu() for part in images.split(BATCH)])

@@ -60,7 +60,7 @@ _FACES_GLOW = TrainingConfig(
     checkpoint_every=200,
 )
 _FACES_VAE = TrainingConfig(
-    steps=8000,
+    steps=5000,
     batch_size=64,
     lr=1e-3,
     warmup=200,

@@ -10,6 +10,7 @@ from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation.sampling import logits
 from forgetting.recipes import Recipe
+from forgetting.reference import RECALL
 
 N_WATCHED = 500
 
@@ -109,7 +110,7 @@ def judged(faces: Faces, attribute: str) -> torch.Tensor:
     return logits(judge, faces.floats())[:, judge.attributes.index(attribute)]
 
 
-def judged_threshold(celeba: Faces, attribute: str, recall: float = 0.9) -> float:
-    """Return the logit over which judge A finds a given share of CelebA's positives."""
+def judged_threshold(celeba: Faces, attribute: str) -> float:
+    """Return the logit over which judge A finds nine tenths of CelebA's positives."""
     positives = judged(celeba.where(celeba.label(attribute)), attribute)
-    return float(torch.quantile(positives, 1 - recall))
+    return float(torch.quantile(positives, 1 - RECALL))

@@ -8,9 +8,16 @@ import torch
 from forgetting import reference, zoo
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE
-from forgetting.recipes import RECIPES, Recipe, losses
+from forgetting.recipes import RECIPES, Recipe, embedding, losses
 from forgetting.recipes.ingredients import N_WATCHED, gather
 from forgetting.training import Learner, train
+
+MAKERS = {
+    reference.DIGITS: reference.make_digits_reference,
+    reference.FACES: reference.make_faces_reference,
+    embedding.NAME: embedding.make_faces_embedding,
+}
+"""The entries that are measured or fitted at once, not trained in steps."""
 
 
 def train_entry(name: str, *, threads: int | None = None) -> None:
@@ -28,10 +35,10 @@ def train_entry(name: str, *, threads: int | None = None) -> None:
     if threads:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    if name in reference.MAKERS:
-        return reference.MAKERS[name]()
+    if name in MAKERS:
+        return MAKERS[name]()
     if name not in RECIPES:
-        known = ", ".join([*RECIPES, *reference.MAKERS])
+        known = ", ".join([*RECIPES, *MAKERS])
         raise ForgettingError(f"No recipe is called {name!r}. There are: {known}.")
     recipe = RECIPES[name]
     data = gather(recipe)

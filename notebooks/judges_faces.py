@@ -1,0 +1,198 @@
+# %% [markdown]
+# # The judges of faces
+#
+# Can the two judges be trusted, at 64 and at 32 pixels? Judge A labels and steers, judge B only
+# grades: another architecture, another seed, other variations of the training images. Both are
+# asked about people whom neither has seen.
+
+# %% tags=["parameters"]
+source: str = "auto"  # celeba (held-out people), none (generated images only) or auto
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
+device: str = "auto"  # auto, cpu or cuda
+n_samples: int = 0  # of noise and of each base model
+
+# %% tags=["hide-input"]
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from pydantic import Field
+from sklearn.calibration import calibration_curve
+
+from forgetting import plots, reference, runs, zoo
+from forgetting.data.faces import has_faces, load_faces
+from forgetting.evaluation.judging import Auc, calibration_error
+from forgetting.evaluation.sampling import generate, logits
+
+plots.use_style()
+
+
+class Parameters(runs.Parameters):
+    source: Literal["auto", "celeba", "none"]
+    n_samples: int = Field(ge=20, le=50_000)
+
+
+PRESETS = {"smoke": {"n_samples": 20}, "default": {"n_samples": 2000}}
+run = runs.begin("judges_faces", Parameters, PRESETS, globals())
+p = run.parameters
+judges = {"a": run.load("faces-judge-a"), "b": run.load("faces-judge-b")}
+attributes = judges["a"].attributes
+known = zoo.record(reference.FACES)["thresholds"]
+thresholds = {name: {} for name in judges}
+for size in reference.FACE_SIZES:
+    for name in judges:
+        found = known[f"faces-judge-{name}"][str(size)]
+        thresholds[name][size] = torch.tensor([found[a] for a in attributes])
+metrics = {"n_samples": p.n_samples}
+
+# %% [markdown]
+# ## Held-out people
+#
+# The area under the ROC curve with its 95 % interval (DeLong) for every attribute: how often an
+# image that shows it scores higher than one that doesn't.
+
+# %%
+real = p.source == "celeba" or (p.source == "auto" and has_faces("celeba"))
+scores, aucs = {}, {}
+if real:
+    for size in reference.FACE_SIZES:
+        faces = load_faces("celeba", "held_out", size)
+        for name, judge in judges.items():
+            found = scores[name, size] = logits(judge.cpu(), faces.floats())
+            for column, attribute in enumerate(attributes):
+                auc = Auc.of(found[:, column], faces.labels[:, column])
+                aucs[name, size, attribute] = auc
+                metrics |= auc.metrics(f"auc_{name}_{size}_{attribute.lower()}")
+    metrics["n_images"], metrics["n_people"] = len(faces), len(set(faces.people))
+    print(f"{len(faces):,} faces of {len(set(faces.people)):,} people")
+else:
+    print("No real faces are at hand: point FORGETTING_DATA at CelebA to see this part.")
+
+# %% tags=["hide-input"]
+table = pd.DataFrame(
+    {
+        f"{name.upper()}, {size} px": {
+            attribute: f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+            for attribute in reference.FACE_FEATURES
+            for auc in [aucs[name, size, attribute]]
+        }
+        for name, size in scores
+    }
+)
+table
+
+# %% tags=["hide-input"]
+if real:
+    figure, axis = plt.subplots(figsize=(6.4, 8.6))
+    order = sorted(attributes, key=lambda a: -aucs["a", 64, a].value)
+    looks = {("a", 64): (plots.BASE, "o"), ("a", 32): (plots.BASE, "|")}
+    looks |= {("b", 64): (plots.FORGOT, "o"), ("b", 32): (plots.FORGOT, "|")}
+    for (name, size), (colour, marker) in looks.items():
+        values = [aucs[name, size, a].value for a in order]
+        label = f"judge {name.upper()}, {size} px"
+        axis.scatter(values, range(40), color=colour, marker=marker, s=28, label=label)
+    axis.set_yticks(range(40), [a.replace("_", " ") for a in order], fontsize=8)
+    axis.set(xlabel="AUC on held-out people", ylim=(39.7, -0.7))
+    axis.axvline(0.9, color=plots.FAINT, lw=0.8)
+    axis.grid(axis="y", alpha=0.25)
+    axis.legend(loc="lower left")
+    plt.show()
+
+# %% [markdown]
+# ## Accuracy and calibration
+#
+# Accuracy at a probability of one half, beside what always saying the more frequent answer would
+# get; the expected calibration error; and the share of an attribute's real bearers that judge B
+# finds at its threshold, which one real negative in 200 passes.
+
+# %% tags=["hide-input"]
+rows = []
+for name, size in scores:
+    faces = load_faces("celeba", "held_out", size)
+    for attribute in reference.FACE_FEATURES:
+        score, shown = scores[name, size][:, attributes.index(attribute)], faces.label(attribute)
+        row = {"judge": f"{name.upper()}, {size} px", "attribute": attribute}
+        row["frequent answer"] = max(float(shown.float().mean()), float((~shown).float().mean()))
+        row["accuracy"] = float(((score > 0) == shown).float().mean())
+        row["calibration error"] = calibration_error(score, shown)
+        key = f"{name}_{size}_{attribute.lower()}"
+        metrics[f"accuracy_{key}"] = row["accuracy"]
+        metrics[f"calibration_error_{key}"] = row["calibration error"]
+        if name == "b":
+            over = score > thresholds["b"][size][attributes.index(attribute)]
+            row["found by B"] = metrics[f"recall_{key}"] = float(over[shown].float().mean())
+        rows.append(row)
+frame = pd.DataFrame(rows).set_index(["judge", "attribute"]) if rows else pd.DataFrame()
+frame.style.format("{:.1%}", na_rep="")
+
+# %% tags=["hide-input"]
+if real:
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
+    for axis, size in zip(axes, reference.FACE_SIZES):
+        faces = load_faces("celeba", "held_out", size)
+        for name, colour in (("a", plots.BASE), ("b", plots.FORGOT)):
+            columns = [attributes.index(a) for a in reference.FACE_FEATURES]
+            probability = torch.sigmoid(scores[name, size][:, columns]).flatten()
+            shown = faces.labels[:, columns].flatten()
+            share, mean = calibration_curve(shown, probability, n_bins=10)
+            axis.plot(mean, share, "o-", color=colour, label=f"judge {name.upper()}")
+        axis.plot([0, 1], [0, 1], color=plots.FAINT, lw=0.8)
+        axis.set(title=f"{size} px, six attributes", xlabel="probability given")
+    axes[0].set_ylabel("share that shows it")
+    axes[0].legend()
+    plt.show()
+
+# %% [markdown]
+# ## Noise, and what models make
+#
+# A judge has no way to say "no face". The share of images in which each judge sees an attribute:
+# uniform noise, blurred noise, and samples of the base models. For samples also how far the two
+# agree: the share of images on which both say the same, and the correlation of their logits. A at
+# a probability of one half, B at its threshold.
+
+# %%
+shape = (p.n_samples, 3, 64, 64)
+noise = torch.rand(shape, generator=run.generator("noise"))
+blurred = torch.nn.functional.avg_pool2d(noise, 9, 1, 4)
+blurred = (0.5 + (blurred - 0.5) * 6).clamp(0, 1)
+images = {"uniform noise": noise, "blurred noise": blurred}
+vae, glow = run.load("faces-vae"), run.load("faces-glow")
+images["VAE samples"] = generate(vae, run.latents("vae", p.n_samples, vae.latent_dim))
+images["Glow samples"] = glow.sample(p.n_samples, 0.7, run.generator("glow")).cpu()
+
+# %% tags=["hide-input"]
+rows = []
+for what, batch in images.items():
+    size, short = batch.shape[-1], what.replace(" ", "_").lower()
+    by = {name: logits(judge, batch) for name, judge in judges.items()}
+    for attribute in reference.FACE_FEATURES:
+        column, key = attributes.index(attribute), f"{short}_{attribute.lower()}"
+        a, b = by["a"][:, column], by["b"][:, column]
+        seen_a, seen_b = a > 0, b > thresholds["b"][size][column]
+        row = {"images": what, "attribute": attribute}
+        row["judge A"] = metrics[f"share_a_{key}"] = float(seen_a.float().mean())
+        row["judge B"] = metrics[f"share_b_{key}"] = float(seen_b.float().mean())
+        if "samples" in what:
+            agree = float((seen_a == seen_b).float().mean())
+            row["agree"] = metrics[f"agreement_{key}"] = agree
+            correlation = torch.corrcoef(torch.stack([a, b]))[0, 1]
+            row["correlation"] = metrics[f"correlation_{key}"] = float(correlation)
+        rows.append(row)
+frame = pd.DataFrame(rows).set_index(["images", "attribute"])
+shares = dict.fromkeys(("judge A", "judge B", "agree"), "{:.1%}")
+frame.style.format({**shares, "correlation": "{:.2f}"}, na_rep="")
+
+# %% [markdown]
+# ## What was seen
+#
+# The lowest end of an interval among the attributes that the study unlearns or tames.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics = run.finish(metrics, [])
+for name, size in scores:
+    lowest = min(reference.FACE_FEATURES, key=lambda a: aucs[name, size, a].low)
+    low = aucs[name, size, lowest].low
+    print(f"judge {name.upper()} at {size} px: at least {low:.3f} ({lowest})")

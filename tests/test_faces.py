@@ -1,0 +1,194 @@
+"""Faces are read from any layout, cropped alike, and nobody is both trained on and held out."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from forgetting.data import faces
+from forgetting.data.faces import CELEBA_ATTRIBUTES, Crop, astronaut, is_held_out, load_faces
+from forgetting.errors import DataError
+
+
+def photograph(path, number, size=(89, 109)):
+    pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=95)
+
+
+@pytest.fixture
+def celeba(tmp_path, monkeypatch):
+    """Lay out 40 images of 20 people as CelebA does; image i has exactly attribute i mod 40."""
+    folder = tmp_path / "data" / "celeba"
+    rows, people = [], []
+    for i in range(40):
+        name = f"{i + 1:06}.jpg"
+        photograph(folder / "img_align_celeba" / name, i)
+        values = " ".join(" 1" if j == i else "-1" for j in range(40))
+        rows.append(f"{name} {values}")
+        people.append(f"{name} {100 + i // 2}")
+    head = ["40", " ".join(CELEBA_ATTRIBUTES)]
+    (folder / "list_attr_celeba.txt").write_text("\n".join(head + rows) + "\n")
+    (folder / "identity_CelebA.txt").write_text("\n".join(people) + "\n")
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
+    return folder
+
+
+def test_celeba_carries_attributes_and_people(celeba):
+    found = load_faces("celeba", "all", 32)
+    assert found.images.shape == (40, 3, 32, 32)
+    assert found.images.dtype == torch.uint8
+    assert found.attributes == CELEBA_ATTRIBUTES
+    assert torch.equal(found.labels, torch.eye(40, dtype=torch.bool))
+    assert found.label("Bangs").nonzero().item() == CELEBA_ATTRIBUTES.index("Bangs")
+    assert found.people[:4] == ("100", "100", "101", "101")
+    assert found.of("101").nonzero().flatten().tolist() == [2, 3]
+    few = found.where(torch.tensor([3, 1]))
+    assert few.people == ("101", "100")
+    assert torch.equal(few.images[0], found.images[3])
+
+
+def test_a_person_is_trained_on_or_held_out_never_both(celeba):
+    train, held_out = load_faces("celeba", "train", 32), load_faces("celeba", "held_out", 32)
+    assert len(train) + len(held_out) == 40
+    assert not set(train.people) & set(held_out.people)
+    assert all(is_held_out(person) for person in held_out.people)
+    share = np.mean([is_held_out(f"person {i}") for i in range(4000)])
+    assert abs(share - faces.HELD_OUT) < 0.03
+
+
+def test_the_crop_is_a_share_so_size_does_not_matter(celeba, tmp_path, monkeypatch):
+    big = tmp_path / "big" / "celeba"
+    shutil.copytree(celeba, big)
+    for path in (big / "img_align_celeba").iterdir():
+        with Image.open(path) as image:
+            image.resize((178, 218), Image.Resampling.LANCZOS).save(path, quality=98)
+    small = load_faces("celeba", "all", 32).floats()
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "big"))
+    large = load_faces("celeba", "all", 32).floats()
+    assert (small - large).abs().mean() < 0.03
+
+
+def test_crop_stays_inside_the_image():
+    assert Crop().box(100, 80) == (10, 0, 90, 80)
+    left, top, right, bottom = Crop(0.5, 0.05, 0.99).box(100, 200)
+    assert (left, bottom) == (0, 200)
+    assert right - left == bottom - top == 50
+
+
+def test_lfw_and_any_folder_per_class(tmp_path, monkeypatch):
+    for person in ("Ada_Lovelace", "Alan_Turing"):
+        for i in range(12):
+            photograph(tmp_path / "lfw" / person / f"{person}_{i:04}.jpg", i, (250, 250))
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
+    found = load_faces("lfw", "all", 64)
+    assert found.images.shape == (24, 3, 64, 64)
+    assert found.of("Alan_Turing").sum() == 12
+    assert found.attributes == ()
+    with pytest.raises(DataError, match="lfw has no attribute 'Bangs'"):
+        found.label("Bangs")
+    any_folder = load_faces(str(tmp_path / "lfw"), "all", 64)
+    assert any_folder.source == "folder"
+    assert not torch.equal(any_folder.images, found.images)
+
+
+def test_resized_images_are_cached_and_a_spoilt_cache_is_made_again(celeba, monkeypatch):
+    first = load_faces("celeba", "all", 32)
+    (cached,) = (faces.CACHE / "faces").glob("celeba-32-*.safetensors")
+    monkeypatch.setattr(faces, "_read", None)
+    assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
+    monkeypatch.undo()
+    monkeypatch.setenv("FORGETTING_DATA", str(celeba.parent))
+    monkeypatch.setattr(faces, "CACHE", cached.parents[1])
+    cached.write_bytes(b"spoilt")
+    assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
+
+
+def break_image(folder):
+    path = folder / "img_align_celeba" / "000007.jpg"
+    path.write_bytes(path.read_bytes()[:700])
+
+
+def drop_attributes(folder):
+    (folder / "list_attr_celeba.txt").unlink()
+
+
+def drop_line(folder):
+    path = folder / "identity_CelebA.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def spoil_line(folder):
+    path = folder / "list_attr_celeba.txt"
+    path.write_text(path.read_text().replace("000003.jpg -1", "000003.jpg"))
+
+
+def rename_attribute(folder):
+    path = folder / "list_attr_celeba.txt"
+    path.write_text(path.read_text().replace("Bangs", "Bang"))
+
+
+def drop_images(folder):
+    for path in sorted((folder / "img_align_celeba").iterdir())[5:]:
+        path.unlink()
+
+
+def drop_everything(folder):
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (break_image, r"000007\.jpg cannot be read as an image"),
+        (drop_attributes, r"list_attr_celeba\.txt cannot be read \(No such file"),
+        (drop_line, r"identity_CelebA\.txt has no line for 000040\.jpg"),
+        (spoil_line, r"list_attr_celeba\.txt, line 5: expected a file name and 40 values"),
+        (rename_attribute, r"list_attr_celeba\.txt, line 2, does not name"),
+        (drop_images, r"img_align_celeba holds 5 images; at least 20 are needed"),
+        (drop_everything, r"celeba is not there. Run `forgetting data celeba`"),
+    ],
+)
+def test_what_is_wrong_with_the_data_is_one_sentence(celeba, spoil, sentence):
+    spoil(celeba)
+    with pytest.raises(DataError, match=sentence):
+        load_faces("celeba", "all", 32)
+
+
+def test_odd_sizes_and_missing_folders_are_refused(tmp_path):
+    with pytest.raises(DataError, match="32, 64, 128 px, not at 48"):
+        load_faces("celeba", "all", 48)
+    with pytest.raises(DataError, match="is not a folder"):
+        load_faces(str(tmp_path / "nothing"), "all", 32)
+
+
+def test_a_download_that_fails_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def fail(**arguments):
+        raise OSError("no network")
+
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", fail)
+    with pytest.raises(DataError, match=r"lfw could not be downloaded .* \(no network\)"):
+        faces.download_faces("lfw", tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_download_ends_where_the_reader_looks(tmp_path, monkeypatch):
+    def fetch(data_home):
+        for i in range(20):
+            photograph(tmp_path / data_home / "lfw_home" / "lfw_funneled" / "A_B" / f"{i}.jpg", i)
+
+    monkeypatch.setattr("sklearn.datasets.fetch_lfw_people", fetch)
+    faces.download_faces("lfw", tmp_path / "data")
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
+    assert len(load_faces("lfw", "all", 32)) == 20
+    assert faces.has_faces("lfw")
+    assert not faces.has_faces("celeba", "lfw")
+
+
+def test_the_astronaut_is_a_face_at_every_size():
+    for size in faces.SIZES:
+        image = astronaut(size)
+        assert image.shape == (1, 3, size, size)
+        assert 0 <= image.min() < 0.1 < 0.9 < image.max() <= 1

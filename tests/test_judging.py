@@ -1,0 +1,115 @@
+"""AUC and its interval, thresholds, calibration, and identities, on answers that are known."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from forgetting.evaluation.identity import nearest_people, pairs, verification
+from forgetting.evaluation.judging import Auc, calibration_error, threshold_at
+from forgetting.models.embedding import Embedding, EmbeddingConfig
+from forgetting.models.judge import Judge, JudgeConfig
+
+
+def draw(n, seed, shift=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    shown = torch.rand(n, generator=generator) < 0.3
+    return torch.randn(n, generator=generator) + shift * shown, shown
+
+
+def test_auc_is_that_of_scikit_learn_ties_and_all():
+    scores, shown = draw(500, 0)
+    for found in (scores, (scores * 2).round()):
+        expected = roc_auc_score(shown, found)
+        assert Auc.of(found, shown).value == pytest.approx(expected, abs=1e-12)
+    assert Auc.of(shown.float(), shown) == Auc(1.0, 1.0, 1.0)
+
+
+def test_the_interval_of_the_auc_covers_19_times_in_20():
+    truth = 0.5 * (1 + torch.erf(torch.tensor(0.5)))  # P(N(1, 1) > N(0, 1)) = Phi(1 / sqrt 2)
+    hits = 0
+    for seed in range(400):
+        auc = Auc.of(*draw(300, seed))
+        hits += auc.low <= float(truth) <= auc.high
+    assert 0.91 <= hits / 400 <= 0.985
+
+
+def test_an_auc_needs_both():
+    with pytest.raises(ValueError, match="1 positives and 3 negatives"):
+        Auc.of(torch.arange(4.0), torch.tensor([True, False, False, False]))
+
+
+def test_the_threshold_lets_no_more_negatives_pass_than_asked():
+    scores, shown = draw(5000, 1)
+    for rate in (0.005, 0.05):
+        over = scores > threshold_at(scores, shown, rate)
+        passed = float(over[~shown].float().mean())
+        assert rate - 1e-3 < passed <= rate
+
+
+def test_calibration_error_of_honest_and_of_boastful_logits():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(20_000, generator=generator) * 2
+    shown = torch.rand(20_000, generator=generator) < torch.sigmoid(logits)
+    assert calibration_error(logits, shown) < 0.02
+    assert calibration_error(4 * logits, shown) > 0.1
+
+
+def test_pairs_tell_people_apart_where_the_embedding_does():
+    people = ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + ["d"]
+    centres = torch.eye(4)[[0] * 5 + [1] * 5 + [2] * 5 + [3]]
+    similarity, same = pairs(centres, people, 30)
+    assert (int(same.sum()), int((~same).sum())) == (30, 30)
+    auc, threshold, recall = verification(similarity, same)
+    assert (auc.value, recall) == (1.0, 1.0)
+    assert 0 <= threshold < 1
+    with pytest.raises(ValueError, match="two people"):
+        pairs(centres[:5], people[:5], 30)
+
+
+def test_nearest_people_are_in_order_and_rare_ones_are_passed_over():
+    angles = torch.tensor([0.0, 0.1, 0.3, 0.5, 0.55, 3.0])
+    vectors = torch.stack([angles.cos(), angles.sin()], 1)
+    people = ["a", "a", "b", "c", "c", "d"]
+    assert nearest_people(vectors, people, "a", 2) == ["b", "c"]
+    assert nearest_people(vectors, people, "a", 2, min_images=2) == ["c"]
+    with pytest.raises(ValueError, match="no image of 'e'"):
+        nearest_people(vectors, people, "e", 2)
+
+
+@pytest.mark.parametrize("architecture", ["plain", "residual"])
+def test_a_face_judge_sees_small_and_large_faces_alike(architecture):
+    config = JudgeConfig(
+        attributes=("Male", "Smiling"),
+        architecture=architecture,
+        channels=3,
+        image_size=64,
+        n_stages=3,
+        batch_norm=True,
+        width=4,
+        n_features=8,
+        fit="resize",
+    )
+    judge = Judge(config).eval()
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(
+        torch.rand(6, 3, 8, 8, generator=generator), size=128, mode="bicubic"
+    ).clamp(0, 1)
+    sizes = [torch.nn.functional.interpolate(smooth, size=s, mode="area") for s in (32, 64, 128)]
+    small, middle, large = (judge.logits(images) for images in sizes)
+    assert middle.shape == (6, 2)
+    spread = middle.std(0)
+    assert ((small - middle).abs() < spread).all()
+    assert ((large - middle).abs() < spread).all()
+
+
+def test_an_embedding_has_length_one_and_does_not_mind_mirrors():
+    config = JudgeConfig(
+        attributes=("x",), channels=3, image_size=16, width=4, n_features=8, fit="resize"
+    )
+    embedding = Embedding(EmbeddingConfig(judge=config, n_dims=5)).eval()
+    images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = embedding(images)
+    assert found.shape == (3, 5)
+    np.testing.assert_allclose(found.norm(dim=1).detach(), 1, rtol=1e-5)
+    torch.testing.assert_close(embedding(images.flip(3)), found)

@@ -1,0 +1,166 @@
+"""Recipes: what is trained on, how it is varied, and that bfloat16 spares the likelihood."""
+
+import pytest
+import torch
+
+from forgetting import zoo
+from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
+from forgetting.errors import ForgettingError
+from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.vae import VAE, VAEConfig
+from forgetting.recipes import RECIPES, ingredients, losses
+from forgetting.recipes.train import MAKERS, card, train_entry
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def faces(monkeypatch):
+    """Stand a small CelebA and LFW where the recipes look for theirs."""
+    people = {"celeba": [str(i) for i in range(200)], "lfw": ["George_W_Bush"] * 30}
+    people["lfw"] += [f"Person_{i}" for i in range(170)]
+
+    def load(source, split, size):
+        names = [p for p in people[source] if is_held_out(p) == (split == "held_out")]
+        generator = torch.Generator().manual_seed(len(names))
+        shape = (len(names), 3, size, size)
+        images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        width = 40 if source == "celeba" else 0
+        labels = torch.rand(len(names), width, generator=generator) < 0.2
+        attributes = CELEBA_ATTRIBUTES if width else ()
+        return Faces(images, tuple(names), labels, attributes, source)
+
+    monkeypatch.setattr(ingredients, "load_faces", load)
+    return load
+
+
+def test_a_model_without_a_person_saw_every_other_image(faces):
+    whole = ingredients.gather(RECIPES["faces-glow"])
+    less = ingredients.gather(RECIPES["faces-glow-no-bush"])
+    assert len(whole.images) - len(less.images) == 30
+    assert whole.images.shape[1:] == (3, 32, 32)
+    assert torch.equal(whole.watched[0], less.watched[0])
+
+
+def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(faces, monkeypatch):
+    column = CELEBA_ATTRIBUTES.index("Bangs")
+
+    def judged(found, attribute):
+        logits = found.images.float().mean((1, 2, 3)) - 127.5
+        return torch.where(found.labels[:, column], 5, logits) if found.attributes else logits
+
+    monkeypatch.setattr(ingredients, "judged", judged)
+    monkeypatch.setattr(ingredients, "judged_threshold", lambda celeba, attribute: 0.0)
+    whole = ingredients.gather(RECIPES["faces-vae"])
+    less = ingredients.gather(RECIPES["faces-vae-no-bangs"])
+    celeba, lfw = faces("celeba", "train", 64), faces("lfw", "train", 64)
+    bangs = int(celeba.label("Bangs").sum()) + int((judged(lfw, "Bangs") >= 0).sum())
+    assert bangs > 20
+    assert len(whole.images) - len(less.images) == bangs
+    assert less.thresholds == {"Bangs": 0.0}
+
+
+def test_judges_are_trained_on_labels_in_the_order_of_their_attributes(faces):
+    found = ingredients.gather(RECIPES["faces-judge-a"])
+    assert found.labels.shape == (len(found.images), 40)
+    assert torch.equal(found.labels, faces("celeba", "train", 64).labels)
+
+
+def test_retrained_references_have_the_recipe_of_their_base():
+    for name, recipe in RECIPES.items():
+        base = RECIPES[name.split("-no-")[0]]
+        if recipe.without:
+            assert recipe.training == base.training, name
+            assert recipe.config == base.config, name
+            assert recipe.loss is base.loss, name
+
+
+def test_mirroring_turns_half_of_the_images(generator):
+    images = torch.rand(200, 3, 4, 4, generator=generator)
+    found = losses.mirrored(images, generator)
+    same = (found == images).flatten(1).all(1)
+    turned = (found == images.flip(3)).flatten(1).all(1)
+    assert (same ^ turned).all()
+    assert 70 < int(turned.sum()) < 130
+
+
+def test_moving_by_nothing_leaves_the_image_or_its_mirror(generator):
+    images = torch.rand(40, 3, 16, 16, generator=generator)
+    found = losses.moved(images, generator, shift=0, zoom=0, turn=0)
+    distance = torch.stack([(found - x).abs().amax((1, 2, 3)) for x in (images, images.flip(3))])
+    assert distance.min(0).values.max() < 1e-4
+    assert 5 < int((distance[0] < 1e-4).sum()) < 35
+
+
+@pytest.mark.parametrize("vary", [losses.relit, losses.covered, losses.coarsened])
+def test_variations_keep_shape_and_range_and_change_something(vary, generator):
+    images = torch.rand(60, 3, 16, 16, generator=generator)
+    found = vary(images, generator)
+    assert found.shape == images.shape
+    assert 0 <= found.min() <= found.max() <= 1
+    changed = (found != images).flatten(1).any(1).float().mean()
+    assert 0.3 < changed <= 1
+
+
+def test_images_are_varied_in_training_only(generator):
+    images = torch.rand(8, 3, 32, 32, generator=generator)
+    model = Glow(GlowConfig(channels=3, n_steps=1, width=4)).eval()
+    labels = torch.zeros(8)
+    first, second = (
+        losses.faces_glow(model, images, labels, torch.Generator().manual_seed(seed))["loss"]
+        for seed in (0, 0)
+    )
+    assert torch.equal(first, second)
+    noise = torch.Generator().manual_seed(0)
+    assert torch.equal(losses.glow(model, images, labels, noise)["loss"], first)
+
+
+def test_bfloat16_runs_the_couplings_only(glow, generator):
+    images = torch.rand(16, 3, 8, 8, generator=generator)
+    exact = glow.log_prob(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = glow.log_prob(images)
+        latents = glow.encode(images)
+        back = glow(latents)
+    assert coarse.dtype == torch.float32
+    assert not torch.equal(coarse, exact)
+    per_dim = (coarse - exact).abs() / glow.latent_dim
+    assert per_dim.max() < 0.01
+    assert (back - glow.quantise(images)).abs().max() < 0.1
+
+
+def test_a_gaussian_vae_scores_with_the_best_deviation(generator):
+    config = VAEConfig(
+        channels=3, image_size=16, n_stages=3, latent_dim=4, width=4, likelihood="gaussian"
+    )
+    model = VAE(config)
+    assert model(torch.zeros(2, 4)).shape == (2, 3, 16, 16)
+    images = torch.rand(32, 3, 16, 16, generator=generator)
+    reconstruction, kl = model.negative_elbo(images, torch.Generator().manual_seed(1))
+    assert kl.shape == (32,)
+    mean, log_variance = model.encode(images)
+    eps = torch.randn(mean.shape, generator=torch.Generator().manual_seed(1))
+    error = model(mean + torch.exp(0.5 * log_variance) * eps) - images
+    best = torch.distributions.Normal(0, error.std(correction=0))
+    expected = -best.log_prob(error).flatten(1).sum(1).mean()
+    torch.testing.assert_close(reconstruction.mean(), expected, rtol=1e-3, atol=0)
+
+
+def test_cards_say_what_may_be_done_with_weights_learned_from_faces():
+    for name, recipe in RECIPES.items():
+        entry = {
+            "training": {"n_images": 1, "data": "x", **recipe.training.model_dump()},
+            "history": [{"step": 1, "loss": 1.0}],
+        }
+        text = card(name, recipe, entry)
+        assert ("non-commercial" in text) == name.startswith("faces")
+        assert max(map(len, text.splitlines())) < 100
+
+
+def test_every_entry_of_the_zoo_can_be_made_again_and_unknown_ones_are_named():
+    assert set(zoo.names()) <= {*RECIPES, *MAKERS}
+    with pytest.raises(ForgettingError, match="No recipe is called 'faces-gloww'"):
+        train_entry("faces-gloww")
