@@ -6,6 +6,7 @@
 #   make publish    execute everything with real data into book/runs and results
 #   make validate   execute the published pages again and compare (nbval)
 #   make models     train every model of the zoo (hours; goes on where it stopped)
+#   make bench      speed and memory beside normflows and the machine's ceiling (minutes)
 #   make notebooks  write the .ipynb twins of the templates
 #   make check      verify weights, twins and published pages
 #
@@ -17,9 +18,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-no-thick \
-          digits-vae-no-left-slant digits-glow
+          digits-vae-no-left-slant digits-glow faces-judge-a faces-judge-b faces-reference \
+          faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-likelihoods
 
-.PHONY: book test render publish validate models notebooks check lint
+.PHONY: book test render publish validate models bench notebooks check lint
 
 book: $(READY)
 	$(BIN)/forgetting book
@@ -42,6 +44,9 @@ validate: $(READY)
 
 models: $(READY)
 	for name in $(MODELS); do $(BIN)/forgetting train $$name || exit 1; done
+
+bench: $(READY)
+	$(BIN)/python -W ignore benchmarks/glow.py
 
 notebooks: $(READY)
 	$(BIN)/forgetting notebooks

@@ -23,8 +23,10 @@ from sklearn.calibration import calibration_curve
 
 from forgetting import plots, reference, runs, zoo
 from forgetting.data.faces import has_faces, load_faces
+from forgetting.evaluation.identity import pairs, verification
 from forgetting.evaluation.judging import Auc, calibration_error
-from forgetting.evaluation.sampling import generate, logits
+from forgetting.evaluation.sampling import embeddings, generate, logits
+from forgetting.recipes import embedding
 
 plots.use_style()
 
@@ -50,8 +52,8 @@ metrics = {"n_samples": p.n_samples}
 # %% [markdown]
 # ## Held-out people
 #
-# The area under the ROC curve with its 95 % interval (DeLong) for every attribute: how often an
-# image that shows it scores higher than one that doesn't.
+# The area under the ROC curve with its 95 % interval {cite}`delong1988comparing` for every
+# attribute: how often an image that shows it scores higher than one that doesn't.
 
 # %%
 real = p.source == "celeba" or (p.source == "auto" and has_faces("celeba"))
@@ -185,13 +187,49 @@ shares = dict.fromkeys(("judge A", "judge B", "agree"), "{:.1%}")
 frame.style.format({**shares, "correlation": "{:.2f}"}, na_rep="")
 
 # %% [markdown]
+# ## The same person?
+#
+# The embedding on held-out people of LFW: all pairs of photographs of one person, and as many
+# random pairs of strangers. The threshold is the similarity that one pair of strangers in 100
+# reaches.
+
+# %% tags=["hide-input"]
+known = zoo.record(embedding.NAME)["verification"]
+embedder = run.load(embedding.NAME)
+if p.source != "none" and has_faces("lfw"):
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.8))
+    for axis, size in zip(axes, reference.FACE_SIZES):
+        faces = load_faces("lfw", "held_out", size)
+        found = embeddings(embedder, faces.floats())
+        similarity, same = pairs(found, faces.people, embedding.N_PAIRS)
+        auc, threshold, recall = verification(similarity, same)
+        metrics |= auc.metrics(f"verification_auc_{size}")
+        metrics[f"verification_recall_{size}"] = recall
+        bins = torch.linspace(-0.6, 1, 60)
+        for mask, label, colour in (
+            (same, "one person", plots.FORGOT),
+            (~same, "strangers", plots.FAINT),
+        ):
+            axis.hist(similarity[mask], bins, density=True, alpha=0.6, color=colour, label=label)
+        axis.axvline(threshold, color="black", lw=0.8)
+        axis.set(title=f"{size} px, AUC {auc.value:.3f}", xlabel="similarity", yticks=[])
+    axes[0].legend(loc="upper left")
+    plt.show()
+
+# %% [markdown]
 # ## What was seen
 #
-# The lowest end of an interval among the attributes that the study unlearns or tames.
+# How far the judges agree on what models make, and, on real faces, the lowest end of an interval
+# among the attributes that the study unlearns or tames.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, [])
+for what in ("vae_samples", "glow_samples"):
+    lowest = min(metrics[f"agreement_{what}_{a.lower()}"] for a in reference.FACE_FEATURES)
+    print(f"{what.replace('_', ' ')}: the judges agree on {lowest:.0%} or more")
+for size in (s for s in reference.FACE_SIZES if f"verification_auc_{s}" in metrics):
+    print(f"one person or two, {size} px: AUC {metrics[f'verification_auc_{size}']:.3f}")
 for name, size in scores:
     lowest = min(reference.FACE_FEATURES, key=lambda a: aucs[name, size, a].low)
     low = aucs[name, size, lowest].low

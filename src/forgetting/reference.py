@@ -6,11 +6,13 @@ from forgetting import zoo
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
+from forgetting.evaluation import likelihood
 from forgetting.evaluation.fidelity import Statistics, fid
 from forgetting.evaluation.judging import threshold_at
 from forgetting.evaluation.sampling import features, logits
 
 DIGITS, FACES = "digits-reference", "faces-reference"
+LIKELIHOODS = "faces-likelihoods"
 
 FALSE_POSITIVES = 0.005
 """The share of real negatives that judge B may call positive, at its thresholds."""
@@ -24,6 +26,12 @@ FACE_FEATURES = ("Bangs", "Eyeglasses", "Smiling", "Wearing_Hat", "Male", "Blond
 
 N_FLOOR = 5000
 """How many training faces the floor is measured with."""
+
+N_TRAIN = 10_000
+"""How many training faces have their likelihood kept: the paper's yardstick."""
+
+DRAWS = 1
+"""Of dequantisation noise, for each likelihood that is kept."""
 
 
 def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
@@ -118,6 +126,34 @@ def make_faces_reference() -> None:
     zoo.save(FACES, tensors, entry, _FACES_CARD)
 
 
+def make_faces_likelihoods() -> None:
+    """Ask the faces Glow for the bits/dim of real faces and save them as `faces-likelihoods`.
+
+    All held-out faces of CelebA and LFW, and 10,000 training faces, each under one
+    draw of noise: what a quantile is read against where the faces themselves are not at hand.
+
+    Raises
+    ------
+    DataError
+        CelebA or LFW is not here.
+    """
+    glow = zoo.load("faces-glow")
+    tensors = {}
+    for split in ("held_out", "train"):
+        images = torch.cat([load_faces(s, split, 32).images for s in ("celeba", "lfw")])
+        index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+        images = images[index[:N_TRAIN]].float() / 255
+        tensors[split] = likelihood.measure(glow, images, DRAWS)
+    entry = {
+        "kind": "likelihoods",
+        "draws": DRAWS,
+        "mean": {split: float(bpd.mean()) for split, bpd in tensors.items()},
+        "std": {split: float(bpd.std()) for split, bpd in tensors.items()},
+        "flow": {"faces-glow": zoo.record("faces-glow")["sha256"]},
+    }
+    zoo.save(LIKELIHOODS, tensors, entry, _LIKELIHOODS_CARD)
+
+
 def _floor(judge: torch.nn.Module, size: int, held_out: torch.Tensor) -> float:
     """Return the FID of `N_FLOOR` training faces to the held-out ones."""
     sets: list[Faces] = [load_faces(source, "train", size) for source in ("celeba", "lfw")]
@@ -158,5 +194,16 @@ rate of 0.5 %, and the thresholds of judge A by which LFW was sorted. No image c
 
 - **Kind**: statistics, not a model; `forgetting.reference.load_statistics` reads them.
 - **Again**: `forgetting train faces-reference`, with CelebA and LFW.
+- **Licence**: **non-commercial research only**, as the data; see the notice in `zoo/README.md`.
+"""
+
+_LIKELIHOODS_CARD = """# faces-likelihoods
+
+The bits/dim of real faces under `faces-glow`: of people whom it has never seen ("held_out") and
+of 10,000 faces that it was trained on ("train"), each under one draw of dequantisation
+noise, in an order that says nothing. A machine without the data reads quantiles against them.
+
+- **Kind**: likelihoods, not a model.
+- **Again**: `forgetting train faces-likelihoods`, with CelebA and LFW.
 - **Licence**: **non-commercial research only**, as the data; see the notice in `zoo/README.md`.
 """

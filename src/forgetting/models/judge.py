@@ -48,6 +48,7 @@ class Judge(nn.Module):
             build = _plain if config.architecture == "plain" else _residual
             self.body = build(config)
             self.head = nn.Linear(config.n_features, len(config.attributes))
+        self.to(memory_format=torch.channels_last)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
@@ -56,7 +57,8 @@ class Judge(nn.Module):
         is judged by its middle 28); one that resizes sees faces of 32 and of 64 px alike.
         """
         fit = _centre if self.config.fit == "crop" else _resize
-        return self.body(fit(images, self.config.image_size) * 2 - 1)
+        images = fit(images, self.config.image_size) * 2 - 1
+        return self.body(images.contiguous(memory_format=torch.channels_last))
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""

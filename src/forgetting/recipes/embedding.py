@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from forgetting import zoo
 from forgetting.data.faces import load_faces
 from forgetting.evaluation.identity import pairs, verification
-from forgetting.evaluation.sampling import embeddings
+from forgetting.evaluation.sampling import BATCH, embeddings
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.judge import Judge
 
@@ -72,7 +72,7 @@ def make_faces_embedding() -> None:
 
 @torch.no_grad()
 def _features(model: Embedding, images: torch.Tensor) -> torch.Tensor:
-    return torch.cat([model.features(part) for part in images.split(500)])
+    return torch.cat([model.features(part) for part in images.split(BATCH)])
 
 
 def _chosen(names: list[str]) -> list[int]:

@@ -15,6 +15,7 @@ from forgetting.training import Learner, train
 MAKERS = {
     reference.DIGITS: reference.make_digits_reference,
     reference.FACES: reference.make_faces_reference,
+    reference.LIKELIHOODS: reference.make_faces_likelihoods,
     embedding.NAME: embedding.make_faces_embedding,
 }
 """The entries that are measured or fitted at once, not trained in steps."""

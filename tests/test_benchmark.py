@@ -1,0 +1,37 @@
+"""The benchmark is fair: both Glows do the same work, and the work is counted right."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from forgetting.files import ROOT
+from forgetting.models.glow import Glow, GlowConfig
+
+SPEC = importlib.util.spec_from_file_location("bench", ROOT / "benchmarks" / "glow.py")
+bench = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(bench)
+
+CONFIG = GlowConfig(channels=3, image_size=16, n_steps=2, n_blocks=2, width=128)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_both_glows_do_the_same_work():
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    ours, theirs = Glow(CONFIG), bench.normflows_glow(CONFIG)
+    ours.initialise(images)
+    steps = [bench.training_step(flow, images, "float32") for flow in (ours, theirs)]
+    steps[1]()  # normflows sets its actnorms in the first pass
+    first, second = (bench.operations(step) for step in steps)
+    assert first == pytest.approx(second, rel=0.05)
+    couplings = [
+        sum(p.numel() for p in flow.parameters() if p.ndim == 4) for flow in (ours, theirs)
+    ]
+    assert couplings[0] == pytest.approx(couplings[1], rel=0.1)
+
+
+def test_operations_of_a_convolution_are_counted_exactly():
+    step, counted = bench.convolutions("float32", 2)
+    forward = 2 * (2 * 16 * 16) * 256 * 256 * 9
+    assert counted == 3 * 3 * forward  # three layers; a backward pass is two forward ones
+    step()
