@@ -14,6 +14,7 @@ device: str = "auto"  # auto, cpu or cuda
 temperature: float = 0.7  # of a flow's samples; a VAE is always sampled at 1
 n_samples: int = 0  # in every measure
 draws: int = 0  # of dequantisation noise for each likelihood
+show_real: bool = False  # show real faces too; such a page must not be passed on
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -39,6 +40,7 @@ class Parameters(runs.Parameters):
     temperature: float = Field(gt=0, le=2)
     n_samples: int = Field(ge=32, le=50_000)
     draws: int = Field(ge=1, le=100)
+    show_real: bool
 
 
 PRESETS = {
@@ -66,6 +68,18 @@ size = samples.shape[-1]
 print(", ".join(f"{name} {value}" for name, value in entry["config"].items()))
 plots.image_grid(samples[:96], scale=0.55)
 plt.show()
+
+# %% tags=["hide-input"]
+if real:
+    both = [load_faces(name, "held_out", size).floats() for name in ("celeba", "lfw")]
+    order = torch.randperm(sum(map(len, both)), generator=run.generator("held out"))
+    held_out = torch.cat(both)[order]
+if real and p.show_real:
+    print("Held-out people, as they come:")
+    plots.image_grid(held_out[:96], scale=0.55)
+    plt.show()
+else:
+    print("Real faces are shown with show_real=true and the data, and in no published page.")
 
 # %% [markdown]
 # ## Training
@@ -95,9 +109,6 @@ known = zoo.record(reference.FACES)
 metrics = {"fid": fid(found, statistics), "n_samples": p.n_samples}
 metrics["fid_floor"] = known["floors"][str(size)]
 if real:
-    shuffled = run.generator("held out")
-    both = [load_faces(name, "held_out", size).floats() for name in ("celeba", "lfw")]
-    held_out = torch.cat(both)[torch.randperm(sum(map(len, both)), generator=shuffled)]
     real_features = features(judge_a, held_out[: p.n_samples])
     metrics["precision"], metrics["recall"] = precision_recall(found, real_features)
     if entry["kind"] == "glow":

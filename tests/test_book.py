@@ -43,6 +43,10 @@ def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
     assert not re.search(r"/(home|root|tmp|work|Users)/\w", text)
 
 
+def test_no_published_page_shows_a_photograph():
+    assert not any(entry.parameters.get("show_real") for entry in book.entries())
+
+
 @pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
 def test_a_record_explains_its_metrics(entry):
     record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))

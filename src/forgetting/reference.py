@@ -92,29 +92,32 @@ def make_faces_reference() -> None:
         CelebA or LFW is not here.
     """
     judge_a = zoo.load("faces-judge-a")
+    judge_b = zoo.load("faces-judge-b")
     tensors: dict[str, torch.Tensor] = {}
-    counts, floors, thresholds = {}, {}, {"faces-judge-a": {}, "faces-judge-b": {}}
+    counts, floors = {}, {}
+    thresholds = {"faces-judge-a": {}, "faces-judge-b": {}}
     for size in FACE_SIZES:
         celeba, lfw = (load_faces(source, "held_out", size) for source in ("celeba", "lfw"))
-        scores = {name: logits(zoo.load(name), celeba.floats()) for name in thresholds}
-        for name, found in scores.items():
-            thresholds[name][str(size)] = {
-                attribute: threshold_at(found[:, column], celeba.label(attribute), FALSE_POSITIVES)
-                if name == "faces-judge-b"
-                else float(found[celeba.label(attribute), column].quantile(1 - RECALL))
-                for column, attribute in enumerate(celeba.attributes)
-            }
-        everything = torch.cat([celeba.floats(), lfw.floats()])
+        by_a, by_b = logits(judge_a, celeba.images), logits(judge_b, celeba.images)
+        over_a, over_b = {}, {}
+        for column, attribute in enumerate(celeba.attributes):
+            shown = celeba.label(attribute)
+            over_a[attribute] = float(by_a[shown, column].quantile(1 - RECALL))
+            over_b[attribute] = threshold_at(by_b[:, column], shown, FALSE_POSITIVES)
+        thresholds["faces-judge-a"][str(size)] = over_a
+        thresholds["faces-judge-b"][str(size)] = over_b
+        everything = torch.cat([celeba.images, lfw.images])
         subsets = {f"{size}.all": torch.ones(len(everything), dtype=torch.bool)}
-        judged = logits(judge_a, lfw.floats())
+        judged = logits(judge_a, lfw.images)
         for attribute in FACE_FEATURES:
             column = celeba.attributes.index(attribute)
-            over = judged[:, column] >= thresholds["faces-judge-a"][str(size)][attribute]
+            over = judged[:, column] >= over_a[attribute]
             subsets[f"{size}.without_{attribute}"] = ~torch.cat([celeba.label(attribute), over])
-        more, numbers = _statistics(features(judge_a, everything), subsets)
+        found = features(judge_a, everything)
+        more, numbers = _statistics(found, subsets)
         tensors |= {name: value.float() for name, value in more.items()}
         counts |= numbers
-        floors[str(size)] = _floor(judge_a, size, features(judge_a, everything))
+        floors[str(size)] = _floor(judge_a, size, found)
     entry = {
         "kind": "statistics",
         "counts": counts,
@@ -159,7 +162,7 @@ def _floor(judge: torch.nn.Module, size: int, held_out: torch.Tensor) -> float:
     sets: list[Faces] = [load_faces(source, "train", size) for source in ("celeba", "lfw")]
     images = torch.cat([faces.images for faces in sets])
     index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:N_FLOOR]
-    return fid(features(judge, images[index].float() / 255), held_out)
+    return fid(features(judge, images[index]), held_out)
 
 
 def _statistics(

@@ -317,10 +317,12 @@ def _resized(files: list[Path], folder: Path, crop: Crop, size: int) -> torch.Te
             return cached.get_tensor("images")
     except (OSError, SafetensorError):
         pass  # not there, or spoilt: made again
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         read = pool.map(lambda file: _read(file, crop, size), files)
         title = f"reading {folder.name} at {size} px"
-        images = torch.from_numpy(np.stack(list(tqdm(read, total=len(files), desc=title))))
+        for i, pixels in enumerate(tqdm(read, total=len(files), desc=title)):
+            images[i] = torch.from_numpy(pixels)
     with replacing(path) as temporary:
         save_file({"images": images}, temporary)
     return images

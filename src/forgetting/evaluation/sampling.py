@@ -1,4 +1,6 @@
-"""Many images at once: a generator's samples and a judge's features, in batches."""
+"""Many images at once: a generator's samples, and what judges and embeddings say, in batches."""
+
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -7,36 +9,41 @@ BATCH = 64
 """Small enough that the activations of a face stay in the cache: 3 times as fast as 500."""
 
 
-@torch.no_grad()
 def generate(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
     """Return the images (N, C, H, W) of latents (N, latent_dim), on the CPU."""
-    device = next(generator.parameters()).device
-    return torch.cat([generator(part.to(device)).cpu() for part in latents.split(BATCH)])
+    return _in_batches(generator, generator, latents)
 
 
-@torch.no_grad()
 def features(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a judge's features (N, F) of images (N, C, H, W) in [0, 1], on the CPU."""
-    device = next(judge.parameters()).device
-    return torch.cat([judge.features(part.to(device)).cpu() for part in images.split(BATCH)])
+    """Return a judge's features (N, F) of images (N, C, H, W), on the CPU.
+
+    Here and below images are float32 in [0, 1] or uint8: a whole data set need not be converted.
+    """
+    return _in_batches(judge, judge.features, images)
 
 
-@torch.no_grad()
+def logits(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a judge's attribute logits (N, A) of images (N, C, H, W), on the CPU."""
+    return _in_batches(judge, judge.logits, images)
+
+
 def classes(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return a judge's class probabilities (N, n_classes) of images (N, C, H, W), on the CPU."""
-    device = next(judge.parameters()).device
-    return torch.cat([judge.classes(part.to(device)).cpu() for part in images.split(BATCH)])
+    return _in_batches(judge, judge.classes, images)
 
 
-@torch.no_grad()
-def logits(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a judge's attribute logits (N, A) of images (N, C, H, W) in [0, 1], on the CPU."""
-    device = next(judge.parameters()).device
-    return torch.cat([judge.logits(part.to(device)).cpu() for part in images.split(BATCH)])
-
-
-@torch.no_grad()
 def embeddings(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the embeddings (N, D) of face images (N, 3, H, W) in [0, 1], on the CPU."""
-    device = next(embedding.parameters()).device
-    return torch.cat([embedding(part.to(device)).cpu() for part in images.split(BATCH)])
+    """Return the embeddings (N, D) of face images (N, 3, H, W), on the CPU."""
+    return _in_batches(embedding, embedding, images)
+
+
+@torch.no_grad()
+def _in_batches(
+    model: nn.Module, ask: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor
+) -> torch.Tensor:
+    device = next(model.parameters()).device
+    found = []
+    for part in inputs.split(BATCH):
+        part = part.to(device)
+        found.append(ask(part.float() / 255 if part.dtype == torch.uint8 else part).cpu())
+    return torch.cat(found)

@@ -31,9 +31,8 @@ class Embedding(nn.Module):
         self.projection = nn.Linear(config.judge.n_features, config.n_dims)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what is projected, (B, n_features): rectified features of both mirror images."""
-        both = (F.relu(self.judge.features(x)) for x in (images, images.flip(3)))
-        return sum(both)
+        """Return what is projected, (B, n_features): features of both mirror images, summed."""
+        return self.judge.features(images) + self.judge.features(images.flip(3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the embeddings (B, n_dims), of length 1, of images in [0, 1], (B, 3, H, W)."""

@@ -32,18 +32,18 @@ def make_faces_embedding() -> None:
     """
     judge = zoo.load(JUDGE)
     assert isinstance(judge, Judge)
-    config = EmbeddingConfig(judge=judge.config, n_dims=100)
+    config = EmbeddingConfig(judge=judge.config, n_dims=64)
     model = Embedding(config).eval().requires_grad_(False)
     model.judge.load_state_dict(judge.state_dict())
     sets = [(s, load_faces(s, "train", 64), load_faces(s, "train", 32)) for s in ("celeba", "lfw")]
     names = [f"{source}/{person}" for source, faces, _ in sets for person in faces.people]
     chosen = _chosen(names)
     found = [  # both sizes of a face are one person's
-        torch.cat([_features(model, faces[place].floats()) for faces in sets])[chosen]
+        torch.cat([_features(model, faces[place].images) for faces in sets])[chosen]
         for place in (1, 2)
     ]
     people = [names[i] for i in chosen]
-    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.05, n_components=config.n_dims)
+    lda = LinearDiscriminantAnalysis(n_components=config.n_dims)
     lda.fit(torch.cat(found).double().numpy(), people + people)
     matrix = torch.from_numpy(lda.scalings_[:, : config.n_dims]).float()
     model.projection.weight.copy_(matrix.T)
@@ -58,7 +58,7 @@ def make_faces_embedding() -> None:
     }
     for size in (32, 64):
         faces = load_faces("lfw", "held_out", size)
-        similarity, same = pairs(embeddings(model, faces.floats()), faces.people, N_PAIRS)
+        similarity, same = pairs(embeddings(model, faces.images), faces.people, N_PAIRS)
         auc, threshold, recall = verification(similarity, same)
         entry["verification"][str(size)] = {
             "auc": auc.value,
@@ -72,7 +72,7 @@ def make_faces_embedding() -> None:
 
 @torch.no_grad()
 def _features(model: Embedding, images: torch.Tensor) -> torch.Tensor:
-    return torch.cat([model.features(part) for part in images.split(BATCH)])
+    return torch.cat([model.features(part.float() / 255) for part in images.split(BATCH)])
 
 
 def _chosen(names: list[str]) -> list[int]:

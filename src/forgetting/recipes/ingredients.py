@@ -107,7 +107,7 @@ def _joined(sets: list[Faces]) -> tuple[torch.Tensor, torch.Tensor]:
 def judged(faces: Faces, attribute: str) -> torch.Tensor:
     """Return judge A's logits (N,) of an attribute, for sources that have no labels."""
     judge = zoo.load("faces-judge-a")
-    return logits(judge, faces.floats())[:, judge.attributes.index(attribute)]
+    return logits(judge, faces.images)[:, judge.attributes.index(attribute)]
 
 
 def judged_threshold(celeba: Faces, attribute: str) -> float:
