@@ -1,11 +1,13 @@
 """Recipes: what is trained on, how it is varied, and that bfloat16 spares the likelihood."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from forgetting import zoo
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
-from forgetting.errors import ForgettingError
+from forgetting.errors import DataError, ForgettingError
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.vae import VAE, VAEConfig
 from forgetting.recipes import RECIPES, ingredients, losses
@@ -53,7 +55,7 @@ def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(f
         return torch.where(found.labels[:, column], 5, logits) if found.attributes else logits
 
     monkeypatch.setattr(ingredients, "judged", judged)
-    monkeypatch.setattr(ingredients, "judged_threshold", lambda celeba, attribute: 0.0)
+    monkeypatch.setattr(ingredients.reference, "threshold_a", lambda attribute, size: 0.0)
     whole = ingredients.gather(RECIPES["faces-vae"])
     less = ingredients.gather(RECIPES["faces-vae-no-bangs"])
     celeba, lfw = faces("celeba", "train", 64), faces("lfw", "train", 64)
@@ -61,6 +63,12 @@ def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(f
     assert bangs > 20
     assert len(whole.images) - len(less.images) == bangs
     assert less.thresholds == {"Bangs": 0.0}
+
+
+def test_a_person_whom_nobody_has_seen_cannot_be_left_out(faces):
+    recipe = dataclasses.replace(RECIPES["faces-glow-no-bush"], without="George_Bush")
+    with pytest.raises(DataError, match="No training image shows George_Bush"):
+        ingredients.gather(recipe)
 
 
 def test_judges_are_trained_on_labels_in_the_order_of_their_attributes(faces):

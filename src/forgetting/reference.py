@@ -50,6 +50,15 @@ def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
     )
 
 
+def threshold_a(attribute: str, size: int) -> float:
+    """Return the logit at which judge A finds nine of ten faces that show an attribute.
+
+    Of people whom it has not seen: on its own training images the threshold would come out too
+    high, for it is surer of those.
+    """
+    return zoo.record(FACES)["thresholds"]["faces-judge-a"][str(size)][attribute]
+
+
 def make_digits_reference() -> None:
     """Measure the 10,000 MNIST test digits and save what was found as `digits-reference`.
 
