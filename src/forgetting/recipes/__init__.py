@@ -60,7 +60,7 @@ _FACES_GLOW = TrainingConfig(
     checkpoint_every=200,
 )
 _FACES_VAE = TrainingConfig(
-    steps=5000,
+    steps=4000,
     batch_size=64,
     lr=1e-3,
     warmup=200,
@@ -69,9 +69,7 @@ _FACES_VAE = TrainingConfig(
     log_every=50,
     checkpoint_every=200,
 )
-_FACES_VAE_CONFIG = VAEConfig(
-    channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128, likelihood="gaussian"
-)
+_FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
 
 RECIPES: dict[str, Recipe] = {
     "digits-judge-a": Recipe(
