@@ -19,7 +19,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-no-thick \
           digits-vae-no-left-slant digits-glow faces-judge-a faces-judge-b faces-reference \
-          faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-likelihoods
+          faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-glow-no-bush \
+          faces-likelihoods
 
 .PHONY: book test render publish validate models bench notebooks check lint
 

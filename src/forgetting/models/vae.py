@@ -78,7 +78,7 @@ class VAE(nn.Module):
 
         The reconstruction is the Bernoulli log-likelihood of the values, as usual on MNIST. For
         faces it stands too: a Gaussian of the best deviation reconstructs them more sharply, but
-        at twice the KL, and what is then decoded from the prior is no face.
+        at a KL several times as high, and what is then decoded from the prior is no face.
         """
         mean, log_variance = self.encode(images)
         eps = torch.randn(mean.shape, generator=generator).to(mean.device)
