@@ -9,8 +9,8 @@ from forgetting.models.glow import Glow, GlowConfig
 @pytest.fixture(autouse=True)
 def _no_data_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA", raising=False)
-    for module in ("digits", "faces"):
-        monkeypatch.setattr(f"forgetting.data.{module}.CACHE", tmp_path / "cache")
+    for module in ("data.digits", "data.faces", "evaluation.likelihood"):
+        monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 
 @pytest.fixture(params=["additive", "affine"])

@@ -7,13 +7,14 @@ than the rest, while the likelihoods of what should stay keep their distribution
 import copy
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.evaluation.likelihood import bits_per_dim, measure
+from forgetting.evaluation.likelihood import asked, bits_per_dim, cached_bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
 
 
@@ -39,7 +40,13 @@ class TamingConfig(BaseModel):
         "the threshold; None: after max_steps",
     )
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
-    n_statistics: int = Field(1024, ge=2, description="remember images for mu and sigma")
+    n_remember: int = Field(2048, ge=2, description="remember images that are used, at most")
+    n_statistics: int = Field(
+        64, ge=2, description="of these, those that follow mu and sigma; the paper asks 1,024"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of a step's forward pass; for flows made for it, as Glow is"
+    )
     distance_scale: float = Field(
         1.0, gt=0, description="divides d; for flows whose sigma is about 1 bit/dim or more"
     )
@@ -92,20 +99,18 @@ def tame(
     """
     config = config or TamingConfig()
     _check(forget, remember)
-    device = next(flow.parameters()).device
     tamed = copy.deepcopy(flow).requires_grad_(True)
-    base = copy.deepcopy(flow).requires_grad_(False).eval()
     optimizer = torch.optim.Adam(tamed.parameters(), lr=config.lr, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
-    forget_batches = _batches(forget, config.batch_size, generator)
-    remember_batches = _batches(remember, config.batch_size, generator)
+    remembered = _Remembered(flow, remember, config)
+    forget_batches = _batches(len(forget), config.batch_size, generator)
+    remember_batches = _batches(len(remembered.images), config.batch_size, generator)
     history: list[dict[str, float]] = []
     for step in range(config.max_steps + 1):
         if step % config.log_every == 0:
-            chosen = torch.randperm(len(remember), generator=generator)[: config.n_statistics]
-            sigma, mu = torch.std_mean(measure(tamed, remember[chosen], 1, config.seed))
+            mu, sigma = remembered.yardstick(tamed)
             threshold = mu + config.delta * sigma
-        row = {"step": step, "mu": float(mu), "sigma": float(sigma)}
+        row = {"step": step, "mu": mu, "sigma": sigma}
         logged = step % config.log_every == 0 or step == config.max_steps
         if logged or config.stop_within is not None:
             bpd = measure(tamed, forget, 1, config.seed)
@@ -120,10 +125,9 @@ def tame(
         if not done and step < config.max_steps:
             row |= _step(
                 tamed,
-                base,
-                next(forget_batches).to(device),
-                next(remember_batches).to(device),
-                float(threshold),
+                forget[next(forget_batches)],
+                *remembered.batch(next(remember_batches)),
+                threshold,
                 config,
                 optimizer,
                 generator,
@@ -138,23 +142,54 @@ def tame(
     return Forgotten(tamed.eval().requires_grad_(False), history)
 
 
+class _Remembered:
+    """The images to remember, each under one noise, and what the base says of them.
+
+    The base is asked once: its answers are kept in the user's cache under the hash of its weights,
+    the images and the noise. mu and sigma of the tamed model follow from a few of them: the base's
+    own over all, moved by what changed for those few, which is known far better than their mean.
+    """
+
+    def __init__(self, base: nn.Module, images: torch.Tensor, config: TamingConfig) -> None:
+        generator = torch.Generator().manual_seed(config.seed)
+        self.images = images[torch.randperm(len(images), generator=generator)[: config.n_remember]]
+        self.noise = torch.rand(self.images.shape, generator=generator)
+        self.base = cached_bits_per_dim(base, self.images, self.noise)
+        self.few = slice(config.n_statistics)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return images, their noise, and the base's bits/dim."""
+        return self.images[index], self.noise[index], self.base[index]
+
+    def yardstick(self, tamed: nn.Module) -> tuple[float, float]:
+        """Return mean and standard deviation of the tamed model's bits/dim over all of them."""
+        now = asked(tamed, self.images[self.few], self.noise[self.few])
+        before = self.base[self.few]
+        mu = self.base.mean() + (now - before).mean()
+        sigma = self.base.std() * now.std() / before.std()
+        return float(mu), float(sigma)
+
+
 def _step(
     tamed: nn.Module,
-    base: nn.Module,
     forget: torch.Tensor,
     remember: torch.Tensor,
+    remember_noise: torch.Tensor,
+    bpd_base: torch.Tensor,
     threshold: float,
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Take one step; both sets go through the tamed model in one pass, with the same noise."""
-    images = torch.cat([forget, remember])
-    noise = torch.rand(images.shape, generator=generator).to(images.device)
-    bpd = bits_per_dim(tamed, images, noise)
+    """Take one step; both sets go through the tamed model in one pass."""
+    device = next(tamed.parameters()).device
+    forget_noise = torch.rand(forget.shape, generator=generator)
+    images = torch.cat([forget, remember]).to(device)
+    noise = torch.cat([forget_noise, remember_noise]).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
-    with torch.no_grad():
-        bpd_base = bits_per_dim(base, remember, noise[len(forget) :])
+    bpd_base = bpd_base.to(device)
     distance = (bpd_forget - threshold) / config.distance_scale
     loss_forget = torch.sigmoid(distance**2).mean()
     kl = _gaussian_kl(bpd_base, bpd_remember) + _gaussian_kl(bpd_remember, bpd_base)
@@ -178,18 +213,16 @@ def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     return torch.log(q_std) - torch.log(p_std) + ratio - 0.5
 
 
-def _batches(
-    images: torch.Tensor, size: int, generator: torch.Generator
-) -> Iterator[torch.Tensor]:
-    """Yield batches of `size` forever, each permutation of the images after the other.
+def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Yield indices of `size` of n images forever, each permutation after the other.
 
     A batch larger than the set holds images more than once, each time under its own noise.
     """
     order = torch.empty(0, dtype=torch.long)
     while True:
         while len(order) < size:
-            order = torch.cat([order, torch.randperm(len(images), generator=generator)])
-        yield images[order[:size]]
+            order = torch.cat([order, torch.randperm(n, generator=generator)])
+        yield order[:size]
         order = order[size:]
 
 
