@@ -31,13 +31,20 @@ class TamingConfig(BaseModel):
     alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
     gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
     lr: float = Field(5e-5, gt=0)
-    batch_size: int = Field(8, ge=2, description="forget and remember images a step, each")
+    batch_size: int = Field(8, ge=1, description="forget images a step")
+    remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
     stop_within: float | None = Field(
         0.15,
         gt=0,
         description="stop when all forget images are this share of delta sigma from "
         "the threshold; None: after max_steps",
+    )
+    settle_within: float | None = Field(
+        None,
+        gt=0,
+        description="nor stop before remembered images lie, in the mean, this many of the base's "
+        "standard deviations from where they were; None, as published: do not ask",
     )
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
     n_remember: int = Field(2048, ge=2, description="remember images that are used, at most")
@@ -104,30 +111,33 @@ def tame(
     generator = torch.Generator().manual_seed(config.seed)
     remembered = _Remembered(flow, remember, config)
     forget_batches = _batches(len(forget), config.batch_size, generator)
-    remember_batches = _batches(len(remembered.images), config.batch_size, generator)
+    remember_batches = _batches(
+        len(remembered.images), config.remember_batch_size, generator
+    )
     history: list[dict[str, float]] = []
     for step in range(config.max_steps + 1):
-        if step % config.log_every == 0:
-            mu, sigma = remembered.yardstick(tamed)
-            threshold = mu + config.delta * sigma
-        row = {"step": step, "mu": mu, "sigma": sigma}
         logged = step % config.log_every == 0 or step == config.max_steps
+        if step % config.log_every == 0:
+            yardstick = remembered.yardstick(tamed)
+        row = {"step": step, **yardstick}
         if logged or config.stop_within is not None:
             bpd = measure(tamed, forget, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
         done = False
         if config.stop_within is not None:
-            off = (bpd - threshold).abs()
-            near = off <= config.stop_within * abs(config.delta) * sigma
-            row["within"] = float(near.float().mean())
-            done = bool(near.all())
+            row["within"] = _within(bpd, yardstick, config)
+            if row["within"] == 1:
+                yardstick = remembered.yardstick(tamed)
+                row |= yardstick | {"within": _within(bpd, yardstick, config)}
+                settled = abs(row["shift"]) <= (config.settle_within or math.inf)
+                done = row["within"] == 1 and settled
         _finite(row, step)
         if not done and step < config.max_steps:
             row |= _step(
                 tamed,
                 forget[next(forget_batches)],
                 *remembered.batch(next(remember_batches)),
-                threshold,
+                _threshold(yardstick, config),
                 config,
                 optimizer,
                 generator,
@@ -161,13 +171,30 @@ class _Remembered:
         """Return images, their noise, and the base's bits/dim."""
         return self.images[index], self.noise[index], self.base[index]
 
-    def yardstick(self, tamed: nn.Module) -> tuple[float, float]:
-        """Return mean and standard deviation of the tamed model's bits/dim over all of them."""
+    def yardstick(self, tamed: nn.Module) -> dict[str, float]:
+        """Return `mu` and `sigma` of the tamed model's bits/dim over all of them, and `shift`.
+
+        The shift is how far their mean moved, in standard deviations of the base.
+        """
         now = asked(tamed, self.images[self.few], self.noise[self.few])
         before = self.base[self.few]
-        mu = self.base.mean() + (now - before).mean()
-        sigma = self.base.std() * now.std() / before.std()
-        return float(mu), float(sigma)
+        moved = float((now - before).mean())
+        return {
+            "mu": float(self.base.mean()) + moved,
+            "sigma": float(self.base.std() * now.std() / before.std()),
+            "shift": moved / float(self.base.std()),
+        }
+
+
+def _threshold(yardstick: dict[str, float], config: TamingConfig) -> float:
+    return yardstick["mu"] + config.delta * yardstick["sigma"]
+
+
+def _within(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> float:
+    """Return the share of bits/dim (N,) that the stopping rule is content with."""
+    off = (bpd - _threshold(yardstick, config)).abs()
+    near = off <= config.stop_within * abs(config.delta) * yardstick["sigma"]
+    return float(near.float().mean())
 
 
 def _step(
