@@ -1,18 +1,15 @@
 """Likelihoods of a flow in bits/dim, and the quantiles and shifts that are made of them."""
 
-import hashlib
 import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.files import CACHE, replacing
+from forgetting.evaluation.answers import answered
 
 BATCH = 128
 
@@ -62,27 +59,6 @@ def asked(flow: nn.Module, images: torch.Tensor, noise: torch.Tensor) -> torch.T
     return torch.cat(
         [bits_per_dim(flow, part.to(device), some.to(device)).cpu() for part, some in parts]
     )
-
-
-def cached_bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Return `asked(...)`, from the user's cache where this very question was asked before.
-
-    The question is the flow's structure and weights, the images and the noise.
-    """
-    digest = hashlib.blake2b(str(flow).encode(), digest_size=16)
-    for tensor in (*flow.state_dict().values(), images, noise):
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    path = CACHE / "likelihoods" / f"{digest.hexdigest()}.safetensors"
-    try:
-        with safe_open(path, framework="pt") as cached:
-            return cached.get_tensor("bits_per_dim")
-    except (OSError, SafetensorError):
-        found = asked(flow, images, noise)
-    with replacing(path) as temporary:
-        save_file({"bits_per_dim": found}, temporary)
-    return found
 
 
 @dataclass(frozen=True)
@@ -163,11 +139,16 @@ def compare(
     ----------
     sets : images (N, C, H, W) by name
     yardstick : random images (M, C, H, W) that give each model its mean and deviation
-    draws : dequantisation draws an image (the paper: 5 to 10)
+    draws : dequantisation draws an image of the sets (the paper: 5 to 10); the yardstick takes one
     """
-    before, after = (
-        {name: measure(flow, images, draws, seed) for name, images in sets.items()}
-        for flow in (base, tamed)
+
+    def of_base(images: torch.Tensor) -> torch.Tensor:
+        what = f"bits/dim, {draws} draws from {seed}"
+        return answered([base], [images], what, lambda: measure(base, images, draws, seed))
+
+    return Comparison(
+        {name: of_base(images) for name, images in sets.items()},
+        {name: measure(tamed, images, draws, seed) for name, images in sets.items()},
+        Yardstick.of(measure(base, yardstick, 1, seed)),
+        Yardstick.of(measure(tamed, yardstick, 1, seed)),
     )
-    rulers = (Yardstick.of(measure(flow, yardstick, draws, seed)) for flow in (base, tamed))
-    return Comparison(before, after, *rulers)

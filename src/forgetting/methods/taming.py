@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.evaluation.likelihood import asked, bits_per_dim, cached_bits_per_dim, measure
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.likelihood import asked, bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
 
 
@@ -31,7 +32,7 @@ class TamingConfig(BaseModel):
     alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
     gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
     lr: float = Field(5e-5, gt=0)
-    batch_size: int = Field(8, ge=1, description="forget images a step")
+    batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
     remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
     stop_within: float | None = Field(
@@ -110,30 +111,26 @@ def tame(
     optimizer = torch.optim.Adam(tamed.parameters(), lr=config.lr, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
     remembered = _Remembered(flow, remember, config)
-    forget_batches = _batches(len(forget), config.batch_size, generator)
-    remember_batches = _batches(
-        len(remembered.images), config.remember_batch_size, generator
-    )
+    forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
+    remember_batches = _batches(len(remembered.images), config.remember_batch_size, generator)
     history: list[dict[str, float]] = []
+    promising = False
     for step in range(config.max_steps + 1):
         logged = step % config.log_every == 0 or step == config.max_steps
-        if step % config.log_every == 0:
+        if logged or promising:
             yardstick = remembered.yardstick(tamed)
         row = {"step": step, **yardstick}
-        if logged or config.stop_within is not None:
+        done = False
+        if logged or promising:
             bpd = measure(tamed, forget, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
-        done = False
-        if config.stop_within is not None:
-            row["within"] = _within(bpd, yardstick, config)
-            if row["within"] == 1:
-                yardstick = remembered.yardstick(tamed)
-                row |= yardstick | {"within": _within(bpd, yardstick, config)}
+            if config.stop_within is not None:
+                row["within"] = float(_near(bpd, yardstick, config).float().mean())
                 settled = abs(row["shift"]) <= (config.settle_within or math.inf)
                 done = row["within"] == 1 and settled
         _finite(row, step)
         if not done and step < config.max_steps:
-            row |= _step(
+            figures, bpd = _step(
                 tamed,
                 forget[next(forget_batches)],
                 *remembered.batch(next(remember_batches)),
@@ -142,7 +139,10 @@ def tame(
                 optimizer,
                 generator,
             )
+            row |= figures
             _finite(row, step)
+            # all of D_F is asked only where the batch gives reason to
+            promising = config.stop_within is not None and _near(bpd, yardstick, config).all()
         if callback is not None:
             callback(row, tamed)
         if done or logged:
@@ -164,7 +164,8 @@ class _Remembered:
         generator = torch.Generator().manual_seed(config.seed)
         self.images = images[torch.randperm(len(images), generator=generator)[: config.n_remember]]
         self.noise = torch.rand(self.images.shape, generator=generator)
-        self.base = cached_bits_per_dim(base, self.images, self.noise)
+        inputs = (self.images, self.noise)
+        self.base = answered([base], inputs, "bits/dim", lambda: asked(base, *inputs))
         self.few = slice(config.n_statistics)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -190,11 +191,10 @@ def _threshold(yardstick: dict[str, float], config: TamingConfig) -> float:
     return yardstick["mu"] + config.delta * yardstick["sigma"]
 
 
-def _within(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> float:
-    """Return the share of bits/dim (N,) that the stopping rule is content with."""
+def _near(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> torch.Tensor:
+    """Return for which bits/dim (N,) the stopping rule is content."""
     off = (bpd - _threshold(yardstick, config)).abs()
-    near = off <= config.stop_within * abs(config.delta) * yardstick["sigma"]
-    return float(near.float().mean())
+    return off <= config.stop_within * abs(config.delta) * yardstick["sigma"]
 
 
 def _step(
@@ -207,8 +207,13 @@ def _step(
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
-) -> dict[str, float]:
-    """Take one step; both sets go through the tamed model in one pass."""
+) -> tuple[dict[str, float], torch.Tensor]:
+    """Take one step; both sets go through the tamed model in one pass.
+
+    Returns
+    -------
+    figures for the history, and the bits/dim of the forget images before the step
+    """
     device = next(tamed.parameters()).device
     forget_noise = torch.rand(forget.shape, generator=generator)
     images = torch.cat([forget, remember]).to(device)
@@ -225,12 +230,13 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
-    return {
+    figures = {
         "loss": loss.item(),
         "loss_forget": loss_forget.item(),
         "kl": kl.item(),
         "remember_bpd": bpd_remember.mean().item(),
     }
+    return figures, bpd_forget.detach().cpu()
 
 
 def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
@@ -241,10 +247,7 @@ def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
 
 def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Yield indices of `size` of n images forever, each permutation after the other.
-
-    A batch larger than the set holds images more than once, each time under its own noise.
-    """
+    """Yield indices of `size` of n images forever, each permutation after the other."""
     order = torch.empty(0, dtype=torch.long)
     while True:
         while len(order) < size:
