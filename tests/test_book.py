@@ -23,14 +23,14 @@ def test_every_page_of_the_contents_is_there_and_every_run_is_in_them():
     assert len(pages) == len(set(pages))
     for page in pages:
         assert any((ROOT / f"{page}{end}").is_file() for end in (".md", ".ipynb")), page
-    assert {f"book/runs/{entry.name}" for entry in book.entries()} <= set(pages)
+    assert {f"book/runs/{entry.name}" for entry in book.pages()} <= set(pages)
 
 
 def test_everything_in_the_checkout_agrees():
     assert book.report() == []
 
 
-@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
 def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
     path = book.PUBLISHED / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -44,12 +44,12 @@ def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
 
 
 def test_no_published_page_shows_a_photograph():
-    for entry in book.entries():
+    for entry in book.pages():
         record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
         assert not record["parameters"].get("show_real"), entry.name
 
 
-@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
 def test_a_record_explains_its_metrics(entry):
     record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
     assert set(record) == {

@@ -132,6 +132,16 @@ def publish(names: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("name")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, four at most].")
+def sweep(name: str, jobs: int | None) -> None:
+    """Execute the runs of the sweep NAME of runs.yaml that are missing, into results/NAME."""
+    from forgetting import book as pages
+
+    pages.run_sweep(name, click.echo, jobs)
+
+
+@main.command()
 def notebooks() -> None:
     """Write the .ipynb twin of every template."""
     from forgetting import templates
