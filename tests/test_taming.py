@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.methods.taming import TamingConfig, _gaussian_kl, tame
+from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _Remembered, tame
 
 
 class Mixture(nn.Module):
@@ -127,3 +127,43 @@ def test_settings_out_of_range_are_refused():
         TamingConfig(alpha=1.5)
     with pytest.raises(ValidationError, match="extra"):
         TamingConfig(alfa=0.5)
+
+
+@pytest.mark.parametrize("kl", ["both", "forward", "reverse"])
+def test_a_divergence_that_is_released_without_its_logarithm_has_another_gradient(kl):
+    generator = torch.Generator().manual_seed(0)
+    base = torch.randn(50, generator=generator)
+    tamed = (1 + 2 * torch.randn(50, generator=generator)).requires_grad_()
+    gradients = []
+    for kind in (kl, f"{kl}_as_released"):
+        value = _divergence(base, tamed, kind)
+        gradients.append(torch.autograd.grad(value, tamed)[0])
+    assert torch.allclose(*gradients) is (kl == "both")
+
+
+def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
+    forget, remember = sets(flow)
+    update = {"objective": "ascent", "alpha": 1.0, "stop_within": None, "max_steps": 200}
+    last = tame(flow, forget, remember, CONFIG.model_copy(update=update)).history[-1]
+    assert last["shift"] > 10
+
+
+def test_taming_goes_on_until_what_is_remembered_has_settled(flow):
+    forget, remember = sets(flow)
+    hasty = CONFIG.model_copy(update={"lr": 0.2})
+    patient = hasty.model_copy(update={"settle_within": 0.02})
+    first, second = (tame(flow, forget, remember, c).history[-1] for c in (hasty, patient))
+    assert first["shift"] > 0.1
+    assert second["shift"] <= 0.02
+    assert second["within"] == 1
+
+
+def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
+    _, remember = sets(flow)
+    tamed = tame(flow, *sets(flow), CONFIG.model_copy(update={"max_steps": 40})).model
+    few, many = (
+        _Remembered(flow, remember, CONFIG.model_copy(update={"n_statistics": n})).yardstick(tamed)
+        for n in (64, len(remember))
+    )
+    assert few["mu"] == pytest.approx(many["mu"], abs=0.1 * many["sigma"])
+    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.1)
