@@ -18,6 +18,9 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.00005  # learning rate of Adam
 alpha: float = 0.6  # weight of forgetting against remembering
 gamma: float = 0.6  # weight of the KL terms in remembering
+kl: str = "both"  # both, forward, reverse, or one of these two as_released
+objective: str = "threshold"  # of forgetting; ascent is the baseline
+stop: bool = True  # by the rule; false: after max_steps
 batch_size: int = 8  # images to forget a step
 remember_batch_size: int = 8  # images to remember a step
 settle_within: float = 0.08  # go on until the remembered moved less than this, in sigma
@@ -35,10 +38,9 @@ import matplotlib.pyplot as plt
 from pydantic import Field
 
 from forgetting import plots, reference, runs
-from forgetting.data.faces import has_faces, load_faces
 from forgetting.evaluation.generation import compare_samples
 from forgetting.evaluation.likelihood import Yardstick, compare, measure
-from forgetting.evaluation.people import latent_person, people_with_many, real_person, to_forget
+from forgetting.evaluation.people import find_person, to_forget
 from forgetting.evaluation.sampling import embeddings
 from forgetting.methods.taming import TamingConfig, tame
 
@@ -55,6 +57,9 @@ class Parameters(runs.Parameters):
     lr: float = Field(gt=0, le=0.1)
     alpha: float = Field(ge=0, le=1)
     gamma: float = Field(ge=0, le=1)
+    kl: str
+    objective: str
+    stop: bool
     batch_size: int = Field(ge=1, le=1024)
     remember_batch_size: int = Field(ge=2, le=1024)
     settle_within: float = Field(gt=0)
@@ -86,27 +91,23 @@ p = run.parameters
 base = run.load(p.model, "glow")
 embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
 size = base.image_shape[-1]
-source = p.source
-if source == "auto":
-    source = "lfw" if has_faces("celeba", "lfw") else "latent"
-if source == "lfw":
-    train, held_out = (
-        {name: load_faces(name, part, size) for name in ("celeba", "lfw")}
-        for part in ("train", "held_out")
-    )
-    who = p.person or people_with_many(train["lfw"])[0]
-    person = real_person(who, train, held_out, embedding, p.n_yardstick, run.generator("sets"))
-    shown = who.replace("_", " ")
-else:
-    n_remember = max(2048, 2 * p.n_yardstick) if p.preset != "smoke" else 2 * p.n_yardstick
-    shown = f"latent {int(p.person or 0)}"
-    person = latent_person(
-        int(p.person or 0), base, embedding, p.radius, p.temperature, n_remember, p.n_yardstick
-    )
+person = find_person(
+    p.source,
+    p.person,
+    base,
+    embedding,
+    p.n_yardstick,
+    run.generator("sets"),
+    radius=p.radius,
+    temperature=p.temperature,
+    n_remember=2 * p.n_yardstick if p.preset == "smoke" else 2048,
+)
 ask = {"draws": p.draws, "seed": run.seed("noise")}
 ruler = Yardstick.of(measure(base, person.yardstick, 1, ask["seed"]))
 forget = to_forget(person, p.n_forget, ruler.quantile(measure(base, person.candidates, **ask)))
-print(f"{shown}: {len(forget)} images to forget, {len(person.remember):,} others to remember")
+print(
+    f"{person.name}: {len(forget)} images to forget, {len(person.remember):,} others to remember"
+)
 
 # %% [markdown]
 # ## Tame
@@ -120,6 +121,9 @@ config = TamingConfig(
     delta=p.delta,
     alpha=p.alpha,
     gamma=p.gamma,
+    kl=p.kl,
+    objective=p.objective,
+    stop_within=0.15 if p.stop else None,
     lr=p.lr,
     batch_size=p.batch_size,
     remember_batch_size=p.remember_batch_size,
@@ -132,7 +136,7 @@ say = runs.progress(p.max_steps, "taming")
 with run.timed("forgetting"):
     tamed = tame(base, forget, person.remember, config, callback=say)
 last = tamed.history[-1]
-print(f"{last['step']} steps; {last['within']:.0%} of the images within the rule")
+print(f"{last['step']} steps; {last.get('within', 0):.0%} of the images within the rule")
 
 # %% tags=["hide-input"]
 axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to remember"}, "bits/dim")
@@ -209,7 +213,7 @@ plots.image_rows(
 plt.show()
 
 # %% tags=["hide-input"]
-if source == "latent":
+if person.name.startswith("latent"):
     plots.image_rows({"forgotten": forget[:14], "reference": person.sets["reference"][:14]})
     plt.show()
 
@@ -221,7 +225,8 @@ if source == "latent":
 
 # %%
 # NBVAL_CHECK_OUTPUT
-metrics |= {name: last[name] for name in ("step", "within")} | {"n_forget": len(forget)}
+metrics |= {name: last[name] for name in ("step", "within") if name in last}
+metrics["n_forget"] = len(forget)
 metrics["drop_reference_minus_neutral"] = (
     metrics["quantile_drop_reference"] - metrics["quantile_drop_neutral"]
 )

@@ -1,11 +1,12 @@
 """The sets of images on which forgetting a person is judged: of real people, or of latents."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import nn
 
-from forgetting.data.faces import Faces
+from forgetting.data.faces import Faces, has_faces, load_faces
 from forgetting.errors import DataError
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.identity import nearest_people
@@ -37,6 +38,7 @@ class Person:
 
     Attributes
     ----------
+    name : of the person
     candidates : images to forget, `N_FORGET` at most, in the order in which they are taken
     remember : no image of the person among them
     sets : what is measured: `reference`, other images of the person; `random`, of `remember`;
@@ -45,10 +47,55 @@ class Person:
     yardstick : of `remember`, what gives each flow its mean and deviation
     """
 
+    name: str
     candidates: torch.Tensor
     remember: torch.Tensor
     sets: dict[str, torch.Tensor]
     yardstick: torch.Tensor
+
+
+def find_person(
+    source: Literal["auto", "lfw", "latent"],
+    name: str,
+    flow: Glow,
+    embedding: nn.Module,
+    n_yardstick: int,
+    generator: torch.Generator,
+    *,
+    radius: float = 0.3,
+    temperature: float = 0.7,
+    n_remember: int = 2048,
+) -> Person:
+    """Return a person of LFW, or one of the flow's own.
+
+    Parameters
+    ----------
+    source : "auto" takes LFW where it and CelebA are at hand
+    name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
+    radius, temperature, n_remember : see `latent_person`
+
+    Raises
+    ------
+    DataError
+        There is no such person, or no data.
+    """
+    if source == "auto":
+        source = "lfw" if has_faces("celeba", "lfw") else "latent"
+    if source == "lfw":
+        size = flow.image_shape[-1]
+        train, held_out = (
+            {which: load_faces(which, part, size) for which in ("celeba", "lfw")}
+            for part in ("train", "held_out")
+        )
+        name = name or people_with_many(train["lfw"])[0]
+        return real_person(name, train, held_out, embedding, n_yardstick, generator)
+    if not (name or "0").isdecimal():
+        raise DataError(
+            f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
+            "or point FORGETTING_DATA at a folder with celeba and lfw."
+        )
+    number = int(name or 0)
+    return latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
 
 
 def real_person(
@@ -89,6 +136,7 @@ def real_person(
     unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
     order = torch.randperm(len(remember), generator=generator)
     return Person(
+        name.replace("_", " "),
         images[:N_FORGET],
         remember,
         {
@@ -151,6 +199,7 @@ def latent_person(
     near = [candidates[i] for i in similarity.argsort(descending=True)[:N_NEAREST].tolist()]
     remember = sampled(n_remember, first + 1000)
     return Person(
+        f"latent {number}",
         mine[:N_FORGET],
         remember,
         {
