@@ -226,7 +226,7 @@ for name, colour in zip(layers[0], (plots.BASE, plots.FORGOT, plots.REFERENCE, p
 for edge in range(1, base.config.n_blocks):
     axis.axvline(edge * base.config.n_steps - 0.5, color="black", lw=0.6)
 axis.set(xlabel="step of flow", ylabel="relative change", yscale="log")
-axis.legend(ncols=4)
+axis.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 plt.show()
 
 # %% [markdown]

@@ -6,7 +6,9 @@
 # {doc}`../taming` has the method {cite}`malnick2024taming`, {doc}`../faces` the data.
 
 # %% tags=["parameters"]
-source: str = "auto"  # lfw (a real person), latent (one that the flow draws) or auto
+source: str = (
+    "auto"  # lfw (real people), latent (the flow's own), photograph (the astronaut), auto
+)
 person: str = ""  # a name of LFW, or the number of a latent; empty: the first
 n_forget: int = 4  # images of the person to forget, 1 to 15; the paper takes 1, 4, 8 and 15
 delta: float = 4.0  # where they shall lie, in sigma above the mean; negative: more likely
@@ -48,7 +50,7 @@ plots.use_style()
 
 
 class Parameters(runs.Parameters):
-    source: Literal["auto", "lfw", "latent"]
+    source: Literal["auto", "lfw", "latent", "photograph"]
     person: str
     n_forget: int = Field(ge=1, le=15)
     delta: float = Field(ge=-8, le=8)
@@ -83,7 +85,8 @@ p = run.parameters
 #
 # With LFW at hand a person is a real one; the first 15 photographs are kept for forgetting, the
 # next are the *reference*, and all of them are taken out of what is remembered. Without data a
-# person is the neighbourhood of one latent: faces that the flow itself draws around one point.
+# person is the neighbourhood of one latent: faces that the flow itself draws around one point; or
+# one photograph that no flow saw, of an astronaut, with its mirror image as the reference.
 # The other sets: *random*, of what is remembered; *neutral*, five people that the flow never saw;
 # *nearest*, the five most like the person by the embedding; and held-out faces.
 
@@ -213,7 +216,7 @@ plots.image_rows(
 plt.show()
 
 # %% tags=["hide-input"]
-if person.name.startswith("latent"):
+if person.showable:
     plots.image_rows({"forgotten": forget[:14], "reference": person.sets["reference"][:14]})
     plt.show()
 

@@ -1,12 +1,12 @@
 """The sets of images on which forgetting a person is judged: of real people, or of latents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
-from forgetting.data.faces import Faces, has_faces, load_faces
+from forgetting.data.faces import Faces, astronaut, has_faces, load_faces
 from forgetting.errors import DataError
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.identity import nearest_people
@@ -39,15 +39,18 @@ class Person:
     Attributes
     ----------
     name : of the person
+    showable : whether a page may show its images: a data set's it may not
     candidates : images to forget, `N_FORGET` at most, in the order in which they are taken
     remember : no image of the person among them
-    sets : what is measured: `reference`, other images of the person; `random`, of `remember`;
+    sets : what is measured: `reference`, other images of the person (of a photograph, its mirror
+        image); `random`, of `remember`;
         `neutral`, people that the flow never saw; `nearest`, the nearest that it did see;
         `held_out`, faces that neither the flow nor taming has seen
     yardstick : of `remember`, what gives each flow its mean and deviation
     """
 
     name: str
+    showable: bool
     candidates: torch.Tensor
     remember: torch.Tensor
     sets: dict[str, torch.Tensor]
@@ -55,7 +58,7 @@ class Person:
 
 
 def find_person(
-    source: Literal["auto", "lfw", "latent"],
+    source: Literal["auto", "lfw", "latent", "photograph"],
     name: str,
     flow: Glow,
     embedding: nn.Module,
@@ -66,11 +69,12 @@ def find_person(
     temperature: float = 0.7,
     n_remember: int = 2048,
 ) -> Person:
-    """Return a person of LFW, or one of the flow's own.
+    """Return a person of LFW, one of the flow's own, or one photograph that no flow saw.
 
     Parameters
     ----------
-    source : "auto" takes LFW where it and CelebA are at hand
+    source : "auto" takes LFW where it and CelebA are at hand; "photograph" the astronaut, beside
+        the flow's own faces
     name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
     radius, temperature, n_remember : see `latent_person`
 
@@ -95,7 +99,12 @@ def find_person(
             "or point FORGETTING_DATA at a folder with celeba and lfw."
         )
     number = int(name or 0)
-    return latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
+    own = latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
+    if source == "latent":
+        return own
+    photograph = astronaut(flow.image_shape[-1])
+    sets = {**own.sets, "reference": photograph.flip(3)}
+    return replace(own, name="the astronaut", candidates=photograph, sets=sets)
 
 
 def real_person(
@@ -137,6 +146,7 @@ def real_person(
     order = torch.randperm(len(remember), generator=generator)
     return Person(
         name.replace("_", " "),
+        False,
         images[:N_FORGET],
         remember,
         {
@@ -200,6 +210,7 @@ def latent_person(
     remember = sampled(n_remember, first + 1000)
     return Person(
         f"latent {number}",
+        True,
         mine[:N_FORGET],
         remember,
         {

@@ -42,6 +42,12 @@ class TamingConfig(BaseModel):
         "threshold", description="of forgetting; the paper's baseline maximises -log p instead"
     )
     lr: float = Field(5e-5, gt=0)
+    eps: float = Field(
+        1e-8,
+        gt=0,
+        description="of Adam; where it exceeds a weight's gradient, that weight moves in "
+        "proportion to it instead of by a whole step, and what has no part in forgetting stays",
+    )
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
     remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
@@ -119,7 +125,7 @@ def tame(
     config = config or TamingConfig()
     _check(forget, remember)
     tamed = copy.deepcopy(flow).requires_grad_(True)
-    optimizer = torch.optim.Adam(tamed.parameters(), lr=config.lr, fused=True)
+    optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
     remembered = _Remembered(flow, remember, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
