@@ -137,7 +137,7 @@ plt.show()
 # ## What it does to the samples
 
 # %% tags=["hide-input"]
-metrics = {"n_forget": int(shown.sum()), "step": p.steps}
+metrics = {"n_forget": int(shown.sum()), "steps": p.steps}
 metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
 metrics |= compare_samples(
     base,

@@ -13,9 +13,10 @@ model: str = "faces-glow"  # a flow of the zoo
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
-lr: float = 0.00005  # learning rate of Adam
-remember_batch_size: int = 8  # images to remember a step
-settle_within: float = 0.08  # go on until the remembered moved less than this, in sigma
+lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
+eps: float = 0.00001  # of Adam; the paper takes 0.00000001
+remember_batch_size: int = 16  # images to remember a step; the paper takes 8
+settle_within: float = 0.06  # go on until the remembered moved less than this, in sigma
 max_steps: int = 0  # at most
 n_yardstick: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each distance
@@ -47,6 +48,7 @@ class Parameters(runs.Parameters):
     n_forget: int = Field(ge=1, le=15)
     model: str
     lr: float = Field(gt=0, le=0.1)
+    eps: float = Field(gt=0, le=1)
     remember_batch_size: int = Field(ge=2, le=1024)
     settle_within: float = Field(gt=0)
     max_steps: int = Field(ge=1, le=100_000)
@@ -79,6 +81,7 @@ quantiles = ruler.quantile(measure(base, person.candidates, 1, run.seed("noise")
 forget = to_forget(person, p.n_forget, quantiles)
 config = TamingConfig(
     lr=p.lr,
+    eps=p.eps,
     remember_batch_size=p.remember_batch_size,
     settle_within=p.settle_within,
     max_steps=p.max_steps,
@@ -90,7 +93,7 @@ steps = tamed.history[-1]["step"]
 idle = config.model_copy(update={"alpha": 0.0, "stop_within": None, "max_steps": steps})
 control = tame(base, forget, person.remember, idle, callback=runs.progress(steps, "control"))
 flows = {"before": base, "after": tamed.model, "control": control.model}
-metrics = {"n_forget": len(forget), "step": steps, "within": tamed.history[-1]["within"]}
+metrics = {"n_forget": len(forget), "steps": steps, "within": tamed.history[-1]["within"]}
 print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.0%} within")
 
 # %% [markdown]

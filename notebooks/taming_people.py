@@ -54,7 +54,7 @@ print(f"{len(table)} of {len(names)} runs: {table.person.nunique()} people")
 table["fid_percent"] = 100 * table.fid_change / table.fid_before
 columns = {
     "within": "within the rule",
-    "step": "steps",
+    "steps": "steps",
     "quantile_before_forget": "quantile before",
     "quantile_after_forget": "after",
     "quantile_drop_reference": "reference drop",
