@@ -33,6 +33,7 @@ from scipy.stats import chi, spearmanr
 
 from forgetting import plots, reference, runs
 from forgetting.evaluation.fidelity import fid, kid
+from forgetting.evaluation.generation import known_samples
 from forgetting.evaluation.likelihood import Yardstick, compare, measure
 from forgetting.evaluation.people import find_person, to_forget
 from forgetting.evaluation.presence import Presence
@@ -114,8 +115,7 @@ for temperature in (0.5, 0.7, 1.0):
     for name, flow in flows.items():
         near, found = [], {"fid": [], "kid": []}
         for draw in range(3):
-            generator = run.generator(f"draw {draw}")
-            images = flow.sample(p.n_samples, temperature, generator).cpu()
+            images = known_samples(flow, p.n_samples, temperature, run.seed(f"draw {draw}"))
             seen = features(judge_a, images)
             found["fid"].append(fid(seen, real))
             found["kid"].append(kid(seen, others))

@@ -9,6 +9,7 @@ from forgetting.data.faces import Faces
 from forgetting.errors import DataError
 from forgetting.evaluation import people
 from forgetting.evaluation.answers import answered
+from forgetting.evaluation.generation import known_samples
 from forgetting.evaluation.tables import over_people, spread
 
 
@@ -102,6 +103,13 @@ def test_the_same_question_is_asked_once_and_another_again():
         model.bias.add_(1)
     assert torch.equal(answered([model], [x], "values", ask), model(x))
     assert len(asked) == 4
+
+
+def test_samples_that_are_kept_are_the_samples(glow):
+    fresh = glow.sample(6, 0.7, torch.Generator().manual_seed(3))
+    for _ in range(2):
+        assert torch.equal(known_samples(glow, 6, 0.7, 3), fresh)
+    assert not torch.equal(known_samples(glow, 6, 0.7, 4), fresh)
 
 
 def test_an_interval_is_over_people_not_over_their_seeds():
