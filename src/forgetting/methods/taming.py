@@ -6,7 +6,7 @@ than the rest, while the likelihoods of what should stay keep their distribution
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -39,7 +39,9 @@ class TamingConfig(BaseModel):
         )
     )
     objective: Literal["threshold", "ascent"] = Field(
-        "threshold", description="of forgetting; the paper's baseline maximises -log p instead"
+        "threshold",
+        description="of forgetting; the paper's baseline, gradient ascent, maximises bits/dim "
+        "times delta instead",
     )
     lr: float = Field(5e-5, gt=0)
     eps: float = Field(
@@ -91,6 +93,7 @@ def tame(
     config: TamingConfig | None = None,
     *,
     callback: Callback | None = None,
+    steer: Callable[[int, nn.Module], torch.Tensor | None] | None = None,
 ) -> Forgotten:
     """Tune a copy of a flow until `forget` images are delta sigma from the others' mean.
 
@@ -107,6 +110,8 @@ def tame(
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
     remember : (M, ...), M >= 2; no image of `forget` may be among them
     callback : called at every step with a row of figures and the model
+    steer : called every `log_every` steps with the step and the model; returns the delta of each
+        forget image from then on, (N,), in the place of the configuration's, or None to stop
 
     Returns
     -------
@@ -131,6 +136,7 @@ def tame(
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
     remember_batches = _batches(len(remembered.images), config.remember_batch_size, generator)
     asked_about = forget if config.stop_within else forget[: config.n_statistics]
+    delta = torch.full((len(forget),), config.delta)
     history: list[dict[str, float]] = []
     promising = False
     for step in range(config.max_steps + 1):
@@ -139,20 +145,26 @@ def tame(
             yardstick = remembered.yardstick(tamed)
         row = {"step": step, **yardstick}
         done = False
+        if steer is not None and logged:
+            steered = steer(step, tamed)
+            done, delta = (True, delta) if steered is None else (False, steered)
         if logged or promising:
             bpd = measure(tamed, asked_about, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
             if config.stop_within is not None:
-                row["within"] = float(_near(bpd, yardstick, config).float().mean())
+                near = _near(bpd, delta[: len(bpd)], yardstick, config)
+                row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)
                 done = row["within"] == 1 and settled
         _finite(row, step)
         if not done and step < config.max_steps:
+            index = next(forget_batches)
             figures, bpd = _step(
                 tamed,
-                forget[next(forget_batches)],
+                forget[index],
                 *remembered.batch(next(remember_batches)),
-                _threshold(yardstick, config),
+                delta[index],
+                yardstick,
                 config,
                 optimizer,
                 generator,
@@ -160,7 +172,8 @@ def tame(
             row |= figures
             _finite(row, step)
             # all of D_F is asked only where the batch gives reason to
-            promising = config.stop_within is not None and _near(bpd, yardstick, config).all()
+            if config.stop_within is not None:
+                promising = bool(_near(bpd, delta[index], yardstick, config).all())
         if callback is not None:
             callback(row, tamed)
         if done or logged:
@@ -205,14 +218,12 @@ class _Remembered:
         }
 
 
-def _threshold(yardstick: dict[str, float], config: TamingConfig) -> float:
-    return yardstick["mu"] + config.delta * yardstick["sigma"]
-
-
-def _near(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> torch.Tensor:
-    """Return for which bits/dim (N,) the stopping rule is content."""
-    off = (bpd - _threshold(yardstick, config)).abs()
-    return off <= config.stop_within * abs(config.delta) * yardstick["sigma"]
+def _near(
+    bpd: torch.Tensor, delta: torch.Tensor, yardstick: dict[str, float], config: TamingConfig
+) -> torch.Tensor:
+    """Return for which bits/dim (N,) the stopping rule is content, bool (N,)."""
+    off = (bpd - yardstick["mu"]) / yardstick["sigma"] - delta
+    return off.abs() <= config.stop_within * delta.abs()
 
 
 def _step(
@@ -221,7 +232,8 @@ def _step(
     remember: torch.Tensor,
     remember_noise: torch.Tensor,
     bpd_base: torch.Tensor,
-    threshold: float,
+    delta: torch.Tensor,
+    yardstick: dict[str, float],
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
@@ -240,11 +252,13 @@ def _step(
         bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
     bpd_base = bpd_base.to(device)
-    distance = (bpd_forget - threshold) / config.distance_scale
+    delta = delta.to(device)
     if config.objective == "threshold":
+        threshold = yardstick["mu"] + delta * yardstick["sigma"]
+        distance = (bpd_forget - threshold) / config.distance_scale
         loss_forget = torch.sigmoid(distance**2).mean()
     else:
-        loss_forget = -distance.mean()
+        loss_forget = -(delta * bpd_forget).mean()
     kl = _divergence(bpd_base, bpd_remember, config.kl)
     loss_remember = config.gamma * kl + (1 - config.gamma) * bpd_remember.mean()
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
