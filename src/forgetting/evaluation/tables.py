@@ -28,6 +28,9 @@ def over_people(runs: pd.DataFrame, column: str) -> tuple[float, float, float]:
 
 
 def spread(runs: pd.DataFrame, column: str) -> tuple[float, float]:
-    """Return the standard deviation between people's means and, pooled, between their seeds."""
+    """Return the standard deviation between people's means and, pooled, between their seeds.
+
+    With one seed a person the second is not a number.
+    """
     groups = runs.groupby("person")[column]
     return float(groups.mean().std()), float(math.sqrt(groups.var().mean()))
