@@ -225,7 +225,9 @@ def make(say: Callable[[str], None]) -> Path:
     return render()
 
 
-def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
+def publish(
+    say: Callable[[str], None], only: tuple[str, ...] = (), jobs_at_once: int | None = None
+) -> None:
     """Execute every page with real data into book/runs and results: the published figures.
 
     Raises
@@ -239,7 +241,7 @@ def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
             raise ForgettingError(f"runs.yaml has no page {name!r}. {nearest(name, known)}")
     wanted = [entry for entry in pages() if not only or entry.name in only or entry.last]
     _check_data(wanted)
-    execute(wanted, PUBLISHED, RESULTS, say)
+    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
     _write_picture()
 
 
