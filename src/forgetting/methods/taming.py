@@ -155,7 +155,7 @@ def tame(
                 near = _near(bpd, delta[: len(bpd)], yardstick, config)
                 row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)
-                done = row["within"] == 1 and settled
+                done = done or (row["within"] == 1 and settled)
         _finite(row, step)
         if not done and step < config.max_steps:
             index = next(forget_batches)
