@@ -164,7 +164,7 @@ def execute(
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
     Pages share the cores: as many at once as there are cores, four at most, each with its part
-    of the threads. Two pages of one thread are done sooner than one after the other with two.
+    of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner than one after the other with two.
     """
     stale = [entry for entry in wanted if not is_current(entry, folder, results)]
     for entry in wanted:
@@ -196,7 +196,7 @@ def execute(
 
 
 def _set_threads(threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def _execute(entry: Entry, folder: Path, results: Path) -> None:
