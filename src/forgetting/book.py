@@ -164,7 +164,8 @@ def execute(
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
     Pages share the cores: as many at once as there are cores, four at most, each with its part
-    of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner than one after the other with two.
+    of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
+    than one after the other with two.
     """
     stale = [entry for entry in wanted if not is_current(entry, folder, results)]
     for entry in wanted:
