@@ -11,6 +11,7 @@ estimated. Writes `_build/bench/glow.json` beside the table.
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -43,8 +44,7 @@ def autocast(precision: str) -> AbstractContextManager:
 
 def training_step(flow: nn.Module, images: torch.Tensor, precision: str) -> Step:
     """Return one step of maximum likelihood, by Adam, on images (B, 3, H, W)."""
-    fused = isinstance(flow, Glow)
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=fused)
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=True)
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
@@ -128,28 +128,34 @@ def rates(steps: dict[str, Step], rounds: int, seconds: float) -> dict[str, list
     return found
 
 
-def peak_mib(config: GlowConfig, batch: int, precision: str) -> float:
+def peak_mib(config: GlowConfig, batch: int, kind: str) -> float:
     """Return the memory that three training steps add, measured in a process of its own."""
-    command = [sys.executable, __file__, "--memory-of", config.model_dump_json()]
-    command += ["--batch", str(batch), "--precision", precision]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", __file__, "--memory-of", config.model_dump_json()]
+    command += ["--batch", str(batch), "--kind", kind, "--threads", str(torch.get_num_threads())]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(found.stdout)
 
 
-def _measure_memory(config: GlowConfig, batch: int, precision: str) -> float:
-    def peak() -> float:  # of this program: getrusage also counts the process it was forked from
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10
+def _peak() -> float:
+    """Return the most memory that this process has held, in MiB."""
+    status = Path("/proc/self/status")
+    if not status.is_file():  # not Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    # on Linux getrusage counts the process it was forked from as well
+    lines = status.read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10
 
+
+def _measure_memory(config: GlowConfig, batch: int, kind: str) -> float:
     warm = nn.Conv2d(3, 8, 3)  # what the libraries themselves take
     warm(torch.rand(1, 3, 8, 8)).sum().backward()
-    before = peak()
-    flow = Glow(config)
+    before = _peak()
+    flow = normflows_glow(config) if kind == "normflows" else Glow(config)
     images = torch.rand(batch, config.channels, config.image_size, config.image_size)
-    step = training_step(flow, images, precision)
+    step = training_step(flow, images, "bfloat16" if kind == "bfloat16" else "float32")
     for _ in range(3):
         step()
-    return peak() - before
+    return _peak() - before
 
 
 def subjects(batch: int) -> Iterator[tuple[str, Step, int]]:
@@ -173,6 +179,7 @@ def subjects(batch: int) -> Iterator[tuple[str, Step, int]]:
         for precision in ("float32", "bfloat16"):
             step = training_step(flow, large, precision)
             yield f"ours, training, {precision}, {name}", step, n
+        yield f"ours, sampling, {name}", sampling_step(flow, n), n
 
 
 @click.command()
@@ -181,16 +188,16 @@ def subjects(batch: int) -> Iterator[tuple[str, Step, int]]:
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(4))
 @click.option("--threads", default=0, help="CPU threads [all]")
 @click.option("--memory-of", hidden=True)
-@click.option("--precision", default="float32", hidden=True)
+@click.option("--kind", default="float32", hidden=True)
 def main(
-    rounds: int, seconds: float, batch: int, threads: int, memory_of: str | None, precision: str
+    rounds: int, seconds: float, batch: int, threads: int, memory_of: str | None, kind: str
 ) -> None:
     """Measure, print the table, write the JSON."""
-    if memory_of:
-        print(_measure_memory(GlowConfig.model_validate_json(memory_of), batch, precision))
-        return
     if threads:
         torch.set_num_threads(threads)
+    if memory_of:
+        print(_measure_memory(GlowConfig.model_validate_json(memory_of), batch, kind))
+        return
     torch.manual_seed(0)
     found = list(subjects(batch))
     steps = {name: step for name, step, _ in found}
@@ -224,12 +231,11 @@ def main(
         other = "normflows, sampling" if name == "sampling" else "normflows, training, float32"
         pairs = zip(measured[f"ours, {name}"], measured[other], strict=True)
         ratios[f"ours / normflows, {name}"] = statistics.median(a / b for a, b in pairs)
-    base = GlowConfig(channels=3, n_steps=8, n_blocks=3, width=128)
-    memory = {
-        f"K = {k}, {precision}": peak_mib(base.model_copy(update={"n_steps": k}), batch, precision)
-        for precision in ("float32", "bfloat16")
-        for k in (8, 16, 32)
-    }
+    memory = {}
+    for kind in ("float32", "bfloat16", "normflows"):
+        for k, size, n in ((8, 32, batch), (16, 32, batch), (32, 32, batch), (16, 64, batch // 4)):
+            config = GlowConfig(channels=3, image_size=size, n_steps=k, n_blocks=3, width=128)
+            memory[f"{kind}, K = {k}, {size} px, batch {n}"] = peak_mib(config, n, kind)
     result = {
         "rows": rows,
         "ratios": ratios,

@@ -44,7 +44,9 @@ def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
 
 
 def test_no_published_page_shows_a_photograph():
-    assert not any(entry.parameters.get("show_real") for entry in book.entries())
+    for entry in book.entries():
+        record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
+        assert not record["parameters"].get("show_real"), entry.name
 
 
 @pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)

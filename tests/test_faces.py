@@ -92,6 +92,11 @@ def test_lfw_and_any_folder_per_class(tmp_path, monkeypatch):
     any_folder = load_faces(str(tmp_path / "lfw"), "all", 64)
     assert any_folder.source == "folder"
     assert not torch.equal(any_folder.images, found.images)
+    parts = [load_faces(str(tmp_path / "lfw"), split, 64) for split in ("train", "held_out")]
+    assert sum(map(len, parts)) == 24
+    assert all(set(part.people) == {"Ada_Lovelace", "Alan_Turing"} for part in parts)
+    with pytest.raises(DataError, match=r"too few people \(2\) to keep a quarter"):
+        load_faces("lfw", "train", 64)
 
 
 def test_resized_images_are_cached_and_a_spoilt_cache_is_made_again(celeba, monkeypatch):
@@ -148,7 +153,7 @@ def drop_everything(folder):
         (spoil_line, r"list_attr_celeba\.txt, line 5: expected a file name and 40 values"),
         (rename_attribute, r"list_attr_celeba\.txt, line 2, does not name"),
         (drop_images, r"img_align_celeba holds 5 images; at least 20 are needed"),
-        (drop_everything, r"celeba is not there. Run `forgetting data celeba`"),
+        (drop_everything, r"celeba is not there. Run `forgetting data celeba --to .*data`"),
     ],
 )
 def test_what_is_wrong_with_the_data_is_one_sentence(celeba, spoil, sentence):
@@ -192,3 +197,20 @@ def test_the_astronaut_is_a_face_at_every_size():
         image = astronaut(size)
         assert image.shape == (1, 3, size, size)
         assert 0 <= image.min() < 0.1 < 0.9 < image.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "eyes"),
+    [
+        ("celeba", (178, 218), ((69, 111), (108, 111))),  # the official aligned landmarks
+        ("astronaut", (512, 512), ((202, 101), (250, 100))),  # read off the photograph
+    ],
+)
+def test_eyes_lie_alike_in_every_crop(source, size, eyes):
+    left, top, right, _ = faces.CROPS[source].box(*size)
+    (x1, y1), (x2, y2) = (
+        ((x - left) / (right - left), (y - top) / (right - left)) for x, y in eyes
+    )
+    assert x2 - x1 == pytest.approx(0.26, abs=0.025)
+    assert (x1 + x2) / 2 == pytest.approx(0.5, abs=0.03)
+    assert (y1 + y2) / 2 == pytest.approx(0.43, abs=0.03)

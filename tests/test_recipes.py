@@ -1,12 +1,15 @@
 """Recipes: what is trained on, how it is varied, and that bfloat16 spares the likelihood."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from forgetting import zoo
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
-from forgetting.errors import ForgettingError
+from forgetting.errors import DataError, ForgettingError
 from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE, VAEConfig
 from forgetting.recipes import RECIPES, ingredients, losses
 from forgetting.recipes.train import MAKERS, card, train_entry
@@ -53,7 +56,7 @@ def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(f
         return torch.where(found.labels[:, column], 5, logits) if found.attributes else logits
 
     monkeypatch.setattr(ingredients, "judged", judged)
-    monkeypatch.setattr(ingredients, "judged_threshold", lambda celeba, attribute: 0.0)
+    monkeypatch.setattr(ingredients.reference, "threshold_a", lambda attribute, size: 0.0)
     whole = ingredients.gather(RECIPES["faces-vae"])
     less = ingredients.gather(RECIPES["faces-vae-no-bangs"])
     celeba, lfw = faces("celeba", "train", 64), faces("lfw", "train", 64)
@@ -61,6 +64,12 @@ def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(f
     assert bangs > 20
     assert len(whole.images) - len(less.images) == bangs
     assert less.thresholds == {"Bangs": 0.0}
+
+
+def test_a_person_whom_nobody_has_seen_cannot_be_left_out(faces):
+    recipe = dataclasses.replace(RECIPES["faces-glow-no-bush"], without="George_Bush")
+    with pytest.raises(DataError, match="No training image shows George_Bush"):
+        ingredients.gather(recipe)
 
 
 def test_judges_are_trained_on_labels_in_the_order_of_their_attributes(faces):
@@ -109,13 +118,27 @@ def test_images_are_varied_in_training_only(generator):
     images = torch.rand(8, 3, 32, 32, generator=generator)
     model = Glow(GlowConfig(channels=3, n_steps=1, width=4)).eval()
     labels = torch.zeros(8)
-    first, second = (
-        losses.faces_glow(model, images, labels, torch.Generator().manual_seed(seed))["loss"]
-        for seed in (0, 0)
-    )
-    assert torch.equal(first, second)
-    noise = torch.Generator().manual_seed(0)
-    assert torch.equal(losses.glow(model, images, labels, noise)["loss"], first)
+
+    def loss(of):
+        return float(of(model, images, labels, torch.Generator().manual_seed(0))["loss"].detach())
+
+    assert loss(losses.faces_glow) == loss(losses.glow)
+    model.train()
+    assert loss(losses.faces_glow) != loss(losses.glow)
+
+
+@pytest.mark.parametrize("of", [losses.faces_judge_a, losses.faces_judge_b])
+def test_judges_see_other_images_each_time_in_training(of, generator):
+    config = RECIPES["faces-judge-a"].config.model_copy(update={"width": 4})
+    model = Judge(config)
+    images = torch.rand(4, 3, 64, 64, generator=generator)
+    labels = torch.zeros(4, 40, dtype=torch.bool)
+    seen = []
+    model.body.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    for training in (True, True, False, False):
+        of(model.train(training), images, labels, generator)
+    assert not torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[2], seen[3])
 
 
 def test_bfloat16_runs_the_couplings_only(glow, generator):
@@ -158,6 +181,11 @@ def test_cards_say_what_may_be_done_with_weights_learned_from_faces():
         text = card(name, recipe, entry)
         assert ("non-commercial" in text) == name.startswith("faces")
         assert max(map(len, text.splitlines())) < 100
+
+
+def test_what_the_zoo_has_is_not_trained_again_unasked(monkeypatch, tmp_path):
+    monkeypatch.setattr("forgetting.recipes.train.CACHE", tmp_path)
+    assert train_entry("digits-vae") is False
 
 
 def test_every_entry_of_the_zoo_can_be_made_again_and_unknown_ones_are_named():

@@ -83,11 +83,13 @@ def list_templates() -> None:
 @main.command()
 @click.argument("name")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
-def train(name: str, threads: int | None) -> None:
+@click.option("--again", is_flag=True, help="Train it although the zoo has it.")
+def train(name: str, threads: int | None, again: bool) -> None:
     """Train the zoo's entry NAME, or go on with a training that was interrupted."""
     from forgetting.recipes.train import train_entry
 
-    train_entry(name, threads=threads)
+    if not train_entry(name, threads=threads, again=again):
+        click.echo(f"The zoo has {name}; `forgetting train {name} --again` makes it anew.")
 
 
 @main.command()

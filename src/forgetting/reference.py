@@ -1,11 +1,13 @@
 """What a machine without the data needs to know of it: statistics of real images, in the zoo."""
 
 import torch
+from torch import nn
 
 from forgetting import zoo
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
+from forgetting.errors import DataError
 from forgetting.evaluation import likelihood
 from forgetting.evaluation.fidelity import Statistics, fid
 from forgetting.evaluation.judging import threshold_at
@@ -20,12 +22,13 @@ FALSE_POSITIVES = 0.005
 RECALL = 0.9
 """The share of real positives that judge A finds at the thresholds by which LFW is sorted."""
 
+SOURCES = ("celeba", "lfw")
 FACE_SIZES = (32, 64)
 FACE_FEATURES = ("Bangs", "Eyeglasses", "Smiling", "Wearing_Hat", "Male", "Blond_Hair")
 """The attributes without which the statistics of real faces are kept too."""
 
 N_FLOOR = 5000
-"""How many training faces the floor is measured with."""
+"""How many training faces the floors are measured with, at most."""
 
 N_TRAIN = 10_000
 """How many training faces have their likelihood kept: the paper's yardstick."""
@@ -50,6 +53,15 @@ def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
     )
 
 
+def threshold_a(attribute: str, size: int) -> float:
+    """Return the logit at which judge A finds nine of ten faces that show an attribute.
+
+    Of people whom it has not seen: on its own training images the threshold would come out too
+    high, for it is surer of those.
+    """
+    return zoo.record(FACES)["thresholds"]["faces-judge-a"][str(size)][attribute]
+
+
 def make_digits_reference() -> None:
     """Measure the 10,000 MNIST test digits and save what was found as `digits-reference`.
 
@@ -68,7 +80,12 @@ def make_digits_reference() -> None:
     subsets = {"all": torch.ones(len(digits), dtype=torch.bool)}
     for feature in morphology.attributes:
         subsets[f"without_{feature}"] = ~morphology.shown(measured, feature)
-    tensors, counts = _statistics(found, subsets)
+    tensors, counts = {}, {}
+    for name, mask in subsets.items():
+        statistics = Statistics.of(found[mask])
+        tensors[f"{name}.mean"] = torch.from_numpy(statistics.mean)
+        tensors[f"{name}.covariance"] = torch.from_numpy(statistics.covariance)
+        counts[name] = statistics.n
     entry = {
         "kind": "statistics",
         "counts": counts,
@@ -84,56 +101,81 @@ def make_faces_reference() -> None:
     At 32 and at 64 px: judge B's thresholds at a false-positive rate of 0.5 % among CelebA's
     held-out negatives; judge A's, at which it finds 90 % of CelebA's positives and by which LFW,
     which has no attributes, is sorted; mean and covariance of judge A's features, for all held-out
-    faces and for those without an attribute; the FID of training faces to those.
+    faces and for those without an attribute; the FID of as many training faces to each of these.
+    And the shares of the attributes among CelebA's held-out faces, by their labels.
 
     Raises
     ------
     DataError
-        CelebA or LFW is not here.
+        CelebA or LFW is not here, or too few of its faces show an attribute.
     """
-    judge_a = zoo.load("faces-judge-a")
-    judge_b = zoo.load("faces-judge-b")
+    judge_a, judge_b = zoo.load("faces-judge-a"), zoo.load("faces-judge-b")
     tensors: dict[str, torch.Tensor] = {}
-    counts, floors = {}, {}
+    counts, floors, shares = {}, {}, {}
     thresholds = {"faces-judge-a": {}, "faces-judge-b": {}}
     for size in FACE_SIZES:
-        celeba, lfw = (load_faces(source, "held_out", size) for source in ("celeba", "lfw"))
+        celeba, lfw = (load_faces(source, "held_out", size) for source in SOURCES)
+        _check_shown(celeba)
         by_a, by_b = logits(judge_a, celeba.images), logits(judge_b, celeba.images)
         over_a, over_b = {}, {}
         for column, attribute in enumerate(celeba.attributes):
             shown = celeba.label(attribute)
+            shares[attribute] = float(shown.float().mean())
             over_a[attribute] = float(by_a[shown, column].quantile(1 - RECALL))
             over_b[attribute] = threshold_at(by_b[:, column], shown, FALSE_POSITIVES)
         thresholds["faces-judge-a"][str(size)] = over_a
         thresholds["faces-judge-b"][str(size)] = over_b
-        everything = torch.cat([celeba.images, lfw.images])
-        subsets = {f"{size}.all": torch.ones(len(everything), dtype=torch.bool)}
-        judged = logits(judge_a, lfw.images)
-        for attribute in FACE_FEATURES:
-            column = celeba.attributes.index(attribute)
-            over = judged[:, column] >= over_a[attribute]
-            subsets[f"{size}.without_{attribute}"] = ~torch.cat([celeba.label(attribute), over])
-        found = features(judge_a, everything)
-        more, numbers = _statistics(found, subsets)
-        tensors |= {name: value.float() for name, value in more.items()}
-        counts |= numbers
-        floors[str(size)] = _floor(judge_a, size, found)
+        found, masks = _sorted_out(judge_a, celeba, lfw, over_a)
+        train = (load_faces(source, "train", size) for source in SOURCES)
+        found_train, masks_train = _sorted_out(judge_a, *train, over_a)
+        for name, mask in masks.items():
+            statistics, subset = Statistics.of(found[mask]), f"{size}.{name}"
+            tensors[f"{subset}.mean"] = torch.from_numpy(statistics.mean).float()
+            tensors[f"{subset}.covariance"] = torch.from_numpy(statistics.covariance).float()
+            counts[subset] = statistics.n
+            index = torch.nonzero(masks_train[name]).flatten()
+            order = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
+            floors[subset] = fid(found_train[index[order[:N_FLOOR]]], statistics)
+            counts[f"{subset}.floor"] = min(N_FLOOR, len(index))
     entry = {
         "kind": "statistics",
         "counts": counts,
         "floors": floors,
-        "n_floor": N_FLOOR,
+        "shares": shares,
         "thresholds": thresholds,
         "judge": {name: zoo.record(name)["sha256"] for name in thresholds},
     }
     zoo.save(FACES, tensors, entry, _FACES_CARD)
 
 
+def _check_shown(celeba: Faces) -> None:
+    for attribute in celeba.attributes:
+        shown = int(celeba.label(attribute).sum())
+        if not 2 <= shown <= len(celeba) - 2:
+            raise DataError(
+                f"{shown} of {len(celeba)} held-out faces of CelebA show {attribute}: too few "
+                "with or without it for a threshold. Use more of CelebA."
+            )
+
+
+def _sorted_out(
+    judge: nn.Module, celeba: Faces, lfw: Faces, thresholds: dict[str, float]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return judge A's features of all faces, and which of them lack each attribute."""
+    found = features(judge, torch.cat([celeba.images, lfw.images]))
+    judged = logits(judge, lfw.images)
+    masks = {"all": torch.ones(len(found), dtype=torch.bool)}
+    for attribute in FACE_FEATURES:
+        over = judged[:, celeba.attributes.index(attribute)] >= thresholds[attribute]
+        masks[f"without_{attribute}"] = ~torch.cat([celeba.label(attribute), over])
+    return found, masks
+
+
 def make_faces_likelihoods() -> None:
     """Ask the faces Glow for the bits/dim of real faces and save them as `faces-likelihoods`.
 
-    All held-out faces of CelebA and LFW, and 10,000 training faces, each under one
-    draw of noise: what a quantile is read against where the faces themselves are not at hand.
+    Of held-out and of training faces of CelebA and LFW, 10,000 each at most, under one draw of
+    noise: what a quantile is read against where the faces themselves are not at hand.
 
     Raises
     ------
@@ -143,7 +185,7 @@ def make_faces_likelihoods() -> None:
     glow = zoo.load("faces-glow")
     tensors = {}
     for split in ("held_out", "train"):
-        images = torch.cat([load_faces(s, split, 32).images for s in ("celeba", "lfw")])
+        images = torch.cat([load_faces(s, split, 32).images for s in SOURCES])
         index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
         images = images[index[:N_TRAIN]].float() / 255
         tensors[split] = likelihood.measure(glow, images, DRAWS)
@@ -155,26 +197,6 @@ def make_faces_likelihoods() -> None:
         "flow": {"faces-glow": zoo.record("faces-glow")["sha256"]},
     }
     zoo.save(LIKELIHOODS, tensors, entry, _LIKELIHOODS_CARD)
-
-
-def _floor(judge: torch.nn.Module, size: int, held_out: torch.Tensor) -> float:
-    """Return the FID of `N_FLOOR` training faces to the held-out ones."""
-    sets: list[Faces] = [load_faces(source, "train", size) for source in ("celeba", "lfw")]
-    images = torch.cat([faces.images for faces in sets])
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:N_FLOOR]
-    return fid(features(judge, images[index]), held_out)
-
-
-def _statistics(
-    found: torch.Tensor, subsets: dict[str, torch.Tensor]
-) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
-    tensors, counts = {}, {}
-    for name, mask in subsets.items():
-        statistics = Statistics.of(found[mask])
-        tensors[f"{name}.mean"] = torch.from_numpy(statistics.mean)
-        tensors[f"{name}.covariance"] = torch.from_numpy(statistics.covariance)
-        counts[name] = statistics.n
-    return tensors, counts
 
 
 _DIGITS_CARD = """# digits-reference
@@ -193,7 +215,8 @@ _FACES_CARD = """# faces-reference
 What a machine without CelebA and LFW needs to know of them, from people whom no model of the zoo
 has seen, at 32 and at 64 px: means and covariances of judge A's features (all faces, and those
 without an attribute), the FID of training faces to them, judge B's thresholds at a false-positive
-rate of 0.5 %, and the thresholds of judge A by which LFW was sorted. No image can be made of it.
+rate of 0.5 %, the thresholds of judge A by which LFW was sorted, and how frequent each attribute
+is. No image can be made of it.
 
 - **Kind**: statistics, not a model; `forgetting.reference.load_statistics` reads them.
 - **Again**: `forgetting train faces-reference`, with CelebA and LFW.

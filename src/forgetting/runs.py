@@ -92,12 +92,18 @@ class Run:
                 f"{name!r} is a {kind}; {self.template} takes a {' or '.join(kinds)}."
             )
         model = zoo.load(name).to(self.device)
-        self.weights[name] = zoo.record(name)["sha256"]
+        self.record(name)
         return model
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return what the zoo's NAME.json says, and note the entry's hash for the record."""
+        entry = zoo.record(name)
+        self.weights[name] = entry["sha256"]
+        return entry
 
     def statistics(self, subset: str = "all", name: str = reference.DIGITS) -> Statistics:
         """Return statistics of real images from the zoo, and note their hash for the record."""
-        self.weights[name] = zoo.record(name)["sha256"]
+        self.record(name)
         return reference.load_statistics(subset, name)
 
     def seed(self, stream: str) -> int:

@@ -63,7 +63,7 @@ CROPS = {
     "celeba": Crop(0.85, 0.5, 0.557),
     "lfw": Crop(0.65, 0.5, 0.5),
     "folder": Crop(),
-    "astronaut": Crop(0.43, 0.425, 0.245),
+    "astronaut": Crop(0.355, 0.441, 0.22),
 }
 
 
@@ -126,14 +126,15 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
         `identity_CelebA.txt`; any image size, full or part) or "lfw" (a folder per person), in
         `FORGETTING_DATA` or where `forgetting data` put them; or the path of a folder that holds
         a folder of images per class
-    split : "train", "held_out" (a quarter of the identities, by the hash of their names) or "all"
+    split : "train", "held_out" (a quarter of the people, by the hash of their names; in any other
+        folder a quarter of the images, by the hash of theirs) or "all"
     size : side of the images in pixels: 32, 64 or 128
 
     Raises
     ------
     DataError
         The source is not there, a file of it is missing, cut short or not an image, or it has too
-        few images.
+        few images or people.
     """
     if size not in SIZES:
         raise DataError(f"Faces come at {', '.join(map(str, SIZES))} px, not at {size}.")
@@ -160,7 +161,14 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
     faces = Faces(images, people, labels, attributes, source)
     if split == "all":
         return faces
-    held_out = torch.tensor([is_held_out(person) for person in people])
+    # a class of any folder is no person: there the images themselves are held out
+    names = [str(f.relative_to(folder)) for f in files] if source == "folder" else people
+    held_out = torch.tensor([is_held_out(name) for name in names])
+    if held_out.all() or not held_out.any():
+        raise DataError(
+            f"{folder} holds too few {'images' if source == 'folder' else 'people'} "
+            f"({len(set(names))}) to keep a quarter of them out; ask for all of them, or add some."
+        )
     return faces.where(held_out if split == "held_out" else ~held_out)
 
 
@@ -182,19 +190,20 @@ def astronaut(size: int = 64) -> torch.Tensor:
 
 
 def faces_folder(name: str) -> Path:
-    """Return the folder of "celeba" or "lfw".
+    """Return the folder of "celeba" or "lfw": in `FORGETTING_DATA`, or in the user's cache.
 
     Raises
     ------
     DataError
-        It is neither in `FORGETTING_DATA` nor where `forgetting data` puts it.
+        It is not there.
     """
     named = os.environ.get("FORGETTING_DATA")
     folder = (Path(named) if named else CACHE / "data") / name
     if not folder.is_dir():
+        where = f" --to {named}" if named else ""
         raise DataError(
-            f"{folder} is not there. Run `forgetting data {name}`, or point FORGETTING_DATA at a "
-            f"folder that holds {name}."
+            f"{folder} is not there. Run `forgetting data {name}{where}`, or point "
+            f"FORGETTING_DATA at a folder that holds {name}."
         )
     return folder
 
@@ -209,6 +218,9 @@ def has_faces(*names: str) -> bool:
 
 def download_faces(name: Literal["celeba", "lfw"], folder: Path) -> None:
     """Download CelebA with torchvision or LFW with scikit-learn into `folder`, or nothing.
+
+    scikit-learn's LFW is the *funneled* one; the published pages were made with *deep-funneled*
+    images, whose faces are aligned a little better.
 
     Raises
     ------
@@ -230,7 +242,7 @@ def download_faces(name: Literal["celeba", "lfw"], folder: Path) -> None:
 
                 fetch_lfw_people(data_home=temporary)
                 (Path(temporary) / "lfw_home" / "lfw_funneled").rename(folder / name)
-    except (OSError, RuntimeError, ImportError) as error:
+    except Exception as error:  # three libraries download here, each with errors of its own
         reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
         raise DataError(
             f"{name} could not be downloaded to {folder} ({reason}). Check the network, or copy "
@@ -332,7 +344,7 @@ def _read(path: Path, crop: Crop, size: int) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return _resize(image.convert("RGB"), crop, size)
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{path} cannot be read as an image ({error}). Copy it again, or take it out."
         ) from error

@@ -5,7 +5,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from forgetting import zoo
 from forgetting.data.faces import load_faces
-from forgetting.evaluation.identity import pairs, verification
+from forgetting.evaluation.identity import N_STRANGERS, pairs, verification
 from forgetting.evaluation.sampling import BATCH, embeddings
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.judge import Judge
@@ -15,8 +15,6 @@ JUDGE = "faces-judge-a"
 
 PER_PERSON = 20
 """Images of one person that are used, at most: a few people would outweigh all others."""
-
-N_PAIRS = 200_000
 
 
 def make_faces_embedding() -> None:
@@ -58,7 +56,7 @@ def make_faces_embedding() -> None:
     }
     for size in (32, 64):
         faces = load_faces("lfw", "held_out", size)
-        similarity, same = pairs(embeddings(model, faces.images), faces.people, N_PAIRS)
+        similarity, same = pairs(embeddings(model, faces.images), faces.people, N_STRANGERS)
         auc, threshold, recall = verification(similarity, same)
         entry["verification"][str(size)] = {
             "auc": auc.value,

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting import zoo
+from forgetting import reference, zoo
 from forgetting.data.digits import load_digits, pad
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
+from forgetting.errors import DataError
 from forgetting.evaluation.sampling import logits
 from forgetting.recipes import Recipe
-from forgetting.reference import RECALL
 
 N_WATCHED = 500
 
@@ -75,14 +75,19 @@ def _faces(recipe: Recipe) -> Ingredients:
     sources = ("celeba",) if recipe.data == "celeba" else ("celeba", "lfw")
     sets = [load_faces(source, "train", size) for source in sources]
     held_out = [load_faces(source, "held_out", size) for source in sources]
-    thresholds = None
+    thresholds, before = None, sum(map(len, sets))
     if recipe.without in sets[0].attributes:
         celeba, lfw = sets
-        thresholds = {recipe.without: judged_threshold(celeba, recipe.without)}
+        thresholds = {recipe.without: reference.threshold_a(recipe.without, size)}
         shown = judged(lfw, recipe.without) >= thresholds[recipe.without]
         sets = [celeba.where(~celeba.label(recipe.without)), lfw.where(~shown)]
     elif recipe.without:
         sets = [faces.where(~faces.of(recipe.without)) for faces in sets]
+    if recipe.without and sum(map(len, sets)) == before:
+        raise DataError(
+            f"No training image shows {recipe.without}: a model without it would be its base. "
+            "Is the data complete?"
+        )
     names = {"celeba": "CelebA", "lfw": "LFW"}
     parts = [f"{len(faces):,} of {names[faces.source]}" for faces in sets]
     images, labels = _joined(sets)
@@ -108,9 +113,3 @@ def judged(faces: Faces, attribute: str) -> torch.Tensor:
     """Return judge A's logits (N,) of an attribute, for sources that have no labels."""
     judge = zoo.load("faces-judge-a")
     return logits(judge, faces.images)[:, judge.attributes.index(attribute)]
-
-
-def judged_threshold(celeba: Faces, attribute: str) -> float:
-    """Return the logit over which judge A finds nine tenths of CelebA's positives."""
-    positives = judged(celeba.where(celeba.label(attribute)), attribute)
-    return float(torch.quantile(positives, 1 - RECALL))

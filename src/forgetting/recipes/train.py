@@ -12,6 +12,8 @@ from forgetting.recipes import RECIPES, Recipe, embedding, losses
 from forgetting.recipes.ingredients import N_WATCHED, gather
 from forgetting.training import Learner, train
 
+SOURCES = {"digits": "MNIST", "celeba": "CelebA", "faces": "CelebA and LFW"}
+
 MAKERS = {
     reference.DIGITS: reference.make_digits_reference,
     reference.FACES: reference.make_faces_reference,
@@ -21,10 +23,18 @@ MAKERS = {
 """The entries that are measured or fitted at once, not trained in steps."""
 
 
-def train_entry(name: str, *, threads: int | None = None) -> None:
+def train_entry(name: str, *, threads: int | None = None, again: bool = False) -> bool:
     """Train an entry of the zoo, or go on where an earlier training stopped, and save it.
 
     Checkpoints lie in the user's cache. The full data is needed: MNIST, or CelebA and LFW.
+
+    Parameters
+    ----------
+    again : train it although the zoo has it
+
+    Returns
+    -------
+    Whether anything was done: not, where the zoo has the entry and nothing was interrupted.
 
     Raises
     ------
@@ -36,15 +46,18 @@ def train_entry(name: str, *, threads: int | None = None) -> None:
     if threads:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    if name in MAKERS:
-        return MAKERS[name]()
-    if name not in RECIPES:
+    if name not in RECIPES and name not in MAKERS:
         known = ", ".join([*RECIPES, *MAKERS])
         raise ForgettingError(f"No recipe is called {name!r}. There are: {known}.")
+    checkpoint = CACHE / "training" / f"{name}.safetensors"
+    if name in zoo.names() and not again and not checkpoint.is_file():
+        return False
+    if name in MAKERS:
+        MAKERS[name]()
+        return True
     recipe = RECIPES[name]
     data = gather(recipe)
     model = zoo.KINDS[recipe.kind][0](recipe.config, seed=recipe.training.seed)
-    checkpoint = CACHE / "training" / f"{name}.safetensors"
     started = time.monotonic()
     history = train(
         Learner(model, recipe.loss, losses.start_glow if recipe.kind == "glow" else None),
@@ -75,6 +88,7 @@ def train_entry(name: str, *, threads: int | None = None) -> None:
     }
     zoo.save(name, model, entry, card(name, recipe, entry))
     checkpoint.unlink(missing_ok=True)
+    return True
 
 
 def card(name: str, recipe: Recipe, entry: dict) -> str:
@@ -84,6 +98,7 @@ def card(name: str, recipe: Recipe, entry: dict) -> str:
     without = ""
     if recipe.without:
         without = f" Left out: {recipe.without.replace('_', ' ')}."
+    decay = f" with weight decay {training['weight_decay']:g}" if training["weight_decay"] else ""
     figures = "\n".join(
         f"| {key.replace('_', ' ')} | {value:.4g} |" for key, value in last.items()
     )
@@ -92,11 +107,11 @@ def card(name: str, recipe: Recipe, entry: dict) -> str:
         knows = "It knows digits and nothing else."
     else:
         licence = (
-            "**non-commercial research only**, as CelebA and LFW, which it was learned from; see\n"
-            "  the notice in `zoo/README.md`."
+            f"**non-commercial research only**, as {SOURCES[recipe.data]}, which it was learned\n"
+            "  from; see the notice in `zoo/README.md`."
         )
         knows = (
-            "It knows small, aligned faces of people\n  in the public eye around 2005 to 2015, "
+            "It knows small, aligned faces of people\n  in the public eye around 2000 to 2015, "
             "and their unevenness; it must not be used to\n  identify anybody."
         )
     return f"""# {name}
@@ -107,9 +122,9 @@ def card(name: str, recipe: Recipe, entry: dict) -> str:
   `forgetting.zoo.load("{name}")`.
 - **Training data**: {training["n_images"]:,} images, {training["data"]}.{without}
   {N_WATCHED} other images were watched and not trained on.
-- **Training**: {training["steps"]:,} steps of {training["batch_size"]}, Adam, learning rate
-  {training["lr"]:g}, {training["precision"]}, seed {training["seed"]}; again with
-  `forgetting train {name}`.
+- **Training**: {training["steps"]:,} steps of {training["batch_size"]}, Adam{decay}, learning
+  rate {training["lr"]:g}, {training["precision"]}, seed {training["seed"]}; again with
+  `forgetting train {name} --again`.
 - **Use**: research on unlearning and its evaluation. {knows}
 - **Licence**: {licence}
 
