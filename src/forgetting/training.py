@@ -5,6 +5,7 @@ writes checkpoints as it goes; killed at any moment and started again, it ends w
 weights, bit for bit, as one that was left alone.
 """
 
+import hashlib
 import json
 import math
 import sys
@@ -174,10 +175,11 @@ def train(
         )
     model = learner.model
     parts = _Part.of(learner, config)
+    about = {"config": config.model_dump_json(), "data": _digest(images, labels)}
     generator = torch.Generator().manual_seed(config.seed)
     progress = _Progress()
     if checkpoint is not None and checkpoint.is_file():
-        progress = _read(checkpoint, model, parts, generator, config)
+        progress = _read(checkpoint, model, parts, generator, about)
     elif learner.start is not None:
         learner.start(model, _batch(images, _order(len(images), config, 0)), generator)
     model.train()
@@ -213,7 +215,7 @@ def train(
                     row |= _validate(learner, held_out, config)
                 progress.history.append({"step": progress.step, **row})
             if checkpoint is not None and progress.step % config.checkpoint_every == 0:
-                _write(checkpoint, model, parts, generator, config, progress)
+                _write(checkpoint, model, parts, generator, about, progress)
     model.requires_grad_(True)
     model.eval()
     return progress.history
@@ -225,6 +227,14 @@ def _order(n: int, config: TrainingConfig, step: int) -> torch.Tensor:
     epoch, place = divmod(step, n // size)
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     return torch.randperm(n, generator=generator)[place * size : (place + 1) * size]
+
+
+def _digest(*tensors: torch.Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(str((tensor.dtype, tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -249,7 +259,7 @@ def _write(
     model: nn.Module,
     parts: list[_Part],
     generator: torch.Generator,
-    config: TrainingConfig,
+    about: dict[str, str],
     progress: _Progress,
 ) -> None:
     tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
@@ -259,7 +269,7 @@ def _write(
             tensors |= {f"{place}.{key}": value.contiguous() for key, value in state.items()}
     tensors["generator"] = generator.get_state()
     metadata = {
-        "config": config.model_dump_json(),
+        **about,
         "step": str(progress.step),
         "history": json.dumps(progress.history),
     }
@@ -272,7 +282,7 @@ def _read(
     model: nn.Module,
     parts: list[_Part],
     generator: torch.Generator,
-    config: TrainingConfig,
+    about: dict[str, str],
 ) -> _Progress:
     try:
         with safe_open(path, framework="pt") as file:
@@ -282,10 +292,15 @@ def _read(
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
         ) from error
-    if metadata["config"] != config.model_dump_json():
+    if metadata["config"] != about["config"]:
         raise TrainingError(
             f"The checkpoint {path} belongs to a training with other settings "
             f"({metadata['config']}). Delete it, or go on with those."
+        )
+    if metadata.get("data") != about["data"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
+            "or bring back the data that it was begun with."
         )
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:
