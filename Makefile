@@ -6,6 +6,7 @@
 #   make publish    execute everything with real data into book/runs and results
 #   make validate   execute the published pages again and compare (nbval)
 #   make models     train every model of the zoo (hours; goes on where it stopped)
+#   make sweep      every sweep's missing runs with real data (hours; goes on where it stopped)
 #   make bench      speed and memory beside normflows and the machine's ceiling (minutes)
 #   make notebooks  write the .ipynb twins of the templates
 #   make check      verify weights, twins and published pages
@@ -19,9 +20,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-no-thick \
           digits-vae-no-left-slant digits-glow faces-judge-a faces-judge-b faces-reference \
-          faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-likelihoods
+          faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-glow-no-bush \
+          faces-likelihoods
+SWEEPS := tame_people
 
-.PHONY: book test render publish validate models bench notebooks check lint
+.PHONY: book test render publish sweep validate models bench notebooks check lint
 
 book: $(READY)
 	$(BIN)/forgetting book
@@ -39,6 +42,9 @@ render: $(READY)
 publish: $(READY)
 	$(BIN)/forgetting publish
 
+sweep: $(READY)
+	for name in $(SWEEPS); do $(BIN)/forgetting sweep $$name || exit 1; done
+
 validate: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 book/runs
 
@@ -47,6 +53,7 @@ models: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -W ignore benchmarks/glow.py
+	$(BIN)/python -W ignore benchmarks/taming.py --to-the-rule
 
 notebooks: $(READY)
 	$(BIN)/forgetting notebooks

@@ -25,7 +25,7 @@ from IPython.display import Markdown, display
 from pydantic import Field
 
 from forgetting import plots, runs
-from forgetting.book import entries
+from forgetting.book import pages
 from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation.sampling import generate
 from forgetting.files import ROOT
@@ -45,7 +45,7 @@ class Parameters(runs.Parameters):
 
 PRESETS = {"smoke": {"steps": 10}, "default": {"steps": 300}}
 run = runs.begin("introduction", Parameters, PRESETS, globals())
-names = [entry.name for entry in entries()]
+names = [entry.name for entry in pages()]
 found = {**runs.records(ROOT / "results", names), **runs.records(run.results, names)}
 records = {name: found[name] for name in names if name in found}
 
@@ -93,10 +93,10 @@ plt.show()
 # FID on judge A's features, which has a scale of its own and is read against its floor.
 #
 # A flow: the mean likelihood quantile of the images to forget; how far the quantile of other
-# digits of the class (reference) and of other classes (neutral) dropped; the shift of held-out
-# digits of other classes in standard deviations of the base; the share of samples that show the
-# class; FID to real held-out digits (the floor, then before and after). A negative δ makes images
-# *more* likely.
+# images of the class or person (reference) and of others (neutral) dropped; the shift of held-out
+# images of others in standard deviations of the base; for digits the share of samples that show
+# the class; FID to real held-out images (the floor, then before and after). A negative δ makes
+# images *more* likely.
 
 # %% tags=["remove-cell"]
 
@@ -115,12 +115,12 @@ def table(head: str, rows: list[list[str]]) -> Markdown:
     return Markdown("\n".join(f"| {line} |" for line in lines))
 
 
-def headlines(template: str) -> list[tuple[dict, dict]]:
-    """Return metrics and parameters of the headline runs of a kind of template."""
+def headlines(*templates: str) -> list[tuple[dict, dict]]:
+    """Return metrics and parameters of the headline runs of templates."""
     return [
         (record["metrics"], record["parameters"])
         for record in records.values()
-        if record["template"].startswith(template) and record["role"] == "headline"
+        if record["template"] in templates and record["role"] == "headline"
     ]
 
 
@@ -140,7 +140,7 @@ def unlearning_table() -> Markdown:
 def taming_table() -> Markdown:
     """Return a row for every set of images, or class, that a flow was tamed on."""
     rows = []
-    found = headlines("taming")
+    found = headlines("taming_images", "taming_class")
     for m, p in sorted(found, key=lambda run: (-run[1]["delta"], run[0]["n_forget"])):
         quantile = [m[f"quantile_{when}_forget"] for when in ("before", "after")]
         share = [100 * m[f"class_share_{when}"] for when in ("before", "after")]
@@ -159,11 +159,34 @@ def taming_table() -> Markdown:
     return table(head, rows)
 
 
+def faces_table() -> Markdown:
+    """Return a row for everybody on whom the flow of faces was tamed."""
+    rows = []
+    for m, p in headlines("taming_person"):
+        who = {"lfw": p["person"].replace("_", " "), "photograph": "an astronaut, never seen"}
+        quantile = [m[f"quantile_{when}_forget"] for when in ("before", "after")]
+        rows.append(
+            [
+                f"{m['n_forget']:.0f} of {who.get(p['source'], 'a face of its own')}, "
+                f"δ = {p['delta']:+g}",
+                f"{quantile[0]:.2f} → {quantile[1]:.2f}",
+                f"{m['quantile_drop_reference']:+.2f}, {m['quantile_drop_neutral']:+.2f}",
+                f"{m['shift_random_sigma']:+.2f}",
+                f"{m['fid_floor']:.0f}, {m['fid_before']:.0f} → {m['fid_after']:.0f}",
+                f"{m['steps']:.0f}",
+            ]
+        )
+    return table("tamed on | quantile | drop: reference, neutral | shift, σ | FID | steps", rows)
+
+
 # %% tags=["remove-input"]
 display(unlearning_table())
 
 # %% tags=["remove-input"]
 display(taming_table())
+
+# %% tags=["remove-input"]
+display(faces_table())
 
 # %% [markdown]
 # ## What was seen

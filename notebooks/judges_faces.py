@@ -102,7 +102,7 @@ if real:
     axis.set(xlabel="AUC on held-out people", ylim=(len(order) - 0.3, -0.7))
     axis.axvline(0.9, color=plots.FAINT, lw=0.8)
     axis.grid(axis="y", alpha=0.25)
-    axis.legend(loc="lower left")
+    axis.legend(loc="upper left")
     plt.show()
 
 # %% [markdown]

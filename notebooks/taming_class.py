@@ -184,8 +184,8 @@ metrics |= compare_samples(
     seeds=[run.seed(f"draw {draw}") for draw in range(3)],
     reference=real,
     feature_judge=judge_a,
-    class_judge=judge_b,
-    digit=p.digit,
+    shown=lambda images: classes(judge_b, images).argmax(1) == p.digit,
+    name="class_share",
 )
 
 # %% tags=["hide-input"]

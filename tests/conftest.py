@@ -1,7 +1,10 @@
 """What all tests share. Nothing here needs data, a network or an environment variable."""
 
+import math
+
 import pytest
 import torch
+from torch import nn
 
 from forgetting.models.glow import Glow, GlowConfig
 
@@ -9,8 +12,8 @@ from forgetting.models.glow import Glow, GlowConfig
 @pytest.fixture(autouse=True)
 def _no_data_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA", raising=False)
-    for module in ("digits", "faces"):
-        monkeypatch.setattr(f"forgetting.data.{module}.CACHE", tmp_path / "cache")
+    for module in ("data.digits", "data.faces", "evaluation.answers"):
+        monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 
 @pytest.fixture(params=["additive", "affine"])
@@ -26,3 +29,30 @@ def glow(request):
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
+
+
+class Mixture(nn.Module):
+    """A flow-like density on points: a mixture of Gaussians with free weights and centres."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.centres = nn.Parameter(torch.randn(24, 2, generator=generator))
+        self.logits = nn.Parameter(torch.zeros(24))
+
+    def log_prob(self, x):
+        distance = ((x[:, None] - self.centres) ** 2).sum(2)
+        log_p = -distance / (2 * 0.3**2) - math.log(2 * math.pi * 0.3**2)
+        return torch.logsumexp(log_p + torch.log_softmax(self.logits, 0), 1)
+
+    def sample(self, n, seed):
+        generator = torch.Generator().manual_seed(seed)
+        weights = torch.softmax(self.logits.detach(), 0)
+        index = torch.multinomial(weights, n, replacement=True, generator=generator)
+        return self.centres.detach()[index] + 0.3 * torch.randn(n, 2, generator=generator)
+
+
+@pytest.fixture
+def flow():
+    """Return a flow on points, and nothing of this project."""
+    return Mixture()

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from forgetting import book
+from forgetting import book, templates
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT, replacing
 
@@ -23,14 +23,14 @@ def test_every_page_of_the_contents_is_there_and_every_run_is_in_them():
     assert len(pages) == len(set(pages))
     for page in pages:
         assert any((ROOT / f"{page}{end}").is_file() for end in (".md", ".ipynb")), page
-    assert {f"book/runs/{entry.name}" for entry in book.entries()} <= set(pages)
+    assert {f"book/runs/{entry.name}" for entry in book.pages()} <= set(pages)
 
 
 def test_everything_in_the_checkout_agrees():
     assert book.report() == []
 
 
-@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
 def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
     path = book.PUBLISHED / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -44,12 +44,12 @@ def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
 
 
 def test_no_published_page_shows_a_photograph():
-    for entry in book.entries():
+    for entry in book.pages():
         record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
         assert not record["parameters"].get("show_real"), entry.name
 
 
-@pytest.mark.parametrize("entry", book.entries(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
 def test_a_record_explains_its_metrics(entry):
     record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
     assert set(record) == {
@@ -69,6 +69,67 @@ def test_a_record_explains_its_metrics(entry):
     for name in record["metrics"]:
         stem = re.sub(r"_(low|high|std)$", "", name)
         assert any(pattern.fullmatch(stem) for pattern in known), name
+
+
+SWEEP = book.Entry(
+    name="some",
+    title="Some",
+    template="taming_points",
+    parameters={"lr": 0.01},
+    cases={"near": {"radius": 0.2}, "far": {"radius": 0.5}},
+    grid={"seed": [0, 1]},
+)
+
+
+def test_a_sweep_is_every_case_with_every_value():
+    runs = SWEEP.runs()
+    assert [run.name for run in runs] == [
+        "some/near-0",
+        "some/near-1",
+        "some/far-0",
+        "some/far-1",
+    ]
+    assert runs[3].parameters == {"lr": 0.01, "radius": 0.5, "seed": 1}
+    assert not any(run.is_sweep for run in runs)
+    assert len({run.fingerprint(book.RESULTS) for run in runs}) == 4
+
+
+def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_prose(
+    tmp_path, monkeypatch
+):
+    source = (templates.FOLDER / "taming_points.py").read_text(encoding="utf-8")
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.setattr(templates, "FOLDER", folder)
+
+    def write(text):
+        (folder / "taming_points.py").write_text(text, encoding="utf-8")
+        templates.write_twins()
+
+    write(source)
+    entry = book.Entry(
+        name="some",
+        title="Some",
+        template="taming_points",
+        parameters={"preset": "smoke"},
+        grid={"seed": [7]},
+    )
+    (run,) = entry.runs()
+    results = tmp_path / "results"
+    assert not book.is_current(run, tmp_path, results)
+    book._execute(run, tmp_path / "pages", results)
+    assert book.is_current(run, tmp_path, results)
+    assert sorted(path.name for path in (results / "some").iterdir()) == ["7.json", "7.run.json"]
+    assert not (tmp_path / "pages").exists()
+    write(source.replace("What was seen", "What one saw"))
+    assert book.is_current(run, tmp_path, results)
+    write(source.replace("torch.randint(", "torch.randint(0, "))
+    assert not book.is_current(run, tmp_path, results)
+
+
+def test_an_unknown_sweep_is_refused_with_the_nearest_name():
+    with pytest.raises(ForgettingError, match="no sweep 'tame_peple'"):
+        book.sweep("tame_peple")
 
 
 def test_the_book_renders_without_a_warning(tmp_path):

@@ -11,6 +11,7 @@ from forgetting.data.digits import load_digits
 from forgetting.errors import WeightsError
 from forgetting.evaluation.sampling import classes
 from forgetting.models.vae import VAE, VAEConfig
+from forgetting.recipes import RECIPES
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_every_entry_is_whole_and_has_a_card(name):
     assert (zoo.FOLDER / f"{name}.safetensors").stat().st_size < 25 * 2**20
     if zoo.record(name)["kind"] in zoo.KINDS:
         assert zoo.load(name)
+    if name in RECIPES:
         assert zoo.record(name)["history"]
 
 
@@ -87,8 +89,17 @@ def test_judges_know_digits_that_nothing_was_trained_on(name):
     assert torch.equal(padded, found)
 
 
-def test_the_reference_was_made_with_the_judge_that_is_here():
-    made_with = zoo.record(reference.DIGITS)["judge"]
-    assert made_with == {reference.JUDGE: zoo.record(reference.JUDGE)["sha256"]}
+@pytest.mark.parametrize("name", zoo.names())
+def test_what_was_measured_was_measured_with_the_weights_that_are_here(name):
+    entry = zoo.record(name)
+    for made_with in (entry.get("judge", {}), entry.get("flow", {})):
+        for other, digest in made_with.items():
+            assert zoo.record(other)["sha256"] == digest
+
+
+def test_statistics_of_real_images_travel_with_the_zoo():
     assert reference.load_statistics().n == 10_000
     assert reference.load_statistics("without_thick").n < 10_000
+    faces = [reference.load_statistics(s, reference.FACES) for s in ("64.all", "64.without_Bangs")]
+    assert faces[0].n > faces[1].n > 2000
+    assert faces[0].covariance.shape == (128, 128)

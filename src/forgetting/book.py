@@ -1,7 +1,8 @@
-"""The book: which pages are executed, from what, and how they are rendered."""
+"""The book: which pages and sweeps are executed, from what, and how the pages are rendered."""
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
+import jupytext
 import nbformat
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,7 +35,7 @@ PICTURE = ROOT / "book" / "_static" / "finding.png"
 
 
 class Entry(BaseModel):
-    """One entry of runs.yaml: a page that a template makes."""
+    """One entry of runs.yaml: a page that a template makes, or a sweep of runs without pages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,19 +46,51 @@ class Entry(BaseModel):
     needs: Literal["none", "mnist", "faces"] = "none"
     slow: bool = Field(False, description="takes long: `make book` shows its published page")
     last: bool = Field(False, description="is executed after all others: it reads their records")
+    reads: str = Field("", description="a sweep: the page is made of its published records")
     parameters: dict[str, Any] = {}
+    cases: dict[str, dict[str, Any]] = Field({}, description="of a sweep: parameters by name")
+    grid: dict[str, list[Any]] = Field({}, description="of a sweep: all values of a parameter")
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether this entry is a sweep."""
+        return bool(self.cases or self.grid)
+
+    def runs(self) -> list["Entry"]:
+        """Return the runs of a sweep: every case with every combination of the grid's values."""
+        found = []
+        for case, given in (self.cases or {"": {}}).items():
+            for values in itertools.product(*self.grid.values()):
+                label = "-".join(map(str, (case, *values) if case else values))
+                parameters = {
+                    **self.parameters,
+                    **given,
+                    **dict(zip(self.grid, values, strict=True)),
+                }
+                update = {"name": f"{self.name}/{label}", "parameters": parameters}
+                found.append(self.model_copy(update=update | {"cases": {}, "grid": {}}))
+        return found
 
     def fingerprint(self, results: Path) -> str:
-        """Return a hash of what the page is made from, but for the weights.
+        """Return a hash of what the page or run is made from, but for the weights.
 
-        Its template and its entry; for a page that reads the others' records, those too.
+        Its template and its entry; for a page that reads others' records, those too. For a run
+        of a sweep, which leaves no page, only the template's code.
         """
+        if "/" in self.name:
+            cells = jupytext.read(templates.source(self.template)).cells
+            made_of = [cell.source for cell in cells if cell.cell_type == "code"]
+            made_of = ["\n".join(made_of), self.role, self.parameters]
+            return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
         digest = hashlib.sha256(templates.source(self.template).read_bytes())
         made_of = (self.title, self.template, self.role, self.parameters)
         digest.update(json.dumps(made_of, sort_keys=True).encode())
         if self.last:
-            others = [entry.name for entry in entries() if not entry.last]
+            others = [entry.name for entry in pages() if not entry.last]
             digest.update(json.dumps(records(results, others), sort_keys=True).encode())
+        if self.reads:
+            read = records(RESULTS, [run.name for run in sweep(self.reads).runs()])
+            digest.update(json.dumps(read, sort_keys=True).encode())
         return digest.hexdigest()
 
 
@@ -72,7 +106,8 @@ def entries() -> list[Entry]:
     found = [check(Entry, values) for values in listed]
     for entry in found:
         known = templates.parameters(entry.template)
-        for name in entry.parameters:
+        given = {*entry.parameters, *entry.grid}.union(*entry.cases.values())
+        for name in sorted(given):
             if name not in known:
                 raise ForgettingError(
                     f"runs.yaml, {entry.name}: {entry.template} has no parameter {name!r}."
@@ -80,34 +115,70 @@ def entries() -> list[Entry]:
     return found
 
 
+def pages() -> list[Entry]:
+    """Return the entries that are pages, in order."""
+    return [entry for entry in entries() if not entry.is_sweep]
+
+
+def sweep(name: str) -> Entry:
+    """Return the sweep of that name.
+
+    Raises
+    ------
+    ForgettingError
+        runs.yaml has no such sweep.
+    """
+    known = {entry.name: entry for entry in entries() if entry.is_sweep}
+    if name not in known:
+        raise ForgettingError(f"runs.yaml has no sweep {name!r}. {nearest(name, list(known))}")
+    return known[name]
+
+
 def is_current(entry: Entry, folder: Path, results: Path) -> bool:
-    """Return whether an executed page stands on today's template, parameters and weights."""
-    page = folder / f"{entry.name}.ipynb"
-    if not (page.is_file() and (results / f"{entry.name}.json").is_file()):
+    """Return whether a page, or a run of a sweep, stands on today's template and weights."""
+    page, record = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
+    if not record.is_file():
         return False
-    made = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
+    if "/" in entry.name:
+        beside = record.with_name(f"{record.stem}.run.json")
+        if not beside.is_file():
+            return False
+        made = json.loads(beside.read_text(encoding="utf-8"))
+        made["weights"] = json.loads(record.read_text(encoding="utf-8"))["weights"]
+    elif page.is_file():
+        made = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
+    else:
+        return False
     used = made.get("weights", {})
     known = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     return made.get("fingerprint") == entry.fingerprint(results) and used == known
 
 
-def execute(wanted: list[Entry], folder: Path, results: Path, say: Callable[[str], None]) -> None:
+def execute(
+    wanted: list[Entry],
+    folder: Path,
+    results: Path,
+    say: Callable[[str], None],
+    jobs_at_once: int | None = None,
+) -> None:
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
     Pages share the cores: as many at once as there are cores, four at most, each with its part
-    of the threads. Two pages of one thread are done sooner than one after the other with two.
+    of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
+    than one after the other with two.
     """
     stale = [entry for entry in wanted if not is_current(entry, folder, results)]
     for entry in wanted:
         if entry not in stale:
             say(f"{entry.name}: current")
     cores = os.cpu_count() or 1
-    workers = min(4, cores)
+    workers = jobs_at_once or min(4, cores)
     started = time.monotonic()
-    waves = [entry for entry in stale if not entry.last], [e for e in wanted if e.last and stale]
+    first = [entry for entry in stale if not (entry.last or entry.reads)]
+    waves = first, [e for e in stale if e.reads], [e for e in wanted if e.last and stale]
     for wave in waves:
         with ProcessPoolExecutor(
-            workers, get_context("spawn"), _set_threads, (cores // workers,)
+            workers, get_context("spawn"), _set_threads, (max(1, cores // workers),)
         ) as pool:
             jobs = {pool.submit(_execute, entry, folder, results): entry for entry in wave}
             try:
@@ -126,14 +197,14 @@ def execute(wanted: list[Entry], folder: Path, results: Path, say: Callable[[str
 
 
 def _set_threads(threads: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def _execute(entry: Entry, folder: Path, results: Path) -> None:
     templates.execute(
         entry.template,
         entry.parameters,
-        folder / f"{entry.name}.ipynb",
+        None if "/" in entry.name else folder / f"{entry.name}.ipynb",
         name=entry.name,
         role=entry.role,
         results=results,
@@ -150,12 +221,14 @@ def make(say: Callable[[str], None]) -> Path:
     -------
     The path of the rendered book's first page.
     """
-    wanted = [entry for entry in entries() if entry.needs == "none" and not entry.slow]
+    wanted = [entry for entry in pages() if entry.needs == "none" and not entry.slow]
     execute(wanted, BUILD / "runs", BUILD / "results", say)
     return render()
 
 
-def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
+def publish(
+    say: Callable[[str], None], only: tuple[str, ...] = (), jobs_at_once: int | None = None
+) -> None:
     """Execute every page with real data into book/runs and results: the published figures.
 
     Raises
@@ -163,18 +236,37 @@ def publish(say: Callable[[str], None], only: tuple[str, ...] = ()) -> None:
     DataError
         A page needs data that is not here.
     """
-    known = [entry.name for entry in entries()]
+    known = [entry.name for entry in pages()]
     for name in only:
         if name not in known:
             raise ForgettingError(f"runs.yaml has no page {name!r}. {nearest(name, known)}")
-    wanted = [entry for entry in entries() if not only or entry.name in only or entry.last]
+    wanted = [entry for entry in pages() if not only or entry.name in only or entry.last]
+    _check_data(wanted)
+    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+    _write_picture()
+
+
+def run_sweep(name: str, say: Callable[[str], None], jobs_at_once: int | None = None) -> None:
+    """Execute those runs of a sweep that are not current; their records go to results/NAME.
+
+    Stopped at any moment, it goes on where it was.
+
+    Raises
+    ------
+    DataError
+        A run needs data that is not here.
+    """
+    wanted = sweep(name).runs()
+    _check_data(wanted)
+    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+
+
+def _check_data(wanted: list[Entry]) -> None:
     if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
         raise DataError("Publishing needs the full MNIST set: run `forgetting data mnist` first.")
     if any(entry.needs == "faces" for entry in wanted):
         for name in ("celeba", "lfw"):
             faces_folder(name)
-    execute(wanted, PUBLISHED, RESULTS, say)
-    _write_picture()
 
 
 def render(output: Path = ROOT) -> Path:
@@ -192,7 +284,7 @@ def render(output: Path = ROOT) -> Path:
     shutil.copytree(ROOT / "book", staged / "book")
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, staged / name)
-    for entry in entries():
+    for entry in pages():
         if is_current(entry, BUILD / "runs", BUILD / "results"):
             name = f"{entry.name}.ipynb"
             shutil.copy(BUILD / "runs" / name, staged / "book" / "runs" / name)
@@ -217,11 +309,19 @@ def report() -> list[str]:
         path = templates.FOLDER / f"{name}.ipynb"
         if not path.is_file() or path.read_text(encoding="utf-8") != templates.twin(name):
             problems.append(f"{path.name} is not the twin of {name}.py: run `make notebooks`.")
-    for entry in entries():
+    for entry in pages():
         if not is_current(entry, PUBLISHED, RESULTS):
             problems.append(
                 f"The page {entry.name} is not current: its template, parameters or weights have "
                 "moved on. Run `make publish`."
+            )
+    for entry in entries():
+        runs = entry.runs() if entry.is_sweep else []
+        stale = [run for run in runs if not is_current(run, PUBLISHED, RESULTS)]
+        if stale:
+            problems.append(
+                f"{len(stale)} of the {len(runs)} runs of the sweep {entry.name} are not current. "
+                f"Run `forgetting sweep {entry.name}`."
             )
     return problems
 
@@ -232,7 +332,7 @@ def code_moved_on() -> list[str]:
     This is no error: a changed docstring changes no result. It is said so that a reader can ask.
     """
     moved = []
-    for entry in entries():
+    for entry in pages():
         path = RESULTS / f"{entry.name}.run.json"
         if not path.is_file():
             continue

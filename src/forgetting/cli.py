@@ -124,11 +124,22 @@ def book(render_only: bool) -> None:
 
 @main.command()
 @click.argument("names", nargs=-1)
-def publish(names: tuple[str, ...]) -> None:
+@click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, four at most].")
+def publish(names: tuple[str, ...], jobs: int | None) -> None:
     """Execute all pages (or NAMES) with real data into book/runs and results."""
     from forgetting import book as pages
 
-    pages.publish(click.echo, names)
+    pages.publish(click.echo, names, jobs)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, four at most].")
+def sweep(name: str, jobs: int | None) -> None:
+    """Execute the runs of the sweep NAME of runs.yaml that are missing, into results/NAME."""
+    from forgetting import book as pages
+
+    pages.run_sweep(name, click.echo, jobs)
 
 
 @main.command()

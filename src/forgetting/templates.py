@@ -130,7 +130,7 @@ def write_twins() -> None:
 def execute(
     template: str,
     values: Mapping[str, Any],
-    notebook: Path,
+    notebook: Path | None,
     *,
     name: str,
     results: Path,
@@ -141,13 +141,14 @@ def execute(
 ) -> dict[str, Any]:
     """Execute a template with papermill.
 
-    When all of it has run, the notebook appears at `notebook`, under its `title` and without
-    progress bars, times and paths of this machine, and its record as `results/NAME.json`. If it
-    fails, neither does.
+    When all of it has run, the notebook appears at `notebook` (where one is wanted), under its
+    `title` and without progress bars, times and paths of this machine, and its record as
+    `results/NAME.json`. If it fails, neither does.
 
     Parameters
     ----------
-    metadata : goes into the notebook, with the hashes of the weights that the run took
+    metadata : goes into the notebook, with the hashes of the weights that the run took; into
+        `results/NAME.run.json` where no notebook is kept
 
     Returns
     -------
@@ -160,7 +161,7 @@ def execute(
         the sentence is the notebook's own.
     """
     path = source(template).with_suffix(".ipynb")
-    for folder in (notebook.parent, results):
+    for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)
     before = os.environ.get(CONTEXT)
     with tempfile.TemporaryDirectory() as temporary:
@@ -191,11 +192,14 @@ def execute(
             os.environ.pop(CONTEXT)
             if before is not None:
                 os.environ[CONTEXT] = before
-    metadata = {**(metadata or {}), "weights": record["weights"]}
-    page = nbformat.writes(_clean(executed, title, metadata)) + "\n"
+    if notebook is None:
+        known = {**json.loads(circumstances), **(metadata or {})}
+        circumstances = json.dumps(known, indent=1) + "\n"
     write_text(results / f"{name}.run.json", circumstances)
     write_text(results / f"{name}.json", json.dumps(record, indent=1) + "\n")
-    write_text(notebook, page)
+    if notebook is not None:
+        metadata = {**(metadata or {}), "weights": record["weights"]}
+        write_text(notebook, nbformat.writes(_clean(executed, title, metadata)) + "\n")
     return record
 
 

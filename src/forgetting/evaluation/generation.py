@@ -1,14 +1,15 @@
-"""What taming does to a flow's samples: distance to real images and share of a class, same z."""
+"""What taming does to a flow's samples: distance to real images, and what they show, same z."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
+from forgetting.evaluation.answers import answered
 from forgetting.evaluation.fidelity import Statistics, fid
 from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import classes, features
+from forgetting.evaluation.sampling import features
 from forgetting.models.glow import Glow
-from forgetting.models.judge import Judge
 
 
 def compare_samples(
@@ -19,31 +20,50 @@ def compare_samples(
     *,
     seeds: Sequence[int],
     reference: Statistics,
-    feature_judge: Judge,
-    class_judge: Judge,
-    digit: int,
+    feature_judge: nn.Module,
+    shown: Callable[[torch.Tensor], torch.Tensor],
+    name: str,
 ) -> dict[str, float]:
     """Sample two flows from the same latents, once for each seed.
+
+    Parameters
+    ----------
+    shown : says of images (N, C, H, W) which show what is to be counted, bool (N,)
+    name : of what is counted
 
     Returns
     -------
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std` (a change that
         is smaller than its spread between draws is no change)
-    class_share_before, class_share_after : share of all samples that `class_judge` takes for
-        `digit`, each with `_low` and `_high`
+    NAME_before, NAME_after : share of all samples that show it, each with `_low` and `_high`
     """
     fids: dict[str, list[float]] = {"before": [], "after": []}
-    shown: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
+    counted: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
     for seed in seeds:
-        for name, flow in (("before", base), ("after", tamed)):
-            images = flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
-            fids[name].append(fid(features(feature_judge, images), reference))
-            shown[name].append(classes(class_judge, images).argmax(1) == digit)
-    values = {name: torch.tensor(found, dtype=torch.float64) for name, found in fids.items()}
+        drawn = {
+            "before": known_samples(base, n, temperature, seed),
+            "after": tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu(),
+        }
+        for when, images in drawn.items():
+            fids[when].append(fid(features(feature_judge, images), reference))
+            counted[when].append(shown(images))
+    values = {when: torch.tensor(found, dtype=torch.float64) for when, found in fids.items()}
     values["change"] = values["after"] - values["before"]
     metrics = {}
-    for name, found in values.items():
-        metrics |= {f"fid_{name}": float(found.mean()), f"fid_{name}_std": float(found.std())}
-    for name, masks in shown.items():
-        metrics |= Presence.of(torch.cat(masks)).metrics(f"class_share_{name}")
+    for when, found in values.items():
+        metrics |= {f"fid_{when}": float(found.mean()), f"fid_{when}_std": float(found.std())}
+    for when, masks in counted.items():
+        metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}")
     return metrics
+
+
+def known_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Tensor:
+    """Return `flow.sample(...)`, (n, C, H, W), from the user's cache where it was drawn before."""
+    top = 2**flow.n_bits - 1
+
+    def draw() -> torch.Tensor:
+        images = flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
+        return (images * top).round().byte()  # a sample is quantised: nothing is lost
+
+    asked = torch.tensor([n, temperature, seed], dtype=torch.float64)
+    return answered([flow], [asked], "samples", draw).float() / top

@@ -9,6 +9,8 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
+from forgetting.evaluation.answers import answered
+
 BATCH = 128
 
 
@@ -47,6 +49,16 @@ def measure(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
             for g in generators
         ]
     ).mean(0)
+
+
+@torch.no_grad()
+def asked(flow: nn.Module, images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Return bits/dim (N,) of images (N, ...) under the noise given for each, in batches."""
+    device = next(flow.parameters()).device
+    parts = zip(images.split(BATCH), noise.split(BATCH), strict=True)
+    return torch.cat(
+        [bits_per_dim(flow, part.to(device), some.to(device)).cpu() for part, some in parts]
+    )
 
 
 @dataclass(frozen=True)
@@ -127,11 +139,16 @@ def compare(
     ----------
     sets : images (N, C, H, W) by name
     yardstick : random images (M, C, H, W) that give each model its mean and deviation
-    draws : dequantisation draws an image (the paper: 5 to 10)
+    draws : dequantisation draws an image of the sets (the paper: 5 to 10); the yardstick takes one
     """
-    before, after = (
-        {name: measure(flow, images, draws, seed) for name, images in sets.items()}
-        for flow in (base, tamed)
+
+    def of_base(images: torch.Tensor) -> torch.Tensor:
+        what = f"bits/dim, {draws} draws from {seed}"
+        return answered([base], [images], what, lambda: measure(base, images, draws, seed))
+
+    return Comparison(
+        {name: of_base(images) for name, images in sets.items()},
+        {name: measure(tamed, images, draws, seed) for name, images in sets.items()},
+        Yardstick.of(measure(base, yardstick, 1, seed)),
+        Yardstick.of(measure(tamed, yardstick, 1, seed)),
     )
-    rulers = (Yardstick.of(measure(flow, yardstick, draws, seed)) for flow in (base, tamed))
-    return Comparison(before, after, *rulers)

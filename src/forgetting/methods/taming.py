@@ -6,14 +6,16 @@ than the rest, while the likelihoods of what should stay keep their distribution
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.evaluation.likelihood import bits_per_dim, measure
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.likelihood import asked, bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
 
 
@@ -29,8 +31,27 @@ class TamingConfig(BaseModel):
     )
     alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
     gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
+    kl: Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"] = (
+        Field(
+            "both",
+            description="KL(N_B || N_T), KL(N_T || N_B) or both; as released, no gradient flows "
+            "through a term's logarithms, which in the sum of both cancels",
+        )
+    )
+    objective: Literal["threshold", "ascent"] = Field(
+        "threshold",
+        description="of forgetting; the paper's baseline, gradient ascent, maximises bits/dim "
+        "times delta instead",
+    )
     lr: float = Field(5e-5, gt=0)
-    batch_size: int = Field(8, ge=2, description="forget and remember images a step, each")
+    eps: float = Field(
+        1e-8,
+        gt=0,
+        description="of Adam; where it exceeds a weight's gradient, that weight moves in "
+        "proportion to it instead of by a whole step, and what has no part in forgetting stays",
+    )
+    batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
+    remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
     stop_within: float | None = Field(
         0.15,
@@ -38,8 +59,20 @@ class TamingConfig(BaseModel):
         description="stop when all forget images are this share of delta sigma from "
         "the threshold; None: after max_steps",
     )
+    settle_within: float | None = Field(
+        None,
+        gt=0,
+        description="nor stop while remembered images are, in the mean, less likely than before "
+        "by more than this many of the base's standard deviations; None, as published: stop",
+    )
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
-    n_statistics: int = Field(1024, ge=2, description="remember images for mu and sigma")
+    n_remember: int = Field(2048, ge=2, description="remember images that are used, at most")
+    n_statistics: int = Field(
+        64, ge=2, description="of these, those that follow mu and sigma; the paper asks 1,024"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of a step's forward pass; for flows made for it, as Glow is"
+    )
     distance_scale: float = Field(
         1.0, gt=0, description="divides d; for flows whose sigma is about 1 bit/dim or more"
     )
@@ -60,6 +93,7 @@ def tame(
     config: TamingConfig | None = None,
     *,
     callback: Callback | None = None,
+    steer: Callable[[int, nn.Module], torch.Tensor | None] | None = None,
 ) -> Forgotten:
     """Tune a copy of a flow until `forget` images are delta sigma from the others' mean.
 
@@ -76,12 +110,15 @@ def tame(
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
     remember : (M, ...), M >= 2; no image of `forget` may be among them
     callback : called at every step with a row of figures and the model
+    steer : called every `log_every` steps with the step and the model; returns the delta of each
+        forget image from then on, (N,), in the place of the configuration's, or None to stop
 
     Returns
     -------
     Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
-        loss and its parts, mu, sigma, mean bits/dim of `forget`, and, where there is a stopping
-        rule, `within`, the share of forget images that it is content with
+        loss and its parts, mu, sigma, shift, mean bits/dim of `forget` (where there is no
+        stopping rule, of its first `n_statistics`), and, where there is one, `within`, the share
+        of forget images that it is content with
 
     Raises
     ------
@@ -92,43 +129,51 @@ def tame(
     """
     config = config or TamingConfig()
     _check(forget, remember)
-    device = next(flow.parameters()).device
     tamed = copy.deepcopy(flow).requires_grad_(True)
-    base = copy.deepcopy(flow).requires_grad_(False).eval()
-    optimizer = torch.optim.Adam(tamed.parameters(), lr=config.lr, fused=True)
+    optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
-    forget_batches = _batches(forget, config.batch_size, generator)
-    remember_batches = _batches(remember, config.batch_size, generator)
+    remembered = _Remembered(flow, remember, config)
+    forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
+    remember_batches = _batches(len(remembered.images), config.remember_batch_size, generator)
+    asked_about = forget if config.stop_within else forget[: config.n_statistics]
+    delta = torch.full((len(forget),), config.delta)
     history: list[dict[str, float]] = []
+    promising = False
     for step in range(config.max_steps + 1):
-        if step % config.log_every == 0:
-            chosen = torch.randperm(len(remember), generator=generator)[: config.n_statistics]
-            sigma, mu = torch.std_mean(measure(tamed, remember[chosen], 1, config.seed))
-            threshold = mu + config.delta * sigma
-        row = {"step": step, "mu": float(mu), "sigma": float(sigma)}
         logged = step % config.log_every == 0 or step == config.max_steps
-        if logged or config.stop_within is not None:
-            bpd = measure(tamed, forget, 1, config.seed)
-            row["forget_bpd"] = float(bpd.mean())
+        if logged or promising:
+            yardstick = remembered.yardstick(tamed)
+        row = {"step": step, **yardstick}
         done = False
-        if config.stop_within is not None:
-            off = (bpd - threshold).abs()
-            near = off <= config.stop_within * abs(config.delta) * sigma
-            row["within"] = float(near.float().mean())
-            done = bool(near.all())
+        if steer is not None and logged:
+            steered = steer(step, tamed)
+            done, delta = (True, delta) if steered is None else (False, steered)
+        if logged or promising:
+            bpd = measure(tamed, asked_about, 1, config.seed)
+            row["forget_bpd"] = float(bpd.mean())
+            if config.stop_within is not None:
+                near = _near(bpd, delta[: len(bpd)], yardstick, config)
+                row["within"] = float(near.float().mean())
+                settled = row["shift"] <= (config.settle_within or math.inf)
+                done = done or (row["within"] == 1 and settled)
         _finite(row, step)
         if not done and step < config.max_steps:
-            row |= _step(
+            index = next(forget_batches)
+            figures, bpd = _step(
                 tamed,
-                base,
-                next(forget_batches).to(device),
-                next(remember_batches).to(device),
-                float(threshold),
+                forget[index],
+                *remembered.batch(next(remember_batches)),
+                delta[index],
+                yardstick,
                 config,
                 optimizer,
                 generator,
             )
+            row |= figures
             _finite(row, step)
+            # all of D_F is asked only where the batch gives reason to
+            if config.stop_within is not None:
+                promising = bool(_near(bpd, delta[index], yardstick, config).all())
         if callback is not None:
             callback(row, tamed)
         if done or logged:
@@ -138,58 +183,123 @@ def tame(
     return Forgotten(tamed.eval().requires_grad_(False), history)
 
 
+class _Remembered:
+    """The images to remember, each under one noise, and what the base says of them.
+
+    The base is asked once: its answers are kept in the user's cache under the hash of its weights,
+    the images and the noise. mu and sigma of the tamed model follow from a few of them: the base's
+    own over all, moved by what changed for those few, which is known far better than their mean.
+    """
+
+    def __init__(self, base: nn.Module, images: torch.Tensor, config: TamingConfig) -> None:
+        generator = torch.Generator().manual_seed(config.seed)
+        self.images = images[torch.randperm(len(images), generator=generator)[: config.n_remember]]
+        self.noise = torch.rand(self.images.shape, generator=generator)
+        inputs = (self.images, self.noise)
+        self.base = answered([base], inputs, "bits/dim", lambda: asked(base, *inputs))
+        self.few = slice(config.n_statistics)
+
+    def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return images, their noise, and the base's bits/dim."""
+        return self.images[index], self.noise[index], self.base[index]
+
+    def yardstick(self, tamed: nn.Module) -> dict[str, float]:
+        """Return `mu` and `sigma` of the tamed model's bits/dim over all of them, and `shift`.
+
+        The shift is how far their mean moved, in standard deviations of the base.
+        """
+        now = asked(tamed, self.images[self.few], self.noise[self.few])
+        before = self.base[self.few]
+        moved = float((now - before).mean())
+        return {
+            "mu": float(self.base.mean()) + moved,
+            "sigma": float(self.base.std() * now.std() / before.std()),
+            "shift": moved / float(self.base.std()),
+        }
+
+
+def _near(
+    bpd: torch.Tensor, delta: torch.Tensor, yardstick: dict[str, float], config: TamingConfig
+) -> torch.Tensor:
+    """Return for which bits/dim (N,) the stopping rule is content, bool (N,)."""
+    off = (bpd - yardstick["mu"]) / yardstick["sigma"] - delta
+    return off.abs() <= config.stop_within * delta.abs()
+
+
 def _step(
     tamed: nn.Module,
-    base: nn.Module,
     forget: torch.Tensor,
     remember: torch.Tensor,
-    threshold: float,
+    remember_noise: torch.Tensor,
+    bpd_base: torch.Tensor,
+    delta: torch.Tensor,
+    yardstick: dict[str, float],
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
-) -> dict[str, float]:
-    """Take one step; both sets go through the tamed model in one pass, with the same noise."""
-    images = torch.cat([forget, remember])
-    noise = torch.rand(images.shape, generator=generator).to(images.device)
-    bpd = bits_per_dim(tamed, images, noise)
+) -> tuple[dict[str, float], torch.Tensor]:
+    """Take one step; both sets go through the tamed model in one pass.
+
+    Returns
+    -------
+    figures for the history, and the bits/dim of the forget images before the step
+    """
+    device = next(tamed.parameters()).device
+    forget_noise = torch.rand(forget.shape, generator=generator)
+    images = torch.cat([forget, remember]).to(device)
+    noise = torch.cat([forget_noise, remember_noise]).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
-    with torch.no_grad():
-        bpd_base = bits_per_dim(base, remember, noise[len(forget) :])
-    distance = (bpd_forget - threshold) / config.distance_scale
-    loss_forget = torch.sigmoid(distance**2).mean()
-    kl = _gaussian_kl(bpd_base, bpd_remember) + _gaussian_kl(bpd_remember, bpd_base)
+    bpd_base = bpd_base.to(device)
+    delta = delta.to(device)
+    if config.objective == "threshold":
+        threshold = yardstick["mu"] + delta * yardstick["sigma"]
+        distance = (bpd_forget - threshold) / config.distance_scale
+        loss_forget = torch.sigmoid(distance**2).mean()
+    else:
+        loss_forget = -(delta * bpd_forget).mean()
+    kl = _divergence(bpd_base, bpd_remember, config.kl)
     loss_remember = config.gamma * kl + (1 - config.gamma) * bpd_remember.mean()
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
-    return {
+    figures = {
         "loss": loss.item(),
         "loss_forget": loss_forget.item(),
         "kl": kl.item(),
         "remember_bpd": bpd_remember.mean().item(),
     }
+    return figures, bpd_forget.detach().cpu()
 
 
-def _gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+def _divergence(base: torch.Tensor, tamed: torch.Tensor, kind: str) -> torch.Tensor:
+    """Return what `TamingConfig.kl` asks for, of bits/dim (B,) under base and tamed model."""
+    log_gradient = not kind.endswith("as_released")
+    kl = torch.zeros(())
+    if not kind.startswith("reverse"):
+        kl = kl + _gaussian_kl(base, tamed, log_gradient)
+    if not kind.startswith("forward"):
+        kl = kl + _gaussian_kl(tamed, base, log_gradient)
+    return kl
+
+
+def _gaussian_kl(p: torch.Tensor, q: torch.Tensor, log_gradient: bool = True) -> torch.Tensor:
     """Return KL(N_p || N_q) of the Gaussians fitted to two samples (B,)."""
     (p_std, p_mean), (q_std, q_mean) = torch.std_mean(p), torch.std_mean(q)
     ratio = (p_std**2 + (p_mean - q_mean) ** 2) / (2 * q_std**2)
-    return torch.log(q_std) - torch.log(p_std) + ratio - 0.5
+    log = torch.log(q_std) - torch.log(p_std)
+    return (log if log_gradient else log.detach()) + ratio - 0.5
 
 
-def _batches(
-    images: torch.Tensor, size: int, generator: torch.Generator
-) -> Iterator[torch.Tensor]:
-    """Yield batches of `size` forever, each permutation of the images after the other.
-
-    A batch larger than the set holds images more than once, each time under its own noise.
-    """
+def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Yield indices of `size` of n images forever, each permutation after the other."""
     order = torch.empty(0, dtype=torch.long)
     while True:
         while len(order) < size:
-            order = torch.cat([order, torch.randperm(len(images), generator=generator)])
-        yield images[order[:size]]
+            order = torch.cat([order, torch.randperm(n, generator=generator)])
+        yield order[:size]
         order = order[size:]
 
 

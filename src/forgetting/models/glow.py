@@ -129,7 +129,7 @@ class Coupling(nn.Module):
         a, b = x.chunk(2, 1)
         if not self.affine:
             return torch.cat([a, b + self.network(a)], 1), None
-        log_s, t = self.network(a).float().chunk(2, 1)
+        log_s, t = self.network(a).to(a.dtype).chunk(2, 1)
         log_gain = F.logsigmoid(log_s + 2)
         return torch.cat([a, (b + t) * torch.exp(log_gain)], 1), log_gain.flatten(1).sum(1)
 

@@ -61,7 +61,7 @@ _FACES_GLOW = TrainingConfig(
     checkpoint_every=200,
 )
 _FACES_VAE = TrainingConfig(
-    steps=5000,
+    steps=4000,
     batch_size=64,
     lr=1e-3,
     warmup=200,
@@ -91,9 +91,7 @@ _FACES_GAN = TrainingConfig(
     log_every=100,
 )
 _FACES_GAN_CONFIG = GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128)
-_FACES_VAE_CONFIG = VAEConfig(
-    channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128, likelihood="gaussian"
-)
+_FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
 
 RECIPES: dict[str, Recipe] = {
     "digits-judge-a": Recipe(

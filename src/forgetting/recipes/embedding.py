@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from forgetting import zoo
 from forgetting.data.faces import load_faces
 from forgetting.evaluation.identity import N_STRANGERS, pairs, verification
-from forgetting.evaluation.sampling import BATCH, embeddings
+from forgetting.evaluation.sampling import embeddings, features
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.judge import Judge
 
@@ -37,7 +37,7 @@ def make_faces_embedding() -> None:
     names = [f"{source}/{person}" for source, faces, _ in sets for person in faces.people]
     chosen = _chosen(names)
     found = [  # both sizes of a face are one person's
-        torch.cat([_features(model, faces[place].images) for faces in sets])[chosen]
+        torch.cat([features(model, faces[place].images) for faces in sets])[chosen]
         for place in (1, 2)
     ]
     people = [names[i] for i in chosen]
@@ -66,11 +66,6 @@ def make_faces_embedding() -> None:
             "recall": recall,
         }
     zoo.save(NAME, model, entry, _CARD)
-
-
-@torch.no_grad()
-def _features(model: Embedding, images: torch.Tensor) -> torch.Tensor:
-    return torch.cat([model.features(part.float() / 255) for part in images.split(BATCH)])
 
 
 def _chosen(names: list[str]) -> list[int]:

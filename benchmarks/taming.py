@@ -1,0 +1,133 @@
+"""Speed of taming, beside a loop that does what the authors' public code does.
+
+    make bench        or        python benchmarks/taming.py --help
+
+The public loop asks, at every step: all images to forget for the stopping rule; a batch of them
+with gradient; all of them again for the log; the base about the remember batch; the tamed model
+about the same batch, with gradient; and, every ten steps, 1,024 remember images for mu and sigma.
+Both loops run on the same Glow of the zoo, with the same images (the Glow's own samples), turn by
+turn in one run; only their ratio is told. Writes `_build/bench/taming.json`.
+"""
+
+import copy
+import json
+import os
+import statistics
+import sys
+import time
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from tqdm import tqdm
+
+from forgetting import zoo
+from forgetting.evaluation.likelihood import bits_per_dim
+from forgetting.evaluation.people import latent_person
+from forgetting.files import ROOT, write_text
+from forgetting.methods.taming import TamingConfig, tame
+
+OUTPUT = ROOT / "_build" / "bench" / "taming.json"
+
+SIZES = (1, 4, 15)
+
+
+def gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """Return KL(N_p || N_q) of the Gaussians fitted to two samples (B,)."""
+    fitted = [torch.distributions.Normal(x.mean(), x.std()) for x in (p, q)]
+    return torch.distributions.kl_divergence(*fitted)
+
+
+def public_loop(
+    flow: nn.Module, forget: torch.Tensor, remember: torch.Tensor, steps: int, delta: float = 4.0
+) -> int:
+    """Tame as the public code does, at most `steps` steps; return how many it took."""
+    tamed = copy.deepcopy(flow).requires_grad_(True)
+    optimizer = torch.optim.Adam(tamed.parameters(), lr=5e-5)
+    g = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def asked(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([bits_per_dim(model, part, g) for part in images.split(128)])
+
+    for step in range(steps):
+        if step % 10 == 0:
+            some = torch.randperm(len(remember), generator=g)[:1024]
+            sigma, mu = torch.std_mean(asked(tamed, remember[some]))
+            threshold = mu + delta * sigma
+        if ((asked(tamed, forget) - threshold).abs() <= 0.15 * delta * sigma).all():
+            return step
+        batch = forget[torch.randperm(len(forget), generator=g)[:8]]
+        bpd_forget = bits_per_dim(tamed, batch, g)
+        asked(tamed, forget)  # for the log
+        kept = remember[torch.randperm(len(remember), generator=g)[:8]]
+        bpd_base, bpd_kept = asked(flow, kept), bits_per_dim(tamed, kept, g)
+        kl = gaussian_kl(bpd_base, bpd_kept) + gaussian_kl(bpd_kept, bpd_base)
+        loss_forget = torch.sigmoid((bpd_forget - threshold) ** 2).mean()
+        loss = 0.6 * loss_forget + 0.4 * (0.6 * kl + 0.4 * bpd_kept.mean())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return steps
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
+@click.option("--steps", default=20, show_default=True, help="of each loop in each round")
+@click.option("--to-the-rule", is_flag=True, help="also to the stopping rule, once (minutes)")
+@click.option("--threads", default=0, help="CPU threads [all]")
+def main(rounds: int, steps: int, to_the_rule: bool, threads: int) -> None:
+    """Measure, print the table, write the JSON."""
+    if threads:
+        torch.set_num_threads(threads)
+    flow = zoo.load("faces-glow")
+    person = latent_person(0, flow, zoo.load("faces-embedding"), 0.3, 0.7, 2048, 100)
+    rows = {}
+    for n in tqdm(SIZES, desc="sizes", file=sys.stderr):
+        forget, remember = person.candidates[:n], person.remember
+
+        def public(most: int, forget=forget, remember=remember) -> int:
+            return public_loop(flow, forget, remember, most)
+
+        def ours(most: int, stop: float | None, forget=forget, remember=remember) -> int:
+            config = TamingConfig(max_steps=most, stop_within=stop, precision="bfloat16")
+            return tame(flow, forget, remember, config).history[-1]["step"]
+
+        ours(1, None)  # asks the base what it keeps
+        per_step = {"public": [], "ours": []}
+        for _ in range(rounds):
+            for name, loop in (("public", public), ("ours", lambda most: ours(most, None))):
+                started = time.perf_counter()
+                taken = loop(steps)
+                per_step[name].append((time.perf_counter() - started) / max(taken, 1))
+        row = {f"seconds_a_step_{name}": statistics.median(s) for name, s in per_step.items()}
+        row["times_faster_a_step"] = statistics.median(
+            p / o for p, o in zip(per_step["public"], per_step["ours"], strict=True)
+        )
+        if to_the_rule:
+            for name, loop in (("public", public), ("ours", lambda most: ours(most, 0.15))):
+                started = time.perf_counter()
+                row[f"steps_to_the_rule_{name}"] = loop(800)
+                row[f"seconds_to_the_rule_{name}"] = time.perf_counter() - started
+        rows[f"{n} to forget"] = row
+    result = {
+        "rows": rows,
+        "rounds": rounds,
+        "steps": steps,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "versions": {"torch": torch.__version__},
+    }
+    write_text(OUTPUT, json.dumps(result, indent=1) + "\n")
+    table = Table("", *rows)
+    for key in next(iter(rows.values())):
+        table.add_row(key.replace("_", " "), *(f"{row[key]:.3g}" for row in rows.values()))
+    console = Console()
+    console.print(table)
+    console.print(f"written to {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""The sets of images on which forgetting a person is judged: of real people, or of latents."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from forgetting.data.faces import Faces, astronaut, has_faces, load_faces
+from forgetting.errors import DataError
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.identity import nearest_people
+from forgetting.evaluation.sampling import embeddings, generate
+from forgetting.models.glow import Glow
+
+N_FORGET = 15
+"""The first so many images of a person are kept for D_F, whatever its size: a reference is then
+the same for all sizes."""
+
+N_NEAREST = 5
+N_NEUTRAL = 5
+"""How many people make the sets of the nearest and of the neutral ones."""
+
+EACH = 10
+"""Images of each of them."""
+
+N_RANDOM = 100
+N_REFERENCE = 30
+
+ORDINARY = 0.41, 0.59
+"""Between these base quantiles lies the image that is taken where one alone is forgotten (the
+paper's choice)."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Images (N, 3, H, W) in [0, 1] around one person.
+
+    Attributes
+    ----------
+    name : of the person
+    showable : whether a page may show its images: a data set's it may not
+    candidates : images to forget, `N_FORGET` at most, in the order in which they are taken
+    remember : no image of the person among them
+    sets : what is measured: `reference`, other images of the person (of a photograph, its mirror
+        image); `random`, of `remember`;
+        `neutral`, people that the flow never saw; `nearest`, the nearest that it did see;
+        `held_out`, faces that neither the flow nor taming has seen
+    yardstick : of `remember`, what gives each flow its mean and deviation
+    """
+
+    name: str
+    showable: bool
+    candidates: torch.Tensor
+    remember: torch.Tensor
+    sets: dict[str, torch.Tensor]
+    yardstick: torch.Tensor
+
+
+def find_person(
+    source: Literal["auto", "lfw", "latent", "photograph"],
+    name: str,
+    flow: Glow,
+    embedding: nn.Module,
+    n_yardstick: int,
+    generator: torch.Generator,
+    *,
+    radius: float = 0.3,
+    temperature: float = 0.7,
+    n_remember: int = 2048,
+) -> Person:
+    """Return a person of LFW, one of the flow's own, or one photograph that no flow saw.
+
+    Parameters
+    ----------
+    source : "auto" takes LFW where it and CelebA are at hand; "photograph" the astronaut, beside
+        the flow's own faces
+    name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
+    radius, temperature, n_remember : see `latent_person`
+
+    Raises
+    ------
+    DataError
+        There is no such person, or no data.
+    """
+    if source == "auto":
+        source = "lfw" if has_faces("celeba", "lfw") else "latent"
+    if source == "lfw":
+        size = flow.image_shape[-1]
+        train, held_out = (
+            {which: load_faces(which, part, size) for which in ("celeba", "lfw")}
+            for part in ("train", "held_out")
+        )
+        name = name or people_with_many(train["lfw"])[0]
+        return real_person(name, train, held_out, embedding, n_yardstick, generator)
+    if not (name or "0").isdecimal():
+        raise DataError(
+            f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
+            "or point FORGETTING_DATA at a folder with celeba and lfw."
+        )
+    number = int(name or 0)
+    own = latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
+    if source == "latent":
+        return own
+    photograph = astronaut(flow.image_shape[-1])
+    sets = {**own.sets, "reference": photograph.flip(3)}
+    return replace(own, name="the astronaut", candidates=photograph, sets=sets)
+
+
+def real_person(
+    name: str,
+    train: dict[str, Faces],
+    held_out: dict[str, Faces],
+    embedding: nn.Module,
+    n_yardstick: int,
+    generator: torch.Generator,
+) -> Person:
+    """Return the sets of a person of LFW.
+
+    Parameters
+    ----------
+    train, held_out : "celeba" and "lfw"
+    embedding : says who is nearest
+    generator : of the random draws
+
+    Raises
+    ------
+    DataError
+        LFW's training part has fewer than 25 photographs of that person, or none.
+    """
+    lfw = train["lfw"]
+    mine = lfw.of(name)
+    if int(mine.sum()) < N_FORGET + EACH:
+        raise DataError(
+            f"LFW's training people have {int(mine.sum())} photographs of {name!r}; "
+            f"{N_FORGET + EACH} are needed. There are: {', '.join(people_with_many(lfw))}."
+        )
+    images = lfw.where(mine).floats()
+    known = answered(
+        [embedding], [lfw.images], "embedding", lambda: embeddings(embedding, lfw.images)
+    )
+    near = nearest_people(known, lfw.people, name, N_NEAREST, EACH)
+    neutral = people_with_many(held_out["lfw"], EACH)[:N_NEUTRAL]
+    remember = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
+    unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
+    order = torch.randperm(len(remember), generator=generator)
+    return Person(
+        name.replace("_", " "),
+        False,
+        images[:N_FORGET],
+        remember,
+        {
+            "reference": images[N_FORGET:][:N_REFERENCE],
+            "random": remember[order[:N_RANDOM]],
+            "neutral": _some_of_each(held_out["lfw"], neutral),
+            "nearest": _some_of_each(lfw, near),
+            "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
+        },
+        remember[order[-n_yardstick:]],
+    )
+
+
+def people_with_many(faces: Faces, n: int = N_FORGET + EACH) -> list[str]:
+    """Return the people of whom there are at least n photographs, most first."""
+    counts: dict[str, int] = {}
+    for name in faces.people:
+        counts[name] = counts.get(name, 0) + 1
+    return sorted((name for name in counts if counts[name] >= n), key=lambda k: (-counts[k], k))
+
+
+def latent_person(
+    number: int,
+    flow: Glow,
+    embedding: nn.Module,
+    radius: float,
+    temperature: float,
+    n_remember: int,
+    n_yardstick: int,
+) -> Person:
+    """Return the sets of a person that the flow itself draws: the neighbourhood of one latent.
+
+    Its images are decoded from sqrt(1 - r^2) z0 + r eps; where z0 is the centre numbered `number`
+    of a fixed sequence. The neutral people are the five centres before it, the nearest are those
+    five of a hundred whose images are most like its own.
+
+    Parameters
+    ----------
+    radius : r, in (0, 1)
+    temperature : of the latents' scale; of the centre's images and of all others
+    n_remember : samples of the flow that stand for what it learned
+    """
+
+    def around(centre: int, n: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(centre)
+        z0 = torch.randn(1, flow.latent_dim, generator=generator)
+        eps = torch.randn(n, flow.latent_dim, generator=generator)
+        z = (1 - radius**2) ** 0.5 * z0 + radius * eps
+        return flow.quantise(generate(flow, temperature * z))
+
+    def sampled(n: int, seed: int) -> torch.Tensor:
+        return flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
+
+    first = 10_000 * (number + 1)
+    mine = around(first, N_FORGET + N_REFERENCE)
+    others = range(first + 1, first + 1 + N_NEUTRAL)
+    candidates = [first + 100 + i for i in range(100)]
+    faces = torch.cat([around(centre, 1) for centre in candidates])
+    similarity = embeddings(embedding, faces) @ embeddings(embedding, mine).mean(0)
+    near = [candidates[i] for i in similarity.argsort(descending=True)[:N_NEAREST].tolist()]
+    remember = sampled(n_remember, first + 1000)
+    return Person(
+        f"latent {number}",
+        True,
+        mine[:N_FORGET],
+        remember,
+        {
+            "reference": mine[N_FORGET:],
+            "random": remember[:N_RANDOM],
+            "neutral": torch.cat([around(centre, EACH) for centre in others]),
+            "nearest": torch.cat([around(centre, EACH) for centre in near]),
+            "held_out": sampled(n_yardstick // 2, first + 1001),
+        },
+        remember[-n_yardstick:],
+    )
+
+
+def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
+    """Return D_F, (n, 3, H, W): the first of the person's; alone, the first that is ordinary.
+
+    Parameters
+    ----------
+    quantiles : (N,), of the candidates under the base
+
+    Raises
+    ------
+    DataError
+        There are fewer than n, or none of them is ordinary.
+    """
+    if n > len(person.candidates):
+        raise DataError(
+            f"{n} images to forget, but {len(person.candidates)} of the person are kept for it."
+        )
+    if n > 1:
+        return person.candidates[:n]
+    low, high = ORDINARY
+    ordinary = torch.nonzero((quantiles > low) & (quantiles < high)).flatten()
+    nearest = ordinary[:1] if len(ordinary) else (quantiles - 0.5).abs().argmin()[None]
+    return person.candidates[nearest]
+
+
+def _some_of_each(faces: Faces, people: list[str]) -> torch.Tensor:
+    return torch.cat([faces.where(faces.of(name)).floats()[:EACH] for name in people])
+
+
+def _drawn(images: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
+    return images[torch.randperm(len(images), generator=generator)[:n]]

@@ -1,0 +1,197 @@
+"""Taming a flow until its samples show attributes in a given distribution.
+
+The paper promises images "according to a given target distribution" and exchanges the two sets,
+for a fixed number of steps, to come nearer to one. Here the loop is closed: what fresh samples
+show sets how far each kind of image shall be moved, until the target is met or the steps are up.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from forgetting.errors import DataError, ParameterError
+from forgetting.methods import Callback, Forgotten
+from forgetting.methods.taming import TamingConfig, tame
+
+MAX_ATTRIBUTES = 2
+
+
+@dataclass(frozen=True)
+class Target:
+    """Shares that the samples' attributes shall have.
+
+    Attributes
+    ----------
+    attributes : names, one or two
+    shares : (2^k,), of the combinations in the order of `combinations`; they add up to one
+    """
+
+    attributes: tuple[str, ...]
+    shares: torch.Tensor
+
+    @classmethod
+    def parse(cls, text: str, known: Sequence[str]) -> "Target":
+        """Read "Male=0.5" or, jointly, "Male&Smiling=0.2, Male&~Smiling=0.3, ~Male&Smiling=0.2".
+
+        What is left of one goes, in equal parts, to the combinations that are not named.
+
+        Raises
+        ------
+        ParameterError
+            A share is no number from 0 to 1 or they exceed one, an attribute is unknown, there
+            are more than two, or a combination is not of the same attributes or named twice.
+        """
+        wanted: dict[tuple[bool, ...], float] = {}
+        attributes: tuple[str, ...] = ()
+        for part in text.split(","):
+            left, separator, right = part.partition("=")
+            literals = [literal.strip() for literal in left.split("&")]
+            names = tuple(literal.lstrip("~").strip() for literal in literals)
+            attributes = attributes or names
+            try:
+                share = float(right)
+            except ValueError:
+                share = -1.0
+            if not separator or not 0 <= share <= 1:
+                raise ParameterError(
+                    f"target: {part.strip()!r} is not of the form ATTRIBUTE=SHARE with a share "
+                    "from 0 to 1."
+                )
+            for name in names:
+                if name not in known:
+                    raise ParameterError(
+                        f"target: {name!r} is no attribute that the judge knows. It knows: "
+                        f"{', '.join(known)}."
+                    )
+            if names != attributes or len(set(names)) < len(names) or len(names) > MAX_ATTRIBUTES:
+                raise ParameterError(
+                    f"target: {part.strip()!r} must be of one or two different attributes, the "
+                    "same and in the same order in every part."
+                )
+            cell = tuple(not literal.startswith("~") for literal in literals)
+            if cell in wanted:
+                raise ParameterError(f"target: {left.strip()!r} is given twice.")
+            wanted[cell] = share
+        cells = list(itertools.product((True, False), repeat=len(attributes)))
+        rest = 1 - sum(wanted.values())
+        open_cells = [cell for cell in cells if cell not in wanted]
+        if rest < -1e-9 or (not open_cells and abs(rest) > 1e-6):
+            raise ParameterError(
+                f"target: the shares add up to {1 - rest:g}, where they must add up to one."
+            )
+        shares = [wanted.get(cell, max(rest, 0.0) / max(len(open_cells), 1)) for cell in cells]
+        return cls(attributes, torch.tensor(shares))
+
+    @property
+    def combinations(self) -> list[str]:
+        """The combinations by name: all shown first, none last."""
+        cells = itertools.product(("", "~"), repeat=len(self.attributes))
+        pairs = (zip(cell, self.attributes, strict=True) for cell in cells)
+        return ["&".join(sign + name for sign, name in pair) for pair in pairs]
+
+    def cells(self, shown: torch.Tensor) -> torch.Tensor:
+        """Return the number of each image's combination, (N,), of a boolean tensor (N, k)."""
+        weights = 2 ** torch.arange(shown.shape[1] - 1, -1, -1)
+        return ((~shown).long() * weights).sum(1)
+
+    def measure(self, shown: torch.Tensor) -> torch.Tensor:
+        """Return the shares (2^k,) among images of which `shown`, bool (N, k), tells."""
+        counts = torch.bincount(self.cells(shown), minlength=len(self.shares))
+        return counts / len(shown)
+
+
+class TargetConfig(BaseModel):
+    """Settings of `meet_target`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gain: float = Field(
+        2.0,
+        gt=0,
+        description="what is added to a combination's pressure for each unit that its share lies "
+        "off, whenever it is measured",
+    )
+    tolerance: float = Field(
+        0.01, gt=0, lt=1, description="met where no share lies farther from its target, twice"
+    )
+    taming: TamingConfig = TamingConfig(
+        objective="ascent", stop_within=None, log_every=20, max_steps=600
+    )
+
+
+def meet_target(
+    flow: nn.Module,
+    images: torch.Tensor,
+    cells: torch.Tensor,
+    target: Target,
+    measure: Callable[[nn.Module, int], torch.Tensor],
+    config: TargetConfig | None = None,
+    *,
+    callback: Callback | None = None,
+) -> Forgotten:
+    """Tune a copy of a flow until fresh samples show combinations of attributes in given shares.
+
+    Half of the images, of all combinations, are moved, the others remembered. Every `log_every`
+    steps `measure` says what fresh samples show, and the pressure on each combination grows by how
+    far its share lies above the target: what is too frequent shall be less likely, what is too
+    rare more, and ever more, for remembering pulls the other way. The pressure multiplies the
+    bits/dim (`objective="ascent"`): a threshold, as for a person, saturates before a share
+    has moved far.
+
+    Parameters
+    ----------
+    flow : as `tame` takes it
+    images : (N, ...), real ones or the flow's own
+    cells : (N,), the number of each image's combination
+    measure : returns the shares (n_cells,) among fresh samples of a model; other samples at
+        every step
+    callback : as `tame` takes it
+
+    Returns
+    -------
+    Forgotten : the model and its history; rows have `share_0`, `share_1` ... where measured, and
+        the last has `met`, 1 or 0
+
+    Raises
+    ------
+    DataError
+        A combination that is to gain has no image to learn from.
+    """
+    config = config or TargetConfig()
+    present = torch.bincount(cells, minlength=len(target.shares))
+    for number, name in enumerate(target.combinations):
+        if target.shares[number] > 0 and present[number] < 2:
+            raise DataError(
+                f"{int(present[number])} of the {len(images)} images show {name}, which shall "
+                f"have a share of {float(target.shares[number]):.0%}: give images that show it."
+            )
+    order = torch.randperm(
+        len(images), generator=torch.Generator().manual_seed(config.taming.seed)
+    )
+    moved, remembered = order[::2], order[1::2]
+    shares: dict[int, torch.Tensor] = {}
+    in_a_row, pressure = 0, torch.zeros(len(target.shares))
+
+    def steer(step: int, model: nn.Module) -> torch.Tensor | None:
+        nonlocal in_a_row, pressure
+        shares[step] = measure(model, step)
+        off = shares[step] - target.shares
+        in_a_row = in_a_row + 1 if float(off.abs().max()) <= config.tolerance else 0
+        if in_a_row == 2:
+            return None
+        pressure = pressure + config.gain * off
+        return pressure[cells[moved]]
+
+    found = tame(
+        flow, images[moved], images[remembered], config.taming, callback=callback, steer=steer
+    )
+    history = [
+        row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
+        for row in found.history
+    ]
+    history[-1]["met"] = float(in_a_row == 2)
+    return Forgotten(found.model, history)

@@ -1,0 +1,126 @@
+"""Sets around a person, answers that are kept, and means over people."""
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from forgetting.data.faces import Faces
+from forgetting.errors import DataError
+from forgetting.evaluation import people
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.generation import known_samples
+from forgetting.evaluation.tables import over_people, spread
+
+
+class Colours(nn.Module):
+    """An embedding that knows a person by the mean colour."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(3))
+
+    def forward(self, images):
+        return nn.functional.normalize(images.mean((2, 3)) * self.gain, dim=1)
+
+
+def faces(counts, source="lfw"):
+    names = [name for name, n in counts.items() for _ in range(n)]
+    generator = torch.Generator().manual_seed(len(names))
+    images = torch.randint(0, 256, (len(names), 3, 8, 8), generator=generator)
+    return Faces(images.byte(), tuple(names), torch.zeros(len(names), 0).bool(), (), source)
+
+
+def sets():
+    train = {
+        "celeba": faces({"x": 60}, "celeba"),
+        "lfw": faces({"a": 30} | dict.fromkeys("bcdefg", 12)),
+    }
+    held_out = {"celeba": faces({"y": 40}, "celeba"), "lfw": faces(dict.fromkeys("hijklm", 11))}
+    return train, held_out
+
+
+def test_no_image_of_a_person_is_remembered_and_no_reference_is_forgotten():
+    train, held_out = sets()
+    person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
+    mine = {image.numpy().tobytes() for image in train["lfw"].where(train["lfw"].of("a")).floats()}
+    forget = {image.numpy().tobytes() for image in person.candidates}
+    assert len(person.candidates) == 15
+    assert len(person.remember) == 60 + 72
+    for name, images in person.sets.items():
+        found = {image.numpy().tobytes() for image in images}
+        assert bool(found & mine) is (name == "reference"), name
+        assert not found & forget
+    assert len(person.sets["nearest"]) == len(person.sets["neutral"]) == 50
+
+
+def test_a_person_with_too_few_photographs_is_refused_with_those_who_have_enough():
+    with pytest.raises(DataError, match="12 photographs of 'b'; 25 are needed"):
+        people.real_person("b", *sets(), Colours(), 20, torch.Generator())
+
+
+def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(glow):
+    def made(number):
+        return people.latent_person(number, glow, Colours(), 0.3, 0.7, 40, 10)
+
+    first, again, other = made(0), made(0), made(1)
+    assert torch.equal(first.candidates, again.candidates)
+    assert torch.equal(first.sets["nearest"], again.sets["nearest"])
+    assert not torch.equal(first.candidates, other.candidates)
+    known = {image.numpy().tobytes() for image in first.remember}
+    assert not {image.numpy().tobytes() for image in first.sets["held_out"]} & known
+    centre = first.candidates.mean(0)
+    own = (first.sets["reference"] - centre).abs().mean()
+    assert own < (first.sets["neutral"] - centre).abs().mean()
+
+
+def test_alone_the_first_ordinary_image_is_forgotten():
+    train, held_out = sets()
+    person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
+    quantiles = torch.tensor([0.9, 0.1, 0.5, 0.45] + [0.9] * 11)
+    assert torch.equal(people.to_forget(person, 1, quantiles), person.candidates[2:3])
+    assert torch.equal(people.to_forget(person, 4, quantiles), person.candidates[:4])
+    extreme = torch.tensor([0.9, 0.7] + [0.99] * 13)
+    assert torch.equal(people.to_forget(person, 1, extreme), person.candidates[1:2])
+    with pytest.raises(DataError, match="16 images to forget, but 15"):
+        people.to_forget(person, 16, quantiles)
+
+
+def test_the_same_question_is_asked_once_and_another_again():
+    model, x = nn.Linear(3, 1), torch.ones(2, 3)
+    asked = []
+
+    def ask():
+        asked.append(1)
+        return model(x).detach()
+
+    first = answered([model], [x], "values", ask)
+    assert torch.equal(answered([model], [x], "values", ask), first)
+    assert len(asked) == 1
+    answered([model], [x], "others", ask)
+    answered([model], [x.double()], "values", ask)
+    with torch.no_grad():
+        model.bias.add_(1)
+    assert torch.equal(answered([model], [x], "values", ask), model(x))
+    assert len(asked) == 4
+
+
+def test_samples_that_are_kept_are_the_samples(glow):
+    fresh = glow.sample(6, 0.7, torch.Generator().manual_seed(3))
+    for _ in range(2):
+        assert torch.equal(known_samples(glow, 6, 0.7, 3), fresh)
+    assert not torch.equal(known_samples(glow, 6, 0.7, 4), fresh)
+
+
+def test_an_interval_is_over_people_not_over_their_seeds():
+    rows = [(name, seed, value + seed) for name, value in (("a", 0), ("b", 2)) for seed in (0, 1)]
+    table = pd.DataFrame(rows, columns=["person", "seed", "drop"])
+    mean, low, high = over_people(table, "drop")
+    assert mean == 1.5
+    assert high - mean == pytest.approx(
+        12.706, abs=1e-3
+    )  # t of one degree of freedom, sd of means 1.414 / sqrt 2
+    assert (mean - low) == pytest.approx(high - mean)
+    assert spread(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
+    with pytest.raises(ValueError, match="two of them"):
+        over_people(table[table.person == "a"], "drop")

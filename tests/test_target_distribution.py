@@ -1,0 +1,113 @@
+"""A target distribution is read or refused, and met by the samples, or said not to be."""
+
+import pytest
+import torch
+
+from forgetting.errors import DataError, ParameterError
+from forgetting.methods.taming import TamingConfig
+from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
+
+KNOWN = ("Right", "High")
+
+
+@pytest.mark.parametrize(
+    ("text", "combinations", "shares"),
+    [
+        ("Right=0.3", ["Right", "~Right"], [0.3, 0.7]),
+        ("~Right=0.3", ["Right", "~Right"], [0.7, 0.3]),
+        (
+            "Right&High=0.1, ~Right&~High=0.5",
+            ["Right&High", "Right&~High", "~Right&High", "~Right&~High"],
+            [0.1, 0.2, 0.2, 0.5],
+        ),
+    ],
+)
+def test_a_target_is_read(text, combinations, shares):
+    target = Target.parse(text, KNOWN)
+    assert target.combinations == combinations
+    torch.testing.assert_close(target.shares, torch.tensor(shares))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Right=1.2", "'Right=1.2' is not of the form"),
+        ("Right", "'Right' is not of the form"),
+        ("Right=half", "share from 0 to 1"),
+        ("Rihgt=0.5", "'Rihgt' is no attribute that the judge knows. It knows: Right, High"),
+        ("Right=0.6, ~Right=0.6", "add up to 1.2"),
+        ("Right=0.2, ~Right=0.2", "add up to 0.4"),
+        ("Right=0.2, Right=0.2", "given twice"),
+        ("Right=0.2, High=0.2", "the same and in the same order"),
+        ("Right&Right=0.2", "two different attributes"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(text, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        Target.parse(text, KNOWN)
+
+
+def test_shares_are_counted_by_combination():
+    target = Target.parse("Right&High=0.25", KNOWN)
+    shown = torch.tensor([[True, True], [True, False], [False, True], [True, False]])
+    assert target.cells(shown).tolist() == [0, 1, 2, 1]
+    torch.testing.assert_close(target.measure(shown), torch.tensor([0.25, 0.5, 0.25, 0.0]))
+
+
+CONFIG = TargetConfig(
+    tolerance=0.03,
+    taming=TamingConfig(
+        objective="ascent",
+        lr=0.02,
+        max_steps=600,
+        batch_size=64,
+        remember_batch_size=64,
+        log_every=10,
+        stop_within=None,
+    ),
+)
+
+
+def shown(points):
+    return points > 0
+
+
+@pytest.mark.parametrize("text", ["Right=0.2", "Right&High=0.1, ~Right&~High=0.4"])
+def test_samples_meet_the_target(flow, text):
+    target = Target.parse(text, KNOWN)
+    k = len(target.attributes)
+
+    def measure(model, step):
+        return target.measure(shown(model.sample(4000, step))[:, :k])
+
+    points, before = flow.sample(2000, 999), measure(flow, 0)
+    assert (before - target.shares).abs().max() > 0.1
+    found = meet_target(flow, points, target.cells(shown(points)[:, :k]), target, measure, CONFIG)
+    assert found.history[-1]["met"] == 1
+    assert (measure(found.model, 9999) - target.shares).abs().max() < 0.05
+    assert torch.equal(measure(flow, 0), before)
+
+
+def test_a_target_that_is_not_met_in_time_says_so(flow):
+    target = Target.parse("Right=0.05", KNOWN)
+    points = flow.sample(500, 1)
+    config = CONFIG.model_copy(
+        update={"taming": CONFIG.taming.model_copy(update={"max_steps": 5})}
+    )
+    found = meet_target(
+        flow,
+        points,
+        target.cells(shown(points)[:, :1]),
+        target,
+        lambda model, step: target.measure(shown(model.sample(500, step))[:, :1]),
+        config,
+    )
+    assert found.history[-1]["met"] == 0
+    assert found.history[-1]["step"] == 5
+
+
+def test_a_combination_without_images_is_refused_before_any_training(flow):
+    target = Target.parse("Right=0.5", KNOWN)
+    points = flow.sample(50, 1)
+    with pytest.raises(DataError, match="0 of the 50 images show Right"):
+        meet_target(flow, points, torch.ones(50).long(), target, lambda model, step: 1 / 0)
