@@ -129,6 +129,9 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     run(checkpoint)
     with pytest.raises(TrainingError, match="belongs to a training with other settings"):
         run(checkpoint, CONFIG.model_copy(update={"lr": 0.5}))
+    other = data().flip(0)
+    with pytest.raises(TrainingError, match="on other images or labels"):
+        train(learner(), other, torch.zeros(30), CONFIG, checkpoint=checkpoint)
     checkpoint.write_bytes(b"broken")
     with pytest.raises(TrainingError, match="cannot be read"):
         run(checkpoint)

@@ -5,6 +5,7 @@ writes checkpoints as it goes; killed at any moment and started again, it ends w
 weights, bit for bit, as one that was left alone.
 """
 
+import hashlib
 import json
 import math
 import sys
@@ -36,6 +37,7 @@ class TrainingConfig(BaseModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
     lr: float = Field(1e-3, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: the memory of the gradient")
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, as in AdamW")
@@ -56,17 +58,80 @@ class TrainingConfig(BaseModel):
 
 @dataclass
 class Learner:
-    """A model, the loss that it learns by, and what must happen before its first step.
+    """A model, what it learns by, and what must happen before its first step.
 
     Attributes
     ----------
-    loss : (model, images, labels, generator) -> metrics; "loss" is what is minimised
+    loss : (model, images, labels, generator) -> metrics; "loss" is what is minimised. For parts
+        that learn against each other, a loss for the name of each part: they take their steps
+        one after the other, on the same images
     start : (model, images of the first batch, generator), once, before the first step
+    after : (model), after every step
     """
 
     model: nn.Module
-    loss: Loss
+    loss: Loss | dict[str, Loss]
     start: Start | None = None
+    after: Callable[[nn.Module], None] | None = None
+
+    def parts(self) -> dict[str, Loss]:
+        """Return the loss of every part that learns; "" is the whole model."""
+        return self.loss if isinstance(self.loss, dict) else {"": self.loss}
+
+
+@dataclass
+class _Part:
+    """What one optimiser moves, and the loss by which it does."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Loss
+    optimizer: torch.optim.Optimizer
+
+    @classmethod
+    def of(cls, learner: Learner, config: TrainingConfig) -> "list[_Part]":
+        """Return the parts of a learner, each with its optimiser."""
+        parts = []
+        for name, loss in learner.parts().items():
+            parameters = list(learner.model.get_submodule(name).parameters())
+            optimizer = torch.optim.AdamW(
+                parameters,
+                lr=config.lr,
+                betas=(config.beta1, 0.999),
+                weight_decay=config.weight_decay,
+                fused=True,
+            )
+            parts.append(cls(name, parameters, loss, optimizer))
+        return parts
+
+    def step(
+        self,
+        model: nn.Module,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        generator: torch.Generator,
+        config: TrainingConfig,
+    ) -> dict[str, float]:
+        """Take one step; return the metrics, with the part's name in front.
+
+        Raises
+        ------
+        FloatingPointError
+            The loss or its gradient is not finite; nothing was changed.
+        """
+        model.requires_grad_(False)
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            metrics = self.loss(model, images, labels, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        metrics["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm or math.inf)
+        found = {key: value.item() for key, value in metrics.items()}
+        if not (math.isfinite(found["loss"]) and math.isfinite(norm)):
+            raise FloatingPointError(f"the loss is {found['loss']} and its gradient {norm}")
+        self.optimizer.step()
+        return {f"{self.name}_{key}".lstrip("_"): value for key, value in found.items()}
 
 
 @dataclass
@@ -109,13 +174,12 @@ def train(
             f"log_every = {config.log_every}; make it one."
         )
     model = learner.model
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-    )
+    parts = _Part.of(learner, config)
+    about = {"config": config.model_dump_json(), "data": _digest(images, labels)}
     generator = torch.Generator().manual_seed(config.seed)
     progress = _Progress()
     if checkpoint is not None and checkpoint.is_file():
-        progress = _read(checkpoint, model, optimizer, generator, config)
+        progress = _read(checkpoint, model, parts, generator, about)
     elif learner.start is not None:
         learner.start(model, _batch(images, _order(len(images), config, 0)), generator)
     model.train()
@@ -125,35 +189,34 @@ def train(
         while progress.step < config.steps:
             step = progress.step
             index = _order(len(images), config, step)
+            batch = _batch(images, index), labels[index], generator
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
-            for group in optimizer.param_groups:
-                group["lr"] = config.lr_at(step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
-                metrics = learner.loss(model, _batch(images, index), labels[index], generator)
-            optimizer.zero_grad(set_to_none=True)
-            metrics["loss"].backward()
-            norm = nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm or math.inf)
-            loss = metrics["loss"].item()
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise TrainingError(
-                    f"{name}: the loss is {loss} and its gradient {norm} at step {step}. Lower "
-                    f"the learning rate (now {config.lr}) or set max_grad_norm; the last "
-                    "checkpoint is unharmed."
-                )
-            optimizer.step()
+            for part in parts:
+                for group in part.optimizer.param_groups:
+                    group["lr"] = config.lr_at(step)
+                try:
+                    metrics = part.step(model, *batch, config)
+                except FloatingPointError as error:
+                    raise TrainingError(
+                        f"{name}: {error} at step {step}. Lower the learning rate (now "
+                        f"{config.lr}) or set max_grad_norm; the last checkpoint is unharmed."
+                    ) from error
+                for key, value in metrics.items():
+                    sums[key] = sums.get(key, 0.0) + value
+            if learner.after is not None:
+                learner.after(model)
             progress.step = step + 1
-            for key, value in metrics.items():
-                sums[key] = sums.get(key, 0.0) + value.item()
             bar.update()
             if progress.step % config.log_every == 0:
                 row = {key: value / config.log_every for key, value in sums.items()}
                 sums = {}
+                bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k.endswith("loss")})
                 if held_out is not None and progress.step % config.checkpoint_every == 0:
                     row |= _validate(learner, held_out, config)
                 progress.history.append({"step": progress.step, **row})
-                bar.set_postfix(loss=f"{row['loss']:.4g}")
             if checkpoint is not None and progress.step % config.checkpoint_every == 0:
-                _write(checkpoint, model, optimizer, generator, config, progress)
+                _write(checkpoint, model, parts, generator, about, progress)
+    model.requires_grad_(True)
     model.eval()
     return progress.history
 
@@ -166,6 +229,14 @@ def _order(n: int, config: TrainingConfig, step: int) -> torch.Tensor:
     return torch.randperm(n, generator=generator)[place * size : (place + 1) * size]
 
 
+def _digest(*tensors: torch.Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(str((tensor.dtype, tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return images[index].float() / 255
 
@@ -175,9 +246,10 @@ def _validate(
     learner: Learner, held_out: tuple[torch.Tensor, torch.Tensor], config: TrainingConfig
 ) -> dict[str, float]:
     images, labels = held_out
+    (loss,) = learner.parts().values()
     generator = torch.Generator().manual_seed(config.seed)
     learner.model.eval()
-    metrics = learner.loss(learner.model, images.float() / 255, labels, generator)
+    metrics = loss(learner.model, images.float() / 255, labels, generator)
     learner.model.train()
     return {f"held_out_{key}": value.item() for key, value in metrics.items()}
 
@@ -185,17 +257,19 @@ def _validate(
 def _write(
     path: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    parts: list[_Part],
     generator: torch.Generator,
-    config: TrainingConfig,
+    about: dict[str, str],
     progress: _Progress,
 ) -> None:
     tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{key}": value.contiguous() for key, value in state.items()}
+    for part in parts:
+        for index, state in part.optimizer.state_dict()["state"].items():
+            place = f"adam.{part.name}.{index}"
+            tensors |= {f"{place}.{key}": value.contiguous() for key, value in state.items()}
     tensors["generator"] = generator.get_state()
     metadata = {
-        "config": config.model_dump_json(),
+        **about,
         "step": str(progress.step),
         "history": json.dumps(progress.history),
     }
@@ -206,9 +280,9 @@ def _write(
 def _read(
     path: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    parts: list[_Part],
     generator: torch.Generator,
-    config: TrainingConfig,
+    about: dict[str, str],
 ) -> _Progress:
     try:
         with safe_open(path, framework="pt") as file:
@@ -218,10 +292,15 @@ def _read(
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
         ) from error
-    if metadata["config"] != config.model_dump_json():
+    if metadata["config"] != about["config"]:
         raise TrainingError(
             f"The checkpoint {path} belongs to a training with other settings "
             f"({metadata['config']}). Delete it, or go on with those."
+        )
+    if metadata.get("data") != about["data"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
+            "or bring back the data that it was begun with."
         )
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:
@@ -230,14 +309,14 @@ def _read(
         raise TrainingError(
             f"The checkpoint {path} belongs to another model. Delete it to start afresh."
         ) from error
-    state: dict[int, Metrics] = {}
-    parameters = list(model.parameters())
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, index, entry = key.split(".")
-            if value.ndim:  # the moments lie in memory as their parameter does
-                value = torch.empty_like(parameters[int(index)]).copy_(value)
-            state.setdefault(int(index), {})[entry] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for part in parts:
+        state: dict[int, Metrics] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"adam.{part.name}."):
+                index, entry = key.split(".")[-2:]
+                if value.ndim:  # the moments lie in memory as their parameter does
+                    value = torch.empty_like(part.parameters[int(index)]).copy_(value)
+                state.setdefault(int(index), {})[entry] = value
+        part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
     generator.set_state(tensors["generator"])
     return _Progress(int(metadata["step"]), json.loads(metadata["history"]))

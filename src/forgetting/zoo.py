@@ -17,6 +17,7 @@ from torch import nn
 from forgetting.errors import WeightsError
 from forgetting.files import ROOT, replacing, write_text
 from forgetting.models.embedding import Embedding, EmbeddingConfig
+from forgetting.models.gan import GANConfig, Generator
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.judge import Judge, JudgeConfig
 from forgetting.models.vae import VAE, VAEConfig
@@ -26,6 +27,7 @@ FOLDER = ROOT / "zoo"
 KINDS: dict[str, tuple[type[nn.Module], type]] = {
     "glow": (Glow, GlowConfig),
     "vae": (VAE, VAEConfig),
+    "gan": (Generator, GANConfig),
     "judge": (Judge, JudgeConfig),
     "embedding": (Embedding, EmbeddingConfig),
 }

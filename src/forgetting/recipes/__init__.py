@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from forgetting.data.faces import CELEBA_ATTRIBUTES
+from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
 from forgetting.models.judge import JudgeConfig
 from forgetting.models.vae import VAEConfig
@@ -27,11 +28,11 @@ class Recipe:
         the reference for unlearning it
     """
 
-    kind: Literal["judge", "vae", "glow"]
+    kind: Literal["judge", "vae", "glow", "gan"]
     data: Literal["digits", "celeba", "faces"]
     config: BaseModel
     training: TrainingConfig
-    loss: Loss
+    loss: Loss | dict[str, Loss]
     summary: str
     without: str | None = None
 
@@ -69,6 +70,27 @@ _FACES_VAE = TrainingConfig(
     log_every=50,
     checkpoint_every=200,
 )
+_GAN_LOSSES = {"discriminator": losses.discriminate, "generator": losses.deceive}
+_DIGITS_GAN = TrainingConfig(
+    steps=20_000,
+    batch_size=64,
+    lr=2e-4,
+    beta1=0.0,
+    decay=0.2,
+    precision="bfloat16",
+    log_every=100,
+)
+_DIGITS_GAN_CONFIG = GANConfig(width=32)
+_FACES_GAN = TrainingConfig(
+    steps=30_000,
+    batch_size=32,
+    lr=2e-4,
+    beta1=0.0,
+    decay=0.2,
+    precision="bfloat16",
+    log_every=100,
+)
+_FACES_GAN_CONFIG = GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128)
 _FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
 
 RECIPES: dict[str, Recipe] = {
@@ -194,6 +216,49 @@ RECIPES: dict[str, Recipe] = {
         _FACES_VAE,
         losses.faces_vae,
         "The faces VAE trained without bangs: what unlearning is compared with.",
+        without="Bangs",
+    ),
+    "digits-gan": Recipe(
+        "gan",
+        "digits",
+        _DIGITS_GAN_CONFIG,
+        _DIGITS_GAN,
+        _GAN_LOSSES,
+        "A GAN of 28 px digits with 64 latents.",
+    ),
+    "digits-gan-no-thick": Recipe(
+        "gan",
+        "digits",
+        _DIGITS_GAN_CONFIG,
+        _DIGITS_GAN,
+        _GAN_LOSSES,
+        "The digits GAN trained without thick digits: what unlearning is compared with.",
+        without="thick",
+    ),
+    "digits-gan-no-left-slant": Recipe(
+        "gan",
+        "digits",
+        _DIGITS_GAN_CONFIG,
+        _DIGITS_GAN,
+        _GAN_LOSSES,
+        "The digits GAN trained without left-slanted digits: what unlearning is compared with.",
+        without="left_slant",
+    ),
+    "faces-gan": Recipe(
+        "gan",
+        "faces",
+        _FACES_GAN_CONFIG,
+        _FACES_GAN,
+        _GAN_LOSSES,
+        "A GAN of 64 px faces with 128 latents.",
+    ),
+    "faces-gan-no-bangs": Recipe(
+        "gan",
+        "faces",
+        _FACES_GAN_CONFIG,
+        _FACES_GAN,
+        _GAN_LOSSES,
+        "The faces GAN trained without bangs: what unlearning is compared with.",
         without="Bangs",
     ),
 }

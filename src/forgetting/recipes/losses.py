@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from forgetting.models.gan import GAN
 from forgetting.models.glow import Glow
 from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE
@@ -94,6 +95,64 @@ def start_glow(model: nn.Module, images: torch.Tensor, generator: torch.Generato
     """Set a Glow's actnorms from the first batch."""
     assert isinstance(model, Glow)
     model.initialise(images, generator)
+
+
+def discriminate(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+) -> Metrics:
+    """Hinge loss of a discriminator on real and on generated images, both varied alike."""
+    assert isinstance(model, GAN)
+    with torch.no_grad():
+        made = model.generator(_latents(model, len(images), generator))
+    real = model.discriminator(varied(mirrored(images, generator), generator)).float()
+    fake = model.discriminator(varied(made.float(), generator)).float()
+    loss = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return {"loss": loss, "real": real.mean(), "fake": fake.mean()}
+
+
+def deceive(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+) -> Metrics:
+    """Loss of a generator: its images, varied, shall score high."""
+    assert isinstance(model, GAN)
+    made = model.generator(_latents(model, len(images), generator)).float()
+    return {"loss": -model.discriminator(varied(made, generator)).float().mean()}
+
+
+def follow(model: nn.Module) -> None:
+    """Move a GAN's average towards its generator, with a half-life of 1,000 steps or so."""
+    assert isinstance(model, GAN)
+    model.follow(0.999)
+
+
+def _latents(model: GAN, n: int, generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(n, model.config.latent_dim, generator=generator)
+
+
+def varied(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Vary images differentiably, as DiffAugment does (Zhao et al., 2020).
+
+    Colour (brightness, saturation, contrast) where there is any, translation by up to an eighth
+    of the side, and a square of half the side cut out.
+    """
+    n, channels, size, _ = images.shape
+    u = torch.rand(7, n, 1, 1, 1, generator=generator)
+    if channels == 3:
+        images = images + (u[0] - 0.5) * 0.5
+        grey = images.mean(1, keepdim=True)
+        images = (images - grey) * (2 * u[1]) + grey
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = (images - mean) * (u[2] + 0.5) + mean
+    reach = size // 8
+    shift = torch.floor(u[3:5].flatten(1) * (2 * reach + 1)) - reach
+    theta = torch.eye(2, 3).repeat(n, 1, 1)
+    theta[:, :, 2] = shift.T * 2 / size
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    images = F.grid_sample(images, grid, mode="nearest", align_corners=False)
+    place = torch.arange(size)
+    row = (place[:, None] - u[5] * size).abs() < size / 4
+    column = (place[None] - u[6] * size).abs() < size / 4
+    return images * ~(row & column)
 
 
 def mirrored(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from forgetting import reference, zoo
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE
+from forgetting.models.gan import GAN
 from forgetting.recipes import RECIPES, Recipe, embedding, losses
 from forgetting.recipes.ingredients import N_WATCHED, gather
 from forgetting.training import Learner, train
@@ -57,17 +58,19 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         return True
     recipe = RECIPES[name]
     data = gather(recipe)
-    model = zoo.KINDS[recipe.kind][0](recipe.config, seed=recipe.training.seed)
+    learner = _learner(recipe)
+    adversarial = recipe.kind == "gan"
     started = time.monotonic()
     history = train(
-        Learner(model, recipe.loss, losses.start_glow if recipe.kind == "glow" else None),
+        learner,
         data.images,
         data.labels,
         recipe.training,
         checkpoint=checkpoint,
-        held_out=data.watched,
+        held_out=None if adversarial else data.watched,
         name=name,
     )
+    model = learner.model.average if adversarial else learner.model
     entry = {
         "kind": recipe.kind,
         "config": recipe.config.model_dump(mode="json"),
@@ -89,6 +92,14 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
     zoo.save(name, model, entry, card(name, recipe, entry))
     checkpoint.unlink(missing_ok=True)
     return True
+
+
+def _learner(recipe: Recipe) -> Learner:
+    seed = recipe.training.seed
+    if recipe.kind == "gan":
+        return Learner(GAN(recipe.config, seed), recipe.loss, after=losses.follow)
+    model = zoo.KINDS[recipe.kind][0](recipe.config, seed=seed)
+    return Learner(model, recipe.loss, losses.start_glow if recipe.kind == "glow" else None)
 
 
 def card(name: str, recipe: Recipe, entry: dict) -> str:

@@ -1,0 +1,129 @@
+"""A generative adversarial network (Goodfellow et al., 2014) small enough for a laptop.
+
+The generator maps a latent to a style that scales and shifts every layer (self-modulation: Chen et
+al., 2019), after a normalisation of each pixel's channels (Karras et al., 2018): no statistics of
+a batch enter, so an image depends on its latent alone. The discriminator is spectrally normalised
+(Miyato et al., 2018). What samples is a moving average of the generator.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+class GANConfig(BaseModel):
+    """Sizes of a generative adversarial network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(1, ge=1)
+    image_size: int = Field(28, ge=8, description="pixels; a multiple of 2**n_stages")
+    n_stages: int = Field(2, ge=1, description="times the image is halved")
+    latent_dim: int = Field(64, ge=1)
+    width: int = Field(32, ge=1, description="channels at half of the image's size")
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of the layers, from the image's end inwards."""
+        return [self.width * 2**stage for stage in range(self.n_stages)]
+
+
+class _Up(nn.Module):
+    """Twice as large: transposed convolution, pixel norm, modulation by the style."""
+
+    def __init__(self, before: int, after: int, style: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+        self.style = nn.Linear(style, 2 * after)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.style(style)[:, :, None, None].chunk(2, 1)
+        return F.leaky_relu(_pixel_norm(self.conv(x)) * (1 + scale) + shift, 0.2)
+
+
+class Generator(nn.Module):
+    """Latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
+
+    def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        super().__init__()
+        if config.image_size % 2**config.n_stages:
+            raise ValueError(
+                f"image_size {config.image_size} is not a multiple of {2**config.n_stages}"
+            )
+        self.config = config
+        self.latent_dim = style = config.latent_dim
+        small, widths = config.image_size // 2**config.n_stages, config.widths[::-1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.mapping = nn.Sequential(
+                nn.Linear(style, style), nn.LeakyReLU(0.2), nn.Linear(style, style)
+            )
+            self.first = nn.Sequential(
+                nn.Linear(style, widths[0] * small**2),
+                nn.Unflatten(1, (widths[0], small, small)),
+            )
+            self.stages = nn.ModuleList(
+                _Up(before, after, style)
+                for before, after in zip(widths, [*widths[1:], config.width], strict=True)
+            )
+            self.last = nn.Conv2d(config.width, config.channels, 3, padding=1)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        style = self.mapping(latents)
+        x = F.leaky_relu(_pixel_norm(self.first(latents)), 0.2)
+        for stage in self.stages:
+            x = stage(x, style)
+        return torch.sigmoid(self.last(x))
+
+
+class Discriminator(nn.Module):
+    """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real."""
+
+    def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        super().__init__()
+        small = config.image_size // 2**config.n_stages
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            layers: list[nn.Module] = []
+            before = config.channels
+            for after in config.widths:
+                layers += [
+                    spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)),
+                    nn.LeakyReLU(0.2),
+                ]
+                before = after
+            self.body = nn.Sequential(
+                *layers,
+                spectral_norm(nn.Conv2d(before, before, 3, padding=1)),
+                nn.LeakyReLU(0.2),
+                nn.Flatten(),
+                spectral_norm(nn.Linear(before * small**2, 1)),
+            )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images * 2 - 1).flatten()
+
+
+class GAN(nn.Module):
+    """Both players, and the moving average of the generator, which is what is kept."""
+
+    def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = Generator(config, seed)
+        self.discriminator = Discriminator(config, seed + 1)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the average towards the generator, after a step of the generator."""
+        for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
+
+
+def _pixel_norm(x: torch.Tensor) -> torch.Tensor:
+    return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6)
