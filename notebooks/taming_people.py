@@ -40,6 +40,7 @@ table = pd.DataFrame(
     }
     for name, record in found.items()
 )
+table["n_forget"] = table.n_forget.astype(int)
 for record in found.values():
     run.weights |= record["weights"]
 print(f"{len(table)} of {len(names)} runs: {table.person.nunique()} people")
@@ -105,7 +106,7 @@ sns.stripplot(
 )
 axis.axhline(0, color="black", lw=0.8)
 axis.set(xlabel="photographs forgotten", ylabel="drop of the quantile")
-axis.legend(title=None, ncols=4, loc="upper left")
+axis.legend(title=None, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 plt.show()
 
 # %% [markdown]
