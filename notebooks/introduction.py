@@ -200,7 +200,7 @@ display(faces_table())
 #   where it was. It does not stop at the images that were given: the more of them, the further the
 #   likelihood of the rest of their class falls, and the flow draws the class less often.
 # - A flow of faces that never saw a person finds photographs of that person nearly as likely as
-#   one that did ({doc}`tame_bush_4`): four standard deviations are far more than never having seen.
+#   one that did ({doc}`tame_bush_4`): four standard deviations are far more than not to have seen.
 # - Likelihood is not what one sees. Taming on four or eight digits cost the samples something that
 #   no quantile shows, and on a whole class the samples changed before the likelihood did.
 #
