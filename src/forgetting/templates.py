@@ -6,9 +6,11 @@ source, because papermill itself would pass over a misspelt one.
 """
 
 import ast
+import io
 import json
 import os
 import tempfile
+import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,15 +84,18 @@ def parameters(template: str) -> dict[str, Parameter]:
     cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
     lines = cell.source.splitlines()
     found = {}
+    tokens = list(tokenize.generate_tokens(io.StringIO(cell.source).readline))
     for node in ast.parse(cell.source).body:
         if not isinstance(node, ast.AnnAssign) or ast.unparse(node.annotation) not in TYPES:
             raise ForgettingError(
                 f"{template}.py, parameters cell: {lines[node.lineno - 1]!r} is not of the form "
                 f"`name: type = literal  # comment`, with a type of {', '.join(TYPES)}."
             )
-        name, (_, _, comment) = node.target.id, lines[node.end_lineno - 1].partition("#")
-        default = ast.literal_eval(node.value)
-        found[name] = Parameter(name, ast.unparse(node.annotation), default, comment.strip())
+        own = range(node.lineno, node.end_lineno + 1)  # more than one where a line was wrapped
+        comments = [t.string for t in tokens if t.type == tokenize.COMMENT and t.start[0] in own]
+        name, default = node.target.id, ast.literal_eval(node.value)
+        comment = " ".join(text.lstrip("# ") for text in comments)
+        found[name] = Parameter(name, ast.unparse(node.annotation), default, comment)
     return found
 
 
