@@ -7,7 +7,7 @@
 # what is remembered for a fixed number of steps; here what fresh samples show steers the taming.
 
 # %% tags=["parameters"]
-target: str = "Smiling=0.4"  # the share of an attribute, or of combinations of two, see below
+target: str = "Smiling: 0.4"  # the share of an attribute, or of combinations of two, see below
 source: str = "auto"  # celeba (its labels), latent (the flow's own faces, by judge A) or auto
 model: str = "faces-glow"  # a flow of the zoo
 seed: int = 0  # of everything that is random
@@ -76,7 +76,7 @@ target = Target.parse(p.target, judge_a.attributes)
 # The images to learn from are CelebA's training faces with their labels, or, without the data,
 # faces that the flow draws and judge A labels. Judge A, at a probability of one half, says what
 # samples show; judge B only grades, at its own one half, so that both can be read side by side.
-# Shares of two attributes together are written `Male&Smiling=0.2, Male&~Smiling=0.3` and so on,
+# Shares of two attributes together are written `Male&Smiling: 0.2, Male&~Smiling: 0.3` and so on,
 # where `~` is *without*; combinations that are not named share what is left.
 
 # %% tags=["hide-input"]

@@ -13,10 +13,10 @@ KNOWN = ("Right", "High")
 @pytest.mark.parametrize(
     ("text", "combinations", "shares"),
     [
-        ("Right=0.3", ["Right", "~Right"], [0.3, 0.7]),
-        ("~Right=0.3", ["Right", "~Right"], [0.7, 0.3]),
+        ("Right: 0.3", ["Right", "~Right"], [0.3, 0.7]),
+        ("~Right: 0.3", ["Right", "~Right"], [0.7, 0.3]),
         (
-            "Right&High=0.1, ~Right&~High=0.5",
+            "Right&High: 0.1, ~Right&~High: 0.5",
             ["Right&High", "Right&~High", "~Right&High", "~Right&~High"],
             [0.1, 0.2, 0.2, 0.5],
         ),
@@ -31,15 +31,15 @@ def test_a_target_is_read(text, combinations, shares):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("Right=1.2", "'Right=1.2' is not of the form"),
+        ("Right: 1.2", "'Right: 1.2' is not of the form"),
         ("Right", "'Right' is not of the form"),
-        ("Right=half", "share from 0 to 1"),
-        ("Rihgt=0.5", "'Rihgt' is no attribute that the judge knows. It knows: Right, High"),
-        ("Right=0.6, ~Right=0.6", "add up to 1.2"),
-        ("Right=0.2, ~Right=0.2", "add up to 0.4"),
-        ("Right=0.2, Right=0.2", "given twice"),
-        ("Right=0.2, High=0.2", "the same and in the same order"),
-        ("Right&Right=0.2", "two different attributes"),
+        ("Right: half", "share from 0 to 1"),
+        ("Rihgt: 0.5", "'Rihgt' is no attribute that the judge knows. It knows: Right, High"),
+        ("Right: 0.6, ~Right: 0.6", "add up to 1.2"),
+        ("Right: 0.2, ~Right: 0.2", "add up to 0.4"),
+        ("Right: 0.2, Right: 0.2", "given twice"),
+        ("Right: 0.2, High: 0.2", "the same and in the same order"),
+        ("Right&Right: 0.2", "two different attributes"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused(text, sentence):
@@ -48,7 +48,7 @@ def test_a_target_that_cannot_be_is_refused(text, sentence):
 
 
 def test_shares_are_counted_by_combination():
-    target = Target.parse("Right&High=0.25", KNOWN)
+    target = Target.parse("Right&High: 0.25", KNOWN)
     shown = torch.tensor([[True, True], [True, False], [False, True], [True, False]])
     assert target.cells(shown).tolist() == [0, 1, 2, 1]
     torch.testing.assert_close(target.measure(shown), torch.tensor([0.25, 0.5, 0.25, 0.0]))
@@ -72,7 +72,7 @@ def shown(points):
     return points > 0
 
 
-@pytest.mark.parametrize("text", ["Right=0.2", "Right&High=0.1, ~Right&~High=0.4"])
+@pytest.mark.parametrize("text", ["Right: 0.2", "Right&High: 0.1, ~Right&~High: 0.4"])
 def test_samples_meet_the_target(flow, text):
     target = Target.parse(text, KNOWN)
     k = len(target.attributes)
@@ -89,7 +89,7 @@ def test_samples_meet_the_target(flow, text):
 
 
 def test_a_target_that_is_not_met_in_time_says_so(flow):
-    target = Target.parse("Right=0.05", KNOWN)
+    target = Target.parse("Right: 0.05", KNOWN)
     points = flow.sample(500, 1)
     config = CONFIG.model_copy(
         update={"taming": CONFIG.taming.model_copy(update={"max_steps": 5})}
@@ -107,7 +107,7 @@ def test_a_target_that_is_not_met_in_time_says_so(flow):
 
 
 def test_a_combination_without_images_is_refused_before_any_training(flow):
-    target = Target.parse("Right=0.5", KNOWN)
+    target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(50, 1)
     with pytest.raises(DataError, match="0 of the 50 images show Right"):
         meet_target(flow, points, torch.ones(50).long(), target, lambda model, step: 1 / 0)

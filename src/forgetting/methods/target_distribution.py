@@ -35,7 +35,7 @@ class Target:
 
     @classmethod
     def parse(cls, text: str, known: Sequence[str]) -> "Target":
-        """Read "Male=0.5" or, jointly, "Male&Smiling=0.2, Male&~Smiling=0.3, ~Male&Smiling=0.2".
+        """Read "Male: 0.5" or, jointly, "Male&Smiling: 0.2, Male&~Smiling: 0.3".
 
         What is left of one goes, in equal parts, to the combinations that are not named.
 
@@ -48,7 +48,7 @@ class Target:
         wanted: dict[tuple[bool, ...], float] = {}
         attributes: tuple[str, ...] = ()
         for part in text.split(","):
-            left, separator, right = part.partition("=")
+            left, separator, right = part.partition(":")
             literals = [literal.strip() for literal in left.split("&")]
             names = tuple(literal.lstrip("~").strip() for literal in literals)
             attributes = attributes or names
@@ -58,7 +58,7 @@ class Target:
                 share = -1.0
             if not separator or not 0 <= share <= 1:
                 raise ParameterError(
-                    f"target: {part.strip()!r} is not of the form ATTRIBUTE=SHARE with a share "
+                    f"target: {part.strip()!r} is not of the form ATTRIBUTE: SHARE with a share "
                     "from 0 to 1."
                 )
             for name in names:
