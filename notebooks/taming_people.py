@@ -69,7 +69,8 @@ for size, part in table.groupby("n_forget"):
     cells = {}
     for column, label in columns.items():
         mean, low, high = over_people(part, column)
-        cells[label] = f"{mean:.3g} [{low:.3g}, {high:.3g}]"
+        digits = 3 if abs(mean) < 2 else 0
+        cells[label] = f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
         keys = [f"{column}_{size}{end}" for end in ("", "_low", "_high")]
         metrics |= dict(zip(keys, (mean, low, high)))
     cells["seconds, one thread"] = f"{part.seconds.median():.0f}"
@@ -80,7 +81,7 @@ pd.DataFrame(rows)
 # ## Does forgetting follow the person?
 #
 # The drop of the quantile of photographs that taming never saw: of the person, of the nearest five
-# people, of people whom no model saw. Bars are intervals over people, points are people.
+# people, of people whom no model saw. Points are people.
 
 # %% tags=["hide-input"]
 sets = ["reference", "nearest", "neutral", "random"]
