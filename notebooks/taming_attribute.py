@@ -16,8 +16,9 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.00005  # learning rate of Adam
 batch_size: int = 8  # images to forget a step
 remember_batch_size: int = 8  # images to remember a step
+precision: str = "bfloat16"  # of a step's forward pass; or float32
 temperature: float = 0.7  # of the samples
-steps: int = 0  # of taming
+max_steps: int = 0  # of taming
 n_watch: int = 0  # samples of each point of the curve
 n_samples: int = 0  # samples of each of the three draws at the end
 
@@ -38,23 +39,19 @@ from forgetting.methods.taming import TamingConfig, tame
 plots.use_style()
 
 
-class Parameters(runs.Parameters):
+class Parameters(TamingConfig, runs.Parameters):
     attribute: Literal[CELEBA_ATTRIBUTES]
     source: Literal["auto", "celeba", "latent"]
-    delta: float = Field(ge=-8, le=8)
+    stop_within: float = 0.0
     model: str
-    lr: float = Field(gt=0, le=0.1)
-    batch_size: int = Field(ge=1, le=1024)
-    remember_batch_size: int = Field(ge=2, le=1024)
     temperature: float = Field(gt=0, le=2)
-    steps: int = Field(ge=1, le=100_000)
     n_watch: int = Field(ge=10, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
 
 
 PRESETS = {
-    "smoke": {"steps": 2, "n_watch": 10, "n_samples": 70},
-    "default": {"steps": 200, "n_watch": 300, "n_samples": 700},
+    "smoke": {"max_steps": 2, "n_watch": 10, "n_samples": 70},
+    "default": {"max_steps": 200, "n_watch": 300, "n_samples": 700},
 }
 run = runs.begin("taming_attribute", Parameters, PRESETS, globals())
 p = run.parameters
@@ -88,7 +85,7 @@ print(f"{p.attribute}: {int(shown.sum()):,} of {len(images):,} faces show it")
 # Every fiftieth step, samples from the same latents tell how often the flow draws the attribute.
 
 # %%
-curve, bar = [], runs.progress(p.steps, "taming")
+curve, bar = [], runs.progress(p.max_steps, "taming")
 
 
 def sees(images: torch.Tensor) -> torch.Tensor:
@@ -106,18 +103,8 @@ def watch(row: dict, model: torch.nn.Module) -> None:
         curve.append(found)
 
 
-config = TamingConfig(
-    delta=p.delta,
-    lr=p.lr,
-    batch_size=p.batch_size,
-    remember_batch_size=p.remember_batch_size,
-    max_steps=p.steps,
-    stop_within=None,
-    precision="bfloat16",
-    seed=run.seed("tame"),
-)
 with run.timed("forgetting"):
-    tamed = tame(base, images[shown], images[~shown], config, callback=watch)
+    tamed = tame(base, images[shown], images[~shown], p, callback=watch)
 
 # %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
@@ -137,7 +124,7 @@ plt.show()
 # ## What it does to the samples
 
 # %% tags=["hide-input"]
-metrics = {"n_forget": int(shown.sum()), "steps": p.steps}
+metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}
 metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
 metrics |= compare_samples(
     base,

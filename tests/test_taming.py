@@ -24,9 +24,9 @@ def test_forget_images_reach_the_threshold_and_the_rest_stays(flow):
     assert last["within"] == 1.0
     assert last["step"] < CONFIG.max_steps
     before, after = (-m.log_prob(forget).mean() for m in (flow, result.model))
-    assert float(after) > float(before) + 1
+    assert after.item() > before.item() + 1
     drift = (result.model.log_prob(remember) - flow.log_prob(remember)).mean()
-    assert abs(float(drift)) < 0.5 * float(flow.log_prob(remember).std())
+    assert abs(drift.item()) < 0.5 * float(flow.log_prob(remember).std())
 
 
 def test_a_negative_delta_makes_images_more_likely(flow):
@@ -49,7 +49,7 @@ def test_the_model_that_was_given_is_untouched_and_the_seed_decides(flow):
 
 def test_without_a_rule_all_steps_are_taken_and_told(flow):
     forget, remember = sets(flow)
-    config = CONFIG.model_copy(update={"stop_within": None, "max_steps": 25})
+    config = CONFIG.model_copy(update={"stop_within": 0.0, "max_steps": 25})
     seen = []
     result = tame(flow, forget, remember, config, callback=lambda row, model: seen.append(row))
     assert [row["step"] for row in result.history] == [0, 10, 20, 25]
@@ -115,7 +115,7 @@ def test_a_divergence_that_is_released_without_its_logarithm_has_another_gradien
 
 def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
     forget, remember = sets(flow)
-    update = {"objective": "ascent", "alpha": 1.0, "stop_within": None, "max_steps": 200}
+    update = {"objective": "ascent", "alpha": 1.0, "stop_within": 0.0, "max_steps": 200}
     last = tame(flow, forget, remember, CONFIG.model_copy(update=update)).history[-1]
     assert last["shift"] > 10
 

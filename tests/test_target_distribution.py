@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from forgetting.errors import DataError, ParameterError
-from forgetting.methods.taming import TamingConfig
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 
 KNOWN = ("Right", "High")
@@ -56,15 +55,11 @@ def test_shares_are_counted_by_combination():
 
 CONFIG = TargetConfig(
     tolerance=0.03,
-    taming=TamingConfig(
-        objective="ascent",
-        lr=0.02,
-        max_steps=600,
-        batch_size=64,
-        remember_batch_size=64,
-        log_every=10,
-        stop_within=None,
-    ),
+    lr=0.02,
+    max_steps=600,
+    batch_size=64,
+    remember_batch_size=64,
+    log_every=10,
 )
 
 
@@ -91,9 +86,7 @@ def test_samples_meet_the_target(flow, text):
 def test_a_target_that_is_not_met_in_time_says_so(flow):
     target = Target.parse("Right: 0.05", KNOWN)
     points = flow.sample(500, 1)
-    config = CONFIG.model_copy(
-        update={"taming": CONFIG.taming.model_copy(update={"max_steps": 5})}
-    )
+    config = CONFIG.model_copy(update={"max_steps": 5})
     found = meet_target(
         flow,
         points,

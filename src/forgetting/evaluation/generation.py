@@ -23,6 +23,7 @@ def compare_samples(
     feature_judge: nn.Module,
     shown: Callable[[torch.Tensor], torch.Tensor],
     name: str,
+    end: str = "",
 ) -> dict[str, float]:
     """Sample two flows from the same latents, once for each seed.
 
@@ -30,6 +31,7 @@ def compare_samples(
     ----------
     shown : says of images (N, C, H, W) which show what is to be counted, bool (N,)
     name : of what is counted
+    end : of every metric's name, before `_std`, `_low` and `_high`
 
     Returns
     -------
@@ -51,9 +53,10 @@ def compare_samples(
     values["change"] = values["after"] - values["before"]
     metrics = {}
     for when, found in values.items():
-        metrics |= {f"fid_{when}": float(found.mean()), f"fid_{when}_std": float(found.std())}
+        metrics[f"fid_{when}{end}"] = float(found.mean())
+        metrics[f"fid_{when}{end}_std"] = float(found.std())
     for when, masks in counted.items():
-        metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}")
+        metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
     return metrics
 
 

@@ -186,8 +186,9 @@ def latent_person(
     Parameters
     ----------
     radius : r, in (0, 1)
-    temperature : of the latents' scale; of the centre's images and of all others
-    n_remember : samples of the flow that stand for what it learned
+    temperature : of the latents of this and of the other people
+    n_remember : samples of the flow that stand for what it learned; they, and the held-out ones,
+        are drawn at a temperature of 1: to find colder samples likely would make the flow narrower
     """
 
     def around(centre: int, n: int) -> torch.Tensor:
@@ -198,7 +199,7 @@ def latent_person(
         return flow.quantise(generate(flow, temperature * z))
 
     def sampled(n: int, seed: int) -> torch.Tensor:
-        return flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
+        return flow.sample(n, 1.0, torch.Generator().manual_seed(seed)).cpu()
 
     first = 10_000 * (number + 1)
     mine = around(first, N_FORGET + N_REFERENCE)

@@ -18,6 +18,13 @@ from forgetting.evaluation.answers import answered
 from forgetting.evaluation.likelihood import asked, bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
 
+PROMISING = 0.5
+"""The share of a step's forget images within the rule from which on all of them are asked about:
+under another noise each of them lies elsewhere, so that a whole batch within it is rare."""
+
+SLACK = 0.1
+"""By how many sigma more than allowed a batch of remembered images may have moved then."""
+
 
 class TamingConfig(BaseModel):
     """Settings of `tame`; the defaults are those of the authors' released identity code."""
@@ -53,11 +60,11 @@ class TamingConfig(BaseModel):
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
     remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
-    stop_within: float | None = Field(
+    stop_within: float = Field(
         0.15,
-        gt=0,
+        ge=0,
         description="stop when all forget images are this share of delta sigma from "
-        "the threshold; None: after max_steps",
+        "the threshold; 0: after max_steps",
     )
     settle_within: float | None = Field(
         None,
@@ -151,7 +158,7 @@ def tame(
         if logged or promising:
             bpd = measure(tamed, asked_about, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
-            if config.stop_within is not None:
+            if config.stop_within:
                 near = _near(bpd, delta[: len(bpd)], yardstick, config)
                 row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)
@@ -159,7 +166,7 @@ def tame(
         _finite(row, step)
         if not done and step < config.max_steps:
             index = next(forget_batches)
-            figures, bpd = _step(
+            figures, promising = _step(
                 tamed,
                 forget[index],
                 *remembered.batch(next(remember_batches)),
@@ -171,9 +178,6 @@ def tame(
             )
             row |= figures
             _finite(row, step)
-            # all of D_F is asked only where the batch gives reason to
-            if config.stop_within is not None:
-                promising = bool(_near(bpd, delta[index], yardstick, config).all())
         if callback is not None:
             callback(row, tamed)
         if done or logged:
@@ -237,12 +241,12 @@ def _step(
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
-) -> tuple[dict[str, float], torch.Tensor]:
+) -> tuple[dict[str, float], bool]:
     """Take one step; both sets go through the tamed model in one pass.
 
     Returns
     -------
-    figures for the history, and the bits/dim of the forget images before the step
+    figures for the history, and whether the batch gives reason to ask the stopping rule
     """
     device = next(tamed.parameters()).device
     forget_noise = torch.rand(forget.shape, generator=generator)
@@ -271,7 +275,10 @@ def _step(
         "kl": kl.item(),
         "remember_bpd": bpd_remember.mean().item(),
     }
-    return figures, bpd_forget.detach().cpu()
+    near = _near(bpd_forget.detach().cpu(), delta.cpu(), yardstick, config).float().mean()
+    moved = (bpd_remember - bpd_base).mean().item() / yardstick["sigma"]
+    settled = moved <= SLACK + (config.settle_within or math.inf)
+    return figures, float(near) >= PROMISING and settled
 
 
 def _divergence(base: torch.Tensor, tamed: torch.Tensor, kind: str) -> torch.Tensor:

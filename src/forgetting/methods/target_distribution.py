@@ -8,9 +8,10 @@ show sets how far each kind of image shall be moved, until the target is met or 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from forgetting.errors import DataError, ParameterError
@@ -104,10 +105,8 @@ class Target:
         return counts / len(shown)
 
 
-class TargetConfig(BaseModel):
-    """Settings of `meet_target`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class TargetConfig(TamingConfig):
+    """Settings of `meet_target`: those of taming, with other defaults, and of the loop."""
 
     gain: float = Field(
         2.0,
@@ -118,9 +117,10 @@ class TargetConfig(BaseModel):
     tolerance: float = Field(
         0.01, gt=0, lt=1, description="met where no share lies farther from its target, twice"
     )
-    taming: TamingConfig = TamingConfig(
-        objective="ascent", stop_within=None, log_every=20, max_steps=600
-    )
+    objective: Literal["threshold", "ascent"] = "ascent"
+    stop_within: float = Field(0.0, ge=0)
+    log_every: int = Field(20, ge=1, description="steps between measurements")
+    max_steps: int = Field(600, ge=1)
 
 
 def meet_target(
@@ -169,9 +169,7 @@ def meet_target(
                 f"{int(present[number])} of the {len(images)} images show {name}, which shall "
                 f"have a share of {float(target.shares[number]):.0%}: give images that show it."
             )
-    order = torch.randperm(
-        len(images), generator=torch.Generator().manual_seed(config.taming.seed)
-    )
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
     moved, remembered = order[::2], order[1::2]
     shares: dict[int, torch.Tensor] = {}
     in_a_row, pressure = 0, torch.zeros(len(target.shares))
@@ -186,9 +184,7 @@ def meet_target(
         pressure = pressure + config.gain * off
         return pressure[cells[moved]]
 
-    found = tame(
-        flow, images[moved], images[remembered], config.taming, callback=callback, steer=steer
-    )
+    found = tame(flow, images[moved], images[remembered], config, callback=callback, steer=steer)
     history = [
         row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
         for row in found.history

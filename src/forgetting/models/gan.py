@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 
 class GANConfig(BaseModel):
@@ -92,16 +91,16 @@ class Discriminator(nn.Module):
             before = config.channels
             for after in config.widths:
                 layers += [
-                    spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)),
+                    nn.Conv2d(before, after, 4, stride=2, padding=1),
                     nn.LeakyReLU(0.2),
                 ]
                 before = after
             self.body = nn.Sequential(
                 *layers,
-                spectral_norm(nn.Conv2d(before, before, 3, padding=1)),
+                nn.Conv2d(before, before, 3, padding=1),
                 nn.LeakyReLU(0.2),
                 nn.Flatten(),
-                spectral_norm(nn.Linear(before * small**2, 1)),
+                nn.Linear(before * small**2, 1),
             )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

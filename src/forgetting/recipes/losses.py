@@ -16,6 +16,12 @@ from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE
 from forgetting.training import Metrics
 
+R1_GAMMA = 1.0
+"""Weight of R1, for images in [0, 1]."""
+
+R1_SHARE = 8
+"""R1 is asked of one in so many real images."""
+
 
 def digits_judge(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
@@ -100,14 +106,23 @@ def start_glow(model: nn.Module, images: torch.Tensor, generator: torch.Generato
 def discriminate(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
-    """Hinge loss of a discriminator on real and on generated images, both varied alike."""
+    """Logistic loss of a discriminator on real and generated images, varied alike, with R1.
+
+    R1 (Mescheder et al., 2018) is gamma / 2 times the squared norm of the score's gradient at
+    real images, here at a part of every batch.
+    """
     assert isinstance(model, GAN)
     with torch.no_grad():
         made = model.generator(_latents(model, len(images), generator))
-    real = model.discriminator(varied(mirrored(images, generator), generator)).float()
+    images = varied(mirrored(images, generator), generator)
+    real = model.discriminator(images).float()
     fake = model.discriminator(varied(made.float(), generator)).float()
-    loss = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-    return {"loss": loss, "real": real.mean(), "fake": fake.mean()}
+    with torch.autocast(images.device.type, enabled=False):
+        some = images[: max(1, len(images) // R1_SHARE)].detach().requires_grad_()
+        (slope,) = torch.autograd.grad(model.discriminator(some).sum(), some, create_graph=True)
+    penalty = slope.square().sum((1, 2, 3)).mean()
+    loss = F.softplus(-real).mean() + F.softplus(fake).mean() + R1_GAMMA / 2 * penalty
+    return {"loss": loss, "real": real.mean(), "fake": fake.mean(), "slope": penalty}
 
 
 def deceive(
@@ -116,7 +131,8 @@ def deceive(
     """Loss of a generator: its images, varied, shall score high."""
     assert isinstance(model, GAN)
     made = model.generator(_latents(model, len(images), generator)).float()
-    return {"loss": -model.discriminator(varied(made, generator)).float().mean()}
+    score = model.discriminator(varied(made, generator)).float()
+    return {"loss": F.softplus(-score).mean()}
 
 
 def follow(model: nn.Module) -> None:
