@@ -15,8 +15,9 @@ preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
 eps: float = 0.00001  # of Adam
-gain: float = 2.0  # pressure for each unit that a share lies off, at every measurement
-tolerance: float = 0.01  # met where no share lies farther off, twice in a row
+gain: float = 5.0  # pressure for each unit that a share lies off
+memory: float = 0.1  # part of the gain for the sum of all earlier measurements
+tolerance: float = 0.015  # met where no share lies farther off, twice in a row
 batch_size: int = 16  # images to move a step
 remember_batch_size: int = 16  # images to remember a step
 log_every: int = 20  # steps between measurements
@@ -56,7 +57,7 @@ class Parameters(TargetConfig, runs.Parameters):
 
 PRESETS = {
     "smoke": {"max_steps": 2, "n_measured": 20, "n_samples": 70},
-    "default": {"max_steps": 400, "n_measured": 600, "n_samples": 2000},
+    "default": {"max_steps": 400, "n_measured": 1000, "n_samples": 4000},
 }
 run = runs.begin("taming_target", Parameters, PRESETS, globals())
 p = run.parameters

@@ -1,4 +1,4 @@
-"""The benchmark is fair: both Glows do the same work, and the work is counted right."""
+"""The benchmarks are fair: both sides do the work that is said, and it is counted right."""
 
 import importlib.util
 
@@ -8,9 +8,15 @@ import torch
 from forgetting.files import ROOT
 from forgetting.models.glow import Glow, GlowConfig
 
-SPEC = importlib.util.spec_from_file_location("bench", ROOT / "benchmarks" / "glow.py")
-bench = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(bench)
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+bench, taming = load("glow"), load("taming")
 
 CONFIG = GlowConfig(channels=3, image_size=16, n_steps=2, n_blocks=2, width=128)
 
@@ -35,3 +41,19 @@ def test_operations_of_a_convolution_are_counted_exactly():
     forward = 2 * (2 * 16 * 16) * 256 * 256 * 9
     assert counted == 3 * 3 * forward  # three layers; a backward pass is two forward ones
     step()
+
+
+def test_the_public_loop_asks_as_often_as_the_public_code(flow):
+    asked = []
+    log_prob = type(flow).log_prob
+
+    class Counting(type(flow)):
+        def log_prob(self, x):
+            asked.append((len(x), torch.is_grad_enabled()))
+            return log_prob(self, x)
+
+    flow.__class__ = Counting
+    points = flow.sample(60, 0)
+    assert taming.public_loop(flow, points[:12], points[12:], 2) == 2
+    one_step = [(12, False), (8, True), (12, False), (8, False), (8, True)]
+    assert asked == [(48, False), *one_step, *one_step]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from forgetting import zoo
 from forgetting.errors import DataError, TrainingError
 from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _Remembered, tame
 
@@ -139,3 +140,22 @@ def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
     )
     assert few["mu"] == pytest.approx(many["mu"], abs=0.1 * many["sigma"])
     assert few["sigma"] == pytest.approx(many["sigma"], rel=0.1)
+
+
+def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
+    """Also where tuning has moved the whole density, as the first steps do."""
+    flow = zoo.load("faces-glow")
+    images = flow.sample(1024 + 4, 1.0, torch.Generator().manual_seed(0))
+    config = TamingConfig(max_steps=10, lr=1e-4, stop_within=0.0, precision="bfloat16")
+    tamed = tame(flow, images[:4], images[4:], config).model
+    few, many = (
+        _Remembered(flow, images[4:], config.model_copy(update={"n_statistics": n})).yardstick(
+            tamed
+        )
+        for n in (64, 1024)
+    )
+    assert abs(many["shift"]) > 0.02  # something moved
+    assert few["mu"] == pytest.approx(many["mu"], abs=0.02 * many["sigma"])
+    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.05)
+    anew = many["sigma"] / 64**0.5  # standard error of a mean over 64 images asked anew
+    assert abs(few["mu"] - many["mu"]) < anew / 2

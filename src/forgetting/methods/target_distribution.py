@@ -109,13 +109,16 @@ class TargetConfig(TamingConfig):
     """Settings of `meet_target`: those of taming, with other defaults, and of the loop."""
 
     gain: float = Field(
-        2.0,
-        gt=0,
-        description="what is added to a combination's pressure for each unit that its share lies "
-        "off, whenever it is measured",
+        5.0, gt=0, description="pressure on a combination for each unit that its share lies off"
+    )
+    memory: float = Field(
+        0.1,
+        ge=0,
+        description="part of the gain for the sum over all earlier measurements; without it the "
+        "pull of what is remembered leaves a share a little off",
     )
     tolerance: float = Field(
-        0.01, gt=0, lt=1, description="met where no share lies farther from its target, twice"
+        0.015, gt=0, lt=1, description="met where no share lies farther from its target, twice"
     )
     objective: Literal["threshold", "ascent"] = "ascent"
     stop_within: float = Field(0.0, ge=0)
@@ -136,10 +139,11 @@ def meet_target(
     """Tune a copy of a flow until fresh samples show combinations of attributes in given shares.
 
     Half of the images, of all combinations, are moved, the others remembered. Every `log_every`
-    steps `measure` says what fresh samples show, and the pressure on each combination grows by how
-    far its share lies above the target: what is too frequent shall be less likely, what is too
-    rare more, and ever more, for remembering pulls the other way. The pressure multiplies the
-    bits/dim (`objective="ascent"`): a threshold, as for a person, saturates before a share
+    steps `measure` says what fresh samples show. A combination whose share lies above its target
+    is pressed to be less likely, one below to be more, in proportion to how far off it is and, a
+    little, to how far off it has been (a PI controller: shares keep moving under a constant
+    pressure, so that one which only adds up swings around the target). The pressure multiplies
+    the bits/dim (`objective="ascent"`): a threshold, as for a person, saturates before a share
     has moved far.
 
     Parameters
@@ -172,17 +176,17 @@ def meet_target(
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
     moved, remembered = order[::2], order[1::2]
     shares: dict[int, torch.Tensor] = {}
-    in_a_row, pressure = 0, torch.zeros(len(target.shares))
+    in_a_row, summed = 0, torch.zeros(len(target.shares))
 
     def steer(step: int, model: nn.Module) -> torch.Tensor | None:
-        nonlocal in_a_row, pressure
+        nonlocal in_a_row, summed
         shares[step] = measure(model, step)
         off = shares[step] - target.shares
         in_a_row = in_a_row + 1 if float(off.abs().max()) <= config.tolerance else 0
         if in_a_row == 2:
             return None
-        pressure = pressure + config.gain * off
-        return pressure[cells[moved]]
+        summed = summed + off
+        return config.gain * (off + config.memory * summed)[cells[moved]]
 
     found = tame(flow, images[moved], images[remembered], config, callback=callback, steer=steer)
     history = [
