@@ -38,6 +38,7 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(128, ge=1)
     lr: float = Field(1e-3, gt=0)
     beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: the memory of the gradient")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: the memory of its square")
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, as in AdamW")
@@ -97,7 +98,7 @@ class _Part:
             optimizer = torch.optim.AdamW(
                 parameters,
                 lr=config.lr,
-                betas=(config.beta1, 0.999),
+                betas=(config.beta1, config.beta2),
                 weight_decay=config.weight_decay,
                 fused=True,
             )

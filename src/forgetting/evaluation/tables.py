@@ -20,11 +20,21 @@ def over_people(runs: pd.DataFrame, column: str) -> tuple[float, float, float]:
     ValueError
         There are fewer than two people.
     """
-    means = runs.groupby("person")[column].mean()
-    if len(means) < 2:
-        raise ValueError(f"an interval over people needs two of them, not {len(means)}")
-    half = t.ppf(0.975, len(means) - 1) * means.std() / math.sqrt(len(means))
-    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
+    return interval(runs.groupby("person")[column].mean())
+
+
+def interval(values: pd.Series) -> tuple[float, float, float]:
+    """Return mean, low and high of independent values: the 95 % t-interval of their mean.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval needs two values or more, not {len(values)}")
+    half = t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
+    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
 
 def spread(runs: pd.DataFrame, column: str) -> tuple[float, float]:

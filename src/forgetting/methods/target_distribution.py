@@ -118,7 +118,11 @@ class TargetConfig(TamingConfig):
         "pull of what is remembered leaves a share a little off",
     )
     tolerance: float = Field(
-        0.015, gt=0, lt=1, description="met where no share lies farther from its target, twice"
+        0.015,
+        gt=0,
+        lt=1,
+        description="met where no share lies farther from its target, nor in other samples of the "
+        "same model",
     )
     objective: Literal["threshold", "ascent"] = "ascent"
     stop_within: float = Field(0.0, ge=0)
@@ -151,8 +155,8 @@ def meet_target(
     flow : as `tame` takes it
     images : (N, ...), real ones or the flow's own
     cells : (N,), the number of each image's combination
-    measure : returns the shares (n_cells,) among fresh samples of a model; other samples at
-        every step
+    measure : returns the shares (n_cells,) among fresh samples of a model, given the number of
+        the measurement: other samples for another number
     callback : as `tame` takes it
 
     Returns
@@ -176,14 +180,16 @@ def meet_target(
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
     moved, remembered = order[::2], order[1::2]
     shares: dict[int, torch.Tensor] = {}
-    in_a_row, summed = 0, torch.zeros(len(target.shares))
+    numbers, met, summed = itertools.count(), False, torch.zeros(len(target.shares))
 
     def steer(step: int, model: nn.Module) -> torch.Tensor | None:
-        nonlocal in_a_row, summed
-        shares[step] = measure(model, step)
+        nonlocal met, summed
+        shares[step] = measure(model, next(numbers))
         off = shares[step] - target.shares
-        in_a_row = in_a_row + 1 if float(off.abs().max()) <= config.tolerance else 0
-        if in_a_row == 2:
+        if float(off.abs().max()) <= config.tolerance:  # by chance? ask others
+            again = measure(model, next(numbers)) - target.shares
+            met = float(again.abs().max()) <= config.tolerance
+        if met:
             return None
         summed = summed + off
         return config.gain * (off + config.memory * summed)[cells[moved]]
@@ -193,5 +199,5 @@ def meet_target(
         row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
         for row in found.history
     ]
-    history[-1]["met"] = float(in_a_row == 2)
+    history[-1]["met"] = float(met)
     return Forgotten(found.model, history)

@@ -103,6 +103,11 @@ class Discriminator(nn.Module):
                 nn.Linear(before * small**2, 1),
             )
 
+            for layer in self.body:
+                if isinstance(layer, nn.Conv2d | nn.Linear):  # scores neither fade nor explode
+                    nn.init.kaiming_normal_(layer.weight, a=0.2)
+                    nn.init.zeros_(layer.bias)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.body(images * 2 - 1).flatten()
 

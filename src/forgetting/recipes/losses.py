@@ -16,7 +16,7 @@ from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE
 from forgetting.training import Metrics
 
-R1_GAMMA = 1.0
+R1_GAMMA = 0.02
 """Weight of R1, for images in [0, 1]."""
 
 R1_SHARE = 8
