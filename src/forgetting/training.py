@@ -37,6 +37,9 @@ class TrainingConfig(BaseModel):
     steps: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
     lr: float = Field(1e-3, gt=0)
+    slower: dict[str, float] = Field(
+        {}, description="parts that learn slower than the others: the share of lr that each takes"
+    )
     beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: the memory of the gradient")
     beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: the memory of its square")
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
@@ -194,7 +197,7 @@ def train(
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
             for part in parts:
                 for group in part.optimizer.param_groups:
-                    group["lr"] = config.lr_at(step)
+                    group["lr"] = config.lr_at(step) * config.slower.get(part.name, 1.0)
                 try:
                     metrics = part.step(model, *batch, config)
                 except FloatingPointError as error:

@@ -2,8 +2,8 @@
 
 The generator maps a latent to a style that scales and shifts every layer (self-modulation: Chen et
 al., 2019), after a normalisation of each pixel's channels (Karras et al., 2018): no statistics of
-a batch enter, so an image depends on its latent alone. The discriminator is spectrally normalised
-(Miyato et al., 2018). What samples is a moving average of the generator.
+a batch enter, so an image depends on its latent alone. The discriminator is plain: its loss (R1)
+keeps its slope small. What samples is a moving average of the generator.
 """
 
 import copy
@@ -102,7 +102,6 @@ class Discriminator(nn.Module):
                 nn.Flatten(),
                 nn.Linear(before * small**2, 1),
             )
-
             for layer in self.body:
                 if isinstance(layer, nn.Conv2d | nn.Linear):  # scores neither fade nor explode
                     nn.init.kaiming_normal_(layer.weight, a=0.2)
