@@ -121,8 +121,8 @@ class TargetConfig(TamingConfig):
         0.015,
         gt=0,
         lt=1,
-        description="met where no share lies farther from its target, nor in other samples of the "
-        "same model",
+        description="met where no share lies farther from its target, nor when as many other "
+        "samples of the same model are counted too",
     )
     objective: Literal["threshold", "ascent"] = "ascent"
     stop_within: float = Field(0.0, ge=0)
@@ -187,8 +187,8 @@ def meet_target(
         shares[step] = measure(model, next(numbers))
         off = shares[step] - target.shares
         if float(off.abs().max()) <= config.tolerance:  # by chance? ask others
-            again = measure(model, next(numbers)) - target.shares
-            met = float(again.abs().max()) <= config.tolerance
+            off = (off + measure(model, next(numbers)) - target.shares) / 2
+            met = float(off.abs().max()) <= config.tolerance
         if met:
             return None
         summed = summed + off
