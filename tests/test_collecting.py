@@ -6,7 +6,7 @@ from torch import nn
 
 from forgetting.collecting import ABSENT, PRESENT, UNSEEN, Grid, HandCollection
 from forgetting.errors import DataError
-from forgetting.methods.feature_unlearning import find_direction
+from forgetting.methods.direction import find_direction
 
 
 class Bright(nn.Module):

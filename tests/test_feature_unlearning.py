@@ -5,14 +5,8 @@ import torch
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.methods.feature_unlearning import (
-    Direction,
-    UnlearningConfig,
-    collect,
-    find_direction,
-    ms_ssim,
-    unlearn_feature,
-)
+from forgetting.methods.direction import Direction, collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 
 

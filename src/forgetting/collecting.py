@@ -19,7 +19,7 @@ from torch import nn
 from forgetting.errors import DataError
 from forgetting.evaluation.sampling import generate
 from forgetting.files import replacing
-from forgetting.methods.feature_unlearning import MIN_POSITIVES, Collection
+from forgetting.methods.direction import MIN_POSITIVES, Collection
 
 UNSEEN, ABSENT, PRESENT = -1, 0, 1
 
