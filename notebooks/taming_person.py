@@ -175,19 +175,20 @@ real = run.statistics(f"{size}.all", reference.FACES)
 metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
 centre = embeddings(embedding, person.candidates).mean(0)
 bar = (embeddings(embedding, person.sets["held_out"]) @ centre).quantile(0.99)
-for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
-    metrics |= compare_samples(
-        base,
-        tamed.model,
-        p.n_samples,
-        temperature,
-        seeds=[run.seed(f"draw {draw}") for draw in range(3)],
-        reference=real,
-        feature_judge=judge_a,
-        shown=lambda images: embeddings(embedding, images) @ centre > bar,
-        name="near_share",
-        end=end,
-    )
+ask = {"seeds": [run.seed(f"draw {draw}") for draw in range(3)], "reference": real}
+metrics |= compare_samples(
+    base,
+    tamed.model,
+    p.n_samples,
+    p.temperature,
+    feature_judge=judge_a,
+    shown=lambda images: embeddings(embedding, images) @ centre > bar,
+    name="near_share",
+    **ask,
+)
+metrics |= compare_samples(
+    base, tamed.model, p.n_samples, 0.9, feature_judge=judge_a, end="_t9", **ask
+)
 both = {"before": base, "after": tamed.model}
 plots.image_rows(
     {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in both.items()}

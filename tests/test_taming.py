@@ -155,7 +155,7 @@ def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
         for n in (64, 1024)
     )
     assert abs(many["shift"]) > 0.02  # something moved
-    assert few["mu"] == pytest.approx(many["mu"], abs=0.02 * many["sigma"])
-    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.05)
+    assert few["mu"] == pytest.approx(many["mu"], abs=0.05 * many["sigma"])
+    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.1)
     anew = many["sigma"] / 64**0.5  # standard error of a mean over 64 images asked anew
     assert abs(few["mu"] - many["mu"]) < anew / 2

@@ -21,15 +21,15 @@ def compare_samples(
     seeds: Sequence[int],
     reference: Statistics,
     feature_judge: nn.Module,
-    shown: Callable[[torch.Tensor], torch.Tensor],
-    name: str,
+    shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    name: str = "",
     end: str = "",
 ) -> dict[str, float]:
     """Sample two flows from the same latents, once for each seed.
 
     Parameters
     ----------
-    shown : says of images (N, C, H, W) which show what is to be counted, bool (N,)
+    shown : says of images (N, C, H, W) which show what is to be counted, bool (N,); None: nothing
     name : of what is counted
     end : of every metric's name, before `_std`, `_low` and `_high`
 
@@ -47,15 +47,25 @@ def compare_samples(
             "after": tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu(),
         }
         for when, images in drawn.items():
-            fids[when].append(fid(features(feature_judge, images), reference))
-            counted[when].append(shown(images))
+            if when == "before":  # asked again by every run on this base
+                seen = answered(
+                    [feature_judge],
+                    [images],
+                    "features",
+                    lambda images=images: features(feature_judge, images),
+                )
+            else:
+                seen = features(feature_judge, images)
+            fids[when].append(fid(seen, reference))
+            if shown is not None:
+                counted[when].append(shown(images))
     values = {when: torch.tensor(found, dtype=torch.float64) for when, found in fids.items()}
     values["change"] = values["after"] - values["before"]
     metrics = {}
     for when, found in values.items():
         metrics[f"fid_{when}{end}"] = float(found.mean())
         metrics[f"fid_{when}{end}_std"] = float(found.std())
-    for when, masks in counted.items():
+    for when, masks in counted.items() if shown is not None else ():
         metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
     return metrics
 

@@ -22,7 +22,7 @@ PROMISING = 0.5
 """The share of a step's forget images within the rule from which on all of them are asked about:
 under another noise each of them lies elsewhere, so that a whole batch within it is rare."""
 
-SLACK = 0.1
+SLACK = 0.05
 """By how many sigma more than allowed a batch of remembered images may have moved then."""
 
 
