@@ -33,12 +33,8 @@ from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation.fidelity import fid, kid, precision_recall
 from forgetting.evaluation.presence import Presence, way_to_retrained
 from forgetting.evaluation.sampling import classes, features, generate
-from forgetting.methods.feature_unlearning import (
-    UnlearningConfig,
-    collect,
-    find_direction,
-    unlearn_feature,
-)
+from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 
 plots.use_style()

@@ -29,12 +29,8 @@ from forgetting.book import pages
 from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation.sampling import generate
 from forgetting.files import ROOT
-from forgetting.methods.feature_unlearning import (
-    UnlearningConfig,
-    collect,
-    find_direction,
-    unlearn_feature,
-)
+from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 
 plots.use_style()
 

@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from bars import Bars, width
 from torch import nn
 
+from forgetting.methods.direction import collect
 from forgetting.models.glow import Glow, GlowConfig
 
 
@@ -56,3 +58,13 @@ class Mixture(nn.Module):
 def flow():
     """Return a flow on points, and nothing of this project."""
     return Mixture()
+
+
+@pytest.fixture(scope="session")
+def bars():
+    return Bars()
+
+
+@pytest.fixture(scope="session")
+def collection(bars):
+    return collect(bars, width, 5000, seed=0)

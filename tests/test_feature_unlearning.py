@@ -2,50 +2,13 @@
 
 import pytest
 import torch
+from bars import Bars, width
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.methods.feature_unlearning import (
-    Direction,
-    UnlearningConfig,
-    collect,
-    find_direction,
-    ms_ssim,
-    unlearn_feature,
-)
+from forgetting.methods.direction import Direction, collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
-
-
-class Bars(nn.Module):
-    """Any `nn.Module` with a latent_dim: z_0 widens a bar, z_1 moves it."""
-
-    latent_dim = 6
-
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor([1.0, 1.0]))
-        self.bend = nn.Parameter(torch.zeros(1))
-
-    def forward(self, z):
-        place = torch.linspace(-1, 1, 32)
-        beyond = torch.relu(z[:, 0] - 0.5)
-        width = 0.25 + 0.08 * (self.gain[0] * z[:, 0] + self.bend * beyond)
-        bar = torch.sigmoid((width[:, None] - (place - 0.1 * self.gain[1] * z[:, 1:2]).abs()) * 30)
-        return bar[:, None, None, :].expand(-1, 1, 32, 32)
-
-
-def width(images):
-    return images[:, 0, 0].sum(1)
-
-
-@pytest.fixture(scope="module")
-def bars():
-    return Bars()
-
-
-@pytest.fixture(scope="module")
-def collection(bars):
-    return collect(bars, width, 5000, seed=0)
 
 
 def test_the_tenth_with_the_highest_scores_is_positive(bars, collection):

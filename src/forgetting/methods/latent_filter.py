@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from forgetting.methods.feature_unlearning import Direction
+from forgetting.methods.direction import Direction
 
 
 class LatentFilter(nn.Module):

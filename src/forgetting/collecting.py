@@ -1,0 +1,211 @@
+"""Collecting by hand: a person says of samples which show a feature, in a grid of pictures.
+
+`HandCollection` is what is known so far; it is kept in a file at every answer, so that a closed
+notebook loses nothing. `Grid` is the pictures to click, for a notebook (ipywidgets).
+"""
+
+import base64
+import hashlib
+import io
+from pathlib import Path
+
+import ipywidgets as widgets
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from forgetting.errors import DataError
+from forgetting.evaluation.sampling import generate
+from forgetting.files import replacing
+from forgetting.methods.direction import MIN_POSITIVES, Collection
+
+UNSEEN, ABSENT, PRESENT = -1, 0, 1
+
+
+class HandCollection:
+    """Samples of a generator and what a person said of each.
+
+    Attributes
+    ----------
+    latents : (n, latent_dim), of samples in the order in which they are shown
+    answers : (n,) int8, `UNSEEN`, `ABSENT` or `PRESENT`
+    """
+
+    def __init__(self, generator: nn.Module, feature: str, n: int, path: Path, seed: int = 0):
+        """Begin, or go on where `path` was left.
+
+        Parameters
+        ----------
+        generator : `latent_dim` and `forward(z) -> images`
+        feature : what the person looks for, in words
+        n : samples at most
+        path : of the safetensors file that keeps the answers
+
+        Raises
+        ------
+        DataError
+            The file is spoilt, or holds answers about another generator or feature.
+        """
+        self.generator, self.feature, self.path = generator, feature, path
+        random = torch.Generator().manual_seed(seed)
+        self.latents = torch.randn(n, generator.latent_dim, generator=random)
+        self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
+        weights = hashlib.blake2b(digest_size=16)
+        for value in generator.state_dict().values():
+            weights.update(value.detach().cpu().contiguous().numpy().tobytes())
+        self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
+        self._past: list[tuple[slice, torch.Tensor]] = []
+        if path.is_file():
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            with safe_open(self.path, framework="pt") as kept:
+                about, answers = kept.metadata(), kept.get_tensor("answers")
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{self.path} is no collection ({error}): delete it.") from error
+        different = [name for name, value in self._about.items() if about.get(name) != value]
+        if different:
+            raise DataError(
+                f"{self.path} holds answers about another {' and '.join(different)}: name another "
+                "file, or delete it."
+            )
+        n = min(len(answers), len(self.answers))
+        self.answers[:n] = answers[:n]
+
+    @property
+    def seen(self) -> int:
+        """How many samples were answered about."""
+        return int((self.answers != UNSEEN).sum())
+
+    @property
+    def present(self) -> int:
+        """How many of them show the feature."""
+        return int((self.answers == PRESENT).sum())
+
+    def answer(self, start: int, shows: list[bool]) -> None:
+        """Note which of the samples from `start` on show the feature, and keep it."""
+        place = slice(start, start + len(shows))
+        self._past.append((place, self.answers[place].clone()))
+        self.answers[place] = torch.tensor(shows, dtype=torch.int8)
+        self._write()
+
+    def undo(self) -> int | None:
+        """Take the last answer of this session back; return where it began, None without one."""
+        if not self._past:
+            return None
+        place, before = self._past.pop()
+        self.answers[place] = before
+        self._write()
+        return place.start
+
+    def _write(self) -> None:
+        with replacing(self.path) as temporary:
+            save_file({"answers": self.answers}, temporary, metadata=self._about)
+
+    def collection(self) -> Collection:
+        """Return the latents that were answered about, by answer.
+
+        Raises
+        ------
+        DataError
+            Fewer than `MIN_POSITIVES` of either kind are there.
+        """
+        found = Collection(
+            self.latents[self.answers == PRESENT], self.latents[self.answers == ABSENT]
+        )
+        for kind, some in (("show", found.positive), ("lack", found.negative)):
+            if len(some) < MIN_POSITIVES:
+                raise DataError(
+                    f"{len(some)} of the {self.seen} samples seen {kind} {self.feature}: a "
+                    f"direction needs {MIN_POSITIVES} that do, and wants some hundred."
+                )
+        return found
+
+
+class Grid:
+    """Pages of samples; a click (or Tab and Space) marks those that show the feature."""
+
+    def __init__(self, found: HandCollection, rows: int = 5, columns: int = 10, px: int = 72):
+        self.found, self.size = found, rows * columns
+        self.start = found.seen
+        self.pictures = [widgets.Button(description="") for _ in range(self.size)]
+        for number, picture in enumerate(self.pictures):
+            picture.layout = widgets.Layout(width=f"{px}px", height=f"{px}px", margin="1px")
+            picture.add_class(f"forgetting-{number}")
+            picture.on_click(self._toggle)
+        self.next = widgets.Button(description="Next", button_style="primary")
+        self.back = widgets.Button(description="Undo")
+        self.next.on_click(lambda _: self.turn())
+        self.back.on_click(lambda _: self.undo())
+        self.progress = widgets.IntProgress(max=len(found.answers))
+        self.words, self._style = widgets.HTML(), widgets.HTML()
+        self.marked = [False] * self.size
+        layout = widgets.Layout(grid_template_columns=f"repeat({columns}, {px + 2}px)")
+        self.widget = widgets.VBox(
+            [
+                self._style,
+                widgets.HTML(
+                    f"Click every picture that shows <b>{found.feature}</b>, then <b>Next</b>. "
+                    "With the keyboard: Tab to go on, Space to mark."
+                ),
+                widgets.GridBox(self.pictures, layout=layout),
+                widgets.HBox([self.next, self.back, self.progress, self.words]),
+            ]
+        )
+        self._show()
+
+    def _toggle(self, button: widgets.Button) -> None:
+        number = self.pictures.index(button)
+        self.marked[number] = not self.marked[number]
+        self._mark(number)
+
+    def _mark(self, number: int) -> None:
+        """Say by its border and its name whether a picture is marked."""
+        picture, marked = self.pictures[number], self.marked[number]
+        picture.layout.border = "4px solid #d1495b" if marked else "4px solid transparent"
+        picture.tooltip = f"sample {self.start + number + 1}{', marked' if marked else ''}"
+
+    def turn(self) -> None:
+        """Keep the page's answers and show the next page."""
+        end = min(self.start + self.size, len(self.found.answers))
+        if self.start < end:
+            self.found.answer(self.start, self.marked[: end - self.start])
+            self.start = end
+            self._show()
+
+    def undo(self) -> None:
+        """Go back to the page before, with its marks."""
+        marks = self.found.answers.clone()
+        start = self.found.undo()
+        if start is not None:
+            self.start = start
+            self._show([mark == PRESENT for mark in marks[start : start + self.size].tolist()])
+
+    def _show(self, marked: list[bool] | None = None) -> None:
+        latents = self.found.latents[self.start : self.start + self.size]
+        images = generate(self.found.generator, latents) if len(latents) else []
+        rules = [
+            f".forgetting-{number} {{background: url({_url(image)}) center / contain no-repeat}}"
+            for number, image in enumerate(images)
+        ]
+        self._style.value = f"<style>{' '.join(rules)}</style>"
+        self.marked = [*(marked or []), *[False] * self.size][: self.size]
+        for number, picture in enumerate(self.pictures):
+            picture.layout.visibility = "visible" if number < len(latents) else "hidden"
+            self._mark(number)
+        self.next.disabled = not len(latents)
+        seen, present = self.found.seen, self.found.present
+        self.progress.value = seen
+        share = f", {present / seen:.0%} of them" if seen else ""
+        self.words.value = f"{seen} of {len(self.found.answers)} seen; {present} show it{share}"
+
+
+def _url(image: torch.Tensor) -> str:
+    """Return an image (C, H, W) in [0, 1] as a data URL."""
+    values = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(values.squeeze(2) if values.shape[2] == 1 else values).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,149 @@
+"""Who labels a generator's samples, who grades them, and what else they show.
+
+Digits and faces differ in who that is; a template asks a `Grader` and does not care.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.data.morphology import Morphology, measure
+from forgetting.evaluation.sampling import classes, features, logits
+
+BANDS = {
+    "Bangs": (0.0, 0.35),
+    "Wearing_Hat": (0.0, 0.35),
+    "Eyeglasses": (0.33, 0.55),
+    "Smiling": (0.58, 0.88),
+}
+"""Rows of the crop, as shares from the top, in which a feature of faces lies. The crop puts the
+eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70."""
+
+
+@dataclass(frozen=True)
+class Grader:
+    """Judges of one feature of one kind of image.
+
+    Attributes
+    ----------
+    feature : its name
+    score : judge A's logit of it, images (B, C, H, W) -> (B,), differentiable
+    shown : which images show it, by what had no part in forgetting; images -> bool (N,)
+    others : which other attributes images show, by the same; images -> bool (N, A)
+    names : (A,), of the other attributes
+    features : judge A's features, images -> (N, F)
+    band : rows in which the feature lies, as shares from the top; None where it is everywhere
+    """
+
+    feature: str
+    score: Callable[[torch.Tensor], torch.Tensor]
+    shown: Callable[[torch.Tensor], torch.Tensor]
+    others: Callable[[torch.Tensor], torch.Tensor]
+    names: tuple[str, ...]
+    features: Callable[[torch.Tensor], torch.Tensor]
+    band: tuple[float, float] | None = None
+
+
+def grader_of_digits(
+    feature: str, own: torch.Tensor, judge_a: nn.Module, judge_b: nn.Module
+) -> Grader:
+    """Grade thickness or slant by measurement, and the ten classes by judge B.
+
+    Parameters
+    ----------
+    feature : "thick" or "left_slant"
+    own : samples of the original (N, 1, H, W): the outermost tenth of them shows the feature
+    """
+    ruler = Morphology.of(measure(own))
+    other = "left_slant" if feature == "thick" else "thick"
+
+    def others(images: torch.Tensor) -> torch.Tensor:
+        digit = classes(judge_b, images).argmax(1)
+        ten = digit[:, None] == torch.arange(judge_b.config.n_classes)
+        return torch.cat([ten, ruler.shown(measure(images), other)[:, None]], 1)
+
+    return Grader(
+        feature,
+        lambda images: judge_a.logit(images, feature),
+        lambda images: ruler.shown(measure(images), feature),
+        others,
+        (*map(str, range(judge_b.config.n_classes)), other),
+        lambda images: features(judge_a, images),
+    )
+
+
+def grader_of_faces(
+    feature: str,
+    threshold: float,
+    trusted: Sequence[str],
+    judge_a: nn.Module,
+    judge_b: nn.Module,
+) -> Grader:
+    """Grade attributes of faces by judge B.
+
+    Parameters
+    ----------
+    feature : one of the judges' attributes
+    threshold : judge B's logit over which an image shows it
+    trusted : the attributes that judge B knows well enough to be asked about the others; it is
+        asked at a probability of one half, as near to the truth as their shares need
+    """
+    names = tuple(name for name in trusted if name != feature)
+    columns = [judge_b.attributes.index(name) for name in names]
+    column = judge_b.attributes.index(feature)
+    return Grader(
+        feature,
+        lambda images: judge_a.logit(images, feature),
+        lambda images: logits(judge_b, images)[:, column] > threshold,
+        lambda images: logits(judge_b, images)[:, columns] > 0,
+        names,
+        lambda images: features(judge_a, images),
+        BANDS.get(feature),
+    )
+
+
+def locality(
+    grader: Grader, before: torch.Tensor, after: torch.Tensor, present: torch.Tensor
+) -> dict[str, float]:
+    """Return what else changed, between images of the same latents.
+
+    Parameters
+    ----------
+    before, after : (N, C, H, W), of the original and of the model that forgot
+    present : bool (N,), where the original shows the feature
+
+    Returns
+    -------
+    l1_present, l1_absent : mean change of a pixel, in [0, 1]
+    outside_present : the same outside the feature's band, where it has one
+    flipped_present, flipped_absent : share of the other attributes that changed
+    drift_absent : mean change of judge A's features, as a share of how far two images are apart
+    share_change : the largest change of any other attribute's share among all, in [0, 1]
+    """
+    found: dict[str, float] = {}
+    moved = (after - before).abs()
+    seen = grader.others(before), grader.others(after)
+    flipped = (seen[0] != seen[1]).float().mean(1)
+    for where, mask in (("present", present), ("absent", ~present)):
+        if mask.any():
+            found[f"l1_{where}"] = float(moved[mask].mean())
+            found[f"flipped_{where}"] = float(flipped[mask].mean())
+    if grader.band is not None and present.any():
+        rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
+        outside = (rows < grader.band[0]) | (rows > grader.band[1])
+        found["outside_present"] = float(moved[present][:, :, outside].mean())
+    if (~present).sum() > 1:
+        a, b = (grader.features(images[~present]) for images in (before, after))
+        apart = (a - a.roll(1, 0)).norm(dim=1).mean()
+        found["drift_absent"] = float((a - b).norm(dim=1).mean() / apart)
+    changes = share_changes(grader, before, after)
+    found["share_change"] = max(abs(change) for change in changes.values())
+    return found
+
+
+def share_changes(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[str, float]:
+    """Return by how much each other attribute's share changed, after - before, by name."""
+    change = grader.others(after).float().mean(0) - grader.others(before).float().mean(0)
+    return dict(zip(grader.names, change.tolist(), strict=True))

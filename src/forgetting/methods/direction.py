@@ -1,0 +1,127 @@
+"""Where a feature lies in a generator's latent space, and how that is found."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from forgetting.errors import DataError
+
+MIN_POSITIVES = 10
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Latents of samples that show the feature, and of samples that don't.
+
+    Attributes
+    ----------
+    positive, negative : (P, latent_dim), (N, latent_dim)
+    """
+
+    positive: torch.Tensor
+    negative: torch.Tensor
+
+    def agreement(self) -> float:
+        """Return the cosine of the directions of two halves: 1 is a direction without noise."""
+        first = self.positive[::2].mean(0) - self.negative[::2].mean(0)
+        second = self.positive[1::2].mean(0) - self.negative[1::2].mean(0)
+        return float(torch.cosine_similarity(first, second, dim=0))
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where a feature lies in latent space.
+
+    Attributes
+    ----------
+    vector : (latent_dim,), z_e
+    threshold : t; a latent shows the feature where its projection reaches it
+    """
+
+    vector: torch.Tensor
+    threshold: float
+
+    def project(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return proj(z) = <z, z_e> / |z_e|, (B,)."""
+        return latents @ self.vector / self.vector.norm()
+
+    def marks(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return sim(z): which latents reach the threshold, boolean (B,)."""
+        return self.project(latents) >= self.threshold
+
+    def erase(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return z' = z - (proj(z) - t) z_e where sim(z), z elsewhere, (B, latent_dim).
+
+        With a unit vector z' lies on the threshold; with a longer one it overshoots it.
+        """
+        beyond = (self.project(latents) - self.threshold).clamp(min=0)
+        return latents - beyond[:, None] * self.vector
+
+
+@torch.no_grad()
+def collect(
+    generator: nn.Module,
+    score: Callable[[torch.Tensor], torch.Tensor],
+    n: int,
+    *,
+    share: float = 0.1,
+    seed: int = 0,
+    batch_size: int = 500,
+) -> Collection:
+    """Sample a generator and call the share with the highest scores positive.
+
+    Parameters
+    ----------
+    generator : `latent_dim` and `forward(z) -> images`
+    score : images (B, C, H, W) -> (B,), higher where the feature shows more
+    n : samples; a direction in d dimensions wants some hundred times d of them
+    share : of the samples that show the feature (the paper: a tenth)
+
+    Raises
+    ------
+    DataError
+        There would be too few positives to give a direction, or a score is not finite.
+    """
+    if n * share < MIN_POSITIVES:
+        raise DataError(
+            f"{n} samples at a share of {share:g} give {int(n * share)} positives, too few for a "
+            f"direction: collect at least {math.ceil(MIN_POSITIVES / share)}."
+        )
+    device = next(generator.parameters()).device
+    latents = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
+    scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])
+    if not torch.isfinite(scores).all():
+        raise DataError("The judge gives scores that are not finite for some of the samples.")
+    positive = torch.zeros(n, dtype=torch.bool)
+    positive[scores.topk(round(n * share)).indices] = True
+    return Collection(latents[positive], latents[~positive])
+
+
+def find_direction(
+    collection: Collection,
+    *,
+    form: Literal["raw", "unit"] = "raw",
+    threshold: Literal["midpoint", "prevalence"] = "midpoint",
+) -> Direction:
+    """Return z_e = mean(z | positive) - mean(z | negative) and its threshold.
+
+    Parameters
+    ----------
+    form : "raw" keeps the length of the difference, as the paper writes it; "unit" normalises it
+    threshold : "midpoint" of the two classes' mean projections; "prevalence" is the mean over
+        all samples as collected, which lies near 0 and marks half of all latents
+    """
+    vector = collection.positive.mean(0) - collection.negative.mean(0)
+    if form == "unit":
+        vector = vector / vector.norm()
+    direction = Direction(vector, 0.0)
+    positive, negative = (
+        direction.project(latents) for latents in (collection.positive, collection.negative)
+    )
+    if threshold == "midpoint":
+        return Direction(vector, float(positive.mean() + negative.mean()) / 2)
+    return Direction(vector, float(torch.cat([positive, negative]).mean()))

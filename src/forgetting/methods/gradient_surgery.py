@@ -1,0 +1,58 @@
+"""Gradient surgery (Bae et al., arXiv 2307.04550): forget only where it costs nothing."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from forgetting.methods import Callback, Forgotten
+from forgetting.methods.direction import Direction
+from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
+
+
+def gradient_surgery(
+    generator: nn.Module,
+    direction: Direction,
+    score: Callable[[torch.Tensor], torch.Tensor],
+    config: TuningConfig | None = None,
+    *,
+    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
+    callback: Callback | None = None,
+) -> Forgotten:
+    """Follow the judge's loss along what is orthogonal to the gradient of remembering.
+
+    Remembering itself is not followed: to first order the forget step leaves it as it is.
+
+    Parameters
+    ----------
+    score : images (B, C, H, W) -> logits (B,), differentiable
+    others : as `forgetting.methods.tuning.tune` takes them
+    """
+
+    def objective(batch: Batch) -> dict[str, torch.Tensor]:
+        kept = distance(batch.images, batch.before(batch.latents))
+        return {
+            "judge": (batch.marked * F.softplus(score(batch.images))).mean(),
+            "recon": (~batch.marked * kept).mean(),
+        }
+
+    config = config or TuningConfig()
+    return tune(
+        generator,
+        direction,
+        objective,
+        config,
+        trainable=trainable,
+        callback=callback,
+        surgery=lambda gradients: orthogonal(gradients["judge"], gradients["recon"]),
+    )
+
+
+def orthogonal(
+    forget: tuple[torch.Tensor, ...], retain: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, ...]:
+    """Return the forget gradient without its part along the retain gradient."""
+    along = sum((f * r).sum() for f, r in zip(forget, retain, strict=True))
+    length = sum(r.square().sum() for r in retain).clamp(min=1e-20)
+    return tuple(f - along / length * r for f, r in zip(forget, retain, strict=True))

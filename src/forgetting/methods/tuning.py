@@ -1,0 +1,145 @@
+"""The loop that feature unlearning and its baselines share: a copy of a generator is tuned.
+
+Every step draws latents, marks those that show the feature, and asks an objective what the copy
+shall do with either kind. What differs between methods is the objective alone.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from forgetting.errors import DataError, TrainingError
+from forgetting.methods import Callback, Forgotten
+from forgetting.methods.direction import Direction
+
+
+class TuningConfig(BaseModel):
+    """Settings that all methods on generators share. The paper's are not published."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(300, ge=1)
+    batch_size: int = Field(128, ge=1)
+    lr: float = Field(
+        1e-3, gt=0, description="of Adam at the first step; it falls to 0 at the last"
+    )
+    log_every: int = Field(10, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an objective sees of one step.
+
+    Attributes
+    ----------
+    original : the generator as it was
+    latents : (B, latent_dim)
+    marked : bool (B,), which latents show the feature, by the direction
+    images : (B, C, H, W), what the copy makes of the latents, with gradient
+    random : for an objective that draws
+    """
+
+    original: nn.Module
+    latents: torch.Tensor
+    marked: torch.Tensor
+    images: torch.Tensor
+    random: torch.Generator
+
+    def before(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return what the original makes of latents (B, latent_dim), without gradient."""
+        with torch.no_grad():
+            return self.original(latents.to(self.images.device))
+
+
+Objective = Callable[[Batch], dict[str, torch.Tensor]]
+"""Named losses of a batch, scalars; their sum is minimised."""
+
+Surgery = Callable[[dict[str, tuple[torch.Tensor, ...]]], tuple[torch.Tensor, ...]]
+"""Makes one gradient of the losses' gradients, each a tensor for every tuned parameter."""
+
+
+def tune(
+    generator: nn.Module,
+    direction: Direction,
+    objective: Objective,
+    config: TuningConfig,
+    *,
+    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
+    callback: Callback | None = None,
+    penalty: Callable[[nn.Module], torch.Tensor] | None = None,
+    surgery: Surgery | None = None,
+) -> Forgotten:
+    """Tune a copy of a generator by an objective.
+
+    Parameters
+    ----------
+    generator : `latent_dim` and `forward(z: (B, latent_dim)) -> images` in [0, 1]; not changed
+    direction : where the feature lies
+    trainable : picks, of the copy, the part that is tuned (a VAE's decoder)
+    callback : called at every step with a row of figures and the model
+    penalty : of the tuned part, added to the losses as `penalty`
+    surgery : combines the losses' gradients where a sum is not wanted
+
+    Raises
+    ------
+    DataError
+        The direction and the generator have different dimensions.
+    TrainingError
+        The loss is not finite.
+    """
+    if direction.vector.shape != (generator.latent_dim,):
+        raise DataError(
+            f"The direction has {len(direction.vector)} dimensions, the generator's latents "
+            f"{generator.latent_dim}: find the direction with this generator."
+        )
+    original = copy.deepcopy(generator).requires_grad_(False).eval()
+    model = copy.deepcopy(generator).requires_grad_(False).eval()
+    tuned = trainable(model).requires_grad_(True)
+    parameters = list(tuned.parameters())
+    device = parameters[0].device
+    optimizer = torch.optim.Adam(parameters, lr=config.lr, fused=True)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
+    random = torch.Generator().manual_seed(config.seed)
+    history: list[dict[str, float]] = []
+    for step in range(config.steps):
+        latents = torch.randn(config.batch_size, generator.latent_dim, generator=random)
+        marked = direction.marks(latents).to(device)
+        losses = objective(Batch(original, latents, marked, model(latents.to(device)), random))
+        if penalty is not None:
+            losses["penalty"] = penalty(tuned)
+        loss = torch.stack(list(losses.values())).sum()
+        row = {"step": step + 1, "loss": loss.item()}
+        row |= {f"loss_{name}": value.item() for name, value in losses.items()}
+        if not math.isfinite(row["loss"]):
+            raise TrainingError(
+                f"The loss is {row['loss']} at step {step + 1}. Lower the learning rate (now "
+                f"{config.lr:g})."
+            )
+        optimizer.zero_grad(set_to_none=True)
+        if surgery is None:
+            loss.backward()
+        else:
+            gradients = {
+                name: torch.autograd.grad(value, parameters, retain_graph=True)
+                for name, value in losses.items()
+            }
+            for parameter, gradient in zip(parameters, surgery(gradients), strict=True):
+                parameter.grad = gradient
+        optimizer.step()
+        schedule.step()
+        if callback is not None:
+            callback(row, model)
+        if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
+            history.append(row)
+    return Forgotten(model.requires_grad_(False), history)
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the L1 of images (B, C, H, W), (B,): a sum over pixels."""
+    return (a - b).abs().flatten(1).sum(1)

@@ -1,0 +1,26 @@
+"""A generator of nobody's library whose feature is known: the width of a bar."""
+
+import torch
+from torch import nn
+
+
+class Bars(nn.Module):
+    """Any `nn.Module` with a latent_dim: z_0 widens a bar, z_1 moves it."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([1.0, 1.0]))
+        self.bend = nn.Parameter(torch.zeros(1))
+
+    def forward(self, z):
+        place = torch.linspace(-1, 1, 32)
+        beyond = torch.relu(z[:, 0] - 0.5)
+        width = 0.25 + 0.08 * (self.gain[0] * z[:, 0] + self.bend * beyond)
+        bar = torch.sigmoid((width[:, None] - (place - 0.1 * self.gain[1] * z[:, 1:2]).abs()) * 30)
+        return bar[:, None, None, :].expand(-1, 1, 32, 32)
+
+
+def width(images):
+    return images[:, 0, 0].sum(1)

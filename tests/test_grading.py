@@ -1,0 +1,102 @@
+"""Graders know a feature from the rest; locality sees what moved, and where."""
+
+import pytest
+import torch
+from torch import nn
+
+from forgetting.evaluation.grading import (
+    Grader,
+    grader_of_digits,
+    grader_of_faces,
+    locality,
+    share_changes,
+)
+from forgetting.models.judge import Judge, JudgeConfig
+
+
+def grader(band=(0.0, 0.25)):
+    """Top rows bright: the feature; left or right half bright: the others."""
+    return Grader(
+        "top",
+        lambda x: x[:, 0, :2].mean((1, 2)),
+        lambda x: x[:, 0, :2].mean((1, 2)) > 0.5,
+        lambda x: torch.stack([x[:, 0, 4:, :4], x[:, 0, 4:, 4:]], 1).mean((2, 3)) > 0.5,
+        ("left", "right"),
+        lambda x: x.flatten(1),
+        band,
+    )
+
+
+def images():
+    random = torch.Generator().manual_seed(0)
+    on = (torch.rand(200, 3, generator=random) < torch.tensor([0.3, 0.6, 0.6])).float()
+    x = torch.zeros(200, 1, 8, 8)
+    x[:, 0, :2] = on[:, 0, None, None]
+    x[:, 0, 4:, :4] = on[:, 1, None, None]
+    x[:, 0, 4:, 4:] = on[:, 2, None, None]
+    return x
+
+
+def test_a_change_inside_the_band_is_local():
+    before = images()
+    present = grader().shown(before)
+    after = before.clone()
+    after[present, :, :2] = 0
+    found = locality(grader(), before, after, present)
+    assert found["l1_present"] == pytest.approx(0.25)
+    assert found["outside_present"] == 0
+    assert found["flipped_present"] == found["flipped_absent"] == 0
+    assert found["l1_absent"] == found["drift_absent"] == found["share_change"] == 0
+
+
+def test_a_change_elsewhere_is_seen_and_named():
+    before = images()
+    present = grader().shown(before)
+    after = before.clone()
+    after[present, :, 4:, :4] = 0
+    found = locality(grader(), before, after, present)
+    lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
+    assert found["flipped_present"] == pytest.approx(lost / 2, abs=1e-6)
+    assert found["outside_present"] > 0
+    changes = share_changes(grader(), before, after)
+    assert changes["right"] == 0
+    assert found["share_change"] == pytest.approx(-changes["left"])
+    everywhere = locality(grader(), before, 1 - before, present)
+    assert everywhere["drift_absent"] > 1
+    assert "outside_present" not in locality(grader(None), before, after, present)
+
+
+def test_digits_are_graded_by_measurement_and_classes():
+    config = JudgeConfig(attributes=(*"0123456789", "thick", "left_slant"), n_classes=10, width=4)
+    judge = Judge(config).eval()
+    bars = torch.zeros(60, 1, 28, 28)
+    widths = torch.arange(60) % 5 + 2
+    widths[-4:] = 10
+    for bar, width in zip(bars, widths, strict=True):
+        bar[0, 4:24, 14 - width // 2 : 14 - width // 2 + width] = 1
+    found = grader_of_digits("thick", bars, judge, judge)
+    shown = found.shown(bars)
+    assert torch.equal(shown, widths == 10)
+    assert found.others(bars).shape == (60, 11)
+    assert (found.others(bars)[:, :10].sum(1) == 1).all()
+    assert found.names[-1] == "left_slant"
+    assert found.score(bars).shape == (60,)
+    assert found.features(bars).shape == (60, 64)
+
+
+def test_faces_are_graded_by_the_other_judge():
+    config = JudgeConfig(
+        attributes=("Bangs", "Male", "Smiling"), channels=3, image_size=16, width=4, fit="resize"
+    )
+    a, b = Judge(config, 1).eval(), Judge(config, 2).eval()
+    faces = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logit = b.logits(faces)[:, 0]
+    found = grader_of_faces("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
+    assert int(found.shown(faces).sum()) == 10
+    assert found.names == ("Male",)
+    assert found.others(faces).shape == (20, 1)
+    assert found.band == (0.0, 0.35)
+    score = found.score(faces.requires_grad_())
+    assert isinstance(a, nn.Module)
+    assert torch.autograd.grad(score.sum(), faces)[0].abs().sum() > 0
