@@ -1,0 +1,61 @@
+# %% [markdown]
+# # Collecting by hand
+#
+# Which samples of a generator show a feature? No classifier need know: a person who clicks some
+# hundred pictures is enough to find its direction {cite}`moon2024feature`, in about five minutes
+# for 500. Open this notebook in Jupyter, click, and go on whenever you like: every page is kept.
+
+# %% tags=["parameters"]
+feature: str = "thick strokes"  # what to look for, in your own words
+model: str = "digits-vae"  # a generator of the zoo
+file: str = ""  # that keeps the answers; empty: named after feature and model, in _build/by_hand
+n: int = 1000  # samples at most
+seed: int = 0  # of the samples
+preset: str = "default"  # smoke or default: here the same
+device: str = "auto"  # auto, cpu or cuda
+
+# %% tags=["hide-input"]
+import re
+
+from IPython.display import display
+from pydantic import Field
+
+from forgetting import runs
+from forgetting.collecting import Grid, HandCollection
+from forgetting.files import ROOT
+
+
+class Parameters(runs.Parameters):
+    feature: str = Field(min_length=1)
+    model: str
+    file: str
+    n: int = Field(ge=50, le=100_000)
+
+
+run = runs.begin("collect_by_hand", Parameters, {"smoke": {}, "default": {}}, globals())
+p = run.parameters
+generator = run.load(p.model, "vae", "gan")
+name = re.sub(r"\W+", "-", f"{p.feature} {p.model}").lower()
+path = ROOT / (p.file or f"_build/by_hand/{name}.safetensors")
+found = HandCollection(generator, p.feature, p.n, path, run.seed("collect"))
+
+# %%
+grid = Grid(found)
+display(grid.widget)
+
+# %% [markdown]
+# ## What has been collected
+#
+# Run the next cell when you have had enough. A direction needs ten samples that show the feature
+# and ten that don't, and wants some hundred times as many as the latent has dimensions: the
+# *agreement* of the directions of two halves says how far yours is from that.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics = {"seen": found.seen, "present": found.present}
+if min(found.present, found.seen - found.present) >= 10:
+    metrics["agreement"] = found.collection().agreement()
+metrics = run.finish(metrics, [])
+print(f"{found.seen} samples seen, {found.present} show {p.feature}")
+if "agreement" in metrics:
+    print(f"agreement of two halves {metrics['agreement']:.2f}")
