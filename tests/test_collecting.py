@@ -67,6 +67,10 @@ def test_a_closed_notebook_goes_on_where_it_was(tmp_path):
     assert f"{grid.found.present} show it" in again.words.value
     longer = HandCollection(Bright(), "bright", 300, path)
     assert longer.seen == 50
+    assert torch.equal(longer.latents[:120], again.found.latents)
+    known = HandCollection.read(Bright(), path)
+    assert torch.equal(known.answers, grid.found.answers)
+    assert known.feature == "bright"
 
 
 def test_undo_goes_back_a_page_with_its_marks(tmp_path):

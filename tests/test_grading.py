@@ -19,7 +19,9 @@ def grader(band=(0.0, 0.25)):
     return Grader(
         "top",
         lambda x: x[:, 0, :2].mean((1, 2)),
-        lambda x: x[:, 0, :2].mean((1, 2)) > 0.5,
+        lambda x: x[:, 0, :2].mean((1, 2)),
+        0.5,
+        "brightness",
         lambda x: torch.stack([x[:, 0, 4:, :4], x[:, 0, 4:, 4:]], 1).mean((2, 3)) > 0.5,
         ("left", "right"),
         lambda x: x.flatten(1),

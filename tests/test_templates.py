@@ -104,7 +104,11 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
 @pytest.mark.parametrize(
     ("template", "pair", "sentence"),
     [
-        ("feature_unlearning", "feature=bangs", "feature = 'bangs': input should be"),
+        (
+            "feature_unlearning",
+            "feature=bangs",
+            "feature = 'bangs': of digits-vae it can be thick",
+        ),
         ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
         ("taming_class", "preset=huge", "preset = 'huge', but taming_class knows smoke, default"),
         ("base_model", "model=digits-gan", "The zoo has no 'digits-gan'"),

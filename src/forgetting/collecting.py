@@ -49,8 +49,7 @@ class HandCollection:
             The file is spoilt, or holds answers about another generator or feature.
         """
         self.generator, self.feature, self.path = generator, feature, path
-        random = torch.Generator().manual_seed(seed)
-        self.latents = torch.randn(n, generator.latent_dim, generator=random)
+        self.latents = _latents(n, generator.latent_dim, seed)
         self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
         weights = hashlib.blake2b(digest_size=16)
         for value in generator.state_dict().values():
@@ -60,12 +59,20 @@ class HandCollection:
         if path.is_file():
             self._read()
 
+    @classmethod
+    def read(cls, generator: nn.Module, path: Path) -> "HandCollection":
+        """Return what a file holds about a generator.
+
+        Raises
+        ------
+        DataError
+            There is no such file, or it holds answers about another generator.
+        """
+        about, answers = _kept(path)
+        return cls(generator, about["feature"], len(answers), path, int(about["seed"]))
+
     def _read(self) -> None:
-        try:
-            with safe_open(self.path, framework="pt") as kept:
-                about, answers = kept.metadata(), kept.get_tensor("answers")
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"{self.path} is no collection ({error}): delete it.") from error
+        about, answers = _kept(self.path)
         different = [name for name, value in self._about.items() if about.get(name) != value]
         if different:
             raise DataError(
@@ -201,6 +208,22 @@ class Grid:
         self.progress.value = seen
         share = f", {present / seen:.0%} of them" if seen else ""
         self.words.value = f"{seen} of {len(self.found.answers)} seen; {present} show it{share}"
+
+
+def _kept(path: Path) -> tuple[dict[str, str], torch.Tensor]:
+    try:
+        with safe_open(path, framework="pt") as kept:
+            return kept.metadata(), kept.get_tensor("answers")
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} is no collection ({error}): make one with collect_by_hand.ipynb."
+        ) from error
+
+
+def _latents(n: int, dim: int, seed: int) -> torch.Tensor:
+    """Return latents (n, dim) that begin alike for every n."""
+    random = (torch.Generator().manual_seed(seed + i) for i in range(0, n, 50))
+    return torch.cat([torch.randn(50, dim, generator=one) for one in random])[:n]
 
 
 def _url(image: torch.Tensor) -> str:

@@ -99,6 +99,16 @@ def parameters(template: str) -> dict[str, Parameter]:
     return found
 
 
+def seconds_published(template: str) -> tuple[float, float] | None:
+    """Return the least and the most that the published runs of a template took, in seconds."""
+    spent = []
+    for path in (ROOT / "results").rglob("*.run.json"):
+        record = path.with_name(path.name.replace(".run.json", ".json"))
+        if record.is_file() and json.loads(record.read_text())["template"] == template:
+            spent.append(json.loads(path.read_text())["seconds"])
+    return (min(spent), max(spent)) if spent else None
+
+
 def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:
     """Check names and types of parameters given as strings, and convert them.
 

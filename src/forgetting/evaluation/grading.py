@@ -30,7 +30,9 @@ class Grader:
     ----------
     feature : its name
     score : judge A's logit of it, images (B, C, H, W) -> (B,), differentiable
-    shown : which images show it, by what had no part in forgetting; images -> bool (N,)
+    value : how much of it images show, by what had no part in forgetting; images -> (N,)
+    edge : the value over which an image shows it
+    unit : of the values, in words
     others : which other attributes images show, by the same; images -> bool (N, A)
     names : (A,), of the other attributes
     features : judge A's features, images -> (N, F)
@@ -39,11 +41,17 @@ class Grader:
 
     feature: str
     score: Callable[[torch.Tensor], torch.Tensor]
-    shown: Callable[[torch.Tensor], torch.Tensor]
+    value: Callable[[torch.Tensor], torch.Tensor]
+    edge: float
+    unit: str
     others: Callable[[torch.Tensor], torch.Tensor]
     names: tuple[str, ...]
     features: Callable[[torch.Tensor], torch.Tensor]
     band: tuple[float, float] | None = None
+
+    def shown(self, images: torch.Tensor) -> torch.Tensor:
+        """Return which images (N, C, H, W) show the feature, bool (N,)."""
+        return self.value(images) > self.edge
 
 
 def grader_of_digits(
@@ -64,10 +72,16 @@ def grader_of_digits(
         ten = digit[:, None] == torch.arange(judge_b.config.n_classes)
         return torch.cat([ten, ruler.shown(measure(images), other)[:, None]], 1)
 
+    kind, sign, unit = {
+        "thick": ("thickness", 1, "stroke thickness, pixels"),
+        "left_slant": ("slant", -1, "slant to the left, radians"),
+    }[feature]
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
-        lambda images: ruler.shown(measure(images), feature),
+        lambda images: sign * measure(images)[kind],
+        sign * getattr(ruler, feature),
+        unit,
         others,
         (*map(str, range(judge_b.config.n_classes)), other),
         lambda images: features(judge_a, images),
@@ -96,7 +110,9 @@ def grader_of_faces(
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
-        lambda images: logits(judge_b, images)[:, column] > threshold,
+        lambda images: logits(judge_b, images)[:, column],
+        threshold,
+        "judge B's logit",
         lambda images: logits(judge_b, images)[:, columns] > 0,
         names,
         lambda images: features(judge_a, images),
