@@ -242,9 +242,8 @@ words = {
 }
 changes = share_changes(grader, before, images["unlearned"])
 moved = {name: change for name, change in changes.items() if abs(change) > 0.02}
-print(
-    "moved by more than 2 points:", ", ".join(f"{k} {v:+.1%}" for k, v in moved.items()) or "none"
-)
+moved = ", ".join(f"{name} {change:+.1%}" for name, change in moved.items())
+print(f"moved by more than 2 points: {moved or 'none'}")
 pd.Series({text: f"{metrics[name]:.3f}" for name, text in words.items() if name in metrics})
 
 # %%

@@ -107,7 +107,7 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
         (
             "feature_unlearning",
             "feature=bangs",
-            "feature = 'bangs': of digits-vae it can be thick",
+            "feature = 'bangs': of digits-vae it can be",
         ),
         ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
         ("taming_class", "preset=huge", "preset = 'huge', but taming_class knows smoke, default"),
