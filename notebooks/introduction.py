@@ -197,8 +197,12 @@ display(faces_table())
 #   likelihood of the rest of their class falls, and the flow draws the class less often.
 # - A flow of faces that never saw a person finds photographs of that person nearly as likely as
 #   one that did ({doc}`tame_bush_4`): four standard deviations are far more than not to have seen.
-# - Likelihood is not what one sees. Taming on four or eight digits cost the samples something that
-#   no quantile shows, and on a whole class the samples changed before the likelihood did.
+# - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
+#   long before the likelihood does ({doc}`rare_smiling`): that is what forgetting *can* do to
+#   samples, and how a flow can be steered to a target distribution ({doc}`target_smiling`).
+# - What looks like the price of forgetting a person is for the most part a temperature. After
+#   taming FID is worse at a low temperature of the samples and better at a high one; its best over
+#   all temperatures does not suffer ({doc}`generation_bush_4`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
