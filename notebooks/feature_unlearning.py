@@ -33,18 +33,13 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, reference, runs, zoo
+from forgetting import plots, runs
 from forgetting.collecting import HandCollection
-from forgetting.errors import ParameterError
 from forgetting.evaluation.fidelity import fid, kid, precision_recall
-from forgetting.evaluation.grading import (
-    grader_of_digits,
-    grader_of_faces,
-    locality,
-    share_changes,
-)
+from forgetting.evaluation.grading import locality, share_changes
 from forgetting.evaluation.presence import Presence, way_to_retrained
 from forgetting.evaluation.sampling import generate
+from forgetting.evaluation.subject import find_subject
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
@@ -77,25 +72,8 @@ p = run.parameters
 # passes. A second, independent set of samples is the one that is graded.
 
 # %%
-original = run.load(p.model, "vae", "gan")
-of_digits = original.config.channels == 1
-features_known = ("thick", "left_slant") if of_digits else reference.FACE_FEATURES
-if p.feature not in features_known:
-    raise ParameterError(
-        f"feature = {p.feature!r}: of {p.model} it can be {', '.join(features_known)}."
-    )
-kind = "digits" if of_digits else "faces"
-judges = [run.load(f"{kind}-judge-{which}") for which in "ab"]
-own = generate(original, run.latents("own", 2 * p.n_samples, original.latent_dim))
-if of_digits:
-    grader = grader_of_digits(p.feature, own, *judges)
-    real = run.statistics(f"without_{p.feature}")
-else:
-    size = own.shape[-1]
-    known = run.record(reference.FACES)
-    edge = known["thresholds"]["faces-judge-b"][str(size)][p.feature]
-    grader = grader_of_faces(p.feature, edge, reference.FACE_FEATURES, *judges)
-    real = run.statistics(f"{size}.without_{p.feature}", reference.FACES)
+subject = find_subject(run, p.model, p.feature, 2 * p.n_samples)
+original, grader, own = subject.original, subject.grader, subject.own
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 before = generate(original, fresh)
 shown = grader.shown(before)
@@ -143,7 +121,7 @@ with run.timed("forgetting"):
         original,
         direction,
         p,
-        trainable=lambda copy: getattr(copy, "decoder", copy),
+        trainable=subject.trainable,
         callback=runs.progress(p.steps, "unlearning"),
     )
 plots.curves(
@@ -161,9 +139,8 @@ plt.show()
 
 # %% tags=["hide-input"]
 models = {"unlearned": forgotten.model, "filter": LatentFilter(original, direction)}
-without = f"{p.model}-no-{p.feature.replace('_', '-').lower()}"
-if without in zoo.names():
-    models["retrained"] = run.load(without)
+if subject.retrained is not None:
+    models["retrained"] = subject.retrained
 images = {"original": before} | {name: generate(m, fresh) for name, m in models.items()}
 values = {name: grader.value(batch) for name, batch in images.items()}
 presence = {name: Presence.of(value > grader.edge) for name, value in values.items()}
@@ -207,12 +184,12 @@ half = len(lacks) // 2
 target, other = grader.features(lacks[:half]), grader.features(lacks[half : 2 * half])
 found = {name: grader.features(batch[:half]) for name, batch in images.items()}
 recorded = {"original": "before", "unlearned": "after"}
-metrics = {"fid_real_floor": fid(target, real), "fid_floor": fid(other, target)}
+metrics = {"fid_real_floor": fid(target, subject.real), "fid_floor": fid(other, target)}
 metrics |= {"kid_floor": kid(other, target)}
 for name, x in found.items():
     name = recorded.get(name, name)
     metrics |= {f"fid_{name}": fid(x, target), f"kid_{name}": kid(x, target)}
-    metrics |= {f"fid_real_{name}": fid(x, real)}
+    metrics |= {f"fid_real_{name}": fid(x, subject.real)}
     metrics |= dict(zip((f"precision_{name}", f"recall_{name}"), precision_recall(x, target)))
 
 # %% tags=["hide-input"]

@@ -1,0 +1,88 @@
+"""A generator and a feature that it shall forget, with all that is asked about the two."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from forgetting import reference, zoo
+from forgetting.errors import ParameterError
+from forgetting.evaluation.fidelity import Statistics
+from forgetting.evaluation.grading import Grader, grader_of_digits, grader_of_faces
+from forgetting.evaluation.sampling import generate
+
+if TYPE_CHECKING:
+    from forgetting.runs import Run
+
+DIGIT_FEATURES = ("thick", "left_slant")
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a run on a generator of the zoo begins with.
+
+    Attributes
+    ----------
+    original : the generator
+    judge_a : labels and steers
+    grader : of the feature
+    own : samples of it (N, C, H, W); none of them is graded
+    real : statistics of held-out real images without the feature
+    retrained : the generator that was trained without it, where there is one
+    """
+
+    original: nn.Module
+    judge_a: nn.Module
+    grader: Grader
+    own: torch.Tensor
+    real: Statistics
+    retrained: nn.Module | None
+
+    def judge_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return judge A's features (B, F) of images, differentiably."""
+        return self.judge_a.features(images)
+
+    @staticmethod
+    def last_layer(model: nn.Module) -> nn.Module:
+        """Return the last layer with weights of a model."""
+        return [layer for layer in model.modules() if isinstance(layer, CONVOLUTIONS)][-1]
+
+    @staticmethod
+    def trainable(copy: nn.Module) -> nn.Module:
+        """Return what makes the image: a VAE's decoder, a GAN's generator."""
+        return getattr(copy, "decoder", copy)
+
+
+def find_subject(run: "Run", model: str, feature: str, n: int) -> Subject:
+    """Load a generator, its judges and its reference, and note all of them in the run's record.
+
+    Parameters
+    ----------
+    n : samples of the original to draw
+
+    Raises
+    ------
+    ParameterError
+        It is no generator, or not known for that feature.
+    """
+    original = run.load(model, "vae", "gan")
+    of_digits = original.config.channels == 1
+    known = DIGIT_FEATURES if of_digits else reference.FACE_FEATURES
+    if feature not in known:
+        raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(known)}.")
+    kind = "digits" if of_digits else "faces"
+    judges = [run.load(f"{kind}-judge-{which}") for which in "ab"]
+    own = generate(original, run.latents("own", n, original.latent_dim))
+    if of_digits:
+        grader = grader_of_digits(feature, own, *judges)
+        real = run.statistics(f"without_{feature}")
+    else:
+        size = str(own.shape[-1])
+        edge = run.record(reference.FACES)["thresholds"]["faces-judge-b"][size][feature]
+        grader = grader_of_faces(feature, edge, reference.FACE_FEATURES, *judges)
+        real = run.statistics(f"{size}.without_{feature}", reference.FACES)
+    without = f"{model}-no-{feature.replace('_', '-').lower()}"
+    retrained = run.load(without) if without in zoo.names() else None
+    return Subject(original, judges[0], grader, own, real, retrained)
