@@ -122,5 +122,5 @@ def test_an_interval_is_over_people_not_over_their_seeds():
     )  # t of one degree of freedom, sd of means 1.414 / sqrt 2
     assert (mean - low) == pytest.approx(high - mean)
     assert spread(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
-    with pytest.raises(ValueError, match="two of them"):
+    with pytest.raises(ValueError, match="two values"):
         over_people(table[table.person == "a"], "drop")
