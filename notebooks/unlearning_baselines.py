@@ -1,0 +1,160 @@
+# %% [markdown]
+# # Ways to unlearn a feature
+#
+# Feature unlearning {cite}`moon2024feature` beside what else could be done to a generator whose
+# data is gone, at one budget of images: the same direction, the same steps, the same batches.
+# {doc}`../feature_unlearning` says what each is.
+
+# %% tags=["parameters"]
+feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
+model: str = "digits-vae"  # a generator of the zoo
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
+device: str = "auto"  # auto, cpu or cuda
+lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
+judge_lr: float = 0.0001  # the same of the two that follow a judge, which drifts without an end
+elastic: float = 10.0  # weight of Selective Amnesia's elastic weights
+n_collected: int = 0  # samples that judge A labels; the top tenth is positive
+steps: int = 0  # of every method
+n_samples: int = 0  # fresh samples in every measure
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from pydantic import Field
+
+from forgetting import plots, runs
+from forgetting.evaluation.fidelity import fid
+from forgetting.evaluation.grading import locality
+from forgetting.evaluation.presence import Presence, way_to_retrained
+from forgetting.evaluation.sampling import generate
+from forgetting.evaluation.subject import find_subject
+from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.gradient_ascent import gradient_ascent
+from forgetting.methods.gradient_surgery import gradient_surgery
+from forgetting.methods.latent_filter import LatentFilter
+from forgetting.methods.retain_fine_tuning import retain_fine_tuning
+from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
+from forgetting.methods.tuning import TuningConfig
+from forgetting.methods.whole_image import unlearn_whole_image
+
+plots.use_style()
+
+
+class Parameters(TuningConfig, runs.Parameters):
+    feature: str
+    model: str
+    judge_lr: float = Field(gt=0, le=1)
+    elastic: float = Field(ge=0)
+    n_collected: int = Field(ge=100, le=1_000_000)
+    n_samples: int = Field(ge=200, le=100_000)
+
+
+PRESETS = {
+    "smoke": {"n_collected": 400, "steps": 5, "n_samples": 300},
+    "default": {"n_collected": 5000, "steps": 300, "n_samples": 5000},
+}
+run = runs.begin("unlearning_baselines", Parameters, PRESETS, globals())
+p = run.parameters
+subject = find_subject(run, p.model, p.feature, 2 * p.n_samples)
+original, grader = subject.original, subject.grader
+collection = collect(original, grader.score, p.n_collected, seed=run.seed("collect"))
+direction = find_direction(collection)
+print(f"{p.feature} of {p.model}, agreement of two halves {collection.agreement():.3f}")
+
+# %% [markdown]
+# ## Forget
+
+# %%
+shared = {key: getattr(p, key) for key in TuningConfig.model_fields}
+tuning = TuningConfig(**shared)
+gentle = tuning.model_copy(update={"lr": p.judge_lr})
+how = {"trainable": subject.trainable, "callback": runs.progress(6 * p.steps, "forgetting")}
+ways = {
+    "feature unlearning": lambda: unlearn_feature(
+        original, direction, UnlearningConfig(**shared), **how
+    ),
+    "retain fine-tuning": lambda: retain_fine_tuning(original, direction, tuning, **how),
+    "gradient ascent": lambda: gradient_ascent(original, direction, grader.score, gentle, **how),
+    "gradient surgery": lambda: gradient_surgery(original, direction, grader.score, gentle, **how),
+    "selective amnesia": lambda: selective_amnesia(
+        original, direction, AmnesiaConfig(**shared, elastic=p.elastic), **how
+    ),
+    "whole image": lambda: unlearn_whole_image(original, direction, tuning, **how),
+}
+models = {"original": original}
+for name, way in ways.items():
+    with run.timed(name.replace(" ", "_").replace("-", "_")):
+        models[name] = way().model
+models["latent filter"] = LatentFilter(original, direction)
+if subject.retrained is not None:
+    models["retrained"] = subject.retrained
+
+# %% [markdown]
+# ## What is left, and what it cost
+#
+# Presence in fresh samples with its interval; the share of the way to the retrained model (0 is
+# perfect, 1 untouched); FID to the original's samples that lack the feature, beside its floor; and
+# what else changed: the share of other attributes that flipped where the feature was present, the
+# mean change of a pixel where it was present and absent, the largest change of another
+# attribute's share. The retrained model's latents mean other images, so the last four are not its.
+
+# %% tags=["hide-input"]
+fresh = run.latents("fresh", p.n_samples, original.latent_dim)
+images = {name: generate(one, fresh) for name, one in models.items()}
+before = images["original"]
+shown = grader.shown(before)
+lacks = subject.own[~grader.shown(subject.own)]
+half = len(lacks) // 2
+target = grader.features(lacks[:half])
+presence = {name: Presence.of(grader.shown(batch)) for name, batch in images.items()}
+metrics, rows = {"fid_floor": fid(grader.features(lacks[half : 2 * half]), target)}, {}
+for name, batch in images.items():
+    key = {"original": "before"}.get(name, name.replace(" ", "_").replace("-", "_"))
+    found = presence[name]
+    metrics |= found.metrics(f"presence_{key}")
+    metrics[f"fid_{key}"] = fid(grader.features(batch[:half]), target)
+    cells = {"presence": f"{found.share:.1%} ({found.low:.1%} to {found.high:.1%})"}
+    if "retrained" in presence and presence["original"].share != presence["retrained"].share:
+        way = way_to_retrained(
+            presence["original"].share, found.share, presence["retrained"].share
+        )
+        metrics[f"way_{key}"] = way
+        cells["way to retrained"] = f"{way:+.2f}"
+    cells["FID"] = f"{metrics[f'fid_{key}']:.0f}"
+    if name not in ("original", "retrained"):
+        local = locality(grader, before, batch, shown)
+        for label, one in (
+            ("others flipped", "flipped_present"),
+            ("change, present", "l1_present"),
+            ("change, absent", "l1_absent"),
+            ("largest share", "share_change"),
+        ):
+            if one in local:
+                metrics[f"{one}_{key}"] = local[one]
+                cells[label] = f"{local[one]:.3f}"
+    rows[name] = cells
+print(f"FID has a floor of {metrics['fid_floor']:.1f}")
+pd.DataFrame(rows).T.fillna("")
+
+# %% [markdown]
+# The same latents through every model: twelve that had the feature, then twelve that had not.
+
+# %% tags=["hide-input"]
+for which in (shown, ~shown):
+    index = torch.nonzero(which).flatten()[:12]
+    if len(index):
+        plots.image_rows({name: batch[index] for name, batch in images.items()})
+        plt.show()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics |= {"steps": p.steps}
+metrics = run.finish(metrics, [])
+for name, found in presence.items():
+    print(f"{name:20} {found.share:7.2%}")
