@@ -46,8 +46,8 @@ print(f"{len(table)} of {len(entry.runs())} runs: {table.person.nunique()} peopl
 # %% [markdown]
 # ## What each costs and brings
 #
-# Means over the people, and in brackets the lowest and the highest of them. *As published* is the
-# authors' learning rate, epsilon and batches, without waiting for the remembered to settle.
+# Means over the people, and where they differ the lowest and the highest of them. *As published*
+# is the authors' learning rate, epsilon and batches, without waiting for the remembered to settle.
 # *As released* lets no gradient through a KL term's logarithms, which cancels in the sum of both.
 # *Within* is the share of images to forget inside the stopping rule where there is one; cases
 # without a rule take a fixed number of steps.
@@ -74,8 +74,8 @@ for case in entry.cases:
     for column, (label, form) in columns.items():
         values = part.get(column, pd.Series(dtype=float)).dropna()
         if len(values):
-            ends = [form.format(v) for v in (values.mean(), values.min(), values.max())]
-            cells[label] = "{} ({} to {})".format(*ends)
+            mean, low, high = (form.format(f(values)) for f in (pd.Series.mean, min, max))
+            cells[label] = mean if low == high else f"{mean} ({low} to {high})"
             metrics[f"{column}_{case}"] = values.mean()
         else:
             cells[label] = "–"
@@ -99,7 +99,9 @@ for axis, (column, label) in zip(
         axis.plot([values.mean()], [y], "|", ms=16, mew=2, color=plots.FORGOT)
     axis.axvline(0, color="black", lw=0.6)
     axis.set(xlabel=label, yticks=range(len(labels)), yticklabels=labels)
-axes[1].set_xscale("symlog", linthresh=0.5)
+    axis.set_ylim(-0.6, len(labels) - 0.4)
+axes[1].set_xscale("symlog", linthresh=1)
+axes[1].set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
 plt.show()
 
 # %% [markdown]
