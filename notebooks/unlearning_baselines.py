@@ -71,23 +71,25 @@ print(f"{p.feature} of {p.model}, agreement of two halves {collection.agreement(
 shared = {key: getattr(p, key) for key in TuningConfig.model_fields}
 tuning = TuningConfig(**shared)
 gentle = tuning.model_copy(update={"lr": p.judge_lr})
-how = {"trainable": subject.trainable, "callback": runs.progress(6 * p.steps, "forgetting")}
+judged = (original, direction, grader.score, gentle)
 ways = {
-    "feature unlearning": lambda: unlearn_feature(
-        original, direction, UnlearningConfig(**shared), **how
+    "feature unlearning": (unlearn_feature, original, direction, UnlearningConfig(**shared)),
+    "retain fine-tuning": (retain_fine_tuning, original, direction, tuning),
+    "gradient ascent": (gradient_ascent, *judged),
+    "gradient surgery": (gradient_surgery, *judged),
+    "selective amnesia": (
+        selective_amnesia,
+        original,
+        direction,
+        AmnesiaConfig(**shared, elastic=p.elastic),
     ),
-    "retain fine-tuning": lambda: retain_fine_tuning(original, direction, tuning, **how),
-    "gradient ascent": lambda: gradient_ascent(original, direction, grader.score, gentle, **how),
-    "gradient surgery": lambda: gradient_surgery(original, direction, grader.score, gentle, **how),
-    "selective amnesia": lambda: selective_amnesia(
-        original, direction, AmnesiaConfig(**shared, elastic=p.elastic), **how
-    ),
-    "whole image": lambda: unlearn_whole_image(original, direction, tuning, **how),
+    "whole image": (unlearn_whole_image, original, direction, tuning),
 }
 models = {"original": original}
-for name, way in ways.items():
+for name, (way, *given) in ways.items():
+    say = runs.progress(p.steps, name)
     with run.timed(name.replace(" ", "_").replace("-", "_")):
-        models[name] = way().model
+        models[name] = way(*given, trainable=subject.trainable, callback=say).model
 models["latent filter"] = LatentFilter(original, direction)
 if subject.retrained is not None:
     models["retrained"] = subject.retrained
