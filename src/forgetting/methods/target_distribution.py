@@ -114,8 +114,8 @@ class TargetConfig(TamingConfig):
     memory: float = Field(
         0.1,
         ge=0,
-        description="part of the gain for the sum over all earlier measurements; without it the "
-        "pull of what is remembered leaves a share a little off",
+        description="part of the gain for the sum over all earlier measurements; it is to "
+        "overcome the pull of what is remembered",
     )
     tolerance: float = Field(
         0.015,
