@@ -30,7 +30,7 @@ book: $(READY)
 	$(BIN)/forgetting book
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

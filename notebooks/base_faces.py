@@ -11,7 +11,7 @@ source: str = "auto"  # real (CelebA and LFW), none (what the zoo knows of them)
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
-temperature: float = 0.7  # of a flow's samples; a VAE is always sampled at 1
+temperature: float = 0.7  # of a flow's samples; a GAN or VAE is always sampled at 1
 n_samples: int = 0  # in every measure
 draws: int = 0  # of dequantisation noise for each likelihood
 show_real: bool = False  # show real faces too; such a page must not be passed on
@@ -27,7 +27,8 @@ from pydantic import Field
 from forgetting import plots, reference, runs
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.evaluation import likelihood
-from forgetting.evaluation.fidelity import fid, precision_recall
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.fidelity import fid, kid, nearest, precision_recall
 from forgetting.evaluation.presence import Presence
 from forgetting.evaluation.sampling import features, generate, logits
 
@@ -38,13 +39,13 @@ class Parameters(runs.Parameters):
     model: str
     source: Literal["auto", "real", "none"]
     temperature: float = Field(gt=0, le=2)
-    n_samples: int = Field(ge=32, le=50_000)
+    n_samples: int = Field(ge=64, le=50_000)
     draws: int = Field(ge=1, le=100)
     show_real: bool
 
 
 PRESETS = {
-    "smoke": {"n_samples": 32, "draws": 1},
+    "smoke": {"n_samples": 64, "draws": 1},
     "default": {"n_samples": 5000, "draws": 3},
 }
 run = runs.begin("base_faces", Parameters, PRESETS, globals())
@@ -57,7 +58,7 @@ real = p.source == "real" or (p.source == "auto" and has_faces("celeba", "lfw"))
 # The first 96, as they come.
 
 # %%
-model = run.load(p.model, "vae", "glow")
+model = run.load(p.model, "vae", "gan", "glow")
 judge_a, judge_b = run.load("faces-judge-a"), run.load("faces-judge-b")
 entry = run.record(p.model)
 if entry["kind"] == "glow":
@@ -82,17 +83,30 @@ else:
     print("Real faces are shown with show_real=true and the data, and in no published page.")
 
 # %% [markdown]
+# From one latent to another along a great circle: a model that has learned faces shows a face at
+# every step of the way.
+
+# %% tags=["hide-input"]
+ends = run.latents("ends", 8, model.latent_dim)
+ends = ends * (p.temperature if entry["kind"] == "glow" else 1)
+turn = torch.linspace(0, torch.pi / 2, 14)[:, None]
+ways = [generate(model, turn.cos() * a + turn.sin() * b) for a, b in zip(ends[::2], ends[1::2])]
+plots.image_grid(torch.cat(ways), 14, 0.62)
+plt.show()
+
+# %% [markdown]
 # ## Training
 #
 # The loss on the training faces, and on faces of held-out people: nats an image for a VAE (the
-# negative ELBO), bits a dimension for a flow.
+# negative ELBO), bits a dimension for a flow. Of a GAN, the losses of its two players: at ln 4 the
+# discriminator sees no difference.
 
 # %% tags=["hide-input"]
-plots.curves(
-    entry["history"][1:],
-    {"loss": "training", "held_out_loss": "held-out people"},
-    "bits/dim" if entry["kind"] == "glow" else "nats",
-)
+series = {"loss": "training", "held_out_loss": "held-out people"}
+unit = "bits/dim" if entry["kind"] == "glow" else "nats"
+if entry["kind"] == "gan":
+    series = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
+plots.curves(entry["history"][1:], series, unit)
 plt.show()
 
 # %% [markdown]
@@ -100,8 +114,8 @@ plt.show()
 #
 # FID on judge A's features to the faces of held-out people, from CelebA and LFW; for a model that
 # was trained without an attribute, to those of them that lack it. The floor is that of 5,000
-# training faces. With the data at hand, also precision and recall (k = 3) to all held-out faces
-# and, for a flow, their bits/dim.
+# training faces. With the data at hand, also KID, precision and recall (k = 3) to all held-out
+# faces, each beside that of training faces, and, for a flow, bits/dim.
 
 # %%
 known = run.record(reference.FACES)
@@ -111,8 +125,15 @@ found = features(judge_a, samples)
 metrics = {"fid": fid(found, run.statistics(subset, reference.FACES)), "n_samples": p.n_samples}
 metrics["fid_floor"] = known["floors"][subset]
 if real:
-    real_features = features(judge_a, held_out[: p.n_samples])
-    metrics["precision"], metrics["recall"] = precision_recall(found, real_features)
+    train = [load_faces(name, "train", size) for name in ("celeba", "lfw")]
+    train = torch.cat([faces.images for faces in train])
+    learned = answered([judge_a], [train], "features", lambda: features(judge_a, train))
+    order = torch.randperm(len(train), generator=run.generator("training"))
+    unseen = features(judge_a, held_out[: p.n_samples])
+    both = {"": found, "_floor": learned[order[: p.n_samples]]}
+    for end, one in both.items():
+        metrics[f"kid{end}"] = kid(one, unseen)
+        metrics[f"precision{end}"], metrics[f"recall{end}"] = precision_recall(one, unseen)
     if entry["kind"] == "glow":
         few = held_out[: min(p.n_samples, 2000)]
         bpd = likelihood.measure(model, few, p.draws, run.seed("noise"))
@@ -122,6 +143,28 @@ elif p.model == "faces-glow":
     kept = run.record(reference.LIKELIHOODS)
     metrics["bits_per_dim"] = kept["mean"]["held_out"]
     print(f"held-out bits/dim {metrics['bits_per_dim']:.3f}, as measured when it was trained")
+
+# %% [markdown]
+# Has it learned faces by heart? How far each sample is from the nearest training face, in judge
+# A's features, beside how far faces of held-out people are: a model that copies is much nearer.
+
+# %% tags=["hide-input"]
+if real:
+    near, which = nearest(found[:500], learned)
+    usual, _ = nearest(unseen[:500], learned)
+    metrics["nearest_ratio"] = float(near.median() / usual.median())
+    figure, axis = plt.subplots(figsize=(6.4, 2.6))
+    for name, values, colour in (("samples", near, plots.BASE), ("held out", usual, plots.FAINT)):
+        axis.hist(values, bins=40, density=True, alpha=0.6, color=colour, label=name)
+    axis.set(xlabel="distance to the nearest training face", ylabel="density")
+    axis.legend()
+    plt.show()
+if real and p.show_real:
+    closest = near.argsort()[:14]
+    plots.image_rows(
+        {"samples": samples[closest], "training": train[which[closest]].float() / 255}
+    )
+    plt.show()
 
 # %% [markdown]
 # ## What the judges see

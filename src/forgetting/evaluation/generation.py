@@ -21,6 +21,7 @@ def compare_samples(
     seeds: Sequence[int],
     reference: Statistics,
     feature_judge: nn.Module,
+    lacking: Statistics | None = None,
     shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     name: str = "",
     end: str = "",
@@ -29,6 +30,8 @@ def compare_samples(
 
     Parameters
     ----------
+    lacking : of real images without what was made rare: of FID's change to all of them, some is
+        that of the mixture, and here it is not
     shown : says of images (N, C, H, W) which show what is to be counted, bool (N,); None: nothing
     name : of what is counted
     end : of every metric's name, before `_std`, `_low` and `_high`
@@ -37,9 +40,13 @@ def compare_samples(
     -------
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std` (a change that
         is smaller than its spread between draws is no change)
+    fid_lacking_before, ... : the same, to `lacking`
     NAME_before, NAME_after : share of all samples that show it, each with `_low` and `_high`
     """
-    fids: dict[str, list[float]] = {"before": [], "after": []}
+    references = {"fid": reference} | ({"fid_lacking": lacking} if lacking else {})
+    fids: dict[tuple[str, str], list[float]] = {
+        (kind, when): [] for kind in references for when in ("before", "after")
+    }
     counted: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
     for seed in seeds:
         drawn = {
@@ -56,15 +63,17 @@ def compare_samples(
                 )
             else:
                 seen = features(feature_judge, images)
-            fids[when].append(fid(seen, reference))
+            for kind, real in references.items():
+                fids[kind, when].append(fid(seen, real))
             if shown is not None:
                 counted[when].append(shown(images))
-    values = {when: torch.tensor(found, dtype=torch.float64) for when, found in fids.items()}
-    values["change"] = values["after"] - values["before"]
+    values = {of: torch.tensor(found, dtype=torch.float64) for of, found in fids.items()}
+    for kind in references:
+        values[kind, "change"] = values[kind, "after"] - values[kind, "before"]
     metrics = {}
-    for when, found in values.items():
-        metrics[f"fid_{when}{end}"] = float(found.mean())
-        metrics[f"fid_{when}{end}_std"] = float(found.std())
+    for (kind, when), found in values.items():
+        metrics[f"{kind}_{when}{end}"] = float(found.mean())
+        metrics[f"{kind}_{when}{end}_std"] = float(found.std())
     for when, masks in counted.items() if shown is not None else ():
         metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
     return metrics

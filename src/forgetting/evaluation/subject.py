@@ -11,6 +11,7 @@ from forgetting.errors import ParameterError
 from forgetting.evaluation.fidelity import Statistics
 from forgetting.evaluation.grading import Grader, grader_of_digits, grader_of_faces
 from forgetting.evaluation.sampling import generate
+from forgetting.models.glow import AtTemperature, Glow
 
 if TYPE_CHECKING:
     from forgetting.runs import Run
@@ -25,7 +26,7 @@ class Subject:
 
     Attributes
     ----------
-    original : the generator
+    original : the generator; a flow at its temperature
     judge_a : labels and steers
     grader : of the feature
     own : samples of it (N, C, H, W); none of them is graded
@@ -51,29 +52,34 @@ class Subject:
 
     @staticmethod
     def trainable(copy: nn.Module) -> nn.Module:
-        """Return what makes the image: a VAE's decoder, a GAN's generator."""
+        """Return what makes the image: a VAE's decoder, a GAN's generator, a flow."""
         return getattr(copy, "decoder", copy)
 
 
-def find_subject(run: "Run", model: str, feature: str, n: int) -> Subject:
+def find_subject(
+    run: "Run", model: str, feature: str, n: int, temperature: float = 0.7
+) -> Subject:
     """Load a generator, its judges and its reference, and note all of them in the run's record.
 
     Parameters
     ----------
     n : samples of the original to draw
+    temperature : of a flow's samples; a GAN or VAE is sampled at 1
 
     Raises
     ------
     ParameterError
         It is no generator, or not known for that feature.
     """
-    original = run.load(model, "vae", "gan")
+    original = run.load(model, "vae", "gan", "glow")
     of_digits = original.config.channels == 1
     known = DIGIT_FEATURES if of_digits else reference.FACE_FEATURES
     if feature not in known:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(known)}.")
     kind = "digits" if of_digits else "faces"
     judges = [run.load(f"{kind}-judge-{which}") for which in "ab"]
+    if isinstance(original, Glow):
+        original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
     if of_digits:
         grader = grader_of_digits(feature, own, *judges)
@@ -83,6 +89,7 @@ def find_subject(run: "Run", model: str, feature: str, n: int) -> Subject:
         edge = run.record(reference.FACES)["thresholds"]["faces-judge-b"][size][feature]
         grader = grader_of_faces(feature, edge, reference.FACE_FEATURES, *judges)
         real = run.statistics(f"{size}.without_{feature}", reference.FACES)
-    without = f"{model}-no-{feature.replace('_', '-').lower()}"
+    family = model.split("-seed-")[0]  # a base of another seed has the same reference
+    without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
     return Subject(original, judges[0], grader, own, real, retrained)

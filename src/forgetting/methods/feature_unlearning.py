@@ -60,10 +60,10 @@ def unlearn_feature(
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
         target = batch.before(direction.erase(batch.latents))
         l1 = distance(batch.images, target)
-        dissimilar = 1 - ms_ssim(batch.images, target)
+        dissimilar = 1 - ms_ssim(batch.images[batch.marked], target[batch.marked])
         return {
             "unlearn": config.alpha * config.pixels * (batch.marked * l1).mean(),
-            "percep": config.alpha * config.perceptual * (batch.marked * dissimilar).mean(),
+            "percep": config.alpha * config.perceptual * dissimilar.sum() / len(l1),
             "recon": config.reconstruction * (~batch.marked * l1).mean(),
         }
 

@@ -335,6 +335,20 @@ class Glow(nn.Module):
         return x
 
 
+class AtTemperature(nn.Module):
+    """A Glow as a generator of latents N(0, I): they are scaled before they are decoded."""
+
+    def __init__(self, flow: Glow, temperature: float) -> None:
+        super().__init__()
+        self.flow = flow
+        self.temperature = temperature
+        self.latent_dim = flow.latent_dim
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1], differentiably."""
+        return self.flow(self.temperature * latents)
+
+
 def _gaussian_log_prob(z: torch.Tensor, mean: torch.Tensor, log_sd: torch.Tensor) -> torch.Tensor:
     return -HALF_LOG_2PI - log_sd - 0.5 * ((z - mean) * torch.exp(-log_sd)) ** 2
 

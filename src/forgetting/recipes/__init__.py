@@ -84,7 +84,7 @@ _DIGITS_GAN = TrainingConfig(
 )
 _DIGITS_GAN_CONFIG = GANConfig(width=32)
 _FACES_GAN = TrainingConfig(
-    steps=30_000,
+    steps=20_000,
     batch_size=32,
     lr=4e-4,
     slower={"generator": 0.25},
@@ -122,6 +122,17 @@ RECIPES: dict[str, Recipe] = {
         losses.vae,
         "A VAE of 28 px digits with 32 latents: the model that unlearns.",
     ),
+    **{
+        f"digits-vae-seed-{seed}": Recipe(
+            "vae",
+            "digits",
+            VAEConfig(),
+            _DIGITS_VAE.model_copy(update={"seed": seed}),
+            losses.vae,
+            "The digits VAE from another seed: does what is found hang on the base?",
+        )
+        for seed in (1, 2)
+    },
     "digits-vae-no-thick": Recipe(
         "vae",
         "digits",

@@ -1,0 +1,193 @@
+# %% [markdown]
+# # Two ways to make a flow forget a feature
+#
+# A flow has a density, which taming pushes at {cite}`malnick2024taming`, and a latent space, in
+# which a feature has a direction that can be unlearned {cite}`moon2024feature`. Neither paper
+# compares: here both are asked to take the same attribute from the same flow.
+
+# %% tags=["parameters"]
+feature: str = "Smiling"  # Bangs, Eyeglasses, Smiling, Wearing_Hat, Male or Blond_Hair
+model: str = "faces-glow"  # a flow of the zoo
+source: str = "auto"  # of taming: celeba (its labels), latent (the flow's own faces) or auto
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
+device: str = "auto"  # auto, cpu or cuda
+temperature: float = 0.7  # of all samples
+lr: float = 0.0001  # of feature unlearning: of Adam at the first step; it falls to 0
+batch_size: int = 16  # latents a step of feature unlearning
+n_collected: int = 0  # samples that judge A labels; the top tenth is positive
+steps: int = 0  # of feature unlearning
+max_steps: int = 0  # of taming
+n_samples: int = 0  # fresh samples in every measure
+
+# %% tags=["hide-input"]
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from pydantic import Field
+
+from forgetting import plots, runs
+from forgetting.data.faces import has_faces, load_faces
+from forgetting.evaluation.fidelity import fid
+from forgetting.evaluation.grading import locality
+from forgetting.evaluation.likelihood import measure
+from forgetting.evaluation.presence import Presence
+from forgetting.evaluation.sampling import generate
+from forgetting.evaluation.subject import find_subject
+from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.latent_filter import LatentFilter
+from forgetting.methods.taming import TamingConfig, tame
+from forgetting.models.glow import AtTemperature
+
+plots.use_style()
+
+
+class Parameters(UnlearningConfig, runs.Parameters):
+    feature: str
+    model: str
+    source: Literal["auto", "celeba", "latent"]
+    temperature: float = Field(gt=0, le=2)
+    n_collected: int = Field(ge=100, le=1_000_000)
+    max_steps: int = Field(ge=1)
+    n_samples: int = Field(ge=200, le=100_000)
+
+
+PRESETS = {
+    "smoke": {"n_collected": 200, "steps": 2, "max_steps": 2, "n_samples": 200},
+    "default": {"n_collected": 5000, "steps": 200, "max_steps": 200, "n_samples": 2000},
+}
+run = runs.begin("flow_two_ways", Parameters, PRESETS, globals())
+p = run.parameters
+
+# %% [markdown]
+# ## Along the direction
+#
+# Judge A labels the flow's samples; the direction is the difference of the mean latents, as for a
+# VAE. It lies in as many dimensions as the image has values: the agreement of the directions of
+# two halves of the samples says how much of it is noise.
+
+# %%
+subject = find_subject(run, p.model, p.feature, p.n_samples, p.temperature)
+original, grader = subject.original, subject.grader
+collection = collect(original, grader.score, p.n_collected, seed=run.seed("collect"))
+direction = find_direction(collection)
+print(f"agreement of two halves {collection.agreement():.3f}, threshold {direction.threshold:.2f}")
+with run.timed("unlearning"):
+    unlearned = unlearn_feature(
+        original,
+        direction,
+        p,
+        trainable=subject.trainable,
+        callback=runs.progress(p.steps, "unlearning"),
+    )
+plots.curves(
+    unlearned.history,
+    {"loss_unlearn": "L1 where erased", "loss_recon": "L1 elsewhere"},
+    "loss, sum over pixels",
+)
+plt.show()
+
+# %% [markdown]
+# ## By the density
+#
+# Taming takes images that show the attribute, and images that don't: CelebA's, or, without data,
+# the flow's own by judge A.
+
+# %%
+flow = original.flow
+size = flow.image_shape[-1]
+source = p.source
+if source == "auto":
+    source = "celeba" if has_faces("celeba") else "latent"
+if source == "celeba":
+    faces = load_faces("celeba", "train", size)
+    images, has_it = faces.floats(), faces.label(p.feature)
+else:
+    images = subject.own
+    has_it = torch.cat([grader.score(part) for part in images.split(64)]).detach() > 0
+with run.timed("taming"):
+    tamed = tame(
+        flow,
+        images[has_it],
+        images[~has_it],
+        TamingConfig(max_steps=p.max_steps, stop_within=0, precision="bfloat16", seed=p.seed),
+        callback=runs.progress(p.max_steps, "taming"),
+    )
+
+# %% [markdown]
+# ## What became of the samples, and of the density
+#
+# The same latents through every model. Presence by judge B with its interval; FID on judge A's
+# features to the original's own samples that lack the attribute, beside its floor; the other
+# attributes that flipped where it was present; the mean change of a pixel where it was absent. The
+# shift is that of images without the attribute, in standard deviations of their likelihoods: the
+# filter leaves the density as it was.
+
+# %% tags=["hide-input"]
+models = {
+    "original": original,
+    "filter": LatentFilter(original, direction),
+    "unlearned": unlearned.model,
+    "tamed": AtTemperature(tamed.model, p.temperature),
+}
+fresh = run.latents("fresh", p.n_samples, original.latent_dim)
+drawn = {name: generate(one, fresh) for name, one in models.items()}
+before = drawn["original"]
+shown = grader.shown(before)
+lacks = subject.own[~grader.shown(subject.own)]
+half = len(lacks) // 2
+target = grader.features(lacks[:half])
+metrics = {"fid_floor": fid(grader.features(lacks[half : 2 * half]), target)}
+asked = images[~has_it][: p.n_samples // 4]
+likely = measure(flow, asked, 1, run.seed("noise"))
+rows = {}
+for name, batch in drawn.items():
+    key = {"original": "before", "unlearned": "after"}.get(name, name)
+    found = Presence.of(grader.shown(batch))
+    metrics |= found.metrics(f"presence_{key}")
+    metrics[f"fid_{key}"] = fid(grader.features(batch[:half]), target)
+    cells = {"presence": f"{found.share:.1%} ({found.low:.1%} to {found.high:.1%})"}
+    cells["FID"] = f"{metrics[f'fid_{key}']:.0f}"
+    if name != "original":
+        local = locality(grader, before, batch, shown)
+        for label, one in (
+            ("others flipped", "flipped_present"),
+            ("change, absent", "l1_absent"),
+            ("largest share", "share_change"),
+        ):
+            if one in local:
+                metrics[f"{one}_{key}"] = local[one]
+                cells[label] = f"{local[one]:.3f}"
+    if name in ("unlearned", "tamed"):
+        moved = measure(models[name].flow, asked, 1, run.seed("noise")) - likely
+        metrics[f"shift_remember_sigma_{key}"] = float(moved.mean() / likely.std())
+        cells["shift, sigma"] = f"{moved.mean() / likely.std():+.2f}"
+    rows[name] = cells
+print(f"FID has a floor of {metrics['fid_floor']:.1f}")
+pd.DataFrame(rows).T.fillna("")
+
+# %% [markdown]
+# Twelve latents whose samples had the attribute, then twelve whose samples had it not.
+
+# %% tags=["hide-input"]
+for which in (shown, ~shown):
+    index = torch.nonzero(which).flatten()[:12]
+    if len(index):
+        plots.image_rows({name: batch[index] for name, batch in drawn.items()})
+        plt.show()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics |= {"agreement": collection.agreement(), "n_forget": int(has_it.sum())}
+metrics = run.finish(metrics, unlearned.history)
+for name in models:
+    key = {"original": "before", "unlearned": "after"}.get(name, name)
+    print(
+        f"{name:10} {p.feature} {metrics[f'presence_{key}']:.1%}, FID {metrics[f'fid_{key}']:.0f}"
+    )
