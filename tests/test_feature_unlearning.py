@@ -101,6 +101,14 @@ def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
     assert torch.isfinite(a.grad).all()
 
 
+def test_latents_that_nothing_marks_are_kept(bars):
+    far = Direction(torch.eye(6)[0], 100.0)
+    result = unlearn_feature(bars, far, UnlearningConfig(steps=2))
+    assert result.history[-1]["loss_percep"] == result.history[-1]["loss_unlearn"] == 0
+    z = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(result.model(z), bars(z))
+
+
 def test_bad_input_is_a_sentence(bars, collection):
     with pytest.raises(DataError, match="collect at least 100"):
         collect(bars, width, 50)

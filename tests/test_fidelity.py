@@ -7,13 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from forgetting.evaluation.fidelity import Statistics, fid, kid, precision_recall
+from forgetting.evaluation.fidelity import Statistics, fid, kid, nearest, precision_recall
 
 
 def draw(n, dim, seed, shift=0.0, scale=1.0):
     generator = torch.Generator().manual_seed(seed)
     mix = torch.randn(dim, dim, generator=torch.Generator().manual_seed(dim))
     return shift + scale * torch.randn(n, dim, generator=generator) @ mix
+
+
+def test_the_nearest_of_known_features_is_found():
+    known = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
+    distances, which = nearest(torch.tensor([[3.0, 4.0], [9.0, 0.0]]), known)
+    torch.testing.assert_close(distances, torch.tensor([0.0, 1.0]))
+    assert which.tolist() == [1, 2]
 
 
 def test_identical_sets_have_distance_zero():

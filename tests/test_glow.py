@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.glow import AtTemperature, Glow, GlowConfig
 
 
 def images(n=4, seed=0, shape=(3, 8, 8)):
@@ -87,6 +87,13 @@ def test_samples_are_images_and_depend_on_seed_and_temperature(glow):
     assert torch.equal(draw(0), draw(0))
     assert not torch.equal(draw(0), draw(1))
     assert torch.equal(draw(0, 0.5), glow.quantise(draw(0, 0.5)))
+
+
+def test_at_a_temperature_a_flow_is_a_generator_of_the_same_samples(glow):
+    generator = AtTemperature(glow, 0.5)
+    z = torch.randn(3, generator.latent_dim, generator=torch.Generator().manual_seed(0))
+    drawn = glow.sample(3, 0.5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(glow.quantise(generator(z)), drawn)
 
 
 def test_actnorm_gives_unit_statistics(glow):

@@ -81,6 +81,8 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     DataError
         The images are too small for one scale.
     """
+    if not len(a):
+        return a.new_zeros(0)
     side = min(a.shape[-2:])
     fits = [side // max(1, scale**2) >= SSIM_KERNEL for scale in range(len(SSIM_BETAS))]
     scales = sum(fits)

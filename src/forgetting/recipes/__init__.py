@@ -84,7 +84,7 @@ _DIGITS_GAN = TrainingConfig(
 )
 _DIGITS_GAN_CONFIG = GANConfig(width=32)
 _FACES_GAN = TrainingConfig(
-    steps=20_000,
+    steps=15_000,
     batch_size=32,
     lr=4e-4,
     slower={"generator": 0.25},
