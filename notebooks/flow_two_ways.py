@@ -15,6 +15,7 @@ device: str = "auto"  # auto, cpu or cuda
 temperature: float = 0.7  # of all samples
 lr: float = 0.0001  # of feature unlearning: of Adam at the first step; it falls to 0
 batch_size: int = 16  # latents a step of feature unlearning
+precision: str = "bfloat16"  # of the passes of feature unlearning; or float32
 n_collected: int = 0  # samples that judge A labels; the top tenth is positive
 steps: int = 0  # of feature unlearning
 max_steps: int = 0  # of taming

@@ -58,7 +58,7 @@ def unlearn_feature(
     config = config or UnlearningConfig()
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        target = batch.before(direction.erase(batch.latents))
+        target = batch.original(direction.erase(batch.latents))
         l1 = distance(batch.images, target)
         dissimilar = 1 - ms_ssim(batch.images[batch.marked], target[batch.marked])
         return {

@@ -31,7 +31,7 @@ def gradient_surgery(
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        kept = distance(batch.images, batch.before(batch.latents))
+        kept = distance(batch.images, batch.original(batch.latents))
         return {
             "judge": (batch.marked * F.softplus(score(batch.images))).mean(),
             "recon": (~batch.marked * kept).mean(),

@@ -30,7 +30,7 @@ def retain_fine_tuning(
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        kept = distance(batch.images, batch.before(batch.latents))
+        kept = distance(batch.images, batch.original(batch.latents))
         return {"recon": (~batch.marked * kept).mean()}
 
     config = config or TuningConfig()

@@ -10,7 +10,7 @@ from torch import nn
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
 from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
-from forgetting.methods.whole_image import others
+from forgetting.methods.whole_image import exchanged
 
 
 class AmnesiaConfig(TuningConfig):
@@ -43,10 +43,10 @@ def selective_amnesia(
     start = [value.detach().clone() for value in trainable(generator).parameters()]
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        surrogate, kept = batch.before(others(batch)), batch.before(batch.latents)
+        l1 = distance(batch.images, batch.original(exchanged(batch)))
         return {
-            "unlearn": (batch.marked * distance(batch.images, surrogate)).mean(),
-            "recon": (~batch.marked * distance(batch.images, kept)).mean(),
+            "unlearn": (batch.marked * l1).mean(),
+            "recon": (~batch.marked * l1).mean(),
         }
 
     def hold(tuned: nn.Module) -> torch.Tensor:

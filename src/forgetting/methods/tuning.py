@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +29,9 @@ class TuningConfig(BaseModel):
     lr: float = Field(
         1e-3, gt=0, description="of Adam at the first step; it falls to 0 at the last"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the generators' passes; losses and weights stay in float32"
+    )
     log_every: int = Field(10, ge=1)
     seed: int = Field(0, ge=0)
 
@@ -38,23 +42,18 @@ class Batch:
 
     Attributes
     ----------
-    original : the generator as it was
+    original : latents (B, latent_dim) to what the generator made of them, without gradient
     latents : (B, latent_dim)
     marked : bool (B,), which latents show the feature, by the direction
     images : (B, C, H, W), what the copy makes of the latents, with gradient
     random : for an objective that draws
     """
 
-    original: nn.Module
+    original: Callable[[torch.Tensor], torch.Tensor]
     latents: torch.Tensor
     marked: torch.Tensor
     images: torch.Tensor
     random: torch.Generator
-
-    def before(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return what the original makes of latents (B, latent_dim), without gradient."""
-        with torch.no_grad():
-            return self.original(latents.to(self.images.device))
 
 
 Objective = Callable[[Batch], dict[str, torch.Tensor]]
@@ -103,6 +102,13 @@ def tune(
     tuned = trainable(model).requires_grad_(True)
     parameters = list(tuned.parameters())
     device = parameters[0].device
+
+    def drawn(one: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+        low = config.precision == "bfloat16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+            return one(latents.to(device)).float()
+
+    before = torch.no_grad()(lambda latents: drawn(original, latents))
     optimizer = torch.optim.Adam(parameters, lr=config.lr, fused=True)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
     random = torch.Generator().manual_seed(config.seed)
@@ -110,7 +116,7 @@ def tune(
     for step in range(config.steps):
         latents = torch.randn(config.batch_size, generator.latent_dim, generator=random)
         marked = direction.marks(latents).to(device)
-        losses = objective(Batch(original, latents, marked, model(latents.to(device)), random))
+        losses = objective(Batch(before, latents, marked, drawn(model, latents), random))
         if penalty is not None:
             losses["penalty"] = penalty(tuned)
         loss = torch.stack(list(losses.values())).sum()

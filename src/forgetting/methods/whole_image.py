@@ -26,21 +26,20 @@ def unlearn_whole_image(
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        other = batch.before(others(batch))
-        kept = batch.before(batch.latents)
+        l1 = distance(batch.images, batch.original(exchanged(batch)))
         return {
-            "unlearn": (batch.marked * distance(batch.images, other)).mean(),
-            "recon": (~batch.marked * distance(batch.images, kept)).mean(),
+            "unlearn": (batch.marked * l1).mean(),
+            "recon": (~batch.marked * l1).mean(),
         }
 
     config = config or TuningConfig()
     return tune(generator, direction, objective, config, trainable=trainable, callback=callback)
 
 
-def others(batch: Batch) -> torch.Tensor:
-    """Return a latent without the feature for each of the batch, drawn among it, (B, d)."""
+def exchanged(batch: Batch) -> torch.Tensor:
+    """Return the latents, (B, d), with another, drawn of those without, for each marked one."""
     lack = torch.nonzero(~batch.marked.cpu()).flatten()
     if not len(lack):
         return batch.latents
     chosen = torch.randint(len(lack), (len(batch.latents),), generator=batch.random)
-    return batch.latents[lack[chosen]]
+    return torch.where(batch.marked.cpu()[:, None], batch.latents[lack[chosen]], batch.latents)
