@@ -7,7 +7,7 @@
 #   make validate   execute the published pages again and compare (nbval)
 #   make models     train every model of the zoo (hours; goes on where it stopped)
 #   make sweep      every sweep's missing runs with real data (hours; goes on where it stopped)
-#   make bench      speed and memory beside normflows and the machine's ceiling (minutes)
+#   make bench      speed beside normflows, the public code's loop and the machine's ceiling (an hour)
 #   make notebooks  write the .ipynb twins of the templates
 #   make check      verify weights, twins and published pages
 #

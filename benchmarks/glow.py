@@ -5,7 +5,7 @@
 Everything is measured in one run, turn by turn, and only ratios of one run are compared: the
 speed of a shared machine changes from minute to minute. The ceiling is what the machine reaches
 in large convolutions (forward and backward); the operations of a training step are counted, not
-estimated. Writes `_build/bench/glow.json` beside the table.
+estimated. Writes `results/bench/glow.json` beside the table.
 """
 
 import json
@@ -32,7 +32,7 @@ from tqdm import tqdm
 from forgetting.files import ROOT, write_text
 from forgetting.models.glow import Glow, GlowConfig
 
-OUTPUT = ROOT / "_build" / "bench" / "glow.json"
+OUTPUT = ROOT / "results" / "bench" / "glow.json"
 
 Step = Callable[[], None]
 

@@ -6,7 +6,7 @@ The public loop asks, at every step: all images to forget for the stopping rule;
 with gradient; all of them again for the log; the base about the remember batch; the tamed model
 about the same batch, with gradient; and, every ten steps, 1,024 remember images for mu and sigma.
 Both loops run on the same Glow of the zoo, with the same images (the Glow's own samples), turn by
-turn in one run; only their ratio is told. Writes `_build/bench/taming.json`.
+turn in one run; only their ratio is told. Writes `results/bench/taming.json`.
 """
 
 import copy
@@ -29,7 +29,7 @@ from forgetting.evaluation.people import latent_person
 from forgetting.files import ROOT, write_text
 from forgetting.methods.taming import TamingConfig, tame
 
-OUTPUT = ROOT / "_build" / "bench" / "taming.json"
+OUTPUT = ROOT / "results" / "bench" / "taming.json"
 
 SIZES = (1, 4, 15)
 
@@ -79,7 +79,7 @@ def public_loop(
 @click.command()
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--steps", default=20, show_default=True, help="of each loop in each round")
-@click.option("--to-the-rule", is_flag=True, help="also to the stopping rule, once (minutes)")
+@click.option("--to-the-rule", is_flag=True, help="also to the stopping rule, once (half an hour)")
 @click.option("--threads", default=0, help="CPU threads [all]")
 def main(rounds: int, steps: int, to_the_rule: bool, threads: int) -> None:
     """Measure, print the table, write the JSON."""

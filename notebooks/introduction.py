@@ -60,7 +60,12 @@ collection = collect(original, lambda x: judge.logit(x, "thick"), 5000, seed=run
 unlearned = unlearn_feature(
     original,
     find_direction(collection),
-    UnlearningConfig(steps=run.parameters.steps, seed=run.seed("unlearn")),
+    UnlearningConfig(
+        steps=run.parameters.steps,
+        batch_size=64,
+        precision="bfloat16",
+        seed=run.seed("unlearn"),
+    ),
     trainable=lambda copy: copy.decoder,
     callback=runs.progress(run.parameters.steps, "unlearning"),
 ).model
@@ -84,9 +89,10 @@ plt.show()
 # %% [markdown]
 # ## The findings, in one table
 #
-# A feature: the share of samples that show it, by measurement, with its 95 % interval, for the
-# original, the unlearned model, the latent filter (which costs nothing) and the retrained model;
-# FID on judge A's features, which has a scale of its own and is read against its floor.
+# A feature: the share of samples that show it, by measurement (of faces, by judge B), with its
+# 95 % interval, for the original, the unlearned model, the latent filter (which costs nothing) and
+# the retrained model; FID on judge A's features, which has a scale of its own and is read against
+# its floor.
 #
 # A flow: the mean likelihood quantile of the images to forget; how far the quantile of other
 # images of the class or person (reference) and of others (neutral) dropped; the shift of held-out
@@ -126,7 +132,8 @@ def unlearning_table() -> Markdown:
     for m, p in headlines("feature_unlearning"):
         shares = [interval(m, f"presence_{x}") for x in ("before", "after", "filter", "retrained")]
         fids = [f"{m['fid_floor']:.1f}", f"{m['fid_before']:.1f} → {m['fid_after']:.1f}"]
-        rows.append([p["feature"].replace("_", " "), *shares, *fids, f"{m['steps']:.0f}"])
+        what = f"{p['feature'].replace('_', ' ').lower()}, {p['model']}"
+        rows.append([what, *shares, *fids, f"{m['steps']:.0f}"])
     head = (
         "feature | before, % | unlearned, % | filter, % | retrained, % | FID floor | FID | steps"
     )

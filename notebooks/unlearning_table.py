@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Unlearning features: the table
 #
-# Does a feature go, whatever the generator, the feature and the seed, and does what remains
-# resemble a model that never saw it? The table is made of the records of as many runs of
+# Does a feature go, whatever the generator, the feature, the setting and the seed, and does what
+# remains resemble a model that never saw it? The table is made of the records of as many runs of
 # {doc}`unlearn_thick`'s template, and of nothing typed.
 
 # %% tags=["parameters"]
@@ -26,42 +26,43 @@ class Parameters(runs.Parameters):
 
 
 run = runs.begin("unlearning_table", Parameters, {"smoke": {}, "default": {}}, globals())
-names = [entry.name for entry in book.sweep(run.parameters.sweep).runs()]
-found = runs.records(book.RESULTS, names)
+entry = book.sweep(run.parameters.sweep)
+found = runs.records(book.RESULTS, [one.name for one in entry.runs()])
 beside = runs.records(book.RESULTS, [f"{name}.run" for name in found])
-for record in found.values():
+rows = []
+for name, record in found.items():
     run.weights |= record["weights"]
-table = pd.DataFrame(
-    {
-        **{key: record["parameters"][key] for key in ("model", "feature", "seed")},
-        **record["metrics"],
-        "seconds": beside[f"{name}.run"]["seconds"],
-        "seconds_forgetting": beside[f"{name}.run"]["seconds_forgetting"],
-    }
-    for name, record in found.items()
-)
-subjects = dict(list(table.groupby(["model", "feature"], sort=False)))
+    model, feature = (record["parameters"][key] for key in ("model", "feature"))
+    case = name.split("/")[1].split("-")[0] if entry.cases else f"{model}, {feature}".lower()
+    seconds = {key: beside[f"{name}.run"][key] for key in ("seconds", "seconds_forgetting")}
+    seed = record["parameters"]["seed"]
+    rows.append({"case": case.replace("_", " "), "seed": seed, **seconds, **record["metrics"]})
+table = pd.DataFrame(rows)
+cases = dict(list(table.groupby("case", sort=False)))
 metrics = {"n_runs": len(table)}
-print(f"{len(table)} of {len(names)} runs, {table.seed.nunique()} seeds")
+print(f"{len(table)} of {len(entry.runs())} runs, {table.seed.nunique()} seeds of unlearning")
 
 
-def cell(part, column, scale=1.0, digits=1, key=""):
-    """Mean and t-interval over the seeds, for a reader and for the record."""
-    if column not in part or part[column].isna().any():
-        return "–"
-    mean, low, high = interval(part[column])
-    metrics.update(
-        zip((f"{column}_{key}{end}" for end in ("", "_low", "_high")), (mean, low, high))
-    )
-    return f"{scale * mean:.{digits}f} ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+def shown(columns):
+    """A row for each case: means and 95 % t-intervals over its seeds; they are recorded too."""
+    lines = {}
+    for case, part in cases.items():
+        cells = {}
+        for column, (label, scale, digits) in columns.items():
+            cells[label] = "–"
+            if column not in part or part[column].isna().any():
+                continue
+            of_three = interval(part[column])
+            for end, value in zip(("", "_low", "_high"), of_three):
+                metrics[f"{column}_{key_of(case)}{end}"] = value
+            mean, low, high = (f"{scale * value:.{digits}f}" for value in of_three)
+            cells[label] = f"{mean} ({low} to {high})"
+        lines[case] = cells
+    return pd.DataFrame(lines).T
 
 
-def key_of(model, feature):
-    return f"{model}_{feature}".replace("-", "_").lower()
-
-
-def title(model, feature):
-    return f"{model}, {feature.replace('_', ' ').lower()}"
+def key_of(case):
+    return case.replace(", ", "_").replace("-", "_").replace(" ", "_")
 
 
 # %% [markdown]
@@ -74,28 +75,20 @@ def title(model, feature):
 
 # %% tags=["hide-input"]
 words = {"before": "original", "after": "unlearned", "filter": "filter", "retrained": "retrained"}
-rows = {}
-for (model, feature), part in subjects.items():
-    key = key_of(model, feature)
-    rows[title(model, feature)] = {
-        label: cell(part, f"presence_{name}", 100, 1, key) for name, label in words.items()
-    } | {"share of the way": cell(part, "way_to_retrained", 1, 2, key)}
-pd.DataFrame(rows).T
+columns = {f"presence_{name}": (label, 100, 1) for name, label in words.items()}
+shown(columns | {"way_to_retrained": ("share of the way", 1, 2)})
 
 # %% tags=["hide-input"]
 colours = dict(zip(words, (plots.BASE, plots.FORGOT, plots.FAINT, plots.REFERENCE)))
-figure, axis = plt.subplots(figsize=(8, 0.55 * len(subjects) + 1.1))
-for y, part in enumerate(subjects.values()):
+figure, axis = plt.subplots(figsize=(8, 0.55 * len(cases) + 1.1))
+for y, part in enumerate(cases.values()):
     for offset, (name, label) in enumerate(words.items()):
-        if f"presence_{name}" not in part:
-            continue
-        values = 100 * part[f"presence_{name}"].dropna()
+        values = 100 * part.get(f"presence_{name}", pd.Series(dtype=float)).dropna()
         places = [y + 0.16 * (offset - 1.5)] * len(values)
         axis.plot(values, places, "o", ms=4, alpha=0.6, color=colours[name], label=label)
 handles = dict(zip(*axis.get_legend_handles_labels()[::-1]))
 axis.legend(handles.values(), handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
-axis.set_yticks(range(len(subjects)), [title(*names) for names in subjects])
-axis.set_ylim(len(subjects) - 0.5, -0.5)
+axis.set(yticks=range(len(cases)), yticklabels=list(cases), ylim=(len(cases) - 0.5, -0.5))
 axis.set_xlabel("samples that show the feature, %; each point is a seed")
 axis.grid(axis="x", alpha=0.3)
 plt.show()
@@ -107,14 +100,7 @@ plt.show()
 # distance between two halves of those.
 
 # %% tags=["hide-input"]
-rows = {}
-for (model, feature), part in subjects.items():
-    key = key_of(model, feature)
-    rows[title(model, feature)] = {
-        label: cell(part, f"fid_{name}", 1, 1, key)
-        for name, label in {"floor": "floor", **words}.items()
-    }
-pd.DataFrame(rows).T
+shown({f"fid_{name}": (label, 1, 1) for name, label in {"floor": "floor", **words}.items()})
 
 # %% [markdown]
 # ## What else changed
@@ -122,28 +108,22 @@ pd.DataFrame(rows).T
 # The same latents through the original and the model that unlearned: the mean change of a pixel
 # where the original had the feature, of that outside the rows of a face in which the feature
 # lies, and where it had it not; the share of other attributes that flipped; the largest change of
-# another attribute's share, in points.
+# another attribute's share, in points. Seconds are the median of unlearning, and of the whole run.
 
 # %% tags=["hide-input"]
-changes = {
-    "l1_present": ("pixel, present", 1, 3),
-    "outside_present": ("outside the rows", 1, 3),
-    "l1_absent": ("pixel, absent", 1, 4),
-    "flipped_present": ("flipped, present, %", 100, 1),
-    "flipped_absent": ("flipped, absent, %", 100, 1),
-    "share_change": ("largest share, points", 100, 1),
-}
-rows = {}
-for (model, feature), part in subjects.items():
-    cells = {
-        label: cell(part, column, scale, digits, key_of(model, feature))
-        for column, (label, scale, digits) in changes.items()
+changed = shown(
+    {
+        "l1_present": ("pixel, present", 1, 3),
+        "outside_present": ("outside the rows", 1, 3),
+        "l1_absent": ("pixel, absent", 1, 4),
+        "flipped_present": ("flipped, present, %", 100, 1),
+        "flipped_absent": ("flipped, absent, %", 100, 1),
+        "share_change": ("largest share", 100, 1),
     }
-    cells["seconds to unlearn, of the run"] = (
-        f"{part.seconds_forgetting.median():.0f}, {part.seconds.median():.0f}"
-    )
-    rows[title(model, feature)] = cells
-pd.DataFrame(rows).T
+)
+took = table.groupby("case", sort=False)[["seconds_forgetting", "seconds"]].median()
+changed["seconds"] = [f"{a:.0f}, {b:.0f}" for a, b in took.itertuples(index=False)]
+changed
 
 # %% [markdown]
 # ## What was seen
@@ -151,11 +131,9 @@ pd.DataFrame(rows).T
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, [])
-for names in subjects:
-    key = key_of(*names)
+for case in cases:
+    key = key_of(case)
     before, after = (100 * metrics[f"presence_{when}_{key}"] for when in ("before", "after"))
-    line = f"{title(*names):32} {before:.1f} % -> {after:.1f} %"
-    if f"way_to_retrained_{key}" in metrics:
-        line += f", share of the way {metrics[f'way_to_retrained_{key}']:+.2f}"
-        line += f" (at most {metrics[f'way_to_retrained_{key}_high']:+.2f})"
-    print(line)
+    way = metrics.get(f"way_to_retrained_{key}_high")
+    told = "" if way is None else f", at most {way:+.2f} of the way to the retrained model"
+    print(f"{case:28} {before:5.1f} % -> {after:4.1f} %{told}")

@@ -6,7 +6,7 @@ from bars import Bars, width
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.methods.direction import Direction, collect, find_direction
+from forgetting.methods.direction import Direction, Joined, collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 
@@ -62,6 +62,26 @@ def test_the_feature_goes_and_the_rest_stays(bars, collection):
     marked = direction.marks(z)
     assert float(moved[~marked].mean()) < 0.3 * float(moved[marked].mean())
     assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+def test_several_latents_are_unlearned_as_their_concatenation(bars):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bars = Bars()
+
+        def forward(self, first, second):
+            return self.bars(torch.cat([second, first], 1))
+
+    joined = Joined(Two(), (5, 1))
+    direction = find_direction(collect(joined, width, 5000))
+    assert int(direction.vector.abs().argmax()) == 5
+    result = unlearn_feature(joined, direction, UnlearningConfig(steps=300, lr=0.02))
+    z = torch.randn(2000, 6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        before, after = width(joined(z)), width(result.model(z))
+    edge = before.quantile(0.9)
+    assert float((after > edge).float().mean()) < 0.01
 
 
 def test_only_the_part_that_is_named_is_tuned(bars, collection):

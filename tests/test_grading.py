@@ -9,6 +9,7 @@ from forgetting.evaluation.grading import (
     grader_of_digits,
     grader_of_faces,
     locality,
+    once,
     share_changes,
 )
 from forgetting.models.judge import Judge, JudgeConfig
@@ -37,6 +38,16 @@ def images():
     x[:, 0, 4:, :4] = on[:, 1, None, None]
     x[:, 0, 4:, 4:] = on[:, 2, None, None]
     return x
+
+
+def test_a_question_is_asked_of_each_tensor_once():
+    asked = []
+    double = once(lambda x: asked.append(len(x)) or 2 * x)
+    a, b = torch.ones(3), torch.ones(4)
+    assert torch.equal(double(a), 2 * a)
+    assert torch.equal(double(b), 2 * b)
+    assert double(a) is double(a)
+    assert asked == [3, 4]
 
 
 def test_a_change_inside_the_band_is_local():

@@ -5,12 +5,16 @@ Digits and faces differ in who that is; a template asks a `Grader` and does not 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.data.morphology import Morphology, measure
 from forgetting.evaluation.sampling import classes, features, logits
+
+T = TypeVar("T")
 
 BANDS = {
     "Bangs": (0.0, 0.35),
@@ -54,6 +58,18 @@ class Grader:
         return self.value(images) > self.edge
 
 
+def once(ask: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
+    """Make a question that is asked of each tensor once, for as long as the tensor lives."""
+    known = WeakIdKeyDictionary()
+
+    def asked(images: torch.Tensor) -> T:
+        if images not in known:
+            known[images] = ask(images)
+        return known[images]
+
+    return asked
+
+
 def grader_of_digits(
     feature: str, own: torch.Tensor, judge_a: nn.Module, judge_b: nn.Module
 ) -> Grader:
@@ -64,13 +80,14 @@ def grader_of_digits(
     feature : "thick" or "left_slant"
     own : samples of the original (N, 1, H, W): the outermost tenth of them shows the feature
     """
-    ruler = Morphology.of(measure(own))
+    measured = once(measure)
+    ruler = Morphology.of(measured(own))
     other = "left_slant" if feature == "thick" else "thick"
 
     def others(images: torch.Tensor) -> torch.Tensor:
         digit = classes(judge_b, images).argmax(1)
         ten = digit[:, None] == torch.arange(judge_b.config.n_classes)
-        return torch.cat([ten, ruler.shown(measure(images), other)[:, None]], 1)
+        return torch.cat([ten, ruler.shown(measured(images), other)[:, None]], 1)
 
     kind, sign, unit = {
         "thick": ("thickness", 1, "stroke thickness, pixels"),
@@ -79,10 +96,10 @@ def grader_of_digits(
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
-        lambda images: sign * measure(images)[kind],
+        lambda images: sign * measured(images)[kind],
         sign * getattr(ruler, feature),
         unit,
-        others,
+        once(others),
         (*map(str, range(judge_b.config.n_classes)), other),
         lambda images: features(judge_a, images),
     )
@@ -107,13 +124,14 @@ def grader_of_faces(
     names = tuple(name for name in trusted if name != feature)
     columns = [judge_b.attributes.index(name) for name in names]
     column = judge_b.attributes.index(feature)
+    seen = once(lambda images: logits(judge_b, images))
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
-        lambda images: logits(judge_b, images)[:, column],
+        lambda images: seen(images)[:, column],
         threshold,
         "judge B's logit",
-        lambda images: logits(judge_b, images)[:, columns] > 0,
+        lambda images: seen(images)[:, columns] > 0,
         names,
         lambda images: features(judge_a, images),
         BANDS.get(feature),

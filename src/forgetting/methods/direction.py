@@ -1,7 +1,7 @@
 """Where a feature lies in a generator's latent space, and how that is found."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,6 +60,24 @@ class Direction:
         """
         beyond = (self.project(latents) - self.threshold).clamp(min=0)
         return latents - beyond[:, None] * self.vector
+
+
+class Joined(nn.Module):
+    """A generator of several latents as a generator of one, their concatenation.
+
+    The direction of a feature then lies in all of them at once.
+    """
+
+    def __init__(self, generator: nn.Module, sizes: Sequence[int]) -> None:
+        """Take a module with `forward(z1: (B, sizes[0]), z2: (B, sizes[1]), ...) -> images`."""
+        super().__init__()
+        self.generator = generator
+        self.sizes = tuple(sizes)
+        self.latent_dim = sum(sizes)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W)."""
+        return self.generator(*latents.split(self.sizes, dim=1))
 
 
 @torch.no_grad()

@@ -1,0 +1,88 @@
+# %% [markdown]
+# # How fast?
+#
+# Forgetting shall take minutes on a laptop. What a step costs, and the whole way to the stopping
+# rule, beside a loop that does what the authors' public code does at every step
+# {cite}`malnick2024taming`; and what the Glow costs beside the same one made by normflows.
+# The figures are those of `make bench`, measured turn by turn in one run on an otherwise idle
+# machine: the ratios are what can be compared with another machine's.
+
+# %% tags=["parameters"]
+seed: int = 0  # of nothing here; every template has it
+preset: str = "default"  # smoke or default: here the same
+device: str = "auto"  # auto, cpu or cuda
+
+# %% tags=["hide-input"]
+import json
+
+import pandas as pd
+
+from forgetting import book, runs
+
+run = runs.begin("speed", runs.Parameters, {"smoke": {}, "default": {}}, globals())
+measured = {
+    name: json.loads((book.RESULTS / "bench" / f"{name}.json").read_text(encoding="utf-8"))
+    for name in ("taming", "glow")
+}
+for name, found in measured.items():
+    versions = ", ".join(f"{library} {version}" for library, version in found["versions"].items())
+    print(f"{name}: {found['threads']} threads of {found['cores']}, {versions}")
+
+# %% [markdown]
+# ## A step of taming, and the way to the rule
+#
+# Both loops tame the faces Glow on the same images and share its code: what is compared is how
+# often the flow is asked. *To the rule* is until every image to forget lies within 15 % of the way
+# of its threshold; ours also waits until what is remembered has settled.
+
+# %% tags=["hide-input"]
+taming = pd.DataFrame(measured["taming"]["rows"])
+taming.index = taming.index.str.replace("_", " ")
+taming.map(lambda value: f"{value:.3g}")
+
+# %% [markdown]
+# ## The Glow
+#
+# Images a second at training (forward, backward, Adam) and at sampling, with the range over
+# rounds; *share of the ceiling* is what the operations of a step come to, of what large
+# convolutions reach on the same machine in the same precision.
+
+# %% tags=["hide-input"]
+glow = measured["glow"]
+rows = {
+    name: {
+        "a second": f"{row['rate']:.3g} ({row['low']:.3g} to {row['high']:.3g})",
+        "share of the ceiling": f"{row['share_of_ceiling']:.0%}"
+        if "share_of_ceiling" in row
+        else "",
+    }
+    for name, row in glow["rows"].items()
+    if not name.startswith("ceiling")
+}
+pd.DataFrame(rows).T
+
+# %% tags=["hide-input"]
+memory = pd.Series(glow["memory_mib"]).rename("peak memory of training, MiB")
+memory.map(lambda value: f"{value:,.0f}").to_frame()
+
+# %% [markdown]
+# ## What was seen
+
+# %%
+# NBVAL_CHECK_OUTPUT
+metrics = {}
+for column, row in measured["taming"]["rows"].items():
+    size = int(column.split()[0])
+    metrics |= {f"{key}_{size}": float(value) for key, value in row.items()}
+for name, value in glow["ratios"].items():
+    key = "".join(letter if letter.isalnum() else " " for letter in name).split()
+    metrics["ratio_" + "_".join(key).lower()] = value
+metrics = run.finish(metrics, [])
+for column, row in measured["taming"]["rows"].items():
+    print(
+        f"{column}: a step {row['times_faster_a_step']:.1f} times as fast; to the rule in "
+        f"{row['seconds_to_the_rule_ours']:.0f} s, the public loop in "
+        f"{row['seconds_to_the_rule_public']:.0f} s"
+    )
+for name, value in glow["ratios"].items():
+    print(f"{name}: {value:.2f}")
