@@ -141,3 +141,23 @@ def test_variation_is_differentiable_and_cuts_a_square_out():
     assert images.grad.abs().sum() > 0
     dark = (found == 0).all(1).float().mean((1, 2))
     assert 0.05 < dark.mean() < 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_faces_are_varied_and_digits_are_seen_as_they_are(channels):
+    seen = []
+
+    class Watching(Discriminator):
+        def forward(self, images):
+            seen.append(images)
+            return super().forward(images)
+
+    config = CONFIG.model_copy(update={"channels": channels})
+    model = GAN(config)
+    model.discriminator = Watching(config)
+    images = torch.rand(4, channels, 16, 16, generator=torch.Generator().manual_seed(0))
+    losses.discriminate(model, images, None, torch.Generator().manual_seed(0))
+    losses.deceive(model, images, None, torch.Generator().manual_seed(0))
+    real, made = seen[0], seen[-1]
+    assert torch.equal(real, images) == (channels == 1)
+    assert bool((made == 0).flatten(1).any(1).all()) == (channels == 3)  # a square is cut out

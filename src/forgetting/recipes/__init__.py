@@ -72,7 +72,7 @@ _FACES_VAE = TrainingConfig(
 )
 _GAN_LOSSES = {"discriminator": losses.discriminate, "generator": losses.deceive}
 _DIGITS_GAN = TrainingConfig(
-    steps=20_000,
+    steps=12_000,
     batch_size=64,
     lr=4e-4,
     slower={"generator": 0.25},

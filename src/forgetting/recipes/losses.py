@@ -106,17 +106,20 @@ def start_glow(model: nn.Module, images: torch.Tensor, generator: torch.Generato
 def discriminate(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
-    """Logistic loss of a discriminator on real and generated images, varied alike, with R1.
+    """Logistic loss of a discriminator on real and generated images, with R1.
 
-    R1 (Mescheder et al., 2018) is gamma / 2 times the squared norm of the score's gradient at
-    real images, here at a part of every batch.
+    Faces are few: both kinds are varied alike, and real ones mirrored. Of digits there are enough,
+    and their mirror images are none. R1 (Mescheder et al., 2018) is gamma / 2 times the squared
+    norm of the score's gradient at real images, here at a part of every batch.
     """
     assert isinstance(model, GAN)
     with torch.no_grad():
-        made = model.generator(_latents(model, len(images), generator))
-    images = varied(mirrored(images, generator), generator)
+        made = model.generator(_latents(model, len(images), generator)).float()
+    if _are_faces(model):
+        images = varied(mirrored(images, generator), generator)
+        made = varied(made, generator)
     real = model.discriminator(images).float()
-    fake = model.discriminator(varied(made.float(), generator)).float()
+    fake = model.discriminator(made).float()
     with torch.autocast(images.device.type, enabled=False):
         some = images[: max(1, len(images) // R1_SHARE)].detach().requires_grad_()
         (slope,) = torch.autograd.grad(model.discriminator(some).sum(), some, create_graph=True)
@@ -128,17 +131,22 @@ def discriminate(
 def deceive(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
-    """Loss of a generator: its images, varied, shall score high."""
+    """Loss of a generator: its images, faces varied as the discriminator's, shall score high."""
     assert isinstance(model, GAN)
     made = model.generator(_latents(model, len(images), generator)).float()
-    score = model.discriminator(varied(made, generator)).float()
-    return {"loss": F.softplus(-score).mean()}
+    if _are_faces(model):
+        made = varied(made, generator)
+    return {"loss": F.softplus(-model.discriminator(made).float()).mean()}
 
 
 def follow(model: nn.Module) -> None:
     """Move a GAN's average towards its generator, with a half-life of 1,000 steps or so."""
     assert isinstance(model, GAN)
     model.follow(0.999)
+
+
+def _are_faces(model: GAN) -> bool:
+    return model.config.channels == 3
 
 
 def _latents(model: GAN, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -148,17 +156,16 @@ def _latents(model: GAN, n: int, generator: torch.Generator) -> torch.Tensor:
 def varied(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Vary images differentiably, as DiffAugment does (Zhao et al., 2020).
 
-    Colour (brightness, saturation, contrast) where there is any, translation by up to an eighth
-    of the side, and a square of half the side cut out.
+    Brightness, saturation and contrast, translation by up to an eighth of the side, and a square
+    of half the side cut out.
     """
-    n, channels, size, _ = images.shape
+    n, _, size, _ = images.shape
     u = torch.rand(7, n, 1, 1, 1, generator=generator)
-    if channels == 3:
-        images = images + (u[0] - 0.5) * 0.5
-        grey = images.mean(1, keepdim=True)
-        images = (images - grey) * (2 * u[1]) + grey
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = (images - mean) * (u[2] + 0.5) + mean
+    images = images + (u[0] - 0.5) * 0.5
+    grey = images.mean(1, keepdim=True)
+    images = (images - grey) * (2 * u[1]) + grey
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = (images - mean) * (u[2] + 0.5) + mean
     reach = size // 8
     shift = torch.floor(u[3:5].flatten(1) * (2 * reach + 1)) - reach
     theta = torch.eye(2, 3).repeat(n, 1, 1)
