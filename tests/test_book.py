@@ -166,3 +166,31 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         fill()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_words_need_no_other_run(tmp_path, monkeypatch):
+    entry = next(entry for entry in book.pages() if entry.name == "tame_points")
+    page = nbformat.read(book.PUBLISHED / "tame_points.ipynb", as_version=4)
+    (tmp_path / "runs").mkdir()
+    nbformat.write(page, tmp_path / "runs" / "tame_points.ipynb")
+    assert book.is_worded(entry, tmp_path / "runs")
+
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    source = (templates.FOLDER / "taming_points.py").read_text(encoding="utf-8")
+    words = source.replace("# ## What was seen", "# A new cell.\n\n# %% [markdown]\n# ## Seen")
+    (folder / "taming_points.py").write_text(words, encoding="utf-8")
+    monkeypatch.setattr(templates, "FOLDER", folder)
+    assert not book.is_worded(entry, tmp_path / "runs")
+    said = []
+    book.execute([entry], tmp_path / "runs", book.RESULTS, said.append)
+    assert said == ["tame_points: current, in other words"]
+    assert book.is_worded(entry, tmp_path / "runs")
+    found = nbformat.read(tmp_path / "runs" / "tame_points.ipynb", as_version=4)
+    text = [cell.source for cell in found.cells if cell.cell_type == "markdown"]
+    assert text[0].startswith(f"# {entry.title}\n")
+    assert text[-1].startswith("## Seen")
+    outputs = [
+        [cell.get("outputs") for cell in nb.cells if "outputs" in cell] for nb in (page, found)
+    ]
+    assert outputs[0] == outputs[1]

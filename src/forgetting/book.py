@@ -25,7 +25,7 @@ from forgetting import templates, zoo
 from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
-from forgetting.files import ROOT, replacing
+from forgetting.files import ROOT, replacing, write_text
 from forgetting.runs import check, nearest, records
 
 BUILD = ROOT / "_build"
@@ -72,19 +72,15 @@ class Entry(BaseModel):
         return found
 
     def fingerprint(self, results: Path) -> str:
-        """Return a hash of what the page or run is made from, but for the weights.
+        """Return a hash of what the page's or run's figures are made from, but for the weights.
 
-        Its template and its entry; for a page that reads others' records, those too. For a run
-        of a sweep, which leaves no page, only the template's code.
+        Its template's code and its entry; for a page that reads others' records, those too. Prose
+        is no part of it: other words need no other run.
         """
-        if "/" in self.name:
-            cells = jupytext.read(templates.source(self.template)).cells
-            made_of = [cell.source for cell in cells if cell.cell_type == "code"]
-            made_of = ["\n".join(made_of), self.role, self.parameters]
-            return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-        digest = hashlib.sha256(templates.source(self.template).read_bytes())
-        made_of = (self.title, self.template, self.role, self.parameters)
-        digest.update(json.dumps(made_of, sort_keys=True).encode())
+        cells = jupytext.read(templates.source(self.template)).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        made_of = [code, self.role, self.parameters]
+        digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
         if self.last:
             others = [entry.name for entry in pages() if not entry.last]
             digest.update(json.dumps(records(results, others), sort_keys=True).encode())
@@ -135,7 +131,7 @@ def sweep(name: str) -> Entry:
 
 
 def is_current(entry: Entry, folder: Path, results: Path) -> bool:
-    """Return whether a page, or a run of a sweep, stands on today's template and weights."""
+    """Return whether a page, or a run of a sweep, stands on today's code and weights."""
     page, record = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     if not record.is_file():
         return False
@@ -154,6 +150,19 @@ def is_current(entry: Entry, folder: Path, results: Path) -> bool:
     return made.get("fingerprint") == entry.fingerprint(results) and used == known
 
 
+def is_worded(entry: Entry, folder: Path) -> bool:
+    """Return whether a page says what its template says today."""
+    page = nbformat.read(folder / f"{entry.name}.ipynb", as_version=4)
+    return page == templates.reworded(page, entry.template, entry.title)
+
+
+def _reword(entry: Entry, folder: Path) -> None:
+    path = folder / f"{entry.name}.ipynb"
+    page = nbformat.read(path, as_version=4)
+    page = templates.reworded(page, entry.template, entry.title)
+    write_text(path, nbformat.writes(page) + "\n")
+
+
 def execute(
     wanted: list[Entry],
     folder: Path,
@@ -163,14 +172,21 @@ def execute(
 ) -> None:
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
+    A page whose template has only other words gets these, and keeps its outputs.
+
     Pages share the cores: as many at once as there are cores, four at most, each with its part
     of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
     than one after the other with two.
     """
     stale = [entry for entry in wanted if not is_current(entry, folder, results)]
     for entry in wanted:
-        if entry not in stale:
+        if entry in stale:
+            continue
+        if "/" in entry.name or is_worded(entry, folder):
             say(f"{entry.name}: current")
+        else:
+            _reword(entry, folder)
+            say(f"{entry.name}: current, in other words")
     cores = os.cpu_count() or 1
     workers = jobs_at_once or min(4, cores)
     started = time.monotonic()
@@ -314,6 +330,11 @@ def report() -> list[str]:
             problems.append(
                 f"The page {entry.name} is not current: its template, parameters or weights have "
                 "moved on. Run `make publish`."
+            )
+        elif not is_worded(entry, PUBLISHED):
+            problems.append(
+                f"The page {entry.name} has other words than its template. Run `make publish`: "
+                "it will not be executed for it."
             )
     for entry in entries():
         runs = entry.runs() if entry.is_sweep else []

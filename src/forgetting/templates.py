@@ -6,6 +6,7 @@ source, because papermill itself would pass over a misspelt one.
 """
 
 import ast
+import copy
 import io
 import json
 import os
@@ -216,6 +217,28 @@ def execute(
         metadata = {**(metadata or {}), "weights": record["weights"]}
         write_text(notebook, nbformat.writes(_clean(executed, title, metadata)) + "\n")
     return record
+
+
+def reworded(notebook: nbformat.NotebookNode, template: str, title: str) -> nbformat.NotebookNode:
+    """Return an executed notebook in its template's words of today, with the outputs it has.
+
+    The template's code must be the code that was executed.
+    """
+    code = [cell for cell in copy.deepcopy(notebook.cells) if cell.cell_type == "code"]
+    injected = [cell for cell in code if "injected-parameters" in cell.metadata.get("tags", [])]
+    executed = iter(cell for cell in code if cell not in injected)
+    cells = []
+    for cell in jupytext.read(source(template)).cells:
+        cell.metadata.setdefault("tags", [])  # as papermill does
+        if cell.cell_type == "code":
+            ran = next(executed)
+            ran.metadata = cell.metadata
+            cells += [ran, *injected] if "parameters" in cell.metadata.get("tags", []) else [ran]
+        else:
+            cells.append(cell)
+    found = copy.deepcopy(notebook)
+    found.cells = cells
+    return _clean(found, title, notebook.metadata["forgetting"])
 
 
 def _clean(
