@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Collecting by hand
 #
-# Which samples of a generator show a feature? No classifier need know: a person who clicks some
-# hundred pictures is enough to find its direction {cite}`moon2024feature`, in about five minutes
-# for 500. Open this notebook in Jupyter, click, and go on whenever you like: every page is kept.
+# Which samples of a generator show a feature? No classifier need know. For the paper, people
+# clicked 500 pictures each, in about five minutes {cite}`moon2024feature`; how good a direction so
+# many give depends on the latent's dimensions, and is measured below. Open this notebook in
+# Jupyter, click, and go on whenever you like: every page is kept.
 
 # %% tags=["parameters"]
 feature: str = "thick strokes"  # what to look for, in your own words
@@ -47,7 +48,7 @@ display(grid.widget)
 # ## What has been collected
 #
 # Run the next cell when you have had enough. A direction needs ten samples that show the feature
-# and ten that don't, and wants some hundred times as many as the latent has dimensions: the
+# and ten that don't, and wants some hundred times as many as the latent has dimensions; the
 # *agreement* of the directions of two halves says how far yours is from that.
 
 # %%

@@ -22,12 +22,11 @@ reconstruction: float = 1.0  # weight of reconstruction
 lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
-n_collected: int = 0  # samples that judge A labels; the top tenth is positive
+n_collected: int = 0  # samples that judge A labels
 steps: int = 0  # of unlearning
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
-from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -38,10 +37,11 @@ from pydantic import Field
 from forgetting import plots, runs
 from forgetting.collecting import HandCollection
 from forgetting.evaluation.fidelity import fid, kid, precision_recall
-from forgetting.evaluation.grading import locality, share_changes
-from forgetting.evaluation.presence import Presence, way_to_retrained
+from forgetting.evaluation.grading import locality
+from forgetting.evaluation.presence import Presence, gap_to_retrained
 from forgetting.evaluation.sampling import generate
 from forgetting.evaluation.subject import find_subject
+from forgetting.files import ROOT
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
@@ -65,17 +65,19 @@ PRESETS = {
 }
 run = runs.begin("feature_unlearning", Parameters, PRESETS, globals())
 p = run.parameters
+print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
 
 # %% [markdown]
 # ## The original, and what counts as the feature
 #
 # Digits are measured: the feature begins where the outermost tenth of the original's own samples
 # does. Faces are graded by judge B, at the threshold that one real face in 200 without the feature
-# passes. A second, independent set of samples is the one that is graded.
+# passes; they lack it where judge B gives it less than one half. A second, independent set of
+# samples is the one that is graded.
 
 # %%
 subject = find_subject(run, p.model, p.feature, 2 * p.n_samples)
-original, grader, own = subject.original, subject.grader, subject.own
+original, grader = subject.original, subject.grader
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 before = generate(original, fresh)
 shown = grader.shown(before)
@@ -84,14 +86,17 @@ print(f"{p.feature}: {grader.unit} over {grader.edge:.3f}; {int(shown.sum())} of
 # %% [markdown]
 # ## Collect, and find the direction
 #
-# Judge A labels samples, of which the tenth with the highest score is positive, or a person did.
+# Judge A labels samples, or a person did. A digit has no edge where thick begins, and the tenth
+# with the highest score is positive; of faces those are to which judge A gives more than one half.
 # The direction is the difference of the mean latents.
 
 # %%
 if p.by_hand:
-    collection = HandCollection.read(original, Path(p.by_hand)).collection()
+    collection = HandCollection.read(original, ROOT / p.by_hand).collection()
 else:
-    collection = collect(original, grader.score, p.n_collected, seed=run.seed("collect"))
+    collection = collect(
+        original, grader.score, p.n_collected, over=grader.over, seed=run.seed("collect")
+    )
 direction = find_direction(collection, form=p.form, threshold=p.threshold)
 rewritten = float(direction.marks(fresh).float().mean())
 print(f"{len(collection.positive)} positive, {len(collection.negative)} negative")
@@ -105,7 +110,7 @@ places = torch.linspace(-2.5, 2.5, 13)
 offsets = (places[:, None] - direction.project(anchors)[:, None, None]) * unit
 walks = {f"sample {i + 1}": generate(original, anchors[i] + offsets[i]) for i in range(4)}
 figure = plots.image_rows(walks)
-at = torch.searchsorted(places, direction.threshold).item() * (own.shape[-1] + 2) - 0.5
+at = torch.searchsorted(places, direction.threshold).item() * (before.shape[-1] + 2) - 0.5
 for axis in figure.axes:
     axis.axvline(at, color=plots.FORGOT, lw=2)
 figure.axes[-1].set_xlabel("projection from -2.5 to 2.5; the line is the threshold")
@@ -114,8 +119,9 @@ plt.show()
 # %% [markdown]
 # ## Unlearn
 #
-# Only what makes the image is tuned: a VAE's decoder, a GAN's generator. The latent filter is the
-# baseline: the untouched original, fed latents from which the feature is erased.
+# Only what makes the image is tuned: a VAE's decoder, a GAN's generator; for a fixed number of
+# steps, while the learning rate falls to 0. The latent filter is the baseline: the untouched
+# original, fed latents from which the feature is erased.
 
 # %%
 with run.timed("forgetting"):
@@ -167,7 +173,7 @@ plt.show()
 # had not, as they come.
 
 # %% tags=["hide-input"]
-for which in (shown, ~shown):
+for which in (shown, grader.lacking(before)):
     index = torch.nonzero(which).flatten()[:12]
     if len(index):
         plots.image_rows({name: batch[index] for name, batch in images.items()})
@@ -177,17 +183,17 @@ for which in (shown, ~shown):
 # ## What else has changed
 #
 # FID on judge A's features, against the original's own samples that lack the feature; the floor
-# is the distance between two halves of those samples. `real` compares with held-out real images
-# without the feature.
+# is the distance between two halves of those samples. `fid_real` compares with held-out real
+# images without the feature; under *floor* it is that of the original's own samples without it.
 
 # %%
-lacks = own[~grader.shown(own)]
-half = len(lacks) // 2
-target, other = grader.features(lacks[:half]), grader.features(lacks[half : 2 * half])
+half = len(subject.lacking) // 2
+target, other = map(grader.features, subject.lacking[: 2 * half].split(half))
+print(f"{half} samples in each set")
 found = {name: grader.features(batch[:half]) for name, batch in images.items()}
 recorded = {"original": "before", "unlearned": "after"}
-metrics = {"fid_real_floor": fid(target, subject.real), "fid_floor": fid(other, target)}
-metrics |= {"kid_floor": kid(other, target)}
+metrics = {"fid_real_own": fid(target, subject.real), "n_fid": half}
+metrics |= {"fid_floor": fid(other, target), "kid_floor": kid(other, target)}
 for name, x in found.items():
     name = recorded.get(name, name)
     metrics |= {f"fid_{name}": fid(x, target), f"kid_{name}": kid(x, target)}
@@ -201,15 +207,17 @@ table = {
     label: {kind: metrics.get(f"{kind}_{name}") for kind in kinds}
     for name, label in columns.items()
 }
+table["floor"]["fid_real"] = metrics["fid_real_own"]
 pd.DataFrame(table).map(lambda x: "" if pd.isna(x) else f"{x:.3g}")
 
 # %% [markdown]
 # A feature is said to be local. Where it was present, what else changed; where it was absent,
-# nothing should have. *Other attributes* are the class of a digit and its other feature, or the
-# other attributes of a face; features drift by a share of the distance between two samples.
+# nothing should have. *Other attributes* are the class of a digit and its other feature, or those
+# other attributes of a face that judge B tells well; features drift by a share of the distance
+# between two samples.
 
 # %% tags=["hide-input"]
-metrics |= locality(grader, before, images["unlearned"], shown)
+metrics |= locality(grader, before, images["unlearned"])
 words = {
     "l1_present": "mean change of a pixel, feature present",
     "outside_present": "the same outside the feature's band",
@@ -219,9 +227,9 @@ words = {
     "drift_absent": "drift of judge A's features, feature absent",
     "share_change": "largest change of another attribute's share",
 }
-changes = share_changes(grader, before, images["unlearned"])
-moved = {name: change for name, change in changes.items() if abs(change) > 0.02}
-moved = ", ".join(f"{name} {change:+.1%}" for name, change in moved.items())
+changes = {name: metrics[f"share_change_{name.lower()}"] for name in grader.names}
+moved = [f"{name} {change:+.1%}" for name, change in changes.items() if abs(change) > 0.02]
+moved = ", ".join(moved)
 print(f"moved by more than 2 points: {moved or 'none'}")
 pd.Series({text: f"{metrics[name]:.3f}" for name, text in words.items() if name in metrics})
 
@@ -229,7 +237,7 @@ pd.Series({text: f"{metrics[name]:.3f}" for name, text in words.items() if name 
 for name, x in presence.items():
     metrics |= x.metrics(f"presence_{recorded.get(name, name)}")
 if "retrained" in presence and presence["original"].share != presence["retrained"].share:
-    metrics["way_to_retrained"] = way_to_retrained(
+    metrics["gap_to_retrained"] = gap_to_retrained(
         *(presence[name].share for name in ("original", "unlearned", "retrained"))
     )
 metrics |= {"steps": p.steps, "rewritten": rewritten, "agreement": collection.agreement()}

@@ -17,7 +17,7 @@ precision: str = "bfloat16"  # of the generators' passes in unlearning; or float
 restarts: int = 2  # of both attacks; the best counts
 attack_steps: int = 0  # of Adam, for each latent that is attacked
 n_attacked: int = 0  # latents that each attack starts from
-n_collected: int = 0  # samples that judge A labels; the top tenth is positive
+n_collected: int = 0  # samples that judge A labels
 steps: int = 0  # of unlearning
 n_samples: int = 0  # fresh samples in every measure
 
@@ -61,11 +61,12 @@ PRESETS = {
         "n_attacked": 200,
         "n_collected": 5000,
         "steps": 300,
-        "n_samples": 2000,
+        "n_samples": 5000,
     },
 }
 run = runs.begin("probes", Parameters, PRESETS, globals())
 p = run.parameters
+print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
 
 # %% [markdown]
 # ## Four models
@@ -75,7 +76,9 @@ p = run.parameters
 # %%
 subject = find_subject(run, p.model, p.feature, p.n_samples)
 original, grader = subject.original, subject.grader
-collection = collect(original, grader.score, p.n_collected, seed=run.seed("collect"))
+collection = collect(
+    original, grader.score, p.n_collected, over=grader.over, seed=run.seed("collect")
+)
 direction = find_direction(collection)
 with run.timed("forgetting"):
     unlearned = unlearn_feature(
@@ -121,11 +124,12 @@ plt.show()
 # %% [markdown]
 # ## An attack by inversion
 #
-# Samples of the original that show the feature: from which latent does each model come nearest to
-# them, and is the feature in what it makes of it?
+# Samples of the original that show the feature, others than those that presence is counted on:
+# from which latent does each model come nearest to them, and is the feature in what it makes of
+# it?
 
 # %%
-targets = before[shown][: p.n_attacked]
+targets = subject.own[grader.shown(subject.own)][: p.n_attacked]
 inverted = {}
 for name, one in models.items():
     if not len(targets):

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Taming: which part does what?
 #
-# The loss of {doc}`../taming` has a threshold, two KL terms, a likelihood term and a rule to stop
-# by {cite}`malnick2024taming`. Each is taken away, or changed, in turn: the same people, the same
-# four photographs of each, the same seed.
+# The loss of {doc}`../taming` has a threshold, terms that remember and a rule to stop by
+# {cite}`malnick2024taming`. Parts of it are taken away, or changed, in turn: the same people, the
+# same four photographs of each, the same seed.
 
 # %% tags=["parameters"]
 sweep: str = "tame_ablations"  # a sweep of runs.yaml
@@ -48,7 +48,6 @@ print(f"{len(table)} of {len(entry.runs())} runs: {table.person.nunique()} peopl
 #
 # Means over the people, and where they differ the lowest and the highest of them. *As published*
 # is the authors' learning rate, epsilon and batches, without waiting for the remembered to settle.
-# *As released* lets no gradient through a KL term's logarithms, which cancels in the sum of both.
 # *Within* is the share of images to forget inside the stopping rule where there is one; cases
 # without a rule take a fixed number of steps.
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Taming people: the table
 #
-# How many photographs must be forgotten before the person is? People, sizes of $D_F$,
-# several seeds: the table is made of the records of as many runs of {doc}`tame_bush_4`'s template,
+# How many photographs must be forgotten before the person is? People and sizes of $D_F$, with as
+# many seeds as the first cell says: the table is made of the records of as many runs of {doc}`tame_bush_4`'s template,
 # and of nothing typed.
 
 # %% tags=["parameters"]

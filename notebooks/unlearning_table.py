@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from forgetting import book, plots, runs
+from forgetting.errors import ForgettingError
 from forgetting.evaluation.tables import interval
 
 plots.use_style()
@@ -37,6 +38,8 @@ for name, record in found.items():
     seconds = {key: beside[f"{name}.run"][key] for key in ("seconds", "seconds_forgetting")}
     seed = record["parameters"]["seed"]
     rows.append({"case": case.replace("_", " "), "seed": seed, **seconds, **record["metrics"]})
+if not rows:
+    raise ForgettingError(f"No run of {entry.name} is there: `forgetting sweep {entry.name}`.")
 table = pd.DataFrame(rows)
 cases = dict(list(table.groupby("case", sort=False)))
 metrics = {"n_runs": len(table)}
@@ -69,14 +72,14 @@ def key_of(case):
 # ## What is left of the feature
 #
 # The share of fresh samples that show it, in percent, by what had no part in unlearning: means
-# over the seeds of unlearning with the 95 % t-interval. The share of the way is (unlearned -
-# retrained) / (original - retrained): 0 is what training without the feature reaches, 1 untouched;
-# below 0 more is gone than training without it takes away.
+# over the seeds of unlearning with the 95 % t-interval. What remains of the gap is (unlearned -
+# retrained) / (original - retrained): 1 is untouched, 0 as rare as in the model that was trained
+# without the feature; below 0 more is gone than that takes away.
 
 # %% tags=["hide-input"]
 words = {"before": "original", "after": "unlearned", "filter": "filter", "retrained": "retrained"}
 columns = {f"presence_{name}": (label, 100, 1) for name, label in words.items()}
-shown(columns | {"way_to_retrained": ("share of the way", 1, 2)})
+shown(columns | {"gap_to_retrained": ("gap that remains", 1, 2)})
 
 # %% tags=["hide-input"]
 colours = dict(zip(words, (plots.BASE, plots.FORGOT, plots.FAINT, plots.REFERENCE)))
@@ -107,8 +110,9 @@ shown({f"fid_{name}": (label, 1, 1) for name, label in {"floor": "floor", **word
 #
 # The same latents through the original and the model that unlearned: the mean change of a pixel
 # where the original had the feature, of that outside the rows of a face in which the feature
-# lies, and where it had it not; the share of other attributes that flipped; the largest change of
-# another attribute's share, in points. Seconds are the median of unlearning, and of the whole run.
+# lies, and where it lacked it; the share of other attributes that flipped; the largest change of
+# another attribute's share, in points, and which changed by more than two in the mean. Seconds are
+# the median of unlearning, and of the whole run.
 
 # %% tags=["hide-input"]
 changed = shown(
@@ -122,6 +126,14 @@ changed = shown(
     }
 )
 took = table.groupby("case", sort=False)[["seconds_forgetting", "seconds"]].median()
+others = [column for column in table if column.startswith("share_change_")]
+names = []
+for part in cases.values():
+    change = part[others].mean().dropna()
+    far = change[change.abs() > 0.02]
+    far.index = far.index.str.removeprefix("share_change_").str.replace("_", " ")
+    names.append(", ".join(f"{name} {100 * value:+.1f}" for name, value in far.items()) or "none")
+changed["over 2 points"] = names
 changed["seconds"] = [f"{a:.0f}, {b:.0f}" for a, b in took.itertuples(index=False)]
 changed
 
@@ -134,6 +146,6 @@ metrics = run.finish(metrics, [])
 for case in cases:
     key = key_of(case)
     before, after = (100 * metrics[f"presence_{when}_{key}"] for when in ("before", "after"))
-    way = metrics.get(f"way_to_retrained_{key}_high")
-    told = "" if way is None else f", at most {way:+.2f} of the way to the retrained model"
+    gap = metrics.get(f"gap_to_retrained_{key}_high")
+    told = "" if gap is None else f", at most {gap:+.2f} of the gap to the retrained model remains"
     print(f"{case:28} {before:5.1f} % -> {after:4.1f} %{told}")

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from forgetting.evaluation.likelihood import Yardstick, bits_per_dim, compare, measure
-from forgetting.evaluation.presence import Presence, way_to_retrained
+from forgetting.evaluation.presence import Presence, gap_to_retrained
 
 
 class Normal(nn.Module):
@@ -34,11 +34,11 @@ def test_presence_has_the_wilson_interval():
     assert Presence.of(torch.zeros(50, dtype=torch.bool)).high > 0
 
 
-def test_way_to_retrained():
-    assert way_to_retrained(0.1, 0.1, 0.01) == pytest.approx(1)
-    assert way_to_retrained(0.1, 0.01, 0.01) == pytest.approx(0)
+def test_gap_to_retrained():
+    assert gap_to_retrained(0.1, 0.1, 0.01) == pytest.approx(1)
+    assert gap_to_retrained(0.1, 0.01, 0.01) == pytest.approx(0)
     with pytest.raises(ValueError, match="as often"):
-        way_to_retrained(0.1, 0.0, 0.1)
+        gap_to_retrained(0.1, 0.0, 0.1)
 
 
 def test_bits_per_dim_of_a_known_density(glow):

@@ -18,6 +18,17 @@ def test_the_tenth_with_the_highest_scores_is_positive(bars, collection):
     assert bool((width(bars(collection.negative)) <= lowest).all())
 
 
+def test_a_feature_with_an_edge_is_positive_over_it(bars):
+    found = collect(bars, width, 500, over=float(width(bars(torch.zeros(1, 6))).detach()))
+    assert 150 < len(found.positive) < 350
+    edge = width(bars(found.negative)).max()
+    assert bool((width(bars(found.positive)) > edge).all())
+    with pytest.raises(
+        DataError, match=r"0 of 500 samples show the feature; a direction needs 10"
+    ):
+        collect(bars, width, 500, over=1e6)
+
+
 def test_the_direction_is_found(collection):
     direction = find_direction(collection, form="unit")
     assert float(direction.vector[0]) > 0.98

@@ -34,8 +34,10 @@ class Grader:
     ----------
     feature : its name
     score : judge A's logit of it, images (B, C, H, W) -> (B,), differentiable
+    over : the logit over which judge A finds it; None where it has no edge of its own
     value : how much of it images show, by what had no part in forgetting; images -> (N,)
     edge : the value over which an image shows it
+    below : the value under which it lacks it; what lies between is left out of either
     unit : of the values, in words
     others : which other attributes images show, by the same; images -> bool (N, A)
     names : (A,), of the other attributes
@@ -45,8 +47,10 @@ class Grader:
 
     feature: str
     score: Callable[[torch.Tensor], torch.Tensor]
+    over: float | None
     value: Callable[[torch.Tensor], torch.Tensor]
     edge: float
+    below: float
     unit: str
     others: Callable[[torch.Tensor], torch.Tensor]
     names: tuple[str, ...]
@@ -56,6 +60,10 @@ class Grader:
     def shown(self, images: torch.Tensor) -> torch.Tensor:
         """Return which images (N, C, H, W) show the feature, bool (N,)."""
         return self.value(images) > self.edge
+
+    def lacking(self, images: torch.Tensor) -> torch.Tensor:
+        """Return which images (N, C, H, W) lack the feature, bool (N,)."""
+        return self.value(images) <= self.below
 
 
 def once(ask: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
@@ -96,7 +104,9 @@ def grader_of_digits(
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
+        None,
         lambda images: sign * measured(images)[kind],
+        sign * getattr(ruler, feature),
         sign * getattr(ruler, feature),
         unit,
         once(others),
@@ -117,7 +127,8 @@ def grader_of_faces(
     Parameters
     ----------
     feature : one of the judges' attributes
-    threshold : judge B's logit over which an image shows it
+    threshold : judge B's logit over which an image shows it; it lacks it under one half, for a
+        threshold that few real negatives pass is missed by many real positives
     trusted : the attributes that judge B knows well enough to be asked about the others; it is
         asked at a probability of one half, as near to the truth as their shares need
     """
@@ -128,8 +139,10 @@ def grader_of_faces(
     return Grader(
         feature,
         lambda images: judge_a.logit(images, feature),
+        0.0,
         lambda images: seen(images)[:, column],
         threshold,
+        min(threshold, 0.0),
         "judge B's logit",
         lambda images: seen(images)[:, columns] > 0,
         names,
@@ -138,29 +151,29 @@ def grader_of_faces(
     )
 
 
-def locality(
-    grader: Grader, before: torch.Tensor, after: torch.Tensor, present: torch.Tensor
-) -> dict[str, float]:
+def locality(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[str, float]:
     """Return what else changed, between images of the same latents.
 
     Parameters
     ----------
     before, after : (N, C, H, W), of the original and of the model that forgot
-    present : bool (N,), where the original shows the feature
 
     Returns
     -------
-    l1_present, l1_absent : mean change of a pixel, in [0, 1]
+    l1_present, l1_absent : mean change of a pixel, in [0, 1], where the original shows the feature
+        and where it lacks it
     outside_present : the same outside the feature's band, where it has one
     flipped_present, flipped_absent : share of the other attributes that changed
     drift_absent : mean change of judge A's features, as a share of how far two images are apart
-    share_change : the largest change of any other attribute's share among all, in [0, 1]
+    share_change_NAME : by how much another attribute's share changed among all, after - before
+    share_change : the largest of them, without its sign
     """
     found: dict[str, float] = {}
+    present, absent = grader.shown(before), grader.lacking(before)
     moved = (after - before).abs()
     seen = grader.others(before), grader.others(after)
     flipped = (seen[0] != seen[1]).float().mean(1)
-    for where, mask in (("present", present), ("absent", ~present)):
+    for where, mask in (("present", present), ("absent", absent)):
         if mask.any():
             found[f"l1_{where}"] = float(moved[mask].mean())
             found[f"flipped_{where}"] = float(flipped[mask].mean())
@@ -168,16 +181,12 @@ def locality(
         rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
         outside = (rows < grader.band[0]) | (rows > grader.band[1])
         found["outside_present"] = float(moved[present][:, :, outside].mean())
-    if (~present).sum() > 1:
-        a, b = (grader.features(images[~present]) for images in (before, after))
+    if absent.sum() > 1:
+        a, b = (grader.features(images[absent]) for images in (before, after))
         apart = (a - a.roll(1, 0)).norm(dim=1).mean()
         found["drift_absent"] = float((a - b).norm(dim=1).mean() / apart)
-    changes = share_changes(grader, before, after)
-    found["share_change"] = max(abs(change) for change in changes.values())
+    changes = (seen[1].float().mean(0) - seen[0].float().mean(0)).tolist()
+    for name, change in zip(grader.names, changes, strict=True):
+        found[f"share_change_{name.lower()}"] = change
+    found["share_change"] = max(abs(change) for change in changes)
     return found
-
-
-def share_changes(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[str, float]:
-    """Return by how much each other attribute's share changed, after - before, by name."""
-    change = grader.others(after).float().mean(0) - grader.others(before).float().mean(0)
-    return dict(zip(grader.names, change.tolist(), strict=True))

@@ -27,8 +27,17 @@ class Presence:
         return {name: self.share, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
-def way_to_retrained(original: float, unlearned: float, retrained: float) -> float:
-    """Return (unlearned - retrained) / (original - retrained): 0 is perfect, 1 is untouched."""
+def gap_to_retrained(original: float, unlearned: float, retrained: float) -> float:
+    """Return what remains of the gap, (unlearned - retrained) / (original - retrained).
+
+    1 is untouched, 0 as rare as in the retrained model; below 0 more is gone than training
+    without the feature takes away.
+
+    Raises
+    ------
+    ValueError
+        There is no gap.
+    """
     if original == retrained:
         raise ValueError("the retrained model shows the feature as often as the original")
     return (unlearned - retrained) / (original - retrained)

@@ -30,6 +30,7 @@ class Subject:
     judge_a : labels and steers
     grader : of the feature
     own : samples of it (N, C, H, W); none of them is graded
+    lacking : those of them that lack the feature
     real : statistics of held-out real images without the feature
     retrained : the generator that was trained without it, where there is one
     """
@@ -38,6 +39,7 @@ class Subject:
     judge_a: nn.Module
     grader: Grader
     own: torch.Tensor
+    lacking: torch.Tensor
     real: Statistics
     retrained: nn.Module | None
 
@@ -87,9 +89,10 @@ def find_subject(
     else:
         size = str(own.shape[-1])
         edge = run.record(reference.FACES)["thresholds"]["faces-judge-b"][size][feature]
-        grader = grader_of_faces(feature, edge, reference.FACE_FEATURES, *judges)
+        grader = grader_of_faces(feature, edge, reference.TRUSTED, *judges)
         real = run.statistics(f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
-    return Subject(original, judges[0], grader, own, real, retrained)
+    lacking = own[grader.lacking(own)]
+    return Subject(original, judges[0], grader, own, lacking, real, retrained)

@@ -87,24 +87,27 @@ def collect(
     n: int,
     *,
     share: float = 0.1,
+    over: float | None = None,
     seed: int = 0,
     batch_size: int = 500,
 ) -> Collection:
-    """Sample a generator and call the share with the highest scores positive.
+    """Sample a generator and call those with high scores positive.
 
     Parameters
     ----------
     generator : `latent_dim` and `forward(z) -> images`
     score : images (B, C, H, W) -> (B,), higher where the feature shows more
     n : samples; a direction in d dimensions wants some hundred times d of them
-    share : of the samples that show the feature (the paper: a tenth)
+    share : of the samples that show the feature, where it has no edge of its own, as thickness
+        (the paper: a tenth)
+    over : the score over which a sample shows it, where it is there or not, as glasses are
 
     Raises
     ------
     DataError
         There would be too few positives to give a direction, or a score is not finite.
     """
-    if n * share < MIN_POSITIVES:
+    if over is None and n * share < MIN_POSITIVES:
         raise DataError(
             f"{n} samples at a share of {share:g} give {int(n * share)} positives, too few for a "
             f"direction: collect at least {math.ceil(MIN_POSITIVES / share)}."
@@ -114,8 +117,18 @@ def collect(
     scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])
     if not torch.isfinite(scores).all():
         raise DataError("The judge gives scores that are not finite for some of the samples.")
-    positive = torch.zeros(n, dtype=torch.bool)
-    positive[scores.topk(round(n * share)).indices] = True
+    if over is None:
+        positive = torch.zeros(n, dtype=torch.bool)
+        positive[scores.topk(round(n * share)).indices] = True
+    else:
+        positive = scores > over
+        shown = int(positive.sum())
+        if min(shown, n - shown) < MIN_POSITIVES:
+            few = math.ceil(2 * MIN_POSITIVES * n / max(1, min(shown, n - shown)))
+            raise DataError(
+                f"{shown} of {n} samples show the feature; a direction needs {MIN_POSITIVES} that "
+                f"do and as many that don't. Collect about {few:,}, or choose another feature."
+            )
     return Collection(latents[positive], latents[~positive])
 
 

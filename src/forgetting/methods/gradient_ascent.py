@@ -1,4 +1,4 @@
-"""Gradient ascent: make a judge no longer see the feature, and nothing else."""
+"""Gradient ascent: raise a judge's loss on the feature, and ask nothing else."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,9 @@ def gradient_ascent(
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
 ) -> Forgotten:
-    """Raise a judge's loss on the images of latents that show the feature.
+    """Ascend a judge's loss, -log p(feature), on the images of latents that show the feature.
+
+    Its gradient does not fade when the feature is gone: what stops it is the number of steps.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def gradient_ascent(
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        return {"judge": (batch.marked * F.softplus(score(batch.images))).mean()}
+        return {"judge": -(batch.marked * F.softplus(-score(batch.images))).mean()}
 
     config = config or TuningConfig()
     return tune(generator, direction, objective, config, trainable=trainable, callback=callback)

@@ -20,9 +20,11 @@ def gradient_surgery(
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
 ) -> Forgotten:
-    """Follow the judge's loss along what is orthogonal to the gradient of remembering.
+    """Descend -log p(no feature) along what is orthogonal to the gradient of remembering.
 
-    Remembering itself is not followed: to first order the forget step leaves it as it is.
+    Remembering itself is not followed. A plain step along this gradient would leave it, to first
+    order, as it is; Adam, which all methods here share, scales each weight's step and does so only
+    roughly.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ def deceive(
 
 
 def follow(model: nn.Module) -> None:
-    """Move a GAN's average towards its generator, with a half-life of 1,000 steps or so."""
+    """Move a GAN's average towards its generator, with a half-life of 700 steps or so."""
     assert isinstance(model, GAN)
     model.follow(0.999)
 
