@@ -90,8 +90,8 @@ print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to
 # ## Tame
 #
 # Taming stops when every image to forget lies within 15 % of the way of its threshold, from
-# either side, forgotten and not merely pushed away; or after `max_steps`, and then the share within
-# the rule says how far it came.
+# either side, forgotten and not merely pushed away; or after `max_steps`, and then the share
+# within the rule says how far it came.
 
 # %%
 with run.timed("forgetting"):

@@ -2,8 +2,8 @@
 # # Taming people: the table
 #
 # How many photographs must be forgotten before the person is? People and sizes of $D_F$, with as
-# many seeds as the first cell says: the table is made of the records of as many runs of {doc}`tame_bush_4`'s template,
-# and of nothing typed.
+# many seeds as the first cell says: the table is made of the records of as many runs of
+# {doc}`tame_bush_4`'s template, and of nothing typed.
 
 # %% tags=["parameters"]
 sweep: str = "tame_people"  # a sweep of runs.yaml

@@ -111,7 +111,7 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
         ),
         ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
         ("taming_class", "preset=huge", "preset = 'huge', but taming_class knows smoke, default"),
-        ("base_model", "model=digits-gan", "The zoo has no 'digits-gan'"),
+        ("base_model", "model=digits-gna", "The zoo has no 'digits-gna'"),
     ],
 )
 def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, sentence, tmp_path):
