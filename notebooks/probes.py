@@ -57,8 +57,8 @@ PRESETS = {
         "n_samples": 300,
     },
     "default": {
-        "attack_steps": 100,
-        "n_attacked": 200,
+        "attack_steps": 60,
+        "n_attacked": 128,
         "n_collected": 5000,
         "steps": 300,
         "n_samples": 5000,
