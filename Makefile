@@ -22,7 +22,7 @@ MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-n
           digits-vae-no-left-slant digits-gan digits-glow faces-judge-a faces-judge-b \
           faces-reference faces-embedding faces-vae faces-vae-no-bangs faces-glow faces-glow-no-bush \
           faces-likelihoods
-SWEEPS := unlearn_digits unlearn_faces tame_people tame_ablations
+SWEEPS := unlearn_digits tame_people tame_ablations
 
 .PHONY: book test render publish sweep validate models bench notebooks check lint
 
