@@ -197,6 +197,10 @@ display(faces_table())
 # - Thick strokes became about as rare as in the model that never saw them, and the digits stayed
 #   the digits they were. Tuning the weights bought little over the latent filter: it follows the
 #   edited latents. Which of the two still *hides* the feature is for probes to say.
+# - On faces bangs went nearly as far as in a model that never saw them, and no other attribute's
+#   share moved by more than two points ({doc}`unlearn_bangs`). Glasses did not go: what judge B
+#   takes for glasses in a VAE's blurred samples are for the most part dark eyes, which judge A's
+#   direction does not move ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
 # - A flow's likelihood can be moved for one digit, or a few, while that of other classes stays
