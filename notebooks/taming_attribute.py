@@ -124,9 +124,8 @@ plt.show()
 # ## What it does to the samples
 #
 # Both flows decode the same latents, three draws of them, at the temperature of the samples and at
-# 0.9, near which the base's FID is lowest. FID to all held-out faces grows by a little where the
-# attribute goes, for the mixture is then another; what is more is damage. FID to those who lack it
-# sees damage alone.
+# 0.9, near which the base's FID is lowest. FID to all held-out faces grows where the attribute
+# goes, for the mixture is then another; FID to those who lack it says what became of the faces.
 
 # %% tags=["hide-input"]
 metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}

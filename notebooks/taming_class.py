@@ -142,9 +142,9 @@ plt.show()
 # ## What it does to the samples
 #
 # Samples of both models from the same latents, three draws: the share of the class by judge B,
-# and FID on judge A's features to 10,000 real held-out digits, all classes. A model that draws a
-# class less often moves away from the whole of the real digits by a little; what is more is
-# damage. The floor is that of real training digits.
+# and FID on judge A's features to 10,000 real held-out digits, all classes. (A model that draws a
+# class less often must move away from the whole of the real digits; the floor is that of real
+# training digits.)
 
 # %%
 real = run.statistics()
