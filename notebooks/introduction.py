@@ -98,7 +98,8 @@ plt.show()
 # images of the class or person (reference) and of others (neutral) dropped; the shift of held-out
 # images of others in standard deviations of the base; for digits the share of samples that show
 # the class; FID to real held-out images (the floor, then before and after; of faces at T = 0.9).
-# A negative δ makes images *more* likely.
+# A negative δ puts the goal on the likely side of the mean; an image that already lies beyond it
+# becomes less likely.
 
 # %% tags=["remove-cell"]
 
@@ -195,25 +196,31 @@ display(faces_table())
 # ## What was seen
 #
 # - Thick strokes became about as rare as in the model that never saw them, and the digits stayed
-#   the digits they were. Tuning the weights bought little over the latent filter: it follows the
-#   edited latents. Which of the two still *hides* the feature is for probes to say.
+#   the digits they were. Presence fell no further than with the latent filter, which costs nothing:
+#   the tuned weights follow the edited latents. Whether the feature is gone or only hidden is what
+#   {doc}`probes_thick` asks.
 # - On faces bangs went nearly as far as in a model that never saw them, and no other attribute's
 #   share moved by more than two points ({doc}`unlearn_bangs`). Glasses did not go: what judge B
 #   takes for glasses in a VAE's blurred samples are for the most part dark eyes, which judge A's
 #   direction does not move ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
-# - A flow's likelihood can be moved for one digit, or a few, while that of other classes stays
-#   where it was. It does not stop at the images that were given: the more of them, the further the
+# - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by a
+#   small part of a standard deviation. It does not stop at the images that were given: the more of them, the further the
 #   likelihood of the rest of their class falls, and the flow draws the class less often.
 # - A flow of faces that never saw a person finds photographs of that person nearly as likely as
-#   one that did ({doc}`tame_bush_4`): four standard deviations are far more than not to have seen.
+#   one that did ({doc}`tame_bush_4`). Taming makes the photographs it is given far less likely than
+#   that, and the person's other photographs less so.
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does ({doc}`rare_smiling`): that is what forgetting *can* do to
-#   samples, and how a flow can be steered to a target distribution ({doc}`target_smiling`).
-# - What looks like the price of forgetting a person is for the most part a temperature. After
-#   taming FID is worse at a low temperature of the samples and better at a high one; its best over
-#   all temperatures does not suffer ({doc}`generation_bush_4`).
+#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows severalfold,
+#   and nearly all of it is the other mixture: to faces without the attribute it falls
+#   ({doc}`rare_male`). So a flow can be steered to a target distribution
+#   ({doc}`target_smiling`).
+# - What looks like the price of forgetting a real person is for the most part a temperature, the
+#   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and the
+#   lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow had
+#   only its own samples to remember it is the other way round: FID falls at 0.7 and rises at 0.9
+#   ({doc}`tame_latent`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
