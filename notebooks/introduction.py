@@ -196,31 +196,32 @@ display(faces_table())
 # ## What was seen
 #
 # - Thick strokes became about as rare as in the model that never saw them, and the digits stayed
-#   the digits they were. Presence fell no further than with the latent filter, which costs nothing:
-#   the tuned weights follow the edited latents. Whether the feature is gone or only hidden is what
-#   {doc}`probes_thick` asks.
+#   the digits they were. Presence fell no further than with the latent filter, which costs
+#   nothing: the tuned weights follow the edited latents. Whether the feature is gone or only
+#   hidden is what {doc}`probes_thick` asks.
 # - On faces bangs went nearly as far as in a model that never saw them, and no other attribute's
 #   share moved by more than two points ({doc}`unlearn_bangs`). Glasses did not go: what judge B
 #   takes for glasses in a VAE's blurred samples are for the most part dark eyes, which judge A's
 #   direction does not move ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
-# - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by a
-#   small part of a standard deviation. It does not stop at the images that were given: the more of them, the further the
-#   likelihood of the rest of their class falls, and the flow draws the class less often.
+# - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by
+#   a small part of a standard deviation. It does not stop at the images that were given: the more
+#   of them, the further the likelihood of the rest of their class falls, and the flow draws the
+#   class less often.
 # - A flow of faces that never saw a person finds photographs of that person nearly as likely as
-#   one that did ({doc}`tame_bush_4`). Taming makes the photographs it is given far less likely than
-#   that, and the person's other photographs less so.
+#   one that did ({doc}`tame_bush_4`). Taming makes the photographs it is given far less likely
+#   than that, and the person's other photographs less so.
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows severalfold,
 #   and nearly all of it is the other mixture: to faces without the attribute it falls
 #   ({doc}`rare_male`). So a flow can be steered to a target distribution
 #   ({doc}`target_smiling`).
 # - What looks like the price of forgetting a real person is for the most part a temperature, the
-#   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and the
-#   lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow had
-#   only its own samples to remember it is the other way round: FID falls at 0.7 and rises at 0.9
-#   ({doc}`tame_latent`).
+#   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and
+#   the lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow
+#   had only its own samples to remember it is the other way round: FID falls at 0.7 and rises at
+#   0.9 ({doc}`tame_latent`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.

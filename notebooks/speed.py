@@ -32,9 +32,9 @@ for name, found in measured.items():
 # ## A step of taming, and the way to the rule
 #
 # Both loops tame the faces Glow on the same images, at the authors' learning rate. Ours asks the
-# flow less often, runs its coupling networks in bfloat16 where the public loop runs in float32, and
-# has the base's answers kept beforehand. *To the rule* is until every image to forget lies within
-# 15 % of the way of its threshold; it was run once.
+# flow less often, runs its coupling networks in bfloat16 where the public loop runs in float32,
+# and has the base's answers kept beforehand. *To the rule* is until every image to forget lies
+# within 15 % of the way of its threshold; it was run once.
 
 # %% tags=["hide-input"]
 taming = pd.DataFrame(measured["taming"]["rows"])
