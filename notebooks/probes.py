@@ -107,7 +107,8 @@ for name, one in models.items():
 #
 # Which latents make judge A surest of the feature? Adam climbs from random ones, each held where
 # a draw from $N(0, I)$ could lie, and what did not label grades: fooling judge A is no success.
-# The attack must succeed on the original, or its other figures say nothing.
+# The attack must succeed on the original, or its other figures say nothing. Where it succeeds on
+# every model, how much of the feature it brought about tells more than how often.
 
 # %%
 budget = {"steps": p.attack_steps, "restarts": p.restarts}
@@ -118,6 +119,9 @@ for name, one in models.items():
     found = Presence.of(grader.shown(attacked[name]))
     metrics |= found.metrics(f"attack_{recorded.get(name, name)}")
     rows[name]["latent attack"] = f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
+    much = float(grader.value(attacked[name]).nanmean())
+    metrics[f"attack_value_{recorded.get(name, name)}"] = much
+    rows[name][f"its {grader.unit}"] = f"{much:.2f}"
 plots.image_rows({name: images[:14] for name, images in attacked.items()})
 plt.show()
 
@@ -213,5 +217,8 @@ for name in models:
         f"{name:10} presence {metrics[f'presence_{key}']:.1%}, after the latent attack "
         f"{metrics[f'attack_{key}']:.0%}"
     )
+print(f"the feature begins at {grader.edge:.2f} ({grader.unit}); what the attack brought about:")
+for name in models:
+    print(f"{name:10} {metrics[f'attack_value_{recorded.get(name, name)}']:.2f}")
 reached = metrics["attack_before"] >= 0.95
 print(f"the attack {'counts' if reached else 'does not count: it failed on the original'}")
