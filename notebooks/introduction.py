@@ -217,6 +217,10 @@ display(faces_table())
 #   and nearly all of it is the other mixture: to faces without the attribute it falls
 #   ({doc}`rare_male`). So a flow can be steered to a target distribution
 #   ({doc}`target_smiling`).
+# - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
+#   of them and a direction more than half, but the direction leaves the density and the other
+#   samples as they were, and its samples are nearer to the flow's own without a smile
+#   ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is for the most part a temperature, the
 #   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and
 #   the lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow
