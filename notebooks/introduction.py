@@ -201,8 +201,8 @@ display(faces_table())
 #   hidden is what {doc}`probes_thick` asks.
 # - On faces bangs went nearly as far as in a model that never saw them, and no other attribute's
 #   share moved by more than two points ({doc}`unlearn_bangs`). Glasses did not go: what judge B
-#   takes for glasses in a VAE's blurred samples are for the most part dark eyes, which judge A's
-#   direction does not move ({doc}`unlearn_eyeglasses`).
+#   takes for glasses are, in most of the blurred samples shown, dark eyes
+#   ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
 # - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by
@@ -213,13 +213,13 @@ display(faces_table())
 #   one that did ({doc}`tame_bush_4`). Taming makes the photographs it is given far less likely
 #   than that, and the person's other photographs less so.
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows severalfold,
-#   and nearly all of it is the other mixture: to faces without the attribute it falls
+#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, and
+#   much of it is the other mixture: where men were made rare, FID to faces without them falls
 #   ({doc}`rare_male`). So a flow can be steered to a target distribution
 #   ({doc}`target_smiling`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
-#   of them and a direction more than half, but the direction leaves the density and the other
-#   samples as they were, and its samples are nearer to the flow's own without a smile
+#   of them and a direction more than half, but the direction moves the density and the other
+#   samples less, and its samples are nearer to the flow's own without a smile
 #   ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is for the most part a temperature, the
 #   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and
