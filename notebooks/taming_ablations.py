@@ -13,9 +13,9 @@ device: str = "auto"  # auto, cpu or cuda
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
-import pandas as pd
 
 from forgetting import book, plots, runs
+from forgetting.evaluation.tables import extremes, key, summarise
 
 plots.use_style()
 
@@ -26,22 +26,12 @@ class Parameters(runs.Parameters):
 
 run = runs.begin("taming_ablations", Parameters, {"smoke": {}, "default": {}}, globals())
 entry = book.sweep(run.parameters.sweep)
-found = runs.records(book.RESULTS, [one.name for one in entry.runs()])
-rows = []
-for name, record in found.items():
-    run.weights |= record["weights"]
-    metrics = record["metrics"]
-    rows.append(
-        {
-            "case": name.split("/")[1].split("-")[0],
-            "person": record["parameters"]["person"],
-            **metrics,
-            "fid_percent": 100 * metrics["fid_change"] / metrics["fid_before"],
-            "fid_t9_percent": 100 * metrics["fid_change_t9"] / metrics["fid_before_t9"],
-        }
-    )
-table = pd.DataFrame(rows)
-print(f"{len(table)} of {len(entry.runs())} runs: {table.person.nunique()} people")
+table = book.table(entry.name, run)
+table["fid_percent"] = 100 * table.fid_change / table.fid_before
+table["fid_t9_percent"] = 100 * table.fid_change_t9 / table.fid_before_t9
+cases = {case.replace("_", " "): table[table.case == case] for case in entry.cases}
+cases = {name: part for name, part in cases.items() if len(part)}
+print(f"{table.person.nunique()} people")
 
 # %% [markdown]
 # ## What each costs and brings
@@ -61,29 +51,15 @@ columns = {
     "fid_percent": ("FID at 0.7, %", "{:+.0f}"),
     "fid_t9_percent": ("FID at 0.9, %", "{:+.0f}"),
 }
-shown, metrics = {}, {"n_runs": len(table)}
-for case in entry.cases:
-    part = table[table.case == case]
-    cells = {
-        "what is changed": ", ".join(
-            f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}"
-            for k, v in entry.cases[case].items()
-        )
-    }
-    for column, (label, form) in columns.items():
-        values = part.get(column, pd.Series(dtype=float)).dropna()
-        if len(values):
-            mean, low, high = (form.format(f(values)) for f in (pd.Series.mean, min, max))
-            cells[label] = mean if low == high else f"{mean} ({low} to {high})"
-            metrics[f"{column}_{case}"] = values.mean()
-        else:
-            cells[label] = "–"
-    shown[case.replace("_", " ")] = cells
-pd.DataFrame(shown).T
+shown, metrics = summarise(cases, columns, extremes)
+metrics["n_runs"] = len(table)
+changed = [entry.cases[key(name)] for name in cases]
+shown.insert(0, "what is changed", [", ".join(f"{k} {v}" for k, v in c.items()) for c in changed])
+shown
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(10, 0.32 * len(shown) + 1), sharey=True)
-labels = list(shown)[::-1]
+labels = list(cases)[::-1]
 for axis, (column, label) in zip(
     axes,
     (
@@ -93,7 +69,7 @@ for axis, (column, label) in zip(
     ),
 ):
     for y, name in enumerate(labels):
-        values = table[table.case == name.replace(" ", "_")][column]
+        values = cases[name][column].dropna()
         axis.plot(values, [y] * len(values), "o", ms=4, color=plots.BASE)
         axis.plot([values.mean()], [y], "|", ms=16, mew=2, color=plots.FORGOT)
     axis.axvline(0, color="black", lw=0.6)
@@ -109,9 +85,10 @@ plt.show()
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, [])
-for case in entry.cases:
+for name in cases:
+    case = key(name)
     print(
-        f"{case:20} {metrics[f'steps_{case}']:4.0f} steps, forgotten at quantile "
+        f"{name:20} {metrics[f'steps_{case}']:4.0f} steps, forgotten at quantile "
         f"{metrics[f'quantile_after_forget_{case}']:.3f}, others moved by "
         f"{metrics[f'shift_random_sigma_{case}']:+.2f} sigma"
     )

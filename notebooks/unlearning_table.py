@@ -16,8 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from forgetting import book, plots, runs
-from forgetting.errors import ForgettingError
-from forgetting.evaluation.tables import interval
+from forgetting.evaluation.tables import key, over_seeds, summarise
 
 plots.use_style()
 
@@ -27,45 +26,19 @@ class Parameters(runs.Parameters):
 
 
 run = runs.begin("unlearning_table", Parameters, {"smoke": {}, "default": {}}, globals())
-entry = book.sweep(run.parameters.sweep)
-found = runs.records(book.RESULTS, [one.name for one in entry.runs()])
-beside = runs.records(book.RESULTS, [f"{name}.run" for name in found])
-rows = []
-for name, record in found.items():
-    run.weights |= record["weights"]
-    model, feature = (record["parameters"][key] for key in ("model", "feature"))
-    case = name.split("/")[1].split("-")[0] if entry.cases else f"{model}, {feature}".lower()
-    seconds = {key: beside[f"{name}.run"][key] for key in ("seconds", "seconds_forgetting")}
-    seed = record["parameters"]["seed"]
-    rows.append({"case": case.replace("_", " "), "seed": seed, **seconds, **record["metrics"]})
-if not rows:
-    raise ForgettingError(f"No run of {entry.name} is there: `forgetting sweep {entry.name}`.")
-table = pd.DataFrame(rows)
-cases = dict(list(table.groupby("case", sort=False)))
+table = book.table(run.parameters.sweep, run)
+if "case" not in table:
+    table["case"] = table.model + ", " + table.feature.str.lower()
+cases = {name.replace("_", " "): part for name, part in table.groupby("case", sort=False)}
 metrics = {"n_runs": len(table)}
-print(f"{len(table)} of {len(entry.runs())} runs, {table.seed.nunique()} seeds of unlearning")
+print(f"{table.seed.nunique()} seeds of unlearning")
 
 
 def shown(columns):
     """A row for each case: means and 95 % t-intervals over its seeds; they are recorded too."""
-    lines = {}
-    for case, part in cases.items():
-        cells = {}
-        for column, (label, scale, digits) in columns.items():
-            cells[label] = "–"
-            if column not in part or part[column].isna().any():
-                continue
-            of_three = interval(part[column])
-            for end, value in zip(("", "_low", "_high"), of_three):
-                metrics[f"{column}_{key_of(case)}{end}"] = value
-            mean, low, high = (f"{scale * value:.{digits}f}" for value in of_three)
-            cells[label] = f"{mean} ({low} to {high})"
-        lines[case] = cells
-    return pd.DataFrame(lines).T
-
-
-def key_of(case):
-    return case.replace(", ", "_").replace("-", "_").replace(" ", "_")
+    rows, figures = summarise(cases, columns, over_seeds)
+    metrics.update(figures)
+    return rows
 
 
 # %% [markdown]
@@ -78,8 +51,8 @@ def key_of(case):
 
 # %% tags=["hide-input"]
 words = {"before": "original", "after": "unlearned", "filter": "filter", "retrained": "retrained"}
-columns = {f"presence_{name}": (label, 100, 1) for name, label in words.items()}
-shown(columns | {"gap_to_retrained": ("gap that remains", 1, 2)})
+columns = {f"presence_{name}": (label, "{:.1%}") for name, label in words.items()}
+shown(columns | {"gap_to_retrained": ("gap that remains", "{:.2f}")})
 
 # %% tags=["hide-input"]
 colours = dict(zip(words, (plots.BASE, plots.FORGOT, plots.FAINT, plots.REFERENCE)))
@@ -103,7 +76,7 @@ plt.show()
 # distance between two halves of those.
 
 # %% tags=["hide-input"]
-shown({f"fid_{name}": (label, 1, 1) for name, label in {"floor": "floor", **words}.items()})
+shown({f"fid_{name}": (label, "{:.1f}") for name, label in {"floor": "floor", **words}.items()})
 
 # %% [markdown]
 # ## What else changed
@@ -117,15 +90,14 @@ shown({f"fid_{name}": (label, 1, 1) for name, label in {"floor": "floor", **word
 # %% tags=["hide-input"]
 changed = shown(
     {
-        "l1_present": ("pixel, present", 1, 3),
-        "outside_present": ("outside the rows", 1, 3),
-        "l1_absent": ("pixel, absent", 1, 4),
-        "flipped_present": ("flipped, present, %", 100, 1),
-        "flipped_absent": ("flipped, absent, %", 100, 1),
-        "share_change": ("largest share", 100, 1),
+        "l1_present": ("pixel, present", "{:.3f}"),
+        "outside_present": ("outside the rows", "{:.3f}"),
+        "l1_absent": ("pixel, absent", "{:.4f}"),
+        "flipped_present": ("flipped, present", "{:.1%}"),
+        "flipped_absent": ("flipped, absent", "{:.1%}"),
+        "share_change": ("largest share", "{:.1%}"),
     }
 )
-took = table.groupby("case", sort=False)[["seconds_forgetting", "seconds"]].median()
 others = [column for column in table if column.startswith("share_change_")]
 names = []
 for part in cases.values():
@@ -134,7 +106,8 @@ for part in cases.values():
     far.index = far.index.str.removeprefix("share_change_").str.replace("_", " ")
     names.append(", ".join(f"{name} {100 * value:+.1f}" for name, value in far.items()) or "none")
 changed["over 2 points"] = names
-changed["seconds"] = [f"{a:.0f}, {b:.0f}" for a, b in took.itertuples(index=False)]
+times = [part[["seconds_forgetting", "seconds"]].median() for part in cases.values()]
+changed["seconds"] = [f"{a:.0f}, {b:.0f}" for a, b in times]
 changed
 
 # %% [markdown]
@@ -144,8 +117,7 @@ changed
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, [])
 for case in cases:
-    key = key_of(case)
-    before, after = (100 * metrics[f"presence_{when}_{key}"] for when in ("before", "after"))
-    gap = metrics.get(f"gap_to_retrained_{key}_high")
+    before, after = (100 * metrics[f"presence_{when}_{key(case)}"] for when in ("before", "after"))
+    gap = metrics.get(f"gap_to_retrained_{key(case)}_high")
     told = "" if gap is None else f", at most {gap:+.2f} of the gap to the retrained model remains"
     print(f"{case:28} {before:5.1f} % -> {after:4.1f} %{told}")

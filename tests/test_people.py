@@ -1,5 +1,7 @@
 """Sets around a person, answers that are kept, and means over people."""
 
+import math
+
 import pandas as pd
 import pytest
 import torch
@@ -10,7 +12,7 @@ from forgetting.errors import DataError
 from forgetting.evaluation import people
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.tables import over_people, spread
+from forgetting.evaluation.tables import extremes, over_people, over_seeds, spread, summarise
 
 
 class Colours(nn.Module):
@@ -122,5 +124,21 @@ def test_an_interval_is_over_people_not_over_their_seeds():
     )  # t of one degree of freedom, sd of means 1.414 / sqrt 2
     assert (mean - low) == pytest.approx(high - mean)
     assert spread(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
-    with pytest.raises(ValueError, match="two values"):
-        over_people(table[table.person == "a"], "drop")
+    one, *ends = over_people(table[table.person == "a"], "drop")
+    assert one == 0.5
+    assert all(map(math.isnan, ends))
+
+
+def test_a_summary_says_what_is_known_and_no_more():
+    table = pd.DataFrame({"drop": [1.0, 3.0], "steps": [7.0, 7.0], "gone": [1.0, None]})
+    columns = {name: (name.upper(), "{:.1f}") for name in ("drop", "steps", "gone", "absent")}
+    parts = {"both, of them": table, "one": table[:1]}
+    shown, figures = summarise(parts, columns, over_seeds)
+    assert list(shown.loc["one"]) == ["1.0", "7.0", "1.0", "–"]
+    assert list(shown.loc["both, of them"])[1:] == ["7.0", "–", "–"]
+    assert shown.loc["both, of them", "DROP"] == "2.0 (-10.7 to 14.7)"  # t of one degree, 12.706
+    assert figures["drop_both_of_them_high"] == pytest.approx(14.706, abs=1e-3)
+    assert not {"drop_one_low", "gone_both_of_them"} & set(figures)
+    assert (
+        summarise(parts, columns, extremes)[0].loc["both, of them", "DROP"] == "2.0 (1.0 to 3.0)"
+    )

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import jupytext
 import nbformat
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +27,7 @@ from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import ROOT, replacing, write_text
-from forgetting.runs import check, nearest, records
+from forgetting.runs import Run, check, nearest, records
 
 BUILD = ROOT / "_build"
 PUBLISHED = ROOT / "book" / "runs"
@@ -128,6 +129,32 @@ def sweep(name: str) -> Entry:
     if name not in known:
         raise ForgettingError(f"runs.yaml has no sweep {name!r}. {nearest(name, list(known))}")
     return known[name]
+
+
+def table(name: str, run: Run) -> pd.DataFrame:
+    """Return a sweep's published runs as a table, a row each.
+
+    The columns: `case` (of a sweep of cases), the run's parameters, its metrics, `seconds` and
+    `seconds_forgetting`. The weights that those runs stand on are noted in `run`.
+
+    Raises
+    ------
+    ForgettingError
+        runs.yaml has no such sweep, or none of its runs is there.
+    """
+    entry = sweep(name)
+    found = records(RESULTS, [one.name for one in entry.runs()])
+    beside = records(RESULTS, [f"{one}.run" for one in found])
+    if not found:
+        raise ForgettingError(f"No run of {name} is there: `forgetting sweep {name}` makes them.")
+    rows = []
+    for label, record in found.items():
+        run.weights |= record["weights"]
+        case = {"case": label.split("/")[1].split("-")[0]} if entry.cases else {}
+        took = {key: beside[f"{label}.run"][key] for key in ("seconds", "seconds_forgetting")}
+        rows.append({**case, **record["parameters"], **record["metrics"], **took})
+    print(f"{len(rows)} of {len(entry.runs())} runs")
+    return pd.DataFrame(rows)
 
 
 def is_current(entry: Entry, folder: Path, results: Path) -> bool:

@@ -80,7 +80,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real."""
+    """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real.
+
+    How much the images of a batch differ enters too: a generator that makes some kinds of image
+    too rarely is found out (Karras et al., 2018).
+    """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
         super().__init__()
@@ -95,20 +99,20 @@ class Discriminator(nn.Module):
                     nn.LeakyReLU(0.2),
                 ]
                 before = after
-            self.body = nn.Sequential(
-                *layers,
-                nn.Conv2d(before, before, 3, padding=1),
+            self.body = nn.Sequential(*layers)
+            self.head = nn.Sequential(
+                nn.Conv2d(before + 1, before, 3, padding=1),
                 nn.LeakyReLU(0.2),
                 nn.Flatten(),
                 nn.Linear(before * small**2, 1),
             )
-            for layer in self.body:
+            for layer in (*self.body, *self.head):
                 if isinstance(layer, nn.Conv2d | nn.Linear):  # scores neither fade nor explode
                     nn.init.kaiming_normal_(layer.weight, a=0.2)
                     nn.init.zeros_(layer.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.body(images * 2 - 1).flatten()
+        return self.head(_with_spread(self.body(images * 2 - 1))).flatten()
 
 
 class GAN(nn.Module):
@@ -126,6 +130,12 @@ class GAN(nn.Module):
         """Move the average towards the generator, after a step of the generator."""
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
+
+
+def _with_spread(x: torch.Tensor) -> torch.Tensor:
+    """Append to (B, C, H, W) a channel that tells the mean standard deviation over the batch."""
+    spread = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8).mean().to(x.dtype)
+    return torch.cat([x, spread.expand(len(x), 1, *x.shape[2:])], 1)
 
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:
