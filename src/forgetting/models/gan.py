@@ -139,4 +139,4 @@ def _with_spread(x: torch.Tensor) -> torch.Tensor:
 
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:
-    return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6)
+    return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6).to(x.dtype)

@@ -72,10 +72,10 @@ _FACES_VAE = TrainingConfig(
 )
 _GAN_LOSSES = {"discriminator": losses.discriminate, "generator": losses.deceive}
 _DIGITS_GAN = TrainingConfig(
-    steps=12_000,
+    steps=8000,
     batch_size=64,
-    lr=4e-4,
-    slower={"generator": 0.25},
+    lr=1e-3,
+    slower={"generator": 0.3},
     beta1=0.0,
     beta2=0.99,
     decay=0.2,
@@ -83,17 +83,7 @@ _DIGITS_GAN = TrainingConfig(
     log_every=100,
 )
 _DIGITS_GAN_CONFIG = GANConfig(width=32)
-_FACES_GAN = TrainingConfig(
-    steps=15_000,
-    batch_size=32,
-    lr=4e-4,
-    slower={"generator": 0.25},
-    beta1=0.0,
-    beta2=0.99,
-    decay=0.2,
-    precision="bfloat16",
-    log_every=100,
-)
+_FACES_GAN = _DIGITS_GAN.model_copy(update={"steps": 9000, "batch_size": 32})
 _FACES_GAN_CONFIG = GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128)
 _FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
 
