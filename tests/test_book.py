@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -130,6 +131,28 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
 def test_an_unknown_sweep_is_refused_with_the_nearest_name():
     with pytest.raises(ForgettingError, match="no sweep 'tame_peple'"):
         book.sweep("tame_peple")
+
+
+def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "entries", lambda: [SWEEP])
+    monkeypatch.setattr(book, "RESULTS", tmp_path)
+    run = SimpleNamespace(weights={"digits-vae": "a"})
+    with pytest.raises(ForgettingError, match="`forgetting sweep some` makes them"):
+        book.table("some", run)
+    record = {"parameters": {"seed": 1}, "metrics": {"drop": 2.0}, "weights": {"digits-glow": "b"}}
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "far-1.json").write_text(json.dumps(record), encoding="utf-8")
+    took = {"seconds": 5.0, "seconds_forgetting": 3.0, "cpu": "any"}
+    (tmp_path / "some" / "far-1.run.json").write_text(json.dumps(took), encoding="utf-8")
+    (row,) = book.table("some", run).to_dict("records")
+    assert row == {
+        "case": "far",
+        "seed": 1,
+        "drop": 2.0,
+        "seconds": 5.0,
+        "seconds_forgetting": 3.0,
+    }
+    assert run.weights == {"digits-vae": "a", "digits-glow": "b"}
 
 
 def test_the_book_renders_without_a_warning(tmp_path):
