@@ -6,7 +6,7 @@
 # which changes no weight, and beside a model that was trained without the feature.
 
 # %% tags=["parameters"]
-sweep: str = "probe_features"  # a sweep of runs.yaml
+sweep: str = "probe_digits"  # a sweep of runs.yaml
 seed: int = 0  # of nothing here; every template has it
 preset: str = "default"  # smoke or default: here the same
 device: str = "auto"  # auto, cpu or cuda

@@ -28,6 +28,9 @@ class Parameters(runs.Parameters):
 
 run = runs.begin("taming_people", Parameters, {"smoke": {}, "default": {}}, globals())
 table = book.table(run.parameters.sweep, run)
+table["fid_percent"] = 100 * table.fid_change / table.fid_before
+table["fid_t9_percent"] = 100 * table.fid_change_t9 / table.fid_before_t9
+table["n_forget"] = table.n_forget.astype(int)
 sizes = dict(list(table.groupby("n_forget")))
 print(f"{table.person.nunique()} people; seeds for each number of images: ", end="")
 print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.items()))
@@ -43,8 +46,6 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # are the median, of one thread.
 
 # %% tags=["hide-input"]
-table["fid_percent"] = 100 * table.fid_change / table.fid_before
-table["fid_t9_percent"] = 100 * table.fid_change_t9 / table.fid_before_t9
 parts = {f"{size} images": part for size, part in sizes.items()}
 columns = {
     "within": ("within", "{:.2f}"),

@@ -39,6 +39,15 @@ class Recipe:
 
 _DIGITS_JUDGE = TrainingConfig(steps=4000, batch_size=128, lr=1e-3, log_every=100)
 _DIGITS_VAE = TrainingConfig(steps=7000, batch_size=128, lr=1e-3, log_every=100)
+_DIGITS_GLOW = TrainingConfig(
+    steps=10_000,
+    batch_size=32,
+    lr=5e-4,
+    warmup=500,
+    max_grad_norm=50,
+    log_every=50,
+    checkpoint_every=250,
+)
 _FACES_JUDGE = TrainingConfig(
     steps=4000,
     batch_size=64,
@@ -145,17 +154,17 @@ RECIPES: dict[str, Recipe] = {
         "glow",
         "digits",
         GlowConfig(n_steps=8),
-        TrainingConfig(
-            steps=10_000,
-            batch_size=32,
-            lr=5e-4,
-            warmup=500,
-            max_grad_norm=50,
-            log_every=50,
-            checkpoint_every=250,
-        ),
+        _DIGITS_GLOW,
         losses.glow,
         "A Glow of digits padded to 32 px, 5 bits, additive coupling: the flow that is tamed.",
+    ),
+    "digits-glow-affine": Recipe(
+        "glow",
+        "digits",
+        GlowConfig(n_steps=8, coupling="affine"),
+        _DIGITS_GLOW,
+        losses.glow,
+        "The digits Glow with affine coupling: does taming hang on the coupling?",
     ),
     "faces-judge-a": Recipe(
         "judge",
