@@ -95,27 +95,55 @@ ways = {
     "whole image": (unlearn_whole_image, given, "lr", tuning),
 }
 choosing = run.latents("choosing", half, original.latent_dim)
-models, metrics, tried = {"original": original}, {}, {}
+models, metrics, rows, tried = {"original": original}, {}, {}, {}
+
+
+def judged(model):
+    samples = generate(model, choosing)
+    presence = float(grader.shown(samples).float().mean())
+    return {"presence, %": 100 * presence, "FID": fid(grader.features(samples), target)}
+
+
 for name, (way, subjects, knob, config) in ways.items():
-    found = {}
-    with run.timed(name.replace(" ", "_")):
-        for value in (getattr(config, knob) * x for x in (1, 1 / 3, 3, 1 / 9, 9)[: p.tries]):
+    key, found, tuned = name.replace(" ", "_"), {}, {}
+    values = sorted(getattr(config, knob) * x for x in (1, 1 / 3, 3, 1 / 9, 9)[: p.tries])
+    with run.timed(key):
+        for value in values:
             setting, say = config.model_copy(update={knob: value}), runs.progress(p.steps, name)
-            one = way(*subjects, setting, trainable=subject.trainable, callback=say).model
-            found[value] = fid(grader.features(generate(one, choosing)), target), one
-    best = min(found, key=lambda value: found[value][0])
-    models[name] = found[best][1]
-    metrics[f"setting_{name.replace(' ', '_')}"] = best
-    cells = {f"{value:g}": f"{distance:.0f}" for value, (distance, _) in sorted(found.items())}
-    tried[name] = {
-        "setting": knob,
-        "FID by setting": ", ".join(f"{k}: {v}" for k, v in cells.items()),
-        "chosen": f"{best:g}",
-    }
+            tuned[value] = way(*subjects, setting, trainable=subject.trainable, callback=say).model
+            found[value] = judged(tuned[value])
+    best = min(found, key=lambda value: found[value]["FID"])
+    models[name], metrics[f"setting_{key}"] = tuned[best], best
+    tried[name] = pd.DataFrame(found.values())
+    for number, (value, cells) in enumerate(found.items(), 1):
+        metrics[f"tried_presence_{key}_{number}"] = cells["presence, %"] / 100
+        metrics[f"tried_fid_{key}_{number}"] = cells["FID"]
+        chosen = "chosen" if value == best else ""
+        rows[name, f"{knob} {value:.2g}"] = {k: f"{v:.1f}" for k, v in cells.items()} | {
+            "": chosen
+        }
 models["latent filter"] = LatentFilter(original, direction)
 if subject.retrained is not None:
     models["retrained"] = subject.retrained
-pd.DataFrame(tried).T
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# How far each way can be pushed: a line joins the settings of one way. Lower left is better; a
+# way that spoils its images is high up, one that forgets little is to the right.
+
+# %% tags=["hide-input"]
+figure, axis = plt.subplots(figsize=(6.8, 3.8))
+for (name, points), marker in zip(tried.items(), "os^Dv"):
+    axis.plot(points["presence, %"], points["FID"], marker + "-", ms=5, lw=1, label=name)
+beside = {"original": plots.BASE, "latent filter": plots.FAINT, "retrained": plots.REFERENCE}
+for name, colour in beside.items():
+    if name in models:
+        at = judged(models[name])
+        axis.plot(at["presence, %"], at["FID"], "*", ms=11, color=colour, label=name)
+axis.axhline(fid(other, target), color="black", lw=0.6, ls=":")
+axis.set(xlabel="samples that show the feature, %", ylabel="FID (dotted: floor)", yscale="log")
+axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+plt.show()
 
 # %% [markdown]
 # ## What is left, and what it cost
@@ -133,7 +161,7 @@ images = {name: generate(one, fresh) for name, one in models.items()}
 before = images["original"]
 shown = grader.shown(before)
 presence = {name: Presence.of(grader.shown(batch)) for name, batch in images.items()}
-metrics, rows = metrics | {"fid_floor": fid(other, target), "n_fid": half}, {}
+rows, metrics = {}, metrics | {"fid_floor": fid(other, target), "n_fid": half}
 for name, batch in images.items():
     key = {"original": "before"}.get(name, name.replace(" ", "_").replace("-", "_"))
     found = presence[name]
