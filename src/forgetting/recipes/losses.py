@@ -157,7 +157,7 @@ def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Shift each image by up to an eighth of its side, differentiably; 0 comes in from outside.
 
     Of what DiffAugment varies (Zhao et al., 2020) the translation alone: with its colours and its
-    cut-out square the discriminator learned more slowly than the training lasts.
+    cut-out square as well, faces after as many of the first steps were farther from real ones.
     """
     n, _, size, _ = images.shape
     reach = size // 8
