@@ -2,8 +2,8 @@
 
 The generator maps a latent to a style that scales and shifts every layer (self-modulation: Chen et
 al., 2019), after a normalisation of each pixel's channels (Karras et al., 2018): no statistics of
-a batch enter, so an image depends on its latent alone. The discriminator sees a batch's spread, and
-its loss (R1) keeps its slope small. What samples is a moving average of the generator.
+a batch enter, so an image depends on its latent alone. The discriminator sees the spread of a
+batch, and its loss (R1) keeps its slope small. What samples is a moving average of the generator.
 """
 
 import copy
