@@ -40,7 +40,7 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 #
 # Means over people, each first averaged over its seeds, with the 95 % t-interval over people.
 # *Within* is the share of images to forget that the stopping rule is content with; the quantiles
-# are of likelihood among the base's own, before and after; their drop is that of photographs that
+# are of their likelihood, before and after; the drop is that of photographs that
 # taming never saw, of the same person and of people whom no model saw; the shift is of held-out
 # faces of others. FID is told by its change on the same latents, in percent of the base's. Seconds
 # are the median, of one thread.

@@ -82,8 +82,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real.
 
-    How much the images of a batch differ enters too: a generator that makes some kinds of image
-    too rarely is found out (Karras et al., 2018).
+    How much the images of a batch differ enters too, as a hint at images that are made too rarely
+    (Karras et al., 2018): one number for a batch.
     """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
