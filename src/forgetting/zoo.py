@@ -1,7 +1,8 @@
 """The weights that the study trained: a name becomes a verified model.
 
 An entry is three files: NAME.safetensors (weights), NAME.json (what the model is, how it was
-trained, the sha256 of the weights) and NAME.md (the model card). Pickles are never read.
+trained, the sha256 of the weights) and NAME.md (the model card). Pickles are never read. Of a
+generator only what generates is kept: a VAE's decoder, the average of a GAN's generator.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.gan import GANConfig, Generator
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.judge import Judge, JudgeConfig
-from forgetting.models.vae import VAE, VAEConfig
+from forgetting.models.vae import Decoder, VAEConfig
 
 FOLDER = ROOT / "zoo"
 
 KINDS: dict[str, tuple[type[nn.Module], type]] = {
     "glow": (Glow, GlowConfig),
-    "vae": (VAE, VAEConfig),
+    "vae": (Decoder, VAEConfig),
     "gan": (Generator, GANConfig),
     "judge": (Judge, JudgeConfig),
     "embedding": (Embedding, EmbeddingConfig),
@@ -98,7 +99,8 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
     if entry["kind"] not in KINDS:
         raise WeightsError(f"{name!r} holds {entry['kind']}, not a model; see zoo/{name}.md.")
     model_class, config_class = KINDS[entry["kind"]]
-    model = model_class(config_class(**entry["config"]))
+    with torch.random.fork_rng(devices=[]):
+        model = model_class(config_class(**entry["config"]))
     try:
         model.load_state_dict(tensors(name, folder))
     except RuntimeError as error:

@@ -22,54 +22,56 @@ class VAEConfig(BaseModel):
     hidden: int = Field(256, ge=1, description="units between convolutions and latents")
 
 
-class VAE(nn.Module):
-    """An encoder to a Gaussian over latents and a decoder back to images.
+class Decoder(nn.Module):
+    """The half that generates: latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
 
-    `forward` is the generator: latents (B, latent_dim) to images (B, C, H, W) in [0, 1].
-    """
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.latent_dim = config.latent_dim
+        inner = _inner(config)
+        layers: list[nn.Module] = [
+            nn.Linear(config.latent_dim, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, math.prod(inner)),
+            nn.SiLU(),
+            nn.Unflatten(1, inner),
+        ]
+        for before, after in itertools.pairwise([*reversed(_widths(config)), config.width]):
+            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
+        layers.append(nn.Conv2d(config.width, config.channels, 3, padding=1))
+        self.layers = nn.Sequential(*layers)
+
+    def logits(self, latents: torch.Tensor) -> torch.Tensor:
+        """Return images (B, C, H, W) before the sigmoid."""
+        return self.layers(latents)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.layers(latents))
+
+
+class VAE(nn.Module):
+    """An encoder to a Gaussian over latents, and a decoder back to images, which is kept."""
 
     def __init__(self, config: VAEConfig, seed: int = 0) -> None:
         super().__init__()
-        if config.image_size % 2**config.n_stages:
-            raise ValueError(
-                f"image_size {config.image_size} is not a multiple of {2**config.n_stages}"
-            )
-        self.config = config
-        self.latent_dim = config.latent_dim
-        widths = [config.width * 2**stage for stage in range(config.n_stages)]
-        small = config.image_size // 2**config.n_stages
-        inner = (widths[-1], small, small)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             encoder: list[nn.Module] = []
-            for before, after in itertools.pairwise([config.channels, *widths]):
+            for before, after in itertools.pairwise([config.channels, *_widths(config)]):
                 encoder += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
             self.encoder = nn.Sequential(
                 *encoder,
                 nn.Flatten(),
-                nn.Linear(math.prod(inner), config.hidden),
+                nn.Linear(math.prod(_inner(config)), config.hidden),
                 nn.SiLU(),
                 nn.Linear(config.hidden, 2 * config.latent_dim),
             )
-            decoder: list[nn.Module] = [
-                nn.Linear(config.latent_dim, config.hidden),
-                nn.SiLU(),
-                nn.Linear(config.hidden, math.prod(inner)),
-                nn.SiLU(),
-                nn.Unflatten(1, inner),
-            ]
-            for before, after in itertools.pairwise([*reversed(widths), config.width]):
-                decoder += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
-            decoder.append(nn.Conv2d(config.width, config.channels, 3, padding=1))
-            self.decoder = nn.Sequential(*decoder)
+            self.decoder = Decoder(config)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log-variance, each (B, latent_dim), of the latents of images."""
         return self.encoder(images).float().chunk(2, 1)
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
-        return torch.sigmoid(self.decoder(latents))
 
     def negative_elbo(
         self, images: torch.Tensor, generator: torch.Generator | None = None
@@ -82,9 +84,23 @@ class VAE(nn.Module):
         """
         mean, log_variance = self.encode(images)
         eps = torch.randn(mean.shape, generator=generator).to(mean.device)
-        logits = self.decoder(mean + torch.exp(0.5 * log_variance) * eps)
+        logits = self.decoder.logits(mean + torch.exp(0.5 * log_variance) * eps)
         reconstruction = F.binary_cross_entropy_with_logits(
             logits.float(), images, reduction="none"
         )
         kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance)
         return reconstruction.flatten(1).sum(1), kl.sum(1)
+
+
+def _widths(config: VAEConfig) -> list[int]:
+    return [config.width * 2**stage for stage in range(config.n_stages)]
+
+
+def _inner(config: VAEConfig) -> tuple[int, int, int]:
+    """Return the shape (C, H, W) between the convolutions and the latents."""
+    if config.image_size % 2**config.n_stages:
+        raise ValueError(
+            f"image_size {config.image_size} is not a multiple of {2**config.n_stages}"
+        )
+    small = config.image_size // 2**config.n_stages
+    return _widths(config)[-1], small, small

@@ -4,11 +4,13 @@ import platform
 import time
 
 import torch
+from torch import nn
 
 from forgetting import reference, zoo
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE
 from forgetting.models.gan import GAN
+from forgetting.models.vae import VAE
 from forgetting.recipes import RECIPES, Recipe, embedding, losses
 from forgetting.recipes.ingredients import N_WATCHED, gather
 from forgetting.training import Learner, train
@@ -70,7 +72,6 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         held_out=None if adversarial else data.watched,
         name=name,
     )
-    model = learner.model.average if adversarial else learner.model
     entry = {
         "kind": recipe.kind,
         "config": recipe.config.model_dump(mode="json"),
@@ -89,7 +90,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         },
         "history": history,
     }
-    zoo.save(name, model, entry, card(name, recipe, entry))
+    zoo.save(name, _kept(learner.model), entry, card(name, recipe, entry))
     checkpoint.unlink(missing_ok=True)
     return True
 
@@ -98,8 +99,17 @@ def _learner(recipe: Recipe) -> Learner:
     seed = recipe.training.seed
     if recipe.kind == "gan":
         return Learner(GAN(recipe.config, seed), recipe.loss, after=losses.follow)
+    if recipe.kind == "vae":
+        return Learner(VAE(recipe.config, seed), recipe.loss)
     model = zoo.KINDS[recipe.kind][0](recipe.config, seed=seed)
     return Learner(model, recipe.loss, losses.start_glow if recipe.kind == "glow" else None)
+
+
+def _kept(model: nn.Module) -> nn.Module:
+    """Return what generates."""
+    if isinstance(model, GAN):
+        return model.average
+    return model.decoder if isinstance(model, VAE) else model
 
 
 def card(name: str, recipe: Recipe, entry: dict) -> str:
