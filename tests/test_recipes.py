@@ -1,6 +1,7 @@
 """Recipes: what is trained on, how it is varied, and that bfloat16 spares the likelihood."""
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from forgetting import zoo
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
 from forgetting.errors import DataError, ForgettingError
+from forgetting.evaluation.sampling import generate
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE, VAEConfig
@@ -181,6 +183,26 @@ def test_cards_say_what_may_be_done_with_weights_learned_from_faces():
 def test_what_the_zoo_has_is_not_trained_again_unasked(monkeypatch, tmp_path):
     monkeypatch.setattr("forgetting.recipes.train.CACHE", tmp_path)
     assert train_entry("digits-vae") is False
+
+
+@pytest.mark.parametrize("name", ["faces-vae", "faces-gan", "faces-glow"])
+def test_what_training_keeps_is_what_generates(name, faces, monkeypatch, tmp_path):
+    recipe = RECIPES[name]
+    sizes = {"image_size": 16, "n_stages": 1, "width": 4, "latent_dim": 6, "hidden": 8}
+    sizes |= {"n_steps": 1, "n_blocks": 1}
+    config = type(recipe.config)
+    small = config(channels=3, **{k: v for k, v in sizes.items() if k in config.model_fields})
+    training = recipe.training.model_copy(update={"steps": 2, "batch_size": 8, "log_every": 1})
+    small = dataclasses.replace(recipe, config=small, training=training)
+    monkeypatch.setitem(RECIPES, name, small)
+    monkeypatch.setattr("forgetting.recipes.train.CACHE", tmp_path)
+    monkeypatch.setattr(zoo, "save", functools.partial(zoo.save, folder=tmp_path))
+    assert train_entry(name, again=True)
+    model = zoo.load(name, tmp_path)
+    images = generate(model, torch.randn(4, model.latent_dim))
+    assert images.shape == (4, 3, 16, 16)
+    kept = {key.split(".")[0] for key in model.state_dict()}
+    assert not kept & {"encoder", "discriminator"}
 
 
 def test_every_entry_of_the_zoo_can_be_made_again_and_unknown_ones_are_named():
