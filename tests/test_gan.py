@@ -53,6 +53,15 @@ def test_scores_of_a_new_discriminator_neither_fade_nor_explode():
     assert 0.1 < size < 10
 
 
+@pytest.mark.parametrize("spread", ["mean", "each"])
+def test_a_score_hangs_on_how_much_the_batch_differs(spread):
+    discriminator = Discriminator(CONFIG.model_copy(update={"spread": spread}))
+    some, others = (faces()[:6].float() / 255).split(3)
+    alone = discriminator(some[:1].expand(3, -1, -1, -1))[0]
+    among = discriminator(torch.cat([some[:1], others[:2]]))[0]
+    assert not torch.isclose(alone, among)
+
+
 def test_r1_is_the_squared_slope_of_the_score_at_real_images():
     class Linear(torch.nn.Module):
         def __init__(self):

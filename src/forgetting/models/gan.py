@@ -7,6 +7,7 @@ batch, and its loss (R1) keeps its slope small. What samples is a moving average
 """
 
 import copy
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,9 @@ class GANConfig(BaseModel):
     n_stages: int = Field(2, ge=1, description="times the image is halved")
     latent_dim: int = Field(64, ge=1)
     width: int = Field(32, ge=1, description="channels at half of the image's size")
+    spread: Literal["mean", "each"] = Field(
+        "mean", description="of a batch, for the discriminator: one number, or one a feature"
+    )
 
     @property
     def widths(self) -> list[int]:
@@ -83,11 +87,13 @@ class Discriminator(nn.Module):
     """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real.
 
     How much the images of a batch differ enters too, as a hint at images that are made too rarely
-    (Karras et al., 2018): one number for a batch.
+    (Karras et al., 2018): one number for a batch, their mean over channels and places, or one for
+    each of them, which tells what it is that is rare.
     """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
         super().__init__()
+        self.spread = config.spread
         small = config.image_size // 2**config.n_stages
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -101,7 +107,7 @@ class Discriminator(nn.Module):
                 before = after
             self.body = nn.Sequential(*layers)
             self.head = nn.Sequential(
-                nn.Conv2d(before + 1, before, 3, padding=1),
+                nn.Conv2d(before + (before if self.spread == "each" else 1), before, 3, padding=1),
                 nn.LeakyReLU(0.2),
                 nn.Flatten(),
                 nn.Linear(before * small**2, 1),
@@ -112,7 +118,13 @@ class Discriminator(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(_with_spread(self.body(images * 2 - 1))).flatten()
+        x = self.body(images * 2 - 1)
+        spread = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8)
+        if self.spread == "mean":
+            spread = spread.mean().expand(1, *x.shape[2:])
+        return self.head(
+            torch.cat([x, spread.to(x.dtype).expand(len(x), *spread.shape)], 1)
+        ).flatten()
 
 
 class GAN(nn.Module):
@@ -130,12 +142,6 @@ class GAN(nn.Module):
         """Move the average towards the generator, after a step of the generator."""
         for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
-
-
-def _with_spread(x: torch.Tensor) -> torch.Tensor:
-    """Append to (B, C, H, W) a channel that tells the mean standard deviation over the batch."""
-    spread = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8).mean().to(x.dtype)
-    return torch.cat([x, spread.expand(len(x), 1, *x.shape[2:])], 1)
 
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ _DIGITS_GAN = TrainingConfig(
     precision="bfloat16",
     log_every=100,
 )
-_DIGITS_GAN_CONFIG = GANConfig(width=32)
+_DIGITS_GAN_CONFIG = GANConfig(width=32, spread="each")
 _FACES_GAN = _DIGITS_GAN.model_copy(update={"steps": 9000, "batch_size": 32})
 _FACES_GAN_CONFIG = GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128)
 _FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
