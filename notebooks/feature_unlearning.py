@@ -72,8 +72,9 @@ print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if v
 #
 # Digits are measured: the feature begins where the outermost tenth of the original's own samples
 # does. Faces are graded by judge B, at the threshold that one real face in 200 without the feature
-# passes; they lack it where judge B gives it less than one half. A second, independent set of
-# samples is the one that is graded.
+# passes. That misses many that have it, so a share is a lower bound. Faces lack the feature where
+# judge B gives it less than one half. A second, independent set of samples is the one that is
+# graded.
 
 # %%
 subject = find_subject(run, p.model, p.feature, 2 * p.n_samples)
@@ -87,7 +88,7 @@ print(f"{p.feature}: {grader.unit} over {grader.edge:.3f}; {int(shown.sum())} of
 # ## Collect, and find the direction
 #
 # Judge A labels samples, or a person did. A digit has no edge where thick begins, and the tenth
-# with the highest score is positive; of faces those are to which judge A gives more than one half.
+# with the highest score is positive; a face is positive if judge A's probability exceeds one half.
 # The direction is the difference of the mean latents.
 
 # %%
@@ -132,11 +133,16 @@ with run.timed("forgetting"):
         trainable=subject.trainable,
         callback=runs.progress(p.steps, "unlearning"),
     )
-plots.curves(
+axis = plots.curves(
     forgotten.history,
-    {"loss_unlearn": "L1 where erased", "loss_recon": "L1 elsewhere"},
-    "loss, sum over pixels",
+    {
+        "loss_unlearn": "L1 of latents that are erased",
+        "loss_percep": "their 1 - MS-SSIM",
+        "loss_recon": "L1 of all others",
+    },
+    "terms of the loss",
 )
+axis.set_yscale("log")
 plt.show()
 
 # %% [markdown]
@@ -194,6 +200,7 @@ found = {name: grader.features(batch[:half]) for name, batch in images.items()}
 recorded = {"original": "before", "unlearned": "after"}
 metrics = {"fid_real_own": fid(target, subject.real), "n_fid": half}
 metrics |= {"fid_floor": fid(other, target), "kid_floor": kid(other, target)}
+metrics |= dict(zip(("precision_floor", "recall_floor"), precision_recall(other, target)))
 for name, x in found.items():
     name = recorded.get(name, name)
     metrics |= {f"fid_{name}": fid(x, target), f"kid_{name}": kid(x, target)}
@@ -212,16 +219,20 @@ pd.DataFrame(table).map(lambda x: "" if pd.isna(x) else f"{x:.3g}")
 
 # %% [markdown]
 # A feature is said to be local. Where it was present, what else changed; where it was absent,
-# nothing should have. *Other attributes* are the class of a digit and its other feature, or those
-# other attributes of a face that judge B tells well; features drift by a share of the distance
-# between two samples.
+# nothing should have. Of a digit that is its class, by judge B, and its other feature; of a face
+# those other attributes that judge B tells well, and the pixels inside and outside the rows in
+# which the feature lies (bangs in the upper third, say). Judge A's features drift by a share of
+# the distance between two samples.
 
 # %% tags=["hide-input"]
 metrics |= locality(grader, before, images["unlearned"])
 words = {
     "l1_present": "mean change of a pixel, feature present",
-    "outside_present": "the same outside the feature's band",
+    "inside_present": "the same, inside the feature's rows",
+    "outside_present": "the same, outside them",
     "l1_absent": "mean change of a pixel, feature absent",
+    "class_changed_present": "images whose class changed, feature present",
+    "class_changed_absent": "images whose class changed, feature absent",
     "flipped_present": "other attributes that flipped, feature present",
     "flipped_absent": "other attributes that flipped, feature absent",
     "drift_absent": "drift of judge A's features, feature absent",
@@ -236,6 +247,10 @@ pd.Series({text: f"{metrics[name]:.3f}" for name, text in words.items() if name 
 # %%
 for name, x in presence.items():
     metrics |= x.metrics(f"presence_{recorded.get(name, name)}")
+    ungraded = float((~torch.isfinite(values[name])).float().mean())
+    metrics[f"ungraded_{recorded.get(name, name)}"] = ungraded
+    if ungraded:
+        print(f"{name}: {ungraded:.2%} of the samples are blank and count as without the feature")
 if "retrained" in presence and presence["original"].share != presence["retrained"].share:
     metrics["gap_to_retrained"] = gap_to_retrained(
         *(presence[name].share for name in ("original", "unlearned", "retrained"))

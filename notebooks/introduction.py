@@ -66,7 +66,6 @@ unlearned = unlearn_feature(
         precision="bfloat16",
         seed=run.seed("unlearn"),
     ),
-    trainable=lambda copy: copy.decoder,
     callback=runs.progress(run.parameters.steps, "unlearning"),
 ).model
 latents = run.latents("show", 600, original.latent_dim)

@@ -18,7 +18,7 @@ from forgetting.files import ROOT
 from forgetting.models.judge import Judge, JudgeConfig
 
 
-def grader(band=(0.0, 0.25)):
+def grader(band=(0.0, 0.25), n_classes=0):
     """Top rows bright: the feature; left or right half bright: the others."""
     return Grader(
         "top",
@@ -32,6 +32,7 @@ def grader(band=(0.0, 0.25)):
         ("left", "right"),
         lambda x: x.flatten(1),
         band,
+        n_classes,
     )
 
 
@@ -62,6 +63,7 @@ def test_a_change_inside_the_band_is_local():
     after[present, :, :2] = 0
     found = locality(grader(), before, after)
     assert found["l1_present"] == pytest.approx(0.25)
+    assert found["inside_present"] == pytest.approx(1)
     assert found["outside_present"] == 0
     assert found["flipped_present"] == found["flipped_absent"] == 0
     assert found["l1_absent"] == found["drift_absent"] == found["share_change"] == 0
@@ -75,12 +77,24 @@ def test_a_change_elsewhere_is_seen_and_named():
     found = locality(grader(), before, after)
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
     assert found["flipped_present"] == pytest.approx(lost / 2, abs=1e-6)
+    assert "class_changed_present" not in found
     assert found["outside_present"] > 0
     assert found["share_change_right"] == 0
     assert found["share_change"] == pytest.approx(-found["share_change_left"])
     everywhere = locality(grader(), before, 1 - before)
     assert everywhere["drift_absent"] > 1
     assert "outside_present" not in locality(grader(None), before, after)
+
+
+def test_a_changed_class_is_one_change_and_no_other_attribute():
+    before = images()
+    present = grader().shown(before)
+    after = before.clone()
+    after[present, :, 4:, :4] = 0
+    found = locality(grader(n_classes=1), before, after)
+    lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
+    assert found["class_changed_present"] == pytest.approx(lost)
+    assert found["class_changed_absent"] == found["flipped_present"] == 0
 
 
 def test_digits_are_graded_by_measurement_and_classes():

@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 BASE, FORGOT, REFERENCE, FAINT = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
 """Colours of the original model, the model that forgot, the retrained one, and the rest."""
 
+TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", FAINT
+"""Colours of curves, which stand for no model."""
+
 
 def use_style() -> None:
     """Set the book's style for every figure that follows."""
@@ -81,9 +84,7 @@ def curves(
 ) -> plt.Axes:
     """Draw entries of a history against its steps; `series` maps an entry to its label."""
     axis = axis or plt.subplots(figsize=(6.4, 3))[1]
-    for (key, label), colour in zip(
-        series.items(), (BASE, FORGOT, REFERENCE, FAINT), strict=False
-    ):
+    for (key, label), colour in zip(series.items(), TERMS, strict=False):
         rows = [row for row in history if key in row]
         axis.plot(
             [row["step"] for row in rows], [row[key] for row in rows], color=colour, label=label

@@ -41,6 +41,7 @@ class Grader:
     unit : of the values, in words
     others : which other attributes images show, by the same; images -> bool (N, A)
     names : (A,), of the other attributes
+    n_classes : the first so many of them exclude each other: an image has one class
     features : judge A's features, images -> (N, F)
     band : rows in which the feature lies, as shares from the top; None where it is everywhere
     """
@@ -56,13 +57,14 @@ class Grader:
     names: tuple[str, ...]
     features: Callable[[torch.Tensor], torch.Tensor]
     band: tuple[float, float] | None = None
+    n_classes: int = 0
 
     def shown(self, images: torch.Tensor) -> torch.Tensor:
-        """Return which images (N, C, H, W) show the feature, bool (N,)."""
+        """Return which images (N, C, H, W) show the feature, bool (N,); a blank digit doesn't."""
         return self.value(images) > self.edge
 
     def lacking(self, images: torch.Tensor) -> torch.Tensor:
-        """Return which images (N, C, H, W) lack the feature, bool (N,)."""
+        """Return which images (N, C, H, W) lack the feature, bool (N,); a blank digit doesn't."""
         return self.value(images) <= self.below
 
 
@@ -112,6 +114,7 @@ def grader_of_digits(
         once(others),
         (*map(str, range(judge_b.config.n_classes)), other),
         lambda images: features(judge_a, images),
+        n_classes=judge_b.config.n_classes,
     )
 
 
@@ -162,8 +165,9 @@ def locality(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[
     -------
     l1_present, l1_absent : mean change of a pixel, in [0, 1], where the original shows the feature
         and where it lacks it
-    outside_present : the same outside the feature's band, where it has one
-    flipped_present, flipped_absent : share of the other attributes that changed
+    inside_present, outside_present : the same inside and outside the feature's band, if it has one
+    class_changed_present, class_changed_absent : share of images whose class changed, of classes
+    flipped_present, flipped_absent : share of the other attributes, but for classes, that changed
     drift_absent : mean change of judge A's features, as a share of how far two images are apart
     share_change_NAME : by how much another attribute's share changed among all, after - before
     share_change : the largest of them, without its sign
@@ -172,15 +176,19 @@ def locality(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[
     present, absent = grader.shown(before), grader.lacking(before)
     moved = (after - before).abs()
     seen = grader.others(before), grader.others(after)
-    flipped = (seen[0] != seen[1]).float().mean(1)
+    n = grader.n_classes
+    changed = (seen[0] != seen[1]).float().split([n, len(grader.names) - n], 1)
     for where, mask in (("present", present), ("absent", absent)):
         if mask.any():
             found[f"l1_{where}"] = float(moved[mask].mean())
-            found[f"flipped_{where}"] = float(flipped[mask].mean())
+            found[f"flipped_{where}"] = float(changed[1][mask].mean())
+            if n:
+                found[f"class_changed_{where}"] = float(changed[0][mask].amax(1).mean())
     if grader.band is not None and present.any():
         rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
-        outside = (rows < grader.band[0]) | (rows > grader.band[1])
-        found["outside_present"] = float(moved[present][:, :, outside].mean())
+        inside = (rows >= grader.band[0]) & (rows <= grader.band[1])
+        found["inside_present"] = float(moved[present][:, :, inside].mean())
+        found["outside_present"] = float(moved[present][:, :, ~inside].mean())
     if absent.sum() > 1:
         a, b = (grader.features(images[absent]) for images in (before, after))
         apart = (a - a.roll(1, 0)).norm(dim=1).mean()
