@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from forgetting import book, templates
+from forgetting import book, checking, publishing, templates
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT, replacing
 
@@ -28,7 +28,7 @@ def test_every_page_of_the_contents_is_there_and_every_run_is_in_them():
 
 
 def test_everything_in_the_checkout_agrees():
-    assert book.report() == []
+    assert checking.report() == []
 
 
 @pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
@@ -118,7 +118,7 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
     (run,) = entry.runs()
     results = tmp_path / "results"
     assert not book.is_current(run, tmp_path, results)
-    book._execute(run, tmp_path / "pages", results)
+    publishing._execute(run, tmp_path / "pages", results)
     assert book.is_current(run, tmp_path, results)
     assert sorted(path.name for path in (results / "some").iterdir()) == ["7.json", "7.run.json"]
     assert not (tmp_path / "pages").exists()
@@ -156,7 +156,7 @@ def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch):
 
 
 def test_the_book_renders_without_a_warning(tmp_path):
-    page = book.render(tmp_path)
+    page = publishing.render(tmp_path)
     html = (page.parent / "book" / "runs" / "introduction.html").read_text(encoding="utf-8")
     assert "The Forgetting Book" in html
     assert str(tmp_path) not in html
@@ -206,7 +206,7 @@ def test_other_words_need_no_other_run(tmp_path, monkeypatch):
     monkeypatch.setattr(templates, "FOLDER", folder)
     assert not book.is_worded(entry, tmp_path / "runs")
     said = []
-    book.execute([entry], tmp_path / "runs", book.RESULTS, said.append)
+    publishing.execute([entry], tmp_path / "runs", book.RESULTS, said.append)
     assert said == ["tame_points: current, in other words"]
     assert book.is_worded(entry, tmp_path / "runs")
     found = nbformat.read(tmp_path / "runs" / "tame_points.ipynb", as_version=4)

@@ -121,9 +121,9 @@ def data(dataset: str, folder: Path) -> None:
 @click.option("--render-only", is_flag=True, help="Render the pages as they are.")
 def book(render_only: bool) -> None:
     """Execute the pages that need no data, and render the book."""
-    from forgetting import book as pages
+    from forgetting import publishing
 
-    click.echo(pages.render() if render_only else pages.make(click.echo))
+    click.echo(publishing.render() if render_only else publishing.make(click.echo))
 
 
 @main.command()
@@ -131,9 +131,9 @@ def book(render_only: bool) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, four at most].")
 def publish(names: tuple[str, ...], jobs: int | None) -> None:
     """Execute all pages (or NAMES) with real data into book/runs and results."""
-    from forgetting import book as pages
+    from forgetting import publishing
 
-    pages.publish(click.echo, names, jobs)
+    publishing.publish(click.echo, names, jobs)
 
 
 @main.command()
@@ -141,9 +141,9 @@ def publish(names: tuple[str, ...], jobs: int | None) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, four at most].")
 def sweep(name: str, jobs: int | None) -> None:
     """Execute the runs of the sweep NAME of runs.yaml that are missing, into results/NAME."""
-    from forgetting import book as pages
+    from forgetting import publishing
 
-    pages.run_sweep(name, click.echo, jobs)
+    publishing.run_sweep(name, click.echo, jobs)
 
 
 @main.command()
@@ -157,11 +157,11 @@ def notebooks() -> None:
 @main.command()
 def check() -> None:
     """Verify weights, twins and published pages; report what does not agree."""
-    from forgetting import book as pages
+    from forgetting import checking
 
-    for note in pages.code_moved_on():
+    for note in checking.code_moved_on():
         click.echo(f"note: {note}")
-    problems = pages.report()
+    problems = checking.report()
     for problem in problems:
         click.echo(problem)
     click.echo(f"{len(problems)} to look at" if problems else "everything agrees")

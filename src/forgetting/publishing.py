@@ -1,0 +1,194 @@
+"""Publishing: pages and runs of sweeps are executed where they are not current, and rendered."""
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import nbformat
+
+from forgetting import templates
+from forgetting.book import PUBLISHED, RESULTS, Entry, is_current, is_worded, pages, sweep
+from forgetting.data.digits import mnist_folder
+from forgetting.data.faces import faces_folder
+from forgetting.errors import DataError, ForgettingError
+from forgetting.files import ROOT, replacing, write_text
+from forgetting.runs import nearest
+
+BUILD = ROOT / "_build"
+PICTURE = ROOT / "book" / "_static" / "finding.png"
+
+
+def execute(
+    wanted: list[Entry],
+    folder: Path,
+    results: Path,
+    say: Callable[[str], None],
+    jobs_at_once: int | None = None,
+) -> None:
+    """Execute every page that is not current, some at a time; what was executed before is kept.
+
+    A page whose template has only other words gets these, and keeps its outputs.
+
+    Pages share the cores: as many at once as there are cores, four at most, each with its part
+    of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
+    than one after the other with two.
+    """
+    stale = [entry for entry in wanted if not is_current(entry, folder, results)]
+    for entry in wanted:
+        if entry in stale:
+            continue
+        if "/" in entry.name or is_worded(entry, folder):
+            say(f"{entry.name}: current")
+        else:
+            _reword(entry, folder)
+            say(f"{entry.name}: current, in other words")
+    cores = os.cpu_count() or 1
+    workers = jobs_at_once or min(4, cores)
+    started = time.monotonic()
+    first = [entry for entry in stale if not (entry.last or entry.reads)]
+    waves = first, [e for e in stale if e.reads], [e for e in wanted if e.last and stale]
+    for wave in waves:
+        with ProcessPoolExecutor(
+            workers, get_context("spawn"), _set_threads, (max(1, cores // workers),)
+        ) as pool:
+            jobs = {pool.submit(_execute, entry, folder, results): entry for entry in wave}
+            try:
+                for number, job in enumerate(as_completed(jobs), 1):
+                    job.result()
+                    minutes = (time.monotonic() - started) / 60
+                    say(f"{jobs[job].name}: executed ({number}/{len(jobs)}, {minutes:.1f} min)")
+            except BrokenProcessPool as error:
+                raise ForgettingError(
+                    "A page's process was killed, perhaps for want of memory. What was executed "
+                    "is kept: run the same command again."
+                ) from error
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _set_threads(threads: int) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def _execute(entry: Entry, folder: Path, results: Path) -> None:
+    templates.execute(
+        entry.template,
+        entry.parameters,
+        None if "/" in entry.name else folder / f"{entry.name}.ipynb",
+        name=entry.name,
+        role=entry.role,
+        results=results,
+        title=entry.title,
+        metadata={"fingerprint": entry.fingerprint(results)},
+        progress=False,
+    )
+
+
+def make(say: Callable[[str], None]) -> Path:
+    """Execute what needs no data and is not slow, take the published page of the rest, render.
+
+    Returns
+    -------
+    The path of the rendered book's first page.
+    """
+    wanted = [entry for entry in pages() if entry.needs == "none" and not entry.slow]
+    execute(wanted, BUILD / "runs", BUILD / "results", say)
+    return render()
+
+
+def publish(
+    say: Callable[[str], None], only: tuple[str, ...] = (), jobs_at_once: int | None = None
+) -> None:
+    """Execute every page with real data into book/runs and results: the published figures.
+
+    Raises
+    ------
+    DataError
+        A page needs data that is not here.
+    """
+    known = [entry.name for entry in pages()]
+    for name in only:
+        if name not in known:
+            raise ForgettingError(f"runs.yaml has no page {name!r}. {nearest(name, known)}")
+    wanted = [entry for entry in pages() if not only or entry.name in only or entry.last]
+    _check_data(wanted)
+    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+    _write_picture()
+
+
+def run_sweep(name: str, say: Callable[[str], None], jobs_at_once: int | None = None) -> None:
+    """Execute those runs of a sweep that are not current; their records go to results/NAME.
+
+    Stopped at any moment, it goes on where it was.
+
+    Raises
+    ------
+    DataError
+        A run needs data that is not here.
+    """
+    wanted = sweep(name).runs()
+    _check_data(wanted)
+    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+
+
+def _check_data(wanted: list[Entry]) -> None:
+    if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
+        raise DataError("Publishing needs the full MNIST set: run `forgetting data mnist` first.")
+    if any(entry.needs == "faces" for entry in wanted):
+        for name in ("celeba", "lfw"):
+            faces_folder(name)
+
+
+def render(output: Path = ROOT) -> Path:
+    """Render the book to `output`/_build/html.
+
+    A current page of _build/runs, executed here, stands before the published one.
+
+    Raises
+    ------
+    ForgettingError
+        Sphinx warned (warnings are errors) or failed; its words stand above.
+    """
+    staged = output / "_build" / "book"
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(ROOT / "book", staged / "book")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, staged / name)
+    for entry in pages():
+        if is_current(entry, BUILD / "runs", BUILD / "results"):
+            name = f"{entry.name}.ipynb"
+            shutil.copy(BUILD / "runs" / name, staged / "book" / "runs" / name)
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "build", str(staged), "-q", "-W", "-n"]
+    command += ["--keep-going", "--path-output", str(output)]
+    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise ForgettingError("The book could not be rendered; Sphinx says above what is wrong.")
+    return output / "_build" / "html" / "index.html"
+
+
+def _reword(entry: Entry, folder: Path) -> None:
+    path = folder / f"{entry.name}.ipynb"
+    page = nbformat.read(path, as_version=4)
+    page = templates.reworded(page, entry.template, entry.title)
+    write_text(path, nbformat.writes(page) + "\n")
+
+
+def _write_picture() -> None:
+    """Take the figure of the first page for the README."""
+    page = nbformat.read(PUBLISHED / "introduction.ipynb", as_version=4)
+    for cell in page.cells:
+        if "picture" in cell.metadata.get("tags", []):
+            for out in cell.outputs:
+                if "image/png" in out.get("data", {}):
+                    with replacing(PICTURE) as temporary:
+                        temporary.write_bytes(base64.b64decode(out.data["image/png"]))
