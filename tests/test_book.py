@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tomllib
 from types import SimpleNamespace
 
@@ -217,3 +218,19 @@ def test_other_words_need_no_other_run(tmp_path, monkeypatch):
         [cell.get("outputs") for cell in nb.cells if "outputs" in cell] for nb in (page, found)
     ]
     assert outputs[0] == outputs[1]
+
+
+def test_a_run_that_a_page_has_made_is_taken_from_it(tmp_path):
+    page = next(entry for entry in book.pages() if entry.name == "tame_points")
+    for end in ("json", "run.json"):
+        shutil.copy(book.RESULTS / f"tame_points.{end}", tmp_path)
+    run = page.model_copy(update={"name": "some/0"})
+    said = []
+    publishing.execute([run], book.PUBLISHED, tmp_path, said.append)
+    assert said == ["some/0: taken from the page tame_points"]
+    assert book.is_current(run, book.PUBLISHED, tmp_path)
+    made, taken = (
+        json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("tame_points", "some/0")
+    )
+    assert taken == {**made, "name": "some/0"}

@@ -1,6 +1,7 @@
 """Publishing: pages and runs of sweeps are executed where they are not current, and rendered."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import ROOT, replacing, write_text
-from forgetting.runs import nearest
+from forgetting.runs import nearest, records
 
 BUILD = ROOT / "_build"
 PICTURE = ROOT / "book" / "_static" / "finding.png"
@@ -35,15 +36,20 @@ def execute(
 ) -> None:
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
-    A page whose template has only other words gets these, and keeps its outputs.
+    A page whose template has only other words gets these, and keeps its outputs. A run of a sweep
+    that a page has made already is taken from it.
 
     Pages share the cores: as many at once as there are cores, four at most, each with its part
     of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
     than one after the other with two.
     """
-    stale = [entry for entry in wanted if not is_current(entry, folder, results)]
+    stale = []
     for entry in wanted:
-        if entry in stale:
+        if not is_current(entry, folder, results):
+            if page := _take_from_page(entry, folder, results):
+                say(f"{entry.name}: taken from the page {page}")
+            else:
+                stale.append(entry)
             continue
         if "/" in entry.name or is_worded(entry, folder):
             say(f"{entry.name}: current")
@@ -73,6 +79,23 @@ def execute(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def _take_from_page(run: Entry, folder: Path, results: Path) -> str:
+    """Copy a run's record from a current page of the same code and parameters; say which."""
+    if "/" not in run.name:
+        return ""
+    fingerprint = run.fingerprint(results)
+    for page in pages():
+        same = page.template == run.template and page.fingerprint(results) == fingerprint
+        if same and is_current(page, folder, results):
+            found = records(results, [page.name, f"{page.name}.run"])
+            record = {**found[page.name], "name": run.name}
+            circumstances = {**found[f"{page.name}.run"], "fingerprint": fingerprint}
+            for name, content in ((run.name, record), (f"{run.name}.run", circumstances)):
+                write_text(results / f"{name}.json", json.dumps(content, indent=1) + "\n")
+            return page.name
+    return ""
 
 
 def _set_threads(threads: int) -> None:
