@@ -3,8 +3,9 @@
 #
 # A generator that no longer shows a feature may still know it. Four probes ask: an attack on the
 # latents, an attack by inversion, relearning from a few images, and a linear probe of the last
-# layer. Each is asked of the original first, of the model that unlearned
-# {cite}`moon2024feature`, of the latent filter, and of a model that never saw the feature.
+# layer. The attacks are asked of the original first, of the model that unlearned
+# {cite}`moon2024feature`, of the latent filter, and of a model that never saw the feature; each
+# of the other two of those models of which it can be.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
@@ -107,8 +108,9 @@ for name, one in models.items():
 #
 # Which latents make judge A surest of the feature? Adam climbs from random ones, each held where
 # a draw from $N(0, I)$ could lie, and what did not label grades: fooling judge A is no success.
-# The attack must succeed on the original, or its other figures say nothing. Where it succeeds on
-# every model, how much of the feature it brought about tells more than how often.
+# The attack must succeed on the original, or its other figures say nothing; where it succeeds on
+# the retrained model too, how often it does says nothing either, and how much of the feature it
+# brought about is all that is left to compare.
 
 # %%
 budget = {"steps": p.attack_steps, "restarts": p.restarts}

@@ -46,6 +46,11 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
     Parameters
     ----------
     a, b : features (N, F), at least two of each, or their statistics
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two samples, a value is not finite, or the numbers of features differ.
     """
     first, second = (x if isinstance(x, Statistics) else Statistics.of(x) for x in (a, b))
     if first.mean.shape != second.mean.shape:
@@ -61,7 +66,13 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
 
 
 def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
-    """Return the kernel distance of features (N, F), (M, F), by torch-fidelity."""
+    """Return the kernel distance of features (N, F), (M, F), by torch-fidelity.
+
+    The mean over 20 pairs of subsets, of 1,000 or as many as there are, of the unbiased squared
+    maximum mean discrepancy with the kernel (x y / F + 1)^3 (Binkowski et al., 2018). Its scale is
+    that of the features to the sixth power, so it is read beside its floor only; around 0 it is
+    negative as often as not.
+    """
     metrics = kid_features_to_metric(
         a.double(),
         b.double(),

@@ -17,7 +17,13 @@ class Presence:
 
     @classmethod
     def of(cls, shown: torch.Tensor) -> "Presence":
-        """Count a boolean tensor (n,), n >= 1."""
+        """Count a boolean tensor (n,).
+
+        Raises
+        ------
+        ValueError
+            It is empty.
+        """
         n, count = len(shown), int(shown.sum())
         interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
         return cls(count / n, float(interval.low), float(interval.high), n)

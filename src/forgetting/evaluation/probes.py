@@ -45,6 +45,7 @@ def latent_attack(
     ----------
     score : images (B, C, H, W) -> (B,), differentiable: judge A's logit, as another judge grades
     n : latents to find
+    steps, lr : of Adam, for each restart
 
     Returns
     -------
@@ -115,6 +116,11 @@ def inversion_attack(
     ----------
     targets : (N, C, H, W), made by the original, with the feature
     features : images -> (B, F), differentiable
+    steps, lr : of Adam, for each restart
+
+    Returns
+    -------
+    The latents, what the generator makes of them, and how far that is.
     """
     dim, device = generator.latent_dim, next(generator.parameters()).device
     random = torch.Generator().manual_seed(seed)
@@ -159,6 +165,9 @@ def relearn(
 ) -> dict[int, float]:
     """Show a copy of a generator a few images with the feature, and ask how soon it comes back.
 
+    Adam lowers the L1 to those images, all of them at every step: a sum over pixels and a mean
+    over images.
+
     Parameters
     ----------
     images : (k, C, H, W), with the feature
@@ -167,6 +176,7 @@ def relearn(
     asked : numbers of steps after which to ask, 0 among them or not
     ask : the model -> a figure, such as the share of fresh samples that show the feature
     trainable : picks the part of the copy that is tuned
+    lr : of Adam
 
     Returns
     -------

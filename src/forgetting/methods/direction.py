@@ -26,7 +26,11 @@ class Collection:
     negative: torch.Tensor
 
     def agreement(self) -> float:
-        """Return the cosine of the directions of two halves: 1 is a direction without noise."""
+        """Return the cosine of the directions of two halves: 1 is a direction without noise.
+
+        Each half has half of the samples: at a cosine of r, that between the direction of all
+        samples and the true one is about sqrt(2 r / (1 + r)).
+        """
         first = self.positive[::2].mean(0) - self.negative[::2].mean(0)
         second = self.positive[1::2].mean(0) - self.negative[1::2].mean(0)
         return float(torch.cosine_similarity(first, second, dim=0))
@@ -100,6 +104,8 @@ def collect(
     n : samples; a direction in d dimensions wants some hundred times d of them
     share : of the samples that show the feature, where it has no edge of its own, as thickness
         (the paper: a tenth)
+    batch_size : samples at a time
+    seed : of the latents
     over : the score over which a sample shows it, where it is there or not, as glasses are
 
     Raises

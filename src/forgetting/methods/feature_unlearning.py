@@ -74,7 +74,7 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return the multi-scale SSIM of images in [0, 1], (B, C, H, W), for each pair, (B,).
 
     A uniform 5 px window and as many of the five usual scales as fit: three at 28 and 32 px,
-    four at 64, five at 128.
+    four at 64, five at 128. Their weights stay as they are, and sum to less than 1.
 
     Raises
     ------

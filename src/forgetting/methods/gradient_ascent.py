@@ -28,6 +28,17 @@ def gradient_ascent(
     ----------
     score : images (B, C, H, W) -> logits (B,), differentiable
     others : as `forgetting.methods.tuning.tune` takes them
+
+    Returns
+    -------
+    The tuned copy and its history.
+
+    Raises
+    ------
+    DataError
+        The direction and the generator have different dimensions.
+    TrainingError
+        The loss is not finite.
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:

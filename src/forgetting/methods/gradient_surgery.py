@@ -30,6 +30,17 @@ def gradient_surgery(
     ----------
     score : images (B, C, H, W) -> logits (B,), differentiable
     others : as `forgetting.methods.tuning.tune` takes them
+
+    Returns
+    -------
+    The tuned copy and its history.
+
+    Raises
+    ------
+    DataError
+        The direction and the generator have different dimensions.
+    TrainingError
+        The loss is not finite.
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:

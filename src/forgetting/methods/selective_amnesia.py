@@ -37,6 +37,17 @@ def selective_amnesia(
     Parameters
     ----------
     all : as `forgetting.methods.tuning.tune` takes them
+
+    Returns
+    -------
+    The tuned copy and its history.
+
+    Raises
+    ------
+    DataError
+        The direction and the generator have different dimensions.
+    TrainingError
+        The loss is not finite.
     """
     config = config or AmnesiaConfig()
     fisher = _fisher(generator, config, trainable)

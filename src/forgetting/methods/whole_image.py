@@ -23,6 +23,17 @@ def unlearn_whole_image(
     Parameters
     ----------
     all : as `forgetting.methods.tuning.tune` takes them
+
+    Returns
+    -------
+    The tuned copy and its history.
+
+    Raises
+    ------
+    DataError
+        The direction and the generator have different dimensions.
+    TrainingError
+        The loss is not finite.
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
