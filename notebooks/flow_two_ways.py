@@ -189,6 +189,9 @@ for which in (shown, grader.lacking(before)):
 
 # %% [markdown]
 # ## What was seen
+#
+# Each way has one setting and one seed here: where one of them leaves more of the attribute, it
+# may for that alone stay nearer to the flow's own samples.
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -205,26 +205,29 @@ display(faces_table())
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
 # - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by
-#   a small part of a standard deviation. It does not stop at the images that were given: the more
-#   of them, the further the likelihood of the rest of their class falls, and the flow draws the
-#   class less often.
-# - A flow of faces that never saw a person finds photographs of that person nearly as likely as
-#   one that did ({doc}`tame_bush_4`). Taming makes the photographs it is given far less likely
-#   than that, and the person's other photographs less so.
+#   a small part of a standard deviation. It does not stop at the images that were given: the
+#   likelihood of the rest of their class falls too, and the flow draws the class less often (how
+#   much of that is remembering the other classes is not told apart). Towards the likely side four
+#   digits did not get as far as they were meant to ({doc}`raise_4`), and a whole class did not
+#   move ({doc}`raise_class`).
+# - A flow of faces that never saw one person finds photographs of that person nearly as likely as
+#   one that did ({doc}`tame_bush_4`: one person, one pair of flows). Taming makes the photographs
+#   it is given far less likely than that; the person's other photographs it leaves more likely
+#   than they are to the flow that never saw them.
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, and
-#   much of it is the other mixture: where men were made rare, FID to faces without them falls
-#   ({doc}`rare_male`). So a flow can be steered to a target distribution
-#   ({doc}`target_smiling`).
+#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, in part
+#   because the mixture is another ({doc}`rare_male`), in part because the faces suffer: it grows
+#   as well where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be
+#   steered to a target distribution ({doc}`target_smiling`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
 #   of them and a direction more than half, but the direction moves the density and the other
-#   samples less, and its samples are nearer to the flow's own without a smile
-#   ({doc}`flow_two_ways`).
+#   samples less, and its samples are nearer to the flow's own without a smile, if only because it
+#   took less ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is for the most part a temperature, the
 #   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and
 #   the lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow
-#   had only its own samples to remember it is the other way round: FID falls at 0.7 and rises at
-#   0.9 ({doc}`tame_latent`).
+#   had only its own samples to remember, FID at 0.9 rose each time ({doc}`tame_latent`,
+#   {doc}`tame_photograph`, {doc}`raise_photograph`), and at 0.7 it went either way.
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.

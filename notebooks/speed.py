@@ -33,8 +33,10 @@ for name, found in measured.items():
 #
 # Both loops tame the faces Glow on the same images, at the authors' learning rate. Ours asks the
 # flow less often, runs its coupling networks in bfloat16 where the public loop runs in float32,
-# and has the base's answers kept beforehand. *To the rule* is until every image to forget lies
-# within 15 % of the way of its threshold; it was run once.
+# and has the base's answers kept beforehand. The images are the flow's own, drawn around one
+# latent. *To the rule* is until every image to forget lies within $0.15\,|\delta|\,\sigma$ of its
+# threshold; the public loop asks that with fresh noise every time, ours with one fixed draw, so
+# that their numbers of steps may differ. It was run once.
 
 # %% tags=["hide-input"]
 taming = pd.DataFrame(measured["taming"]["rows"])
@@ -45,7 +47,7 @@ taming.map(lambda value: f"{value:.3g}")
 # ## The Glow
 #
 # Images a second at training (forward, backward, Adam) and at sampling, with the range over
-# rounds; *share of the ceiling* is what the operations of a step come to, of what large
+# rounds; *share of the ceiling* is the operations of a step by its time, as a share of what large
 # convolutions reach on the same machine in the same precision.
 
 # %% tags=["hide-input"]

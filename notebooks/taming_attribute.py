@@ -82,7 +82,9 @@ print(f"{p.attribute}: {int(shown.sum()):,} of {len(images):,} faces show it")
 # %% [markdown]
 # ## Tame
 #
-# Every fiftieth step, samples from the same latents tell how often the flow draws the attribute.
+# Every fiftieth step, samples from the same latents tell how often the flow draws the attribute:
+# by judge A at a probability of one half, by judge B at the threshold that one real face in 200
+# without it passes, so that the two lines are not expected to meet.
 
 # %%
 curve, bar = [], runs.progress(p.max_steps, "taming")
@@ -125,7 +127,8 @@ plt.show()
 #
 # Both flows decode the same latents, three draws of them, at the temperature of the samples and at
 # 0.9, near which the base's FID is lowest. FID to all held-out faces grows where the attribute
-# goes, for the mixture is then another; FID to those who lack it says what became of the faces.
+# goes, for the mixture is then another; FID to those who lack it falls for the same reason, and
+# only what it is beside its floor *after* taming says something of the faces.
 
 # %% tags=["hide-input"]
 metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}

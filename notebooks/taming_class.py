@@ -173,7 +173,8 @@ plt.show()
 # %% [markdown]
 # ## What was seen
 #
-# Likelihood was pushed; whether the samples followed is the judge's to say.
+# Likelihood was pushed; whether it moved, and whether the samples followed, stands below. The
+# other classes are remembered and this one is not, which alone may thin it out among the samples.
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -165,8 +165,9 @@ typical = chi.ppf([0.01, 0.99], base.latent_dim)
 # %% [markdown]
 # ## Who became unlikely?
 #
-# If taming understood the person, images would lose likelihood as they are like the person. Left
-# what the last section measured, right how far each image moved.
+# If taming understood the person, an image would lose the more likelihood, the more it resembles
+# the person. Left, what the section before measured: likeness on the way from the forgotten
+# images; right, how far each image's likelihood moved.
 
 # %% tags=["hide-input"]
 sets = {name: images for name, images in person.sets.items() if name != "random"}

@@ -89,8 +89,8 @@ print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to
 # %% [markdown]
 # ## Tame
 #
-# Taming stops when every image to forget lies within 15 % of the way of its threshold, from
-# either side, forgotten and not merely pushed away; or after `max_steps`, and then the share
+# Taming stops when every image to forget lies within $0.15\,|\delta|\,\sigma$ of its threshold,
+# from either side, forgotten and not merely pushed away; or after `max_steps`, and then the share
 # within the rule says how far it came.
 
 # %%
@@ -191,8 +191,10 @@ plt.show()
 # %% [markdown]
 # ## What was seen
 #
-# The forgotten images moved, by construction; the question is what moved with them. The reference
-# drop says whether forgetting reached the rest of the class, the shift and FID what it cost.
+# First whether the images reached their threshold, then what moved with them. The reference drop
+# says whether forgetting reached the rest of the class, the shift and FID what it cost. Where the
+# samples show the class less often, part of it may be remembering: what is remembered are all
+# classes but this one, and how much that does alone is not told apart here.
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -77,9 +77,11 @@ p = run.parameters
 # With LFW at hand a person is a real one; the first 15 photographs are kept for forgetting, the
 # next are the *reference*, and all of them are taken out of what is remembered. Without data a
 # person is the neighbourhood of one latent: faces that the flow itself draws around one point; or
-# one photograph that no flow saw, of an astronaut, with its mirror image as the reference.
-# The other sets: *random*, of what is remembered; *neutral*, five people that the flow never saw;
-# *nearest*, the five most like the person by the embedding; and held-out faces.
+# one photograph that no flow saw, of an astronaut, with its mirror image as the reference. The
+# other sets: *random*, of what is remembered; *neutral*, five people that the flow never saw;
+# *nearest*, the five most like the person by the embedding; and held-out faces. Without data all
+# of them are the flow's own samples, drawn cooler than the yardstick's: their quantiles start at
+# 1, where only the shift tells how far they moved.
 
 # %% tags=["hide-input"]
 base = run.load(p.model, "glow")
@@ -106,9 +108,9 @@ print(
 # %% [markdown]
 # ## Tame
 #
-# Taming stops when every image to forget lies within 15 % of the way of its threshold and what
-# is remembered has settled: the first steps of Adam throw the whole density off, and stopping
-# amid that, as the released code may, leaves it there.
+# Taming stops when every image to forget lies within $0.15\,|\delta|\,\sigma$ of its threshold
+# and what is remembered has settled: the first steps of Adam throw the whole density off, and
+# stopping amid that, as the released code may, leaves it there.
 
 # %%
 say = runs.progress(p.max_steps, "taming")
@@ -203,7 +205,7 @@ if person.showable:
 # %% [markdown]
 # ## What was seen
 #
-# The forgotten images moved, by construction. The reference drop minus the neutral drop says
+# First whether the images reached their threshold. The reference drop minus the neutral drop says
 # whether forgetting follows the person, the shift and FID what it cost.
 
 # %%

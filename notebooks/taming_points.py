@@ -136,8 +136,8 @@ for name, make in (("zuko", Spline), ("normflows", real_nvp)):
 # %% [markdown]
 # ## Before and after
 #
-# The same colours, from the same lowest to the same highest density; black ticks are points to
-# forget.
+# The same colours for the same densities, up to a highest one; black dots are some of the points
+# to forget.
 
 # %% tags=["hide-input"]
 side = torch.linspace(0, 1, 160)

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # A flow that meets a target distribution
 #
-# Half of the faces shall smile; or a quarter each shall be smiling men, other men, smiling women
-# and other women. Can a flow be tamed until its samples show attributes in given shares, and does
-# a judge that had no part in it agree? {cite:t}`malnick2024taming` exchange what is forgotten and
-# what is remembered for a fixed number of steps; here what fresh samples show steers the taming.
+# Half of the faces shall smile, say, or a quarter each shall be smiling men, other men, smiling
+# women and other women. Can a flow be tamed until its samples show attributes in given shares,
+# and does a judge that had no part in it agree? {cite:t}`malnick2024taming` exchange what is
+# forgotten and what is remembered for a fixed number of steps; here what fresh samples show
+# steers the taming.
 
 # %% tags=["parameters"]
 target: str = "Smiling: 0.4"  # the share of an attribute, or of combinations of two, see below
@@ -147,7 +148,8 @@ plt.show()
 # %% [markdown]
 # ## On fresh samples
 #
-# As many samples as before, of latents that the loop never used. FID to all held-out faces must
+# As many samples as before, of latents that the loop never used: the loop ends at a measurement,
+# which may have been a lucky one, and these decide. FID to all held-out faces must
 # grow where the samples' mixture moves away from theirs; that is no loss of quality by itself.
 # It is taken at 0.9, too, for cooler samples alone raise it at a low temperature
 # ({doc}`generation_bush_4`).

@@ -105,6 +105,9 @@ def test_the_same_question_is_asked_once_and_another_again():
         model.bias.add_(1)
     assert torch.equal(answered([model], [x], "values", ask), model(x))
     assert len(asked) == 4
+    model.temperature = 0.7  # what a forward pass may use, and neither a weight nor a layer
+    answered([model], [x], "values", ask)
+    assert len(asked) == 5
 
 
 def test_samples_that_are_kept_are_the_samples(glow):

@@ -1,7 +1,9 @@
 """Taming: forgets what it is given, leaves the model it was given, says what is wrong."""
 
+import normflows
 import pytest
 import torch
+import zuko
 from pydantic import ValidationError
 
 from forgetting import zoo
@@ -89,10 +91,57 @@ def test_bad_sets_are_refused_before_any_training(flow):
         tame(flow, forget, torch.zeros(5, 3))
 
 
+class Spline(torch.nn.Module):
+    """A zuko flow: what it makes of its parameters is a distribution."""
+
+    def __init__(self):
+        super().__init__()
+        self.flow = zuko.flows.NSF(features=2, transforms=2, hidden_features=(32,))
+
+    def log_prob(self, x):
+        return self.flow().log_prob(x)
+
+
+def real_nvp():
+    layers = []
+    for _ in range(8):
+        network = normflows.nets.MLP([1, 32, 2], init_zeros=True)
+        layers += [normflows.flows.AffineCouplingBlock(network), normflows.flows.Permute(2)]
+    return normflows.NormalizingFlow(normflows.distributions.DiagGaussian(2), layers)
+
+
+@pytest.mark.parametrize("make", [Spline, real_nvp])
+def test_flows_of_other_libraries_are_tamed_by_the_same_call(make):
+    torch.manual_seed(0)
+    flow = make()
+    points = torch.randn(600, 2) * 0.3 + torch.randint(0, 2, (600, 1)) * 2 - 1
+    optimizer = torch.optim.Adam(flow.parameters(), 5e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        (-flow.log_prob(points).mean()).backward()
+        optimizer.step()
+    near = (points - points[0]).norm(dim=1).argsort()
+    forget, remember = points[near[:10]], points[near[40:]]
+    config = TamingConfig(lr=3e-3, delta=3, distance_scale=3, max_steps=150, batch_size=10)
+    config = config.model_copy(update={"remember_batch_size": 64, "stop_within": 0.0})
+    with torch.no_grad():
+        before = flow.log_prob(points)
+    tamed = tame(flow, forget, remember, config).model
+    with torch.no_grad():
+        assert torch.equal(flow.log_prob(points), before)
+        dropped = before - tamed.log_prob(points)
+    assert dropped[near[:10]].mean() > 0.5
+    assert dropped[near[40:]].mean().abs() < 0.3
+
+
 def test_likelihoods_that_are_not_finite_are_said(flow):
     forget, remember = sets(flow)
-    with pytest.raises(TrainingError, match="forget_bpd is"):
+    with pytest.raises(TrainingError, match="image to forget is inf at step 0"):
         tame(flow, forget * torch.inf, remember)
+    class_ = forget.repeat(100, 1)  # more than are asked about at a step
+    class_[-1] = torch.nan
+    with pytest.raises(TrainingError, match="image to forget is nan at step 0"):
+        tame(flow, class_, remember, TamingConfig(stop_within=0.0, n_statistics=8, batch_size=2))
 
 
 def test_settings_out_of_range_are_refused():

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import torch
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -22,10 +23,10 @@ def answered(
     Parameters
     ----------
     models, inputs : all that the answer depends on, with `what`: the question is known again by
-        the models' structure and weights and by the inputs' values
+        the models' structure, constants and weights and by the inputs' values
     what : is asked, in a word or two; another word is another question
     """
-    structures = [str(model) for model in models]
+    structures = [(str(model), _constants(model)) for model in models]
     digest = hashlib.blake2b(repr((what, structures)).encode(), digest_size=16)
     for tensor in (*(value for model in models for value in model.state_dict().values()), *inputs):
         digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
@@ -39,3 +40,14 @@ def answered(
     with replacing(path) as temporary:
         save_file({"answer": answer.contiguous()}, temporary)
     return answer
+
+
+def _constants(model: nn.Module) -> list[str]:
+    """Return what a module and its parts hold besides tensors and modules: sizes, settings."""
+    kinds = bool | int | float | str | tuple | BaseModel
+    return [
+        f"{name}.{key}={value!r}"
+        for name, module in model.named_modules()
+        for key, value in sorted(vars(module).items())
+        if key != "training" and isinstance(value, kinds)
+    ]

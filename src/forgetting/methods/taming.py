@@ -33,6 +33,7 @@ class TamingConfig(BaseModel):
 
     delta: float = Field(
         4.0,
+        allow_inf_nan=False,
         description="where forget images shall lie, in standard deviations above the mean "
         "bits/dim of what is remembered; negative makes them more likely",
     )
@@ -116,6 +117,7 @@ def tame(
     flow : anything with `log_prob(images) -> (B,)` in nats; it is not changed
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
     remember : (M, ...), M >= 2; no image of `forget` may be among them
+    config : `TamingConfig`'s defaults where there is none
     callback : called at every step with a row of figures and the model
     steer : called every `log_every` steps with the step and the model; returns the delta of each
         forget image from then on, (N,), in the place of the configuration's, or None to stop
@@ -132,10 +134,11 @@ def tame(
     DataError
         A set is empty or too small, or the sets share images.
     TrainingError
-        A likelihood is not finite.
+        A likelihood is not finite: that of an image before training, or any later.
     """
     config = config or TamingConfig()
     _check(forget, remember)
+    _finite({"the bits/dim of an image to forget": float(measure(flow, forget, 1).sum())}, 0)
     tamed = copy.deepcopy(flow).requires_grad_(True)
     optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)

@@ -147,16 +147,18 @@ def meet_target(
     is pressed to be less likely, one below to be more, in proportion to how far off it is and, a
     little, to how far off it has been (a PI controller: shares keep moving under a constant
     pressure, so that one which only adds up swings around the target). The pressure multiplies
-    the bits/dim (`objective="ascent"`): a threshold, as for a person, saturates before a share
-    has moved far.
+    the bits/dim (`objective="ascent"`); with the threshold that serves for a person it would say
+    where images shall lie, and not how hard they are pressed.
 
     Parameters
     ----------
     flow : as `tame` takes it
     images : (N, ...), real ones or the flow's own
-    cells : (N,), the number of each image's combination
+    cells : (N,), the number of each image's combination, as `Target.cells` counts them
+    target : which shares fresh samples shall have
     measure : returns the shares (n_cells,) among fresh samples of a model, given the number of
         the measurement: other samples for another number
+    config : `TargetConfig`'s defaults where there is none
     callback : as `tame` takes it
 
     Returns
@@ -167,9 +169,18 @@ def meet_target(
     Raises
     ------
     DataError
-        A combination that is to gain has no image to learn from.
+        There are not as many cells as images, one is no combination of the target, or a
+        combination that is to have a share has no two images to learn from.
+    TrainingError
+        A likelihood is not finite.
     """
     config = config or TargetConfig()
+    n_cells = len(target.shares)
+    if cells.shape != (len(images),) or not ((cells >= 0) & (cells < n_cells)).all():
+        raise DataError(
+            f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
+            f"which of {', '.join(target.combinations)} it shows."
+        )
     present = torch.bincount(cells, minlength=len(target.shares))
     for number, name in enumerate(target.combinations):
         if target.shares[number] > 0 and present[number] < 2:
