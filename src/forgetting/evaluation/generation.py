@@ -30,6 +30,12 @@ def compare_samples(
 
     Parameters
     ----------
+    base, tamed : before and after
+    n : samples for each seed
+    temperature : the factor on the latents' spread
+    seeds : of the latents; two at least, for the spread
+    reference : of the real images that FID is taken to
+    feature_judge : judge A
     lacking : of real images without what was made rare: of FID's change to all of them, some is
         that of the mixture, and here it is not
     shown : says of images (N, C, H, W) which show what is to be counted, bool (N,); None: nothing

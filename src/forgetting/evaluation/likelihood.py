@@ -137,9 +137,15 @@ def compare(
 
     Parameters
     ----------
+    base, tamed : before and after; the base's answers are kept in the user's cache
     sets : images (N, C, H, W) by name
     yardstick : random images (M, C, H, W) that give each model its mean and deviation
     draws : dequantisation draws an image of the sets (the paper: 5 to 10); the yardstick takes one
+    seed : of the noise
+
+    Returns
+    -------
+    The bits/dim (N,) of each set before and after, and each model's yardstick.
     """
 
     def of_base(images: torch.Tensor) -> torch.Tensor:

@@ -76,6 +76,10 @@ def find_person(
     source : "auto" takes LFW where it and CelebA are at hand; "photograph" the astronaut, beside
         the flow's own faces
     name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
+    flow : that shall forget; it says how large images are, and draws its own people
+    embedding : says who is nearest
+    n_yardstick : images of the yardstick, and twice those that are held out
+    generator : of the random draws of photographs
     radius, temperature, n_remember : see `latent_person`
 
     Raises
@@ -180,8 +184,8 @@ def latent_person(
     """Return the sets of a person that the flow itself draws: the neighbourhood of one latent.
 
     Its images are decoded from sqrt(1 - r^2) z0 + r eps; where z0 is the centre numbered `number`
-    of a fixed sequence. The neutral people are the five centres before it, the nearest are those
-    five of a hundred whose images are most like its own.
+    of a fixed sequence. The neutral people are the five centres after it, the nearest are those
+    five of a hundred others whose images are most like its own.
 
     Parameters
     ----------
@@ -228,6 +232,8 @@ def latent_person(
 def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
     """Return D_F, (n, 3, H, W): the first of the person's; alone, the first that is ordinary.
 
+    Where none is, the one whose quantile is nearest to one half.
+
     Parameters
     ----------
     quantiles : (N,), of the candidates under the base
@@ -235,7 +241,7 @@ def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     DataError
-        There are fewer than n, or none of them is ordinary.
+        There are fewer than n.
     """
     if n > len(person.candidates):
         raise DataError(
