@@ -106,7 +106,9 @@ series = {"loss": "training", "held_out_loss": "held-out people"}
 unit = "bits/dim" if entry["kind"] == "glow" else "nats"
 if entry["kind"] == "gan":
     series = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
-plots.curves(entry["history"][1:], series, unit)
+axis = plots.curves(entry["history"][1:], series, unit)
+if entry["kind"] == "gan":
+    axis.set_yscale("log")
 plt.show()
 
 # %% [markdown]
@@ -134,6 +136,9 @@ if real:
     for end, one in both.items():
         metrics[f"kid{end}"] = kid(one, unseen)
         metrics[f"precision{end}"], metrics[f"recall{end}"] = precision_recall(one, unseen)
+        kinds = [metrics[f"{kind}{end}"] for kind in ("kid", "precision", "recall")]
+        told = "KID {:.3g}, precision {:.2f}, recall {:.2f}".format(*kinds)
+        print(f"{'training faces' if end else 'samples':15} {told}")
     if entry["kind"] == "glow":
         few = held_out[: min(p.n_samples, 2000)]
         bpd = likelihood.measure(model, few, p.draws, run.seed("noise"))
@@ -207,4 +212,7 @@ table.set_index("attribute").style.format("{:.1%}", na_rep="–")
 metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
 for attribute in reference.FACE_FEATURES:
-    print(f"{attribute:12} {metrics[f'presence_b_{attribute.lower()}']:.1%} by judge B")
+    share, low, high = (
+        metrics[f"presence_b_{attribute.lower()}{end}"] for end in ("", "_low", "_high")
+    )
+    print(f"{attribute:12} {share:.1%} ({low:.1%} to {high:.1%}) by judge B")
