@@ -13,6 +13,7 @@ device: str = "auto"  # auto, cpu or cuda
 temperature: float = 0.7  # of a flow's samples; a GAN or VAE is always sampled at 1
 n_samples: int = 0  # in every measure
 draws: int = 0  # of dequantisation noise for each likelihood
+show_real: bool = False  # show real digits too; such a page must not be passed on
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -39,6 +40,7 @@ class Parameters(runs.Parameters):
     temperature: float = Field(gt=0, le=2)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
+    show_real: bool
 
 
 PRESETS = {
@@ -64,6 +66,12 @@ else:
 print(", ".join(f"{name} {value}" for name, value in entry["config"].items()))
 plots.image_grid(samples[:96])
 plt.show()
+if p.show_real:
+    print("Held-out digits, as they come:")
+    plots.image_grid(load_digits("held_out", p.source).floats()[:96])
+    plt.show()
+else:
+    print("Real digits are shown with show_real=true, and in no published page.")
 
 # %% [markdown]
 # From one latent to another along a great circle.
@@ -88,7 +96,9 @@ series = {"loss": "training", "held_out_loss": "held out"}
 unit = "bits/dim" if entry["kind"] == "glow" else "nats"
 if entry["kind"] == "gan":
     series = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
-plots.curves(entry["history"][1:], series, unit)
+axis = plots.curves(entry["history"][1:], series, unit)
+if entry["kind"] == "gan":
+    axis.set_yscale("log")
 plt.show()
 
 # %% [markdown]
@@ -122,6 +132,9 @@ else:
 for end, one in (("", found), ("_floor", learned[floor])):
     metrics[f"kid{end}"] = kid(one, held_features)
     metrics[f"precision{end}"], metrics[f"recall{end}"] = precision_recall(one, held_features)
+    kinds = [metrics[f"{kind}{end}"] for kind in ("kid", "precision", "recall")]
+    told = "KID {:.3g}, precision {:.2f}, recall {:.2f}".format(*kinds)
+    print(f"{'training digits' if end else 'samples':16} {told}")
 middle = slice((samples.shape[-1] - 28) // 2, (samples.shape[-1] + 28) // 2)
 measured = measure(samples[:, :, middle, middle])
 for feature in ruler.attributes:
@@ -151,6 +164,8 @@ plots.intervals(
     [plots.BASE, plots.BASE],
     right,
 )
+right.axvline(10, color="black", lw=1, ls=":")
+right.set_xlim(0, None)
 plt.show()
 
 # %% [markdown]
@@ -158,7 +173,8 @@ plt.show()
 # A's features, beside how far held-out digits are: a model that copies is much nearer.
 
 # %% tags=["hide-input"]
-near, usual = (nearest(one[:500], learned)[0] for one in (found, held_features))
+near, which = nearest(found[:500], learned)
+usual, _ = nearest(held_features[:500], learned)
 metrics["nearest_ratio"] = float(near.median() / usual.median())
 figure, axis = plt.subplots(figsize=(6.4, 2.6))
 for name, values, colour in (("samples", near, plots.BASE), ("held out", usual, plots.FAINT)):
@@ -166,6 +182,11 @@ for name, values, colour in (("samples", near, plots.BASE), ("held out", usual, 
 axis.set(xlabel="distance to the nearest training digit", ylabel="density")
 axis.legend()
 plt.show()
+if p.show_real:
+    closest = near.argsort()[:14]
+    twins = train.where(which[closest]).floats(samples.shape[-1])
+    plots.image_rows({"samples": samples[closest], "training": twins})
+    plt.show()
 
 # %% [markdown]
 # ## What was seen
@@ -179,4 +200,5 @@ print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
 print(f"judge A's mean confidence {metrics['confidence']:.2f}")
 print(f"precision {metrics['precision']:.2f}, recall {metrics['recall']:.2f}")
 for feature in ruler.attributes:
-    print(f"{feature:10} {metrics[f'presence_{feature}']:.1%}")
+    share, low, high = (metrics[f"presence_{feature}{end}"] for end in ("", "_low", "_high"))
+    print(f"{feature:10} {share:.1%} ({low:.1%} to {high:.1%})")
