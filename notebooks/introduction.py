@@ -194,12 +194,13 @@ display(faces_table())
 # %% [markdown]
 # ## What was seen
 #
-# - Thick strokes became about as rare as in the model that never saw them, and the digits stayed
-#   the digits they were. Presence fell no further than with the latent filter, which costs
-#   nothing: the tuned weights follow the edited latents. Whether the feature is gone or only
-#   hidden is what {doc}`probes_thick` asks.
-# - On faces bangs went nearly as far as in a model that never saw them, and no other attribute's
-#   share moved by more than two points ({doc}`unlearn_bangs`). Glasses did not go: what judge B
+# - Thick strokes became about as rare as in the model that never saw them, in a VAE and in a GAN
+#   ({doc}`unlearn_digits_table`). The direction is not as local as the feature: some of the digits
+#   that were thick, and more of those that leaned to the left, are other digits afterwards. The
+#   latent filter, which costs nothing, takes away as much: the tuned weights follow the edited
+#   latents. Whether the feature is gone or only hidden is what {doc}`probes_thick` asks.
+# - On faces bangs became as rare as in models that never saw them, and what changed lies for the
+#   most part where the bangs were ({doc}`unlearn_faces_table`). Glasses did not go: what judge B
 #   takes for glasses are, in most of the blurred samples shown, dark eyes
 #   ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
