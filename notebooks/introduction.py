@@ -197,10 +197,10 @@ display(faces_table())
 # - Thick strokes became about as rare as in the model that never saw them, in a VAE and in a GAN
 #   ({doc}`unlearn_digits_table`). The direction is not as local as the feature: some of the digits
 #   that were thick, and more of those that leaned to the left, are other digits afterwards. The
-#   latent filter, which costs nothing, takes away as much: the tuned weights follow the edited
-#   latents. Whether the feature is gone or only hidden is what {doc}`probes_thick` asks.
-# - On faces bangs became as rare as in models that never saw them, and what changed lies for the
-#   most part where the bangs were ({doc}`unlearn_faces_table`). Glasses did not go: what judge B
+#   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
+#   edited latents. Whether the feature is gone or only hidden is what {doc}`probes_thick` asks.
+# - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
+#   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B
 #   takes for glasses are, in most of the blurred samples shown, dark eyes
 #   ({doc}`unlearn_eyeglasses`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
