@@ -70,7 +70,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
 
     The mean over 20 pairs of subsets, of 1,000 or as many as there are, of the unbiased squared
     maximum mean discrepancy with the kernel (x y / F + 1)^3 (Binkowski et al., 2018). Its scale is
-    that of the features to the sixth power, so it is read beside its floor only; it can be negative.
+    that of the features to the sixth power, so it is read beside its floor only. It can be
+    negative.
     """
     metrics = kid_features_to_metric(
         a.double(),
