@@ -10,9 +10,11 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
-from forgetting import templates
+from forgetting import templates, zoo
 from forgetting.cli import main
+from forgetting.collecting import HandCollection
 from forgetting.errors import ParameterError
+from forgetting.evaluation.sampling import generate
 
 FAST = {"preset": "smoke"}
 
@@ -120,6 +122,22 @@ def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, s
     assert sentence in result.output
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_feature_is_unlearned_by_what_a_person_clicked(tmp_path):
+    """Someone who takes the blackest digits for the thick ones, and tells nobody."""
+    generator = zoo.load("digits-vae")
+    found = HandCollection(generator, "thick strokes", 200, tmp_path / "hand.safetensors")
+    ink = generate(generator, found.latents).sum((1, 2, 3))
+    found.answer((ink > ink.quantile(0.85)).tolist())
+    pairs = ["preset=smoke", f"by_hand={found.path}"]
+    options = [option for pair in pairs for option in ("-p", pair)]
+    result = run(
+        "run", "feature_unlearning", *options, "--name", "hand", "--output", str(tmp_path)
+    )
+    assert result.exit_code == 0, result.output
+    assert "30 positive, 170 negative" in (tmp_path / "hand.ipynb").read_text(encoding="utf-8")
+    assert "presence_after" in json.loads((tmp_path / "hand.json").read_text())["metrics"]
 
 
 def test_an_unknown_template_is_refused_with_the_nearest_name():

@@ -55,7 +55,6 @@ class HandCollection:
         for value in generator.state_dict().values():
             weights.update(value.detach().cpu().contiguous().numpy().tobytes())
         self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
-        self._past: list[tuple[slice, torch.Tensor]] = []
         if path.is_file():
             self._read()
 
@@ -92,21 +91,19 @@ class HandCollection:
         """How many of them show the feature."""
         return int((self.answers == PRESENT).sum())
 
-    def answer(self, start: int, shows: list[bool]) -> None:
-        """Note which of the samples from `start` on show the feature, and keep it."""
-        place = slice(start, start + len(shows))
-        self._past.append((place, self.answers[place].clone()))
-        self.answers[place] = torch.tensor(shows, dtype=torch.int8)
+    def answer(self, shows: list[bool]) -> None:
+        """Note which of the next samples show the feature, and keep it."""
+        start = self.seen
+        self.answers[start : start + len(shows)] = torch.tensor(shows, dtype=torch.int8)
         self._write()
 
-    def undo(self) -> int | None:
-        """Take the last answer of this session back; return where it began, None without one."""
-        if not self._past:
-            return None
-        place, before = self._past.pop()
-        self.answers[place] = before
+    def undo(self, n: int) -> list[bool]:
+        """Take the last n answers back, or as many as there are, and return what they said."""
+        last = slice(max(self.seen - n, 0), self.seen)
+        said = (self.answers[last] == PRESENT).tolist()
+        self.answers[last] = UNSEEN
         self._write()
-        return place.start
+        return said
 
     def _write(self) -> None:
         with replacing(self.path) as temporary:
@@ -168,6 +165,7 @@ class Grid:
         number = self.pictures.index(button)
         self.marked[number] = not self.marked[number]
         self._mark(number)
+        self._count()
 
     def _mark(self, number: int) -> None:
         """Say by its border and its name whether a picture is marked."""
@@ -179,17 +177,16 @@ class Grid:
         """Keep the page's answers and show the next page."""
         end = min(self.start + self.size, len(self.found.answers))
         if self.start < end:
-            self.found.answer(self.start, self.marked[: end - self.start])
+            self.found.answer(self.marked[: end - self.start])
             self.start = end
             self._show()
 
     def undo(self) -> None:
-        """Go back to the page before, with its marks."""
-        marks = self.found.answers.clone()
-        start = self.found.undo()
-        if start is not None:
-            self.start = start
-            self._show([mark == PRESENT for mark in marks[start : start + self.size].tolist()])
+        """Go back to the page before, with its marks; also to one of another day."""
+        if self.start:
+            marks = self.found.undo((self.start - 1) % self.size + 1)
+            self.start -= len(marks)
+            self._show(marks)
 
     def _show(self, marked: list[bool] | None = None) -> None:
         latents = self.found.latents[self.start : self.start + self.size]
@@ -204,10 +201,19 @@ class Grid:
             picture.layout.visibility = "visible" if number < len(latents) else "hidden"
             self._mark(number)
         self.next.disabled = not len(latents)
-        seen, present = self.found.seen, self.found.present
-        self.progress.value = seen
-        share = f", {present / seen:.0%} of them" if seen else ""
-        self.words.value = f"{seen} of {len(self.found.answers)} seen; {present} show it{share}"
+        self.back.disabled = not self.start
+        self.progress.value = self.start
+        self._count()
+
+    def _count(self) -> None:
+        """Say how many show the feature so far, those marked on this page included."""
+        total = len(self.found.answers)
+        on_page, marked = min(self.size, total - self.start), sum(self.marked)
+        present = self.found.present + marked
+        self.words.value = (
+            f"{self.start} of {total} seen; with this page's {marked} marks {present} show it, "
+            f"{present / (self.start + on_page):.0%}"
+        )
 
 
 def _kept(path: Path) -> tuple[dict[str, str], torch.Tensor]:
