@@ -19,11 +19,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-seed-1 \
-          digits-vae-no-thick digits-vae-no-left-slant digits-gan digits-gan-no-thick \
-          digits-gan-no-left-slant digits-glow faces-judge-a faces-judge-b faces-reference \
+          digits-vae-seed-2 digits-vae-no-thick digits-vae-no-left-slant digits-gan \
+          digits-gan-no-thick digits-gan-no-left-slant digits-glow faces-judge-a faces-judge-b faces-reference \
           faces-embedding faces-vae faces-vae-no-bangs faces-gan faces-gan-no-bangs faces-glow \
           faces-glow-no-bush faces-likelihoods
-SWEEPS := unlearn_digits unlearn_faces tame_people tame_ablations
+SWEEPS := unlearn_digits unlearn_bases unlearn_faces unlearn_ablations probe_features tame_people \
+          tame_ablations
 
 .PHONY: book test render publish sweep validate models bench notebooks check lint
 

@@ -38,6 +38,7 @@ p = run.parameters
 generator = run.load(p.model, "vae", "gan")
 name = re.sub(r"\W+", "-", f"{p.feature} {p.model}").lower()
 path = ROOT / (p.file or f"_build/by_hand/{name}.safetensors")
+print(f"answers are kept in {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
 found = HandCollection(generator, p.feature, p.n, path, run.seed("collect"))
 
 # %%

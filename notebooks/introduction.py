@@ -198,11 +198,15 @@ display(faces_table())
 #   ({doc}`unlearn_digits_table`). The direction is not as local as the feature: some of the digits
 #   that were thick, and more of those that leaned to the left, are other digits afterwards. The
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
-#   edited latents. Whether the feature is gone or only hidden is what {doc}`probes_thick` asks.
+#   edited latents. Of the ways that tune a model it costs the samples least ({doc}`ways_thick`).
+#   Attacks do not clearly bring more of a feature out of a model that unlearned it than out of one
+#   that never had it, but a few images bring it back to the VAE of digits sooner
+#   ({doc}`probe_features_table`).
 # - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
 #   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B
 #   takes for glasses are, in most of the blurred samples shown, dark eyes
-#   ({doc}`unlearn_eyeglasses`).
+#   ({doc}`unlearn_eyeglasses`). Smiles went almost entirely, and raised cheeks and some of the
+#   women with them ({doc}`unlearn_gan_smiling`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
 # - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by

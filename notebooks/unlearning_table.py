@@ -26,12 +26,17 @@ class Parameters(runs.Parameters):
 
 
 run = runs.begin("unlearning_table", Parameters, {"smoke": {}, "default": {}}, globals())
-table = book.table(run.parameters.sweep, run)
+pd.set_option("display.max_colwidth", None)
+entry = book.sweep(run.parameters.sweep)
+table = book.table(entry.name, run)
 if "case" not in table:
     table["case"] = table.model + ", " + table.feature.str.lower()
 cases = {name.replace("_", " "): part for name, part in table.groupby("case", sort=False)}
 metrics = {"n_runs": len(table)}
-print(f"{table.seed.nunique()} seeds of unlearning")
+print("seeds of unlearning:", table.seed.nunique())
+for name, given in {"every run": entry.parameters, **entry.cases}.items():
+    told = ", ".join(f"{parameter} {value}" for parameter, value in given.items())
+    print(f"{name.replace('_', ' '):24} {told or 'as by default'}")
 
 
 def shown(columns):
@@ -110,9 +115,10 @@ changed = shown(
 )
 others = [column for column in table if column.startswith("share_change_")]
 names = []
-for part in cases.values():
+for case, part in cases.items():
     change = part[others].mean().dropna()
     far = change[change.abs() > 0.02]
+    metrics |= {f"{name}_{key(case)}": float(value) for name, value in far.items()}
     far.index = far.index.str.removeprefix("share_change_").str.replace("_", " ")
     names.append(", ".join(f"{name} {100 * value:+.1f}" for name, value in far.items()) or "none")
 changed["over 2 points"] = names

@@ -1,8 +1,11 @@
 """The baselines do what they are named for, on a generator whose feature is the width of a bar."""
 
+import copy
+
 import pytest
 import torch
 from bars import width
+from torch import nn
 
 from forgetting.errors import TrainingError
 from forgetting.methods.direction import find_direction
@@ -101,6 +104,20 @@ def test_selective_amnesia_holds_the_weights_as_firmly_as_it_is_told(bars, colle
     assert moved[1] < 0.3 * moved[0]
     assert "loss_penalty" in firm.history[-1]
     assert all(torch.equal(state[k], v) for k, v in bars.state_dict().items())
+
+
+def test_weights_that_make_no_image_are_left_alone(bars, collection):
+    """As those of a VAE's encoder, in a generator that comes with one."""
+    whole, direction, few = copy.deepcopy(bars), find_direction(collection), TuningConfig(steps=3)
+    whole.encoder = nn.Linear(3, 3)
+    for found in (
+        unlearn_feature(whole, direction, _like(few)),
+        gradient_ascent(whole, direction, width, few),
+        gradient_surgery(whole, direction, width, few),
+        selective_amnesia(whole, direction, AmnesiaConfig(steps=3)),
+        unlearn_whole_image(whole, direction, few),
+    ):
+        assert torch.equal(found.model.encoder.weight, whole.encoder.weight)
 
 
 def test_a_loss_that_is_not_finite_is_a_sentence(bars, collection):

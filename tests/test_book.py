@@ -220,14 +220,41 @@ def test_other_words_need_no_other_run(tmp_path, monkeypatch):
     assert outputs[0] == outputs[1]
 
 
-def test_a_run_that_a_page_has_made_is_taken_from_it(tmp_path):
+def test_a_list_in_a_case_is_all_of_its_values():
+    given = {"lr": 0.1, "seed": [0, 1]}
+    found = book.Entry(name="some", title="Some", template="probes", cases={"a": given}).runs()
+    assert [run.name for run in found] == ["some/a-0", "some/a-1"]
+    assert [run.parameters for run in found] == [{"lr": 0.1, "seed": seed} for seed in (0, 1)]
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_being_made(tmp_path):
+    bad, good = (
+        book.Entry(
+            name="some",
+            title="Some",
+            template="taming_points",
+            parameters={"preset": "smoke", "lr": lr},
+            grid={"seed": [0]},
+        )
+        .runs()[0]
+        .model_copy(update={"name": f"some/{name}"})
+        for name, lr in (("bad", -1.0), ("good", 0.001))
+    )
+    said = []
+    with pytest.raises(ForgettingError, match=r"some/bad: lr = -1\.0"):
+        publishing.execute([bad, good], tmp_path, tmp_path, said.append, jobs_at_once=1)
+    assert [line.split(" (")[0] for line in said] == ["some/bad: failed", "some/good: executed"]
+    assert (tmp_path / "some" / "good.json").is_file()
+
+
+def test_a_run_that_was_made_elsewhere_is_taken_from_there(tmp_path):
     page = next(entry for entry in book.pages() if entry.name == "tame_points")
     for end in ("json", "run.json"):
         shutil.copy(book.RESULTS / f"tame_points.{end}", tmp_path)
     run = page.model_copy(update={"name": "some/0"})
     said = []
     publishing.execute([run], book.PUBLISHED, tmp_path, said.append)
-    assert said == ["some/0: taken from the page tame_points"]
+    assert said == ["some/0: taken from tame_points"]
     assert book.is_current(run, book.PUBLISHED, tmp_path)
     made, taken = (
         json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))

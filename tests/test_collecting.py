@@ -72,6 +72,8 @@ def test_a_closed_notebook_goes_on_where_it_was(tmp_path):
     longer = HandCollection(Bright(), "bright", 300, path)
     assert longer.seen == 50
     assert torch.equal(longer.latents[:120], again.found.latents)
+    shorter = HandCollection(Bright(), "bright", 30, path)
+    assert torch.equal(shorter.answers, again.found.answers[:50])
     known = HandCollection.read(Bright(), path)
     assert torch.equal(known.answers, grid.found.answers)
     assert known.feature == "bright"

@@ -12,7 +12,14 @@ from forgetting.errors import DataError
 from forgetting.evaluation import people
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.tables import extremes, over_people, over_seeds, spread, summarise
+from forgetting.evaluation.tables import (
+    extremes,
+    over_people,
+    over_runs,
+    over_seeds,
+    spread,
+    summarise,
+)
 
 
 class Colours(nn.Module):
@@ -130,6 +137,14 @@ def test_an_interval_is_over_people_not_over_their_seeds():
     one, *ends = over_people(table[table.person == "a"], "drop")
     assert one == 0.5
     assert all(map(math.isnan, ends))
+
+
+def test_a_share_of_few_images_stays_uncertain_where_all_runs_agree():
+    alike = pd.DataFrame({"hit": [1.0, 1.0], "hit_low": [0.96, 0.98], "hit_high": [1.0, 1.0]})
+    assert over_runs(alike, "hit") == (1.0, pytest.approx(0.97), 1.0)
+    assert over_runs(alike[:1], "hit") == (1.0, 0.96, 1.0)
+    apart = pd.DataFrame({"hit": [0.2, 0.4], "hit_low": [0.1, 0.3], "hit_high": [0.3, 0.5]})
+    assert over_runs(apart, "hit") == pytest.approx(over_seeds(apart, "hit"))
 
 
 def test_a_summary_says_what_is_known_and_no_more():

@@ -124,6 +124,29 @@ def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, s
     assert list(tmp_path.iterdir()) == []
 
 
+def test_before_it_starts_a_run_says_what_it_does_and_how_long_such_runs_took(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "results").mkdir()
+    took = (("a", "faces-gan", 90), ("b", "faces-gan", 120), ("c", "digits-vae", 600))
+    for name, model, seconds in took:
+        made = {
+            "template": "feature_unlearning",
+            "parameters": {"preset": "default", "model": model},
+        }
+        (tmp_path / "results" / f"{name}.json").write_text(json.dumps(made))
+        (tmp_path / "results" / f"{name}.run.json").write_text(
+            json.dumps({"seconds": seconds, "threads": 1})
+        )
+    monkeypatch.setattr(templates, "ROOT", tmp_path)
+    said = templates.announcement("feature_unlearning", {"model": "faces-gan", "feature": "Bangs"})
+    assert "Unlearning a feature: preset default, model faces-gan, feature Bangs" in said
+    assert "took 1.5 to 2.0 minutes (threads: 1)" in said
+    assert "took 10.0 minutes" in templates.announcement("feature_unlearning", {})
+    smoke = templates.announcement("feature_unlearning", {"preset": "smoke"})
+    assert "No such run is published" in smoke
+
+
 def test_a_feature_is_unlearned_by_what_a_person_clicked(tmp_path):
     """Someone who takes the blackest digits for the thick ones, and tells nobody."""
     generator = zoo.load("digits-vae")

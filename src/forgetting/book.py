@@ -35,7 +35,9 @@ class Entry(BaseModel):
     last: bool = Field(False, description="is executed after all others: it reads their records")
     reads: str = Field("", description="a sweep: the page is made of its published records")
     parameters: dict[str, Any] = {}
-    cases: dict[str, dict[str, Any]] = Field({}, description="of a sweep: parameters by name")
+    cases: dict[str, dict[str, Any]] = Field(
+        {}, description="of a sweep: parameters by name; a list is all values of one"
+    )
     grid: dict[str, list[Any]] = Field({}, description="of a sweep: all values of a parameter")
 
     @property
@@ -47,12 +49,14 @@ class Entry(BaseModel):
         """Return the runs of a sweep: every case with every combination of the grid's values."""
         found = []
         for case, given in (self.cases or {"": {}}).items():
-            for values in itertools.product(*self.grid.values()):
+            lists = {name: value for name, value in given.items() if isinstance(value, list)}
+            every = {**self.grid, **lists}
+            for values in itertools.product(*every.values()):
                 label = "-".join(map(str, (case, *values) if case else values))
                 parameters = {
                     **self.parameters,
                     **given,
-                    **dict(zip(self.grid, values, strict=True)),
+                    **dict(zip(every, values, strict=True)),
                 }
                 update = {"name": f"{self.name}/{label}", "parameters": parameters}
                 found.append(self.model_copy(update=update | {"cases": {}, "grid": {}}))

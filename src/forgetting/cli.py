@@ -55,10 +55,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
         given[key] = value
     templates.source(template)
     values = templates.convert(template, given)
-    spent = templates.seconds_published(template)
-    if spent and values.get("preset", "default") == "default":
-        ends = " to ".join(dict.fromkeys(f"{value / 60:.1f}" for value in spent))
-        click.echo(f"{template}: the published runs took {ends} minutes.")
+    click.echo(templates.announcement(template, values))
     name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())])
     name = re.sub(r"[^\w=.+-]", "_", name)
     notebook = output / f"{name}.ipynb"

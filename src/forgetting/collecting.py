@@ -40,7 +40,7 @@ class HandCollection:
         ----------
         generator : `latent_dim` and `forward(z) -> images`
         feature : what the person looks for, in words
-        n : samples at most
+        n : samples at most; not fewer than the file has answers about
         path : of the safetensors file that keeps the answers
 
         Raises
@@ -49,14 +49,15 @@ class HandCollection:
             The file is spoilt, or holds answers about another generator or feature.
         """
         self.generator, self.feature, self.path = generator, feature, path
-        self.latents = _latents(n, generator.latent_dim, seed)
-        self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
         weights = hashlib.blake2b(digest_size=16)
         for value in generator.state_dict().values():
             weights.update(value.detach().cpu().contiguous().numpy().tobytes())
         self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
-        if path.is_file():
-            self._read()
+        known = self._known() if path.is_file() else torch.zeros(0, dtype=torch.int8)
+        n = max(n, int((known != UNSEEN).sum()))
+        self.latents = _latents(n, generator.latent_dim, seed)
+        self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
+        self.answers[: len(known)] = known[:n]
 
     @classmethod
     def read(cls, generator: nn.Module, path: Path) -> "HandCollection":
@@ -70,7 +71,7 @@ class HandCollection:
         about, answers = _kept(path)
         return cls(generator, about["feature"], len(answers), path, int(about["seed"]))
 
-    def _read(self) -> None:
+    def _known(self) -> torch.Tensor:
         about, answers = _kept(self.path)
         different = [name for name, value in self._about.items() if about.get(name) != value]
         if different:
@@ -78,8 +79,7 @@ class HandCollection:
                 f"{self.path} holds answers about another {' and '.join(different)}: name another "
                 "file, or delete it."
             )
-        n = min(len(answers), len(self.answers))
-        self.answers[:n] = answers[:n]
+        return answers
 
     @property
     def seen(self) -> int:

@@ -16,7 +16,16 @@ from pathlib import Path
 import nbformat
 
 from forgetting import templates
-from forgetting.book import PUBLISHED, RESULTS, Entry, is_current, is_worded, pages, sweep
+from forgetting.book import (
+    PUBLISHED,
+    RESULTS,
+    Entry,
+    entries,
+    is_current,
+    is_worded,
+    pages,
+    sweep,
+)
 from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
@@ -37,17 +46,23 @@ def execute(
     """Execute every page that is not current, some at a time; what was executed before is kept.
 
     A page whose template has only other words gets these, and keeps its outputs. A run of a sweep
-    that a page has made already is taken from it.
+    that a page or another sweep has made already is taken from there.
 
     Pages share the cores: as many at once as there are cores, four at most, each with its part
     of the threads (or as many as OMP_NUM_THREADS says). Two pages of one thread are done sooner
     than one after the other with two.
+
+    Raises
+    ------
+    ForgettingError
+        Some failed: said when all others that don't read their records are done. Or a process was
+        killed.
     """
     stale = []
     for entry in wanted:
         if not is_current(entry, folder, results):
-            if page := _take_from_page(entry, folder, results):
-                say(f"{entry.name}: taken from the page {page}")
+            if twin := _take(entry, folder, results):
+                say(f"{entry.name}: taken from {twin}")
             else:
                 stale.append(entry)
             continue
@@ -62,15 +77,22 @@ def execute(
     first = [entry for entry in stale if not (entry.last or entry.reads)]
     waves = first, [e for e in stale if e.reads], [e for e in wanted if e.last and stale]
     for wave in waves:
+        failed = []
         with ProcessPoolExecutor(
             workers, get_context("spawn"), _set_threads, (max(1, cores // workers),)
         ) as pool:
             jobs = {pool.submit(_execute, entry, folder, results): entry for entry in wave}
             try:
                 for number, job in enumerate(as_completed(jobs), 1):
-                    job.result()
                     minutes = (time.monotonic() - started) / 60
-                    say(f"{jobs[job].name}: executed ({number}/{len(jobs)}, {minutes:.1f} min)")
+                    where = f"({number}/{len(jobs)}, {minutes:.1f} min)"
+                    if error := job.exception():
+                        if not isinstance(error, ForgettingError):
+                            raise error
+                        failed.append(f"{jobs[job].name}: {error}")
+                        say(f"{jobs[job].name}: failed {where}")
+                    else:
+                        say(f"{jobs[job].name}: executed {where}")
             except BrokenProcessPool as error:
                 raise ForgettingError(
                     "A page's process was killed, perhaps for want of memory. What was executed "
@@ -79,22 +101,25 @@ def execute(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+        if failed:
+            raise ForgettingError("\n".join(failed))
 
 
-def _take_from_page(run: Entry, folder: Path, results: Path) -> str:
-    """Copy a run's record from a current page of the same code and parameters; say which."""
+def _take(run: Entry, folder: Path, results: Path) -> str:
+    """Copy a run's record from a current page or run of the same parameters; say which."""
     if "/" not in run.name:
         return ""
-    fingerprint = run.fingerprint(results)
-    for page in pages():
-        same = page.template == run.template and page.fingerprint(results) == fingerprint
-        if same and is_current(page, folder, results):
-            found = records(results, [page.name, f"{page.name}.run"])
-            record = {**found[page.name], "name": run.name}
-            circumstances = {**found[f"{page.name}.run"], "fingerprint": fingerprint}
+    sweeps = [one for entry in entries() if entry.is_sweep for one in entry.runs()]
+    for twin in (*pages(), *sweeps):
+        same = all(getattr(twin, a) == getattr(run, a) for a in ("template", "role", "parameters"))
+        if same and is_current(twin, folder, results):
+            found = records(results, [twin.name, f"{twin.name}.run"])
+            record = {**found[twin.name], "name": run.name}
+            fingerprint = run.fingerprint(results)
+            circumstances = {**found[f"{twin.name}.run"], "fingerprint": fingerprint}
             for name, content in ((run.name, record), (f"{run.name}.run", circumstances)):
                 write_text(results / f"{name}.json", json.dumps(content, indent=1) + "\n")
-            return page.name
+            return twin.name
     return ""
 
 

@@ -100,14 +100,34 @@ def parameters(template: str) -> dict[str, Parameter]:
     return found
 
 
-def seconds_published(template: str) -> tuple[float, float] | None:
-    """Return the least and the most that the published runs of a template took, in seconds."""
-    spent = []
+def announcement(template: str, given: Mapping[str, Any]) -> str:
+    """Return what a run is about to do and how long such runs took that are published.
+
+    Such are those of the template with the same preset and, where it takes one, the same model.
+
+    Parameters
+    ----------
+    given : parameters that differ from the template's defaults
+    """
+    title = jupytext.read(source(template)).cells[0].source.splitlines()[0].lstrip("# ")
+    known = {name: parameter.default for name, parameter in parameters(template).items()}
+    asked = {**known, **given}
+    alike = [name for name in ("preset", "model") if name in known]
+    told = ", ".join(f"{name} {asked[name]}" for name in dict.fromkeys([*alike, *given]))
+    spent, threads = [], set()
     for path in (ROOT / "results").rglob("*.run.json"):
         record = path.with_name(path.name.replace(".run.json", ".json"))
-        if record.is_file() and json.loads(record.read_text())["template"] == template:
-            spent.append(json.loads(path.read_text())["seconds"])
-    return (min(spent), max(spent)) if spent else None
+        made = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        same = all(made.get("parameters", {}).get(name) == asked[name] for name in alike)
+        if made.get("template") == template and same:
+            circumstances = json.loads(path.read_text(encoding="utf-8"))
+            spent.append(circumstances["seconds"] / 60)
+            threads.add(circumstances["threads"])
+    if not spent:
+        return f"{title}: {told}. No such run is published."
+    ends = " to ".join(dict.fromkeys(f"{end(spent):.1f}" for end in (min, max)))
+    cores = " or ".join(map(str, sorted(threads)))
+    return f"{title}: {told}. Published runs like it took {ends} minutes (threads: {cores})."
 
 
 def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:

@@ -26,6 +26,10 @@ BANDS = {
 eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70."""
 
 
+SURE = 0.9
+"""The probability of a class over which judge B is sure of it."""
+
+
 @dataclass(frozen=True)
 class Grader:
     """Judges of one feature of one kind of image.
@@ -42,6 +46,7 @@ class Grader:
     others : which other attributes images show, by the same; images -> bool (N, A)
     names : (A,), of the other attributes
     n_classes : the first so many of them exclude each other: an image has one class
+    sure : where images have classes, of which judge B is sure, images -> bool (N,)
     features : judge A's features, images -> (N, F)
     band : rows in which the feature lies, as shares from the top; None where it is everywhere
     """
@@ -58,6 +63,7 @@ class Grader:
     features: Callable[[torch.Tensor], torch.Tensor]
     band: tuple[float, float] | None = None
     n_classes: int = 0
+    sure: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def shown(self, images: torch.Tensor) -> torch.Tensor:
         """Return which images (N, C, H, W) show the feature, bool (N,); a blank digit doesn't."""
@@ -115,6 +121,7 @@ def grader_of_digits(
         (*map(str, range(judge_b.config.n_classes)), other),
         lambda images: features(judge_a, images),
         n_classes=judge_b.config.n_classes,
+        sure=lambda images: classes(judge_b, images).amax(1) > SURE,
     )
 
 

@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from scipy.stats import chi
@@ -20,6 +21,8 @@ from torch import nn
 
 from forgetting.errors import DataError
 from forgetting.evaluation.sampling import BATCH, generate
+
+T = TypeVar("T")
 
 SHELL = 0.01, 0.99
 """Quantiles of the norm of N(0, I) between which an attacked latent must lie."""
@@ -158,11 +161,11 @@ def relearn(
     images: torch.Tensor,
     latents: torch.Tensor,
     asked: Iterable[int],
-    ask: Callable[[nn.Module], float],
+    ask: Callable[[nn.Module], T],
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     lr: float = 1e-3,
-) -> dict[int, float]:
+) -> dict[int, T]:
     """Show a copy of a generator a few images with the feature, and ask how soon it comes back.
 
     Adam lowers the L1 to those images, all of them at every step: a sum over pixels and a mean
@@ -174,13 +177,13 @@ def relearn(
     latents : (k, latent_dim), those from which the generator comes nearest to them
         (`inversion_attack`): what a feature is worth that was only hidden shows in a few steps
     asked : numbers of steps after which to ask, 0 among them or not
-    ask : the model -> a figure, such as the share of fresh samples that show the feature
+    ask : the model -> what is asked, such as the share of fresh samples that show the feature
     trainable : picks the part of the copy that is tuned
     lr : of Adam
 
     Returns
     -------
-    the figure for every number of steps asked about
+    the answer for every number of steps asked about
     """
     model = copy.deepcopy(generator).requires_grad_(False)
     optimizer = torch.optim.Adam(trainable(model).requires_grad_(True).parameters(), lr)

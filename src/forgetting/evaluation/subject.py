@@ -27,7 +27,7 @@ class Subject:
     Attributes
     ----------
     original : the generator; a flow at its temperature
-    judge_a : labels and steers
+    judge_a, judge_b : one labels and steers, the other has no part in it
     grader : of the feature
     own : samples of it (N, C, H, W); none of them is graded
     lacking : those of them that lack the feature
@@ -37,6 +37,7 @@ class Subject:
 
     original: nn.Module
     judge_a: nn.Module
+    judge_b: nn.Module
     grader: Grader
     own: torch.Tensor
     lacking: torch.Tensor
@@ -95,4 +96,4 @@ def find_subject(
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
     lacking = own[grader.lacking(own)]
-    return Subject(original, judges[0], grader, own, lacking, real, retrained)
+    return Subject(original, *judges, grader, own, lacking, real, retrained)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from scipy.stats import t
 
@@ -25,6 +26,21 @@ def over_people(runs: pd.DataFrame, column: str) -> Summary:
 def over_seeds(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high of a column, each run an independent draw: a 95 % t-interval."""
     return _interval(runs[column])
+
+
+def over_runs(runs: pd.DataFrame, column: str) -> Summary:
+    """Return mean, low and high of a share that each run counted with an interval of its own.
+
+    The interval is the wider of two: the t-interval over runs (`over_seeds`), which knows nothing
+    of how few images each counted, and the mean of the runs' own, which know nothing of the seed.
+
+    Parameters
+    ----------
+    runs : with the columns COLUMN_low and COLUMN_high
+    """
+    mean, low, high = over_seeds(runs, column)
+    own = [float(runs[f"{column}{end}"].mean()) for end in ("_low", "_high")]
+    return mean, float(np.nanmin([low, own[0]])), float(np.nanmax([high, own[1]]))
 
 
 def extremes(runs: pd.DataFrame, column: str) -> Summary:
@@ -63,7 +79,7 @@ def summarise(
     ----------
     parts : runs by the name of their row
     columns : by column of the runs, its heading and the format of its values
-    of : what is told of a part's column: `over_people`, `over_seeds` or `extremes`
+    of : what is told of a part's column: `over_people`, `over_seeds`, `over_runs` or `extremes`
 
     Returns
     -------

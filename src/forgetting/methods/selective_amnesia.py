@@ -94,9 +94,8 @@ def _fisher(
         latents = torch.randn(8, generator.latent_dim, generator=random)
         images = model(latents.to(parameters[0].device))
         noise = torch.randn(images.shape, generator=random).to(images.device)
-        for total, gradient in zip(
-            found, torch.autograd.grad((images * noise).sum(), parameters), strict=True
-        ):
+        gradients = torch.autograd.grad((images * noise).sum(), parameters, materialize_grads=True)
+        for total, gradient in zip(found, gradients, strict=True):
             total += gradient.square()
     mean = sum(value.sum() for value in found) / sum(value.numel() for value in found)
     return [value / mean for value in found]

@@ -132,7 +132,9 @@ def tune(
             loss.backward()
         else:
             gradients = {
-                name: torch.autograd.grad(value, parameters, retain_graph=True)
+                name: torch.autograd.grad(
+                    value, parameters, retain_graph=True, materialize_grads=True
+                )
                 for name, value in losses.items()
             }
             for parameter, gradient in zip(parameters, surgery(gradients), strict=True):
