@@ -106,7 +106,7 @@ for column, (name, part) in enumerate(cases.items()):
                 metrics |= {f"{a}_{key(name)}": float(part[a].mean()) for a in asked}
         axis.set_xscale("symlog")
         axis.set_xticks(points[::2], points[::2])
-        axis.set_ylim(0)
+    axes[0, column].set_ylim(0)  # of both rows
     axes[0, column].set_title(name, fontsize=9)
     axes[1, column].set_xlabel("steps")
 for axis, k in zip(axes[:, 0], (8, 64)):
