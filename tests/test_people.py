@@ -143,8 +143,10 @@ def test_a_share_of_few_images_stays_uncertain_where_all_runs_agree():
     alike = pd.DataFrame({"hit": [1.0, 1.0], "hit_low": [0.96, 0.98], "hit_high": [1.0, 1.0]})
     assert over_runs(alike, "hit") == (1.0, pytest.approx(0.97), 1.0)
     assert over_runs(alike[:1], "hit") == (1.0, 0.96, 1.0)
-    apart = pd.DataFrame({"hit": [0.2, 0.4], "hit_low": [0.1, 0.3], "hit_high": [0.3, 0.5]})
+    apart = pd.DataFrame({"hit": [0.3, 0.31], "hit_low": [0.29, 0.3], "hit_high": [0.31, 0.32]})
     assert over_runs(apart, "hit") == pytest.approx(over_seeds(apart, "hit"))
+    far = pd.DataFrame({"hit": [0.2, 0.4], "hit_low": [0.1, 0.3], "hit_high": [0.3, 0.5]})
+    assert over_runs(far, "hit") == (pytest.approx(0.3), 0.0, 1.0)
 
 
 def test_a_summary_says_what_is_known_and_no_more():

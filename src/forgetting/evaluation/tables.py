@@ -32,7 +32,8 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high of a share that each run counted with an interval of its own.
 
     The interval is the wider of two: the t-interval over runs (`over_seeds`), which knows nothing
-    of how few images each counted, and the mean of the runs' own, which know nothing of the seed.
+    of how few images each counted, and the mean of the runs' own, which know nothing of the seed;
+    it ends at 0 and 1.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     """
     mean, low, high = over_seeds(runs, column)
     own = [float(runs[f"{column}{end}"].mean()) for end in ("_low", "_high")]
-    return mean, float(np.nanmin([low, own[0]])), float(np.nanmax([high, own[1]]))
+    low, high = np.nanmin([low, own[0]]), np.nanmax([high, own[1]])
+    return mean, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
 
 
 def extremes(runs: pd.DataFrame, column: str) -> Summary:
