@@ -134,7 +134,6 @@ class Grid:
 
     def __init__(self, found: HandCollection, rows: int = 5, columns: int = 10, px: int = 72):
         self.found, self.size = found, rows * columns
-        self.start = found.seen
         self.pictures = [widgets.Button(description="") for _ in range(self.size)]
         for number, picture in enumerate(self.pictures):
             picture.layout = widgets.Layout(width=f"{px}px", height=f"{px}px", margin="1px")
@@ -161,6 +160,11 @@ class Grid:
         )
         self._show()
 
+    @property
+    def start(self) -> int:
+        """The first sample of the page: the first that was not answered about."""
+        return self.found.seen
+
     def _toggle(self, button: widgets.Button) -> None:
         number = self.pictures.index(button)
         self.marked[number] = not self.marked[number]
@@ -178,15 +182,12 @@ class Grid:
         end = min(self.start + self.size, len(self.found.answers))
         if self.start < end:
             self.found.answer(self.marked[: end - self.start])
-            self.start = end
             self._show()
 
     def undo(self) -> None:
         """Go back to the page before, with its marks; also to one of another day."""
         if self.start:
-            marks = self.found.undo((self.start - 1) % self.size + 1)
-            self.start -= len(marks)
-            self._show(marks)
+            self._show(self.found.undo((self.start - 1) % self.size + 1))
 
     def _show(self, marked: list[bool] | None = None) -> None:
         latents = self.found.latents[self.start : self.start + self.size]
