@@ -35,8 +35,8 @@ from scipy.stats import chi, spearmanr
 from forgetting import plots, reference, runs
 from forgetting.evaluation.fidelity import fid, kid
 from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.likelihood import Yardstick, compare, measure
-from forgetting.evaluation.people import find_person, to_forget
+from forgetting.evaluation.likelihood import compare
+from forgetting.evaluation.people import find_person, near, quantiles, to_forget
 from forgetting.evaluation.presence import Presence
 from forgetting.evaluation.sampling import embeddings, features, generate
 from forgetting.methods.taming import TamingConfig, tame
@@ -73,9 +73,7 @@ base = run.load(p.model, "glow")
 embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
 size = base.image_shape[-1]
 person = find_person(p.source, p.person, base, embedding, p.n_yardstick, run.generator("sets"))
-ruler = Yardstick.of(measure(base, person.yardstick, 1, run.seed("noise")))
-quantiles = ruler.quantile(measure(base, person.candidates, 1, run.seed("noise")))
-forget = to_forget(person, p.n_forget, quantiles)
+forget = to_forget(person, p.n_forget, quantiles(person, base))
 tamed = tame(base, forget, person.remember, p, callback=runs.progress(p.max_steps, "tame"))
 steps = tamed.history[-1]["step"]
 idle = p.model_copy(update={"alpha": 0.0, "stop_within": 0.0, "max_steps": steps})
@@ -89,33 +87,32 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.
 #
 # FID and KID to real held-out faces (without the data, KID to other samples of the base), at
 # several temperatures, three draws of latents each; a change within the spread between draws is
-# no change. *Near* is the share of samples more like the person than 99 of 100 held-out faces are.
-# A flow's FID depends steeply on the temperature: where tuning only makes the samples a little
-# cooler, FID rises below the best temperature, falls above it, and the lowest FID stays.
+# no change. *Near* is the share of samples more like the person than 99 of 100 faces of others
+# are. A flow's FID depends steeply on the temperature: where tuning only makes the samples a
+# little cooler, FID rises below the best temperature, falls above it, and the lowest FID stays.
 
 # %% tags=["hide-input"]
 real = run.statistics(f"{size}.all", reference.FACES)
 metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
 others = features(judge_a, person.sets["held_out"])
-centre = embeddings(embedding, person.candidates).mean(0)
-bar = (embeddings(embedding, person.sets["held_out"]) @ centre).quantile(0.99)
+is_near = near(person, embedding)
 rows = []
 temperatures = (0.5, 0.7, 0.8, 0.9, 1.0)
 for temperature in temperatures:
     for name, flow in flows.items():
-        near, found = [], {"fid": [], "kid": []}
+        counted, found = [], {"fid": [], "kid": []}
         for draw in range(3):
             images = known_samples(flow, p.n_samples, temperature, run.seed(f"draw {draw}"))
             seen = features(judge_a, images)
             found["fid"].append(fid(seen, real))
             found["kid"].append(kid(seen, others))
-            near.append(embeddings(embedding, images) @ centre > bar)
+            counted.append(is_near(images))
         end = f"{name}_t{round(10 * temperature)}"
         for measure_name, values in found.items():
             values = torch.tensor(values)
             metrics[f"{measure_name}_{end}"] = float(values.mean())
             metrics[f"{measure_name}_{end}_std"] = float(values.std())
-        metrics |= Presence.of(torch.cat(near)).metrics(f"near_{end}")
+        metrics |= Presence.of(torch.cat(counted)).metrics(f"near_{end}")
         shown = [f"{metrics[f'{m}_{end}']:.3g} ± {metrics[f'{m}_{end}_std']:.1g}" for m in found]
         rows.append((temperature, name, *shown, f"{metrics[f'near_{end}']:.1%}"))
 table = pd.DataFrame(rows, columns=["T", "flow", "FID", "KID", "near"])
@@ -177,6 +174,7 @@ for (name, values), colour in zip(around.items(), (plots.BASE, plots.FORGOT, plo
     left.plot(radii, [float(v.mean()) for v in values], "o-", color=colour, label=name)
 left.set(xlabel="distance r from the forgotten latent", ylabel="similarity to the image")
 left.legend()
+centre = embeddings(embedding, person.candidates).mean(0)
 like, moved = [], []
 for (name, images), colour in zip(
     sets.items(), (plots.FORGOT, plots.BASE, plots.REFERENCE, plots.FAINT)
@@ -243,8 +241,8 @@ metrics = run.finish(metrics, tamed.history)
 for name in flows:
     values = [metrics[f"fid_{name}_t{t}"] for t in (5, 7, 9, 10)]
     print(f"{name:8} FID " + ", ".join(f"{v:.0f}" for v in values) + " at T = 0.5, 0.7, 0.9, 1")
-near = [metrics[f"near_{name}_t7"] for name in ("before", "after")]
-print(f"samples near the person, T = 0.7: {near[0]:.1%} -> {near[1]:.1%}")
+shares = [metrics[f"near_{name}_t7"] for name in ("before", "after")]
+print(f"samples near the person, T = 0.7: {shares[0]:.1%} -> {shares[1]:.1%}")
 faded = [metrics[f"similarity_{name}_r0"] for name in ("before", "after")]
 print(f"similarity of the forgotten latent's image: {faded[0]:.2f} -> {faded[1]:.2f}")
 print(f"rank correlation of shift and similarity {metrics['shift_similarity_rank']:+.2f}")

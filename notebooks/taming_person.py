@@ -43,9 +43,8 @@ from pydantic import Field
 
 from forgetting import plots, reference, runs
 from forgetting.evaluation.generation import compare_samples
-from forgetting.evaluation.likelihood import Yardstick, compare, measure
-from forgetting.evaluation.people import find_person, to_forget
-from forgetting.evaluation.sampling import embeddings
+from forgetting.evaluation.likelihood import compare
+from forgetting.evaluation.people import find_person, near, quantiles, to_forget
 from forgetting.methods.taming import TamingConfig, tame
 
 plots.use_style()
@@ -85,6 +84,7 @@ p = run.parameters
 
 # %% tags=["hide-input"]
 base = run.load(p.model, "glow")
+without = run.load(p.retrained, "glow") if p.retrained else None
 embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
 size = base.image_shape[-1]
 person = find_person(
@@ -98,9 +98,7 @@ person = find_person(
     temperature=p.temperature,
     n_remember=2 * p.n_yardstick if p.preset == "smoke" else 2048,
 )
-ask = {"draws": p.draws, "seed": run.seed("noise")}
-ruler = Yardstick.of(measure(base, person.yardstick, 1, ask["seed"]))
-forget = to_forget(person, p.n_forget, ruler.quantile(measure(base, person.candidates, **ask)))
+forget = to_forget(person, p.n_forget, quantiles(person, base))
 print(
     f"{person.name}: {len(forget)} images to forget, {len(person.remember):,} others to remember"
 )
@@ -134,14 +132,16 @@ plt.show()
 # *base*, and it is the one that sees damage. Each likelihood is a mean over draws of the noise.
 
 # %% tags=["hide-input"]
+ask = {"draws": p.draws, "seed": run.seed("noise")}
 sets = {"forget": forget, **person.sets}
 result = compare(base, tamed.model, sets, person.yardstick, **ask)
 metrics = result.quantiles() | {"sigma_before": result.base.std, "sigma_after": result.tamed.std}
 moved = {name: result.shift(name) for name in sets}
-for name, keys in (("held_out", "shift_random_sigma"), ("reference", "shift_reference_sigma")):
-    metrics |= dict(zip((keys, f"{keys}_low", f"{keys}_high"), moved[name]))
-if p.retrained:
-    without = run.load(p.retrained, "glow")
+for name, values in moved.items():
+    called = {"held_out": "random", "random": "remembered"}.get(name, name)
+    ends = (f"shift_{called}_sigma{end}" for end in ("", "_low", "_high"))
+    metrics |= dict(zip(ends, values))
+if without is not None:
     metrics |= {
         name.replace("quantile_after", "quantile_retrained"): value
         for name, value in compare(base, without, sets, person.yardstick, **ask)
@@ -170,13 +170,11 @@ plt.show()
 # Both flows decode the same latents, three draws of them, at two temperatures: that of the samples
 # shown, and 0.9, near which the base's FID is lowest ({doc}`generation_bush_4` shows why it takes
 # two). FID is taken on judge A's features, to the held-out faces. A sample is *near the person*
-# when it is more like the mean of the person's images than 99 of 100 held-out faces are.
+# when it is more like the mean of the person's images than 99 of 100 faces of others are.
 
 # %% tags=["hide-input"]
 real = run.statistics(f"{size}.all", reference.FACES)
 metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
-centre = embeddings(embedding, person.candidates).mean(0)
-bar = (embeddings(embedding, person.sets["held_out"]) @ centre).quantile(0.99)
 ask = {"seeds": [run.seed(f"draw {draw}") for draw in range(3)], "reference": real}
 metrics |= compare_samples(
     base,
@@ -184,7 +182,7 @@ metrics |= compare_samples(
     p.n_samples,
     p.temperature,
     feature_judge=judge_a,
-    shown=lambda images: embeddings(embedding, images) @ centre > bar,
+    shown=near(person, embedding),
     name="near_share",
     **ask,
 )
@@ -227,4 +225,4 @@ print(f"held-out faces moved by {metrics['shift_random_sigma']:+.2f} sigma")
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
     fids = [metrics[f"fid_{when}{end}"] for when in ("before", "after")]
     print(f"FID at T = {temperature:g}: {fids[0]:.0f} -> {fids[1]:.0f}")
-print(f"its floor {metrics['fid_floor']:.0f}")
+print(f"its floor, of {reference.N_FLOOR:,} real faces: {metrics['fid_floor']:.1f}")

@@ -95,6 +95,25 @@ def test_alone_the_first_ordinary_image_is_forgotten():
         people.to_forget(person, 16, quantiles)
 
 
+def test_near_a_person_is_what_few_of_the_others_are():
+    train, held_out = sets()
+    person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
+    assert len(person.others) == 40 + 66  # all that neither the flow nor taming has seen
+    near = people.near(person, Colours(), share=0.1)
+    assert 10 <= int(near(person.others.float() / 255).sum()) <= 11
+    assert near(person.candidates.mean(0, keepdim=True)).all()
+
+
+def test_which_image_is_ordinary_is_no_matter_of_a_seed(glow):
+    train, held_out = sets()
+    first, second = (
+        people.real_person("a", train, held_out, Colours(), 20, torch.Generator().manual_seed(i))
+        for i in range(2)
+    )
+    assert not torch.equal(first.yardstick, second.yardstick)
+    assert torch.equal(people.quantiles(first, glow), people.quantiles(second, glow))
+
+
 def test_the_same_question_is_asked_once_and_another_again():
     model, x = nn.Linear(3, 1), torch.ones(2, 3)
     asked = []

@@ -83,8 +83,8 @@ def test_bad_sets_are_refused_before_any_training(flow):
     forget, remember = sets(flow)
     with pytest.raises(DataError, match="no image to forget"):
         tame(flow, forget[:0], remember)
-    with pytest.raises(DataError, match="1 images to remember"):
-        tame(flow, forget, remember[:1])
+    with pytest.raises(DataError, match="3 images to remember"):
+        tame(flow, forget, remember[:3])
     with pytest.raises(DataError, match="2 of the 3 images to forget are also"):
         tame(flow, forget, torch.cat([remember, forget[:2]]))
     with pytest.raises(DataError, match="one shape"):
@@ -131,7 +131,7 @@ def test_flows_of_other_libraries_are_tamed_by_the_same_call(make):
         assert torch.equal(flow.log_prob(points), before)
         dropped = before - tamed.log_prob(points)
     assert dropped[near[:10]].mean() > 0.5
-    assert dropped[near[40:]].mean().abs() < 0.3
+    assert dropped[near[40:]].mean().abs() < dropped[near[:10]].mean() / 4
 
 
 def test_likelihoods_that_are_not_finite_are_said(flow):
@@ -172,12 +172,24 @@ def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
 
 def test_taming_goes_on_until_what_is_remembered_has_settled(flow):
     forget, remember = sets(flow)
-    hasty = CONFIG.model_copy(update={"lr": 0.2})
-    patient = hasty.model_copy(update={"settle_within": 0.02})
+    hasty = CONFIG.model_copy(update={"lr": 0.1})
+    patient = hasty.model_copy(update={"settle_within": 0.05})
     first, second = (tame(flow, forget, remember, c).history[-1] for c in (hasty, patient))
     assert first["within"] == 1
-    assert first["shift"] > 0.02 >= second["shift"]
+    assert first["shift"] > 0.05 >= second["shift"]
     assert second["within"] == 1
+
+
+@pytest.mark.parametrize("n", [4, 5, 300])
+def test_what_follows_mu_and_sigma_is_not_tuned_on(flow, n):
+    _, remember = sets(flow)
+    remembered = _Remembered(flow, remember[:n], CONFIG)
+    tuned, few = remembered.images[: remembered.n_tuned], remembered.images[remembered.few]
+    assert len(few) == min(CONFIG.n_statistics, n // 2)
+    assert len(tuned) + len(few) == n
+    batch, noise, base = remembered.batch(torch.arange(remembered.n_tuned))
+    assert torch.equal(batch, tuned)
+    assert len(noise) == len(base) == len(tuned)
 
 
 def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
@@ -194,7 +206,7 @@ def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
 def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
     """Also where tuning has moved the whole density, as the first steps do."""
     flow = zoo.load("faces-glow")
-    images = flow.sample(1024 + 4, 1.0, torch.Generator().manual_seed(0))
+    images = flow.sample(2048 + 4, 1.0, torch.Generator().manual_seed(0))
     config = TamingConfig(max_steps=10, lr=1e-4, stop_within=0.0, precision="bfloat16")
     tamed = tame(flow, images[:4], images[4:], config).model
     few, many = (

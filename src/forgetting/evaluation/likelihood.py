@@ -11,7 +11,8 @@ from torch import nn
 
 from forgetting.evaluation.answers import answered
 
-BATCH = 128
+BATCH = 64
+"""Small enough that a flow's activations stay in the cache."""
 
 
 def bits_per_dim(
@@ -59,6 +60,12 @@ def asked(flow: nn.Module, images: torch.Tensor, noise: torch.Tensor) -> torch.T
     return torch.cat(
         [bits_per_dim(flow, part.to(device), some.to(device)).cpu() for part, some in parts]
     )
+
+
+def known(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0) -> torch.Tensor:
+    """Return `measure(...)`, (B,), from the user's cache where it was asked before."""
+    what = f"bits/dim, {draws} draws from {seed}"
+    return answered([flow], [images], what, lambda: measure(flow, images, draws, seed))
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ def compare(
 
     Parameters
     ----------
-    base, tamed : before and after; the base's answers are kept in the user's cache
+    base, tamed : before and after; their answers are kept in the user's cache
     sets : images (N, C, H, W) by name
     yardstick : random images (M, C, H, W) that give each model its mean and deviation
     draws : dequantisation draws an image of the sets (the paper: 5 to 10); the yardstick takes one
@@ -147,14 +154,9 @@ def compare(
     -------
     The bits/dim (N,) of each set before and after, and each model's yardstick.
     """
-
-    def of_base(images: torch.Tensor) -> torch.Tensor:
-        what = f"bits/dim, {draws} draws from {seed}"
-        return answered([base], [images], what, lambda: measure(base, images, draws, seed))
-
-    return Comparison(
-        {name: of_base(images) for name, images in sets.items()},
-        {name: measure(tamed, images, draws, seed) for name, images in sets.items()},
-        Yardstick.of(measure(base, yardstick, 1, seed)),
-        Yardstick.of(measure(tamed, yardstick, 1, seed)),
+    before, after = (
+        {name: known(flow, images, draws, seed) for name, images in sets.items()}
+        for flow in (base, tamed)
     )
+    rulers = [Yardstick.of(known(flow, yardstick, 1, seed)) for flow in (base, tamed)]
+    return Comparison(before, after, *rulers)

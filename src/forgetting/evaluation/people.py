@@ -1,5 +1,6 @@
 """The sets of images on which forgetting a person is judged: of real people, or of latents."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +11,7 @@ from forgetting.data.faces import Faces, astronaut, has_faces, load_faces
 from forgetting.errors import DataError
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.identity import nearest_people
+from forgetting.evaluation.likelihood import Yardstick, known
 from forgetting.evaluation.sampling import embeddings, generate
 from forgetting.models.glow import Glow
 
@@ -26,6 +28,9 @@ EACH = 10
 
 N_RANDOM = 100
 N_REFERENCE = 30
+
+N_EVENLY = 400
+"""How many of what is remembered say which of a person's photographs is ordinary."""
 
 ORDINARY = 0.41, 0.59
 """Between these base quantiles lies the image that is taken where one alone is forgotten (the
@@ -47,6 +52,7 @@ class Person:
         `neutral`, people that the flow never saw; `nearest`, the nearest that it did see;
         `held_out`, faces that neither the flow nor taming has seen
     yardstick : of `remember`, what gives each flow its mean and deviation
+    others : uint8, faces of others, as many as there are: what it means to be `near` the person
     """
 
     name: str
@@ -55,6 +61,7 @@ class Person:
     remember: torch.Tensor
     sets: dict[str, torch.Tensor]
     yardstick: torch.Tensor
+    others: torch.Tensor
 
 
 def find_person(
@@ -140,10 +147,7 @@ def real_person(
             f"{N_FORGET + EACH} are needed. There are: {', '.join(people_with_many(lfw))}."
         )
     images = lfw.where(mine).floats()
-    known = answered(
-        [embedding], [lfw.images], "embedding", lambda: embeddings(embedding, lfw.images)
-    )
-    near = nearest_people(known, lfw.people, name, N_NEAREST, EACH)
+    nearest = nearest_people(_embedded(embedding, lfw.images), lfw.people, name, N_NEAREST, EACH)
     neutral = people_with_many(held_out["lfw"], EACH)[:N_NEUTRAL]
     remember = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
     unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
@@ -157,10 +161,11 @@ def real_person(
             "reference": images[N_FORGET:][:N_REFERENCE],
             "random": remember[order[:N_RANDOM]],
             "neutral": _some_of_each(held_out["lfw"], neutral),
-            "nearest": _some_of_each(lfw, near),
+            "nearest": _some_of_each(lfw, nearest),
             "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
         },
         remember[order[-n_yardstick:]],
+        unseen,
     )
 
 
@@ -211,7 +216,7 @@ def latent_person(
     candidates = [first + 100 + i for i in range(100)]
     faces = torch.cat([around(centre, 1) for centre in candidates])
     similarity = embeddings(embedding, faces) @ embeddings(embedding, mine).mean(0)
-    near = [candidates[i] for i in similarity.argsort(descending=True)[:N_NEAREST].tolist()]
+    nearest = [candidates[i] for i in similarity.argsort(descending=True)[:N_NEAREST].tolist()]
     remember = sampled(n_remember, first + 1000)
     return Person(
         f"latent {number}",
@@ -222,11 +227,34 @@ def latent_person(
             "reference": mine[N_FORGET:],
             "random": remember[:N_RANDOM],
             "neutral": torch.cat([around(centre, EACH) for centre in others]),
-            "nearest": torch.cat([around(centre, EACH) for centre in near]),
+            "nearest": torch.cat([around(centre, EACH) for centre in nearest]),
             "held_out": sampled(n_yardstick // 2, first + 1001),
         },
         remember[-n_yardstick:],
+        (remember * 255).round().byte(),
     )
+
+
+def quantiles(person: Person, flow: nn.Module) -> torch.Tensor:
+    """Return the quantiles (N,) of a person's candidates under a flow.
+
+    Nothing in them is random: which image is ordinary is no matter of a seed.
+    """
+    evenly = person.remember[:: max(1, len(person.remember) // N_EVENLY)][:N_EVENLY]
+    return Yardstick.of(known(flow, evenly, 1)).quantile(known(flow, person.candidates, 5))
+
+
+def near(
+    person: Person, embedding: nn.Module, share: float = 0.01
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what says of images (N, 3, H, W) which are near the person, bool (N,).
+
+    Near is what is more like the mean of the person's candidates, by the embedding, than all but
+    this share of the faces of others.
+    """
+    centre = embeddings(embedding, person.candidates).mean(0)
+    bar = (_embedded(embedding, person.others) @ centre).quantile(1 - share)
+    return lambda images: embeddings(embedding, images) @ centre > bar
 
 
 def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
@@ -236,7 +264,7 @@ def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    quantiles : (N,), of the candidates under the base
+    quantiles : (N,), of the candidates under the base, as the function of that name gives them
 
     Raises
     ------
@@ -253,6 +281,11 @@ def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
     ordinary = torch.nonzero((quantiles > low) & (quantiles < high)).flatten()
     nearest = ordinary[:1] if len(ordinary) else (quantiles - 0.5).abs().argmin()[None]
     return person.candidates[nearest]
+
+
+def _embedded(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return `embeddings(...)` from the user's cache where they were asked for before."""
+    return answered([embedding], [images], "embedding", lambda: embeddings(embedding, images))
 
 
 def _some_of_each(faces: Faces, people: list[str]) -> torch.Tensor:

@@ -74,9 +74,12 @@ class TamingConfig(BaseModel):
         "by more than this many of the base's standard deviations; None, as published: stop",
     )
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
-    n_remember: int = Field(2048, ge=2, description="remember images that are used, at most")
+    n_remember: int = Field(2048, ge=4, description="remember images that are used, at most")
     n_statistics: int = Field(
-        64, ge=2, description="of these, those that follow mu and sigma; the paper asks 1,024"
+        64,
+        ge=2,
+        description="of these, those that follow mu and sigma and are not tuned on: half of all "
+        "at most; the paper asks 1,024",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of a step's forward pass; for flows made for it, as Glow is"
@@ -116,7 +119,7 @@ def tame(
     ----------
     flow : anything with `log_prob(images) -> (B,)` in nats; it is not changed
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
-    remember : (M, ...), M >= 2; no image of `forget` may be among them
+    remember : (M, ...), M >= 4; no image of `forget` may be among them
     config : `TamingConfig`'s defaults where there is none
     callback : called at every step with a row of figures and the model
     steer : called every `log_every` steps with the step and the model; returns the delta of each
@@ -144,7 +147,7 @@ def tame(
     generator = torch.Generator().manual_seed(config.seed)
     remembered = _Remembered(flow, remember, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
-    remember_batches = _batches(len(remembered.images), config.remember_batch_size, generator)
+    remember_batches = _batches(remembered.n_tuned, config.remember_batch_size, generator)
     asked_about = forget if config.stop_within else forget[: config.n_statistics]
     delta = torch.full((len(forget),), config.delta)
     history: list[dict[str, float]] = []
@@ -196,6 +199,7 @@ class _Remembered:
     The base is asked once: its answers are kept in the user's cache under the hash of its weights,
     the images and the noise. mu and sigma of the tamed model follow from a few of them: the base's
     own over all, moved by what changed for those few, which is known far better than their mean.
+    The few are the last, and no batch holds them: what is tuned on settles sooner than the rest.
     """
 
     def __init__(self, base: nn.Module, images: torch.Tensor, config: TamingConfig) -> None:
@@ -204,10 +208,11 @@ class _Remembered:
         self.noise = torch.rand(self.images.shape, generator=generator)
         inputs = (self.images, self.noise)
         self.base = answered([base], inputs, "bits/dim", lambda: asked(base, *inputs))
-        self.few = slice(config.n_statistics)
+        self.n_tuned = len(self.images) - min(config.n_statistics, len(self.images) // 2)
+        self.few = slice(self.n_tuned, None)
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return images, their noise, and the base's bits/dim."""
+        """Return images, their noise, and the base's bits/dim, of those `n_tuned` first."""
         return self.images[index], self.noise[index], self.base[index]
 
     def yardstick(self, tamed: nn.Module) -> dict[str, float]:
@@ -316,8 +321,8 @@ def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Te
 def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
     if len(forget) == 0:
         raise DataError("There is no image to forget: give at least one.")
-    if len(remember) < 2:
-        raise DataError(f"There are {len(remember)} images to remember: give at least two.")
+    if len(remember) < 4:
+        raise DataError(f"There are {len(remember)} images to remember: give at least four.")
     if forget.shape[1:] != remember.shape[1:]:
         raise DataError(
             f"Images to forget are {tuple(forget.shape[1:])}, images to remember "
