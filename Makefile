@@ -24,7 +24,7 @@ MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-s
           faces-judge-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
           faces-gan faces-gan-no-bangs faces-glow faces-glow-no-bush faces-likelihoods
 SWEEPS := unlearn_digits unlearn_bases unlearn_faces unlearn_ablations probe_features tame_people \
-          tame_ablations
+          tame_ablations tame_targets
 
 .PHONY: book test render publish sweep validate models bench notebooks check lint
 

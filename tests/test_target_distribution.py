@@ -104,3 +104,20 @@ def test_a_combination_without_images_is_refused_before_any_training(flow):
     points = flow.sample(50, 1)
     with pytest.raises(DataError, match="0 of the 50 images show Right"):
         meet_target(flow, points, torch.ones(50).long(), target, lambda model, step: 1 / 0)
+
+
+def test_one_lucky_measurement_does_not_meet_a_target(flow):
+    target = Target.parse("Right: 0.5", KNOWN)
+    points = flow.sample(100, 1)
+    asked = []
+
+    def measure(model, number):
+        asked.append(number)
+        return torch.tensor([0.5, 0.5] if len(asked) % 4 == 1 else [0.8, 0.2])
+
+    config = CONFIG.model_copy(update={"max_steps": 20, "confirm": 3})
+    cells = target.cells(shown(points)[:, :1])
+    found = meet_target(flow, points, cells, target, measure, config)
+    assert found.history[-1]["met"] == 0
+    assert asked == list(range(12))  # one, and three more, at each of steps 0, 10 and 20
+    assert found.history[0]["share_0"] == pytest.approx((0.5 + 3 * 0.8) / 4)

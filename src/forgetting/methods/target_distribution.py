@@ -118,11 +118,13 @@ class TargetConfig(TamingConfig):
         "overcome the pull of what is remembered",
     )
     tolerance: float = Field(
-        0.015,
-        gt=0,
-        lt=1,
-        description="met where no share lies farther from its target, nor when as many other "
-        "samples of the same model are counted too",
+        0.01, gt=0, lt=1, description="met where no share lies farther from its target"
+    )
+    confirm: int = Field(
+        5,
+        ge=0,
+        description="how many other measurements of the same model are taken, and the mean of "
+        "all asked, where one alone lies within twice the tolerance",
     )
     objective: Literal["threshold", "ascent"] = "ascent"
     stop_within: float = Field(0.0, ge=0)
@@ -195,11 +197,12 @@ def meet_target(
 
     def steer(step: int, model: nn.Module) -> torch.Tensor | None:
         nonlocal met, summed
-        shares[step] = measure(model, next(numbers))
-        off = shares[step] - target.shares
-        if float(off.abs().max()) <= config.tolerance:  # by chance? ask others
-            off = (off + measure(model, next(numbers)) - target.shares) / 2
+        off = measure(model, next(numbers)) - target.shares
+        if float(off.abs().max()) <= 2 * config.tolerance:  # by chance? ask others
+            others = [measure(model, next(numbers)) for _ in range(config.confirm)]
+            off = torch.stack([off + target.shares, *others]).mean(0) - target.shares
             met = float(off.abs().max()) <= config.tolerance
+        shares[step] = off + target.shares
         if met:
             return None
         summed = summed + off
