@@ -43,7 +43,7 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # *Within*, with the least and the greatest of all runs, is the share of images to forget that the
 # stopping rule is content with. The quantiles are of their likelihood, before and after; the drop
 # is that of photographs that taming never saw, of the same person and of people whom no model saw;
-# the shift is of held-out faces of others. *Near* is by how many points the
+# the shift is in standard deviations of the base. *Near* is by how many points the
 # share of samples changed that are like the person. FID is told by its change on the same latents,
 # in percent of the base's. Seconds are the median, of one thread.
 
@@ -56,7 +56,9 @@ columns = {
     "quantile_drop_reference": ("drop, the person", "{:+.3f}"),
     "quantile_drop_neutral": ("drop, strangers", "{:+.3f}"),
     "drop_reference_minus_neutral": ("the person - strangers", "{:+.3f}"),
-    "shift_random_sigma": ("shift, sigma", "{:+.3f}"),
+    "shift_reference_sigma": ("shift, the person, sigma", "{:+.2f}"),
+    "shift_neutral_sigma": ("shift, strangers", "{:+.2f}"),
+    "shift_random_sigma": ("shift, held-out faces", "{:+.3f}"),
     "near_points": ("near, points", "{:+.2f}"),
     "fid_percent": ("FID at T = 0.7, %", "{:+.0f}"),
     "fid_t9_percent": ("FID at T = 0.9, %", "{:+.0f}"),
