@@ -15,6 +15,7 @@ preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
 eps: float = 0.00001  # of Adam; the paper takes 0.00000001
+max_grad_norm: float = 2.0  # of a step; 0, as in the paper: any
 remember_batch_size: int = 16  # images to remember a step; the paper takes 8
 settle_within: float = 0.06  # go on until the remembered moved less than this, in sigma
 precision: str = "bfloat16"  # of a step's forward pass; or float32

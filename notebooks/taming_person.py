@@ -19,6 +19,7 @@ preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
 eps: float = 0.00001  # of Adam; the paper takes 0.00000001
+max_grad_norm: float = 2.0  # of a step; 0, as in the paper: any
 alpha: float = 0.6  # weight of forgetting against remembering
 gamma: float = 0.6  # weight of the KL terms in remembering
 kl: str = "both"  # both, forward, reverse, or one of these two as_released

@@ -16,6 +16,7 @@ preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
 eps: float = 0.00001  # of Adam
+max_grad_norm: float = 2.0  # of a step; 0: any
 gain: float = 5.0  # pressure for each unit that a share lies off
 memory: float = 0.1  # part of the gain for the sum of all earlier measurements
 tolerance: float = 0.01  # met where no share lies farther off

@@ -170,6 +170,25 @@ def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
     assert last["shift"] > 10
 
 
+def test_no_gradient_is_longer_than_allowed(flow, monkeypatch):
+    taken, adam = [], torch.optim.Adam.step
+
+    def step(self, *args):
+        weights = (w for group in self.param_groups for w in group["params"])
+        taken.append(float(torch.cat([w.grad.flatten() for w in weights]).norm()))
+        return adam(self, *args)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    found = {}
+    for most in (0.0, 0.01):
+        taken.clear()
+        config = CONFIG.model_copy(update={"max_grad_norm": most, "max_steps": 20})
+        history = tame(flow, *sets(flow), config).history
+        found[most] = max(taken), max(row.get("grad_norm", 0) for row in history)
+    assert found[0.0][0] > 0.01 >= found[0.01][0] - 1e-6
+    assert found[0.01][1] > 0.01  # what is told is what it was before
+
+
 def test_taming_goes_on_until_what_is_remembered_has_settled(flow):
     forget, remember = sets(flow)
     hasty = CONFIG.model_copy(update={"lr": 0.1})

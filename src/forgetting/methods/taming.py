@@ -58,6 +58,13 @@ class TamingConfig(BaseModel):
         description="of Adam; where it exceeds a weight's gradient, that weight moves in "
         "proportion to it instead of by a whole step, and what has no part in forgetting stays",
     )
+    max_grad_norm: float = Field(
+        0.0,
+        ge=0,
+        description="a step's gradient is scaled down to this norm; 0, as published: not. One "
+        "image that a step has made unlikely may give a thousand times the usual gradient, and "
+        "Adam's second moment remembers it",
+    )
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
     remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
@@ -276,8 +283,10 @@ def _step(
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    norm = nn.utils.clip_grad_norm_(tamed.parameters(), config.max_grad_norm or math.inf)
     optimizer.step()
     figures = {
+        "grad_norm": norm.item(),
         "loss": loss.item(),
         "loss_forget": loss_forget.item(),
         "kl": kl.item(),
