@@ -199,8 +199,9 @@ display(faces_table())
 #   that were thick, and more of those that leaned to the left, are other digits afterwards. The
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
 #   edited latents. Of the ways that tune a model it costs the samples least ({doc}`ways_thick`).
-#   Attacks do not clearly bring more of a feature out of a model that unlearned it than out of one
-#   that never had it, but a few images bring it back to the VAE of digits sooner
+#   Of digits, attacks do not clearly bring more of a feature out of a model that unlearned it than
+#   out of one that never had it, but a few images bring it back to the VAE sooner. The GAN of faces
+#   hides bangs: whoever has an image with them finds it there as before
 #   ({doc}`probe_features_table`).
 # - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
 #   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B
@@ -218,12 +219,14 @@ display(faces_table())
 # - A flow of faces that never saw one person finds photographs of that person nearly as likely as
 #   one that did ({doc}`tame_bush_4`: one person, one pair of flows). Taming makes the photographs
 #   it is given far less likely than that; the person's other photographs it leaves more likely
-#   than they are to the flow that never saw them.
+#   than they are to the flow that never saw them where it is given four, and less likely where it
+#   is given fifteen ({doc}`tame_people_table`).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, in part
 #   because the mixture is another ({doc}`rare_male`), in part because the faces suffer: it grows
 #   as well where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be
-#   steered to a target distribution ({doc}`target_smiling`).
+#   steered to a target distribution, and costs FID little where its steps fade on the way
+#   ({doc}`target_smiling`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
 #   of them and a direction more than half, but the direction moves the density and the other
 #   samples less, and its samples are nearer to the flow's own without a smile, if only because it
@@ -231,8 +234,8 @@ display(faces_table())
 # - What looks like the price of forgetting a real person is for the most part a temperature, the
 #   factor on the latents' spread when sampling: FID gets worse at a low one and not at 0.9, and
 #   the lowest of those that were tried does not suffer ({doc}`generation_bush_4`). Where the flow
-#   had only its own samples to remember, FID at 0.9 rose each time ({doc}`tame_latent`,
-#   {doc}`tame_photograph`, {doc}`raise_photograph`), and at 0.7 it went either way.
+#   had only its own samples to remember, FID rose each time, at both ({doc}`tame_latent`,
+#   {doc}`tame_photograph`, {doc}`raise_photograph`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
