@@ -200,8 +200,8 @@ display(faces_table())
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
 #   edited latents. Of the ways that tune a model it costs the samples least ({doc}`ways_thick`).
 #   Of digits, attacks do not clearly bring more of a feature out of a model that unlearned it than
-#   out of one that never had it, but a few images bring it back to the VAE sooner. The GAN of faces
-#   hides bangs: whoever has an image with them finds it there as before
+#   out of one that never had it, but a few images bring it back to the VAE sooner. The GAN of
+#   faces hides bangs: whoever has an image with them finds it there as before
 #   ({doc}`probe_features_table`).
 # - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
 #   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B
@@ -225,8 +225,7 @@ display(faces_table())
 #   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, in part
 #   because the mixture is another ({doc}`rare_male`), in part because the faces suffer: it grows
 #   as well where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be
-#   steered to a target distribution, and costs FID little where its steps fade on the way
-#   ({doc}`target_smiling`).
+#   steered to a target distribution ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
 #   of them and a direction more than half, but the direction moves the density and the other
 #   samples less, and its samples are nearer to the flow's own without a smile, if only because it
