@@ -13,11 +13,13 @@ device: str = "auto"  # auto, cpu or cuda
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import pandas as pd
 
 from forgetting import book, plots, runs
 from forgetting.evaluation.tables import extremes, key, summarise
 
 plots.use_style()
+pd.set_option("display.max_colwidth", None)
 
 
 class Parameters(runs.Parameters):
@@ -37,7 +39,8 @@ print(f"{table.person.nunique()} people")
 # ## What each costs and brings
 #
 # Means over the people, and where they differ the lowest and the highest of them. *As published*
-# is the authors' learning rate, epsilon and batches, without waiting for the remembered to settle.
+# is the authors' learning rate, epsilon and batches, with gradients of any length and without
+# waiting for the remembered to settle.
 # *Within* is the share of images to forget inside the stopping rule where there is one; cases
 # without a rule take a fixed number of steps.
 

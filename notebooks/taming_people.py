@@ -33,7 +33,7 @@ table["fid_t9_percent"] = 100 * table.fid_change_t9 / table.fid_before_t9
 table["near_points"] = 100 * (table.near_share_after - table.near_share_before)
 table["n_forget"] = table.n_forget.astype(int)
 sizes = dict(list(table.groupby("n_forget")))
-print(f"{table.person.nunique()} people; seeds for each number of images: ", end="")
+print(f"{table.person.nunique()} people; seeds for each size: ", end="")
 print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.items()))
 
 # %% [markdown]
@@ -48,7 +48,7 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # in percent of the base's. Seconds are the median, of one thread.
 
 # %% tags=["hide-input"]
-parts = {f"{size} images": part for size, part in sizes.items()}
+parts = {f"{size} image{'s' * (size > 1)}": part for size, part in sizes.items()}
 columns = {
     "steps": ("steps", "{:.0f}"),
     "quantile_before_forget": ("quantile before", "{:.2f}"),

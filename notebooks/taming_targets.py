@@ -126,6 +126,6 @@ shown
 metrics = run.finish(metrics, [])
 for case in cases:
     print(
-        f"{case}: {metrics[f'met_{case}']:.0%} of the runs met it; over all samples no share lies "
-        f"farther off than {100 * metrics[f'farthest_pooled_{case}']:.1f} points, judge A"
+        f"{case}: met by {metrics[f'met_{case}']:.0%} of the runs; over all samples at most "
+        f"{100 * metrics[f'farthest_pooled_{case}']:.1f} points off"
     )
