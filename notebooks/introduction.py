@@ -200,8 +200,8 @@ display(faces_table())
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
 #   edited latents. Of the ways that tune a model it costs the samples least ({doc}`ways_thick`).
 #   Of digits, attacks do not clearly bring more of a feature out of a model that unlearned it than
-#   out of one that never had it, but a few images bring it back to the VAE sooner. The GAN of
-#   faces hides bangs: whoever has an image with them finds it there as before
+#   out of one that never had it, but a few images bring it back to the VAE sooner. In the
+#   GAN of faces most of the original's images with bangs can still be found
 #   ({doc}`probe_features_table`).
 # - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
 #   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B

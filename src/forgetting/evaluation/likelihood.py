@@ -12,7 +12,6 @@ from torch import nn
 from forgetting.evaluation.answers import answered
 
 BATCH = 64
-"""Small enough that a flow's activations stay in the cache."""
 
 
 def bits_per_dim(

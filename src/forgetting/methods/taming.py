@@ -62,7 +62,7 @@ class TamingConfig(BaseModel):
         0.0,
         ge=0,
         description="a step's gradient is scaled down to this norm; 0, as published: not. One "
-        "image that a step has made unlikely may give a thousand times the usual gradient, and "
+        "image that a step has made unlikely may give hundreds of times the usual gradient, and "
         "Adam's second moment remembers it",
     )
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
