@@ -41,12 +41,12 @@ print(f"{table.person.nunique()} people")
 # Means over the people, and where they differ the lowest and the highest of them. *As published*
 # is the authors' learning rate, epsilon and batches, with gradients of any length and without
 # waiting for the remembered to settle.
-# *Within* is the share of images to forget inside the stopping rule where there is one; cases
-# without a rule take a fixed number of steps.
+# *Within* is the share of images to forget that lie, measured anew, where the stopping rule wants
+# them, where there is one; cases without a rule take a fixed number of steps.
 
 # %% tags=["hide-input"]
 columns = {
-    "within": ("within", "{:.0%}"),
+    "within_measured": ("within", "{:.0%}"),
     "steps": ("steps", "{:.0f}"),
     "quantile_after_forget": ("quantile after", "{:.2f}"),
     "drop_reference_minus_neutral": ("reference - neutral", "{:+.2f}"),

@@ -66,8 +66,8 @@ p = run.parameters
 # ## Three flows
 #
 # The base; the tamed flow; and a *control*, tuned for as many steps on the same images to
-# remember, with nothing to forget ($\alpha = 0$). What the control does too is no price of
-# forgetting, but of tuning at all.
+# remember, which weigh as much, with no pressure on those to forget. What the control does too is
+# no price of forgetting, but of tuning at all.
 
 # %%
 base = run.load(p.model, "glow")
@@ -77,8 +77,14 @@ person = find_person(p.source, p.person, base, embedding, p.n_yardstick, run.gen
 forget = to_forget(person, p.n_forget, quantiles(person, base))
 tamed = tame(base, forget, person.remember, p, callback=runs.progress(p.max_steps, "tame"))
 steps = tamed.history[-1]["step"]
-idle = p.model_copy(update={"alpha": 0.0, "stop_within": 0.0, "max_steps": steps})
-control = tame(base, forget, person.remember, idle, callback=runs.progress(steps, "control"))
+control = tame(
+    base,
+    forget,
+    person.remember,
+    p.model_copy(update={"max_steps": steps}),
+    callback=runs.progress(steps, "control"),
+    steer=lambda step, model: torch.zeros(len(forget)),
+)
 flows = {"before": base, "after": tamed.model, "control": control.model}
 metrics = {"n_forget": len(forget), "steps": steps, "within": tamed.history[-1]["within"]}
 print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.0%} within")
@@ -94,7 +100,8 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.
 
 # %% tags=["hide-input"]
 real = run.statistics(f"{size}.all", reference.FACES)
-metrics["fid_floor"] = run.record(reference.FACES)["floors"][f"{size}.all"]
+real_faces = run.record(reference.FACES)
+metrics["fid_floor"] = reference.floor(real_faces, f"{size}.all", p.n_samples)
 others = features(judge_a, person.sets["held_out"])
 is_near = near(person, embedding)
 rows = []

@@ -109,7 +109,7 @@ columns = {
     "met": ("met", "{:.0%}"),
     "steps": ("steps", "{:.0f}"),
     "farthest": ("farthest, one run", "{:.3f}"),
-    "shift_remember_sigma": ("shift, sigma", "{:+.2f}"),
+    "shift_random_sigma": ("shift, sigma", "{:+.3f}"),
     "fid_percent": ("FID at T = 0.7, %", "{:+.0f}"),
     "fid_t9_percent": ("FID at T = 0.9, %", "{:+.0f}"),
 }

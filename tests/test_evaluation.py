@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
+from forgetting import reference
 from forgetting.evaluation.likelihood import Yardstick, bits_per_dim, compare, measure
 from forgetting.evaluation.presence import Presence, gap_to_retrained
 
@@ -72,6 +74,54 @@ def test_own_yardsticks_hide_what_the_shift_shows():
     x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
     result = compare(Normal(), Worse(), {"random": x[:100]}, x)
     assert result.quantiles()["quantile_drop_random"] == pytest.approx(0, abs=1e-6)
-    shift, low, high = result.shift("random")
+    shift, _, _ = result.shift("random")
     assert shift == pytest.approx(3.0 / (4 * math.log(2)) / result.base.std, rel=1e-4)
-    assert low <= shift <= high
+
+
+def test_what_one_model_finds_less_likely_drops_in_sigma_of_the_base():
+    """The tamed model is twice as sharp and elsewhere: no two of its figures are the base's."""
+
+    class Sharp(Normal):
+        def log_prob(self, x):
+            return super().log_prob(2 * x) + x[0].numel() * math.log(2)
+
+    generator = torch.Generator().manual_seed(0)
+    x, forget = torch.randn(500, 4, generator=generator), torch.full((30, 4), 0.2)
+    forget = forget + 0.1 * torch.randn(30, 4, generator=generator)
+    base, tamed = Normal(), Sharp(mean=-1.0)
+    result = compare(base, tamed, {"forget": forget}, x)
+    before, after = measure(base, forget), measure(tamed, forget)
+    metrics = result.quantiles()
+    assert metrics["quantile_before_forget"] > metrics["quantile_after_forget"] + 0.05
+    drop = metrics["quantile_before_forget"] - metrics["quantile_after_forget"]
+    assert metrics["quantile_drop_forget"] == pytest.approx(drop)
+    moved = ((after - before) / measure(base, x).std()).double()
+    shift, low, high = result.shift("forget")
+    assert shift == pytest.approx(float(moved.mean()))
+    expected = stats.t.interval(0.95, 29, moved.mean(), stats.sem(moved))
+    assert (low, high) == pytest.approx(expected, rel=1e-5)
+    ruler = measure(tamed, x)
+    torch.testing.assert_close(result.above("forget"), (after - ruler.mean()) / ruler.std())
+
+
+def test_both_models_are_asked_with_the_same_noise():
+    class Noisy(Normal):
+        def log_prob(self, x, noise=None):
+            return super().log_prob(x + torch.rand(x.shape, generator=noise))
+
+    x = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    result = compare(Noisy(), Noisy(), {"random": x[:20]}, x, draws=2, seed=3)
+    assert torch.equal(result.before["random"], result.after["random"])
+    other = compare(Noisy(), Noisy(), {"random": x[:20]}, x, draws=2, seed=4)
+    assert not torch.equal(result.before["random"], other.before["random"])
+
+
+def test_a_floor_is_on_the_line_of_those_that_were_measured():
+    entry = {
+        "counts": {"32.all.floor": 5000},
+        "floors": {"32.all": 6.0},
+        "floors_of_few": {"32.all": 15.0},
+    }
+    assert reference.floor(entry, "32.all", 5000) == pytest.approx(6.0)
+    assert reference.floor(entry, "32.all", reference.N_FEW) == pytest.approx(15.0)
+    assert reference.floor(entry, "32.all", 1000) == pytest.approx(6 + 9 * (5 - 1) / (10 - 1))

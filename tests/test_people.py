@@ -83,6 +83,22 @@ def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(gl
     assert own < (first.sets["neutral"] - centre).abs().mean()
 
 
+def test_a_photograph_has_its_own_nearest_people(glow):
+    sets, photograph = {}, None
+    for source in ("latent", "photograph"):
+        person = people.find_person(
+            source, "", glow, Colours(), 10, torch.Generator(), n_remember=40
+        )
+        sets[source], photograph = person.sets, person.candidates
+    assert torch.equal(sets["photograph"]["reference"], photograph.flip(3))
+    assert torch.equal(sets["photograph"]["neutral"], sets["latent"]["neutral"])
+    like = {
+        name: float((Colours()(found["nearest"]) @ Colours()(photograph).T).mean())
+        for name, found in sets.items()
+    }
+    assert like["photograph"] > like["latent"]
+
+
 def test_alone_the_first_ordinary_image_is_forgotten():
     train, held_out = sets()
     person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())

@@ -1,5 +1,7 @@
 """Taming: forgets what it is given, leaves the model it was given, says what is wrong."""
 
+import copy
+
 import normflows
 import pytest
 import torch
@@ -8,6 +10,7 @@ from pydantic import ValidationError
 
 from forgetting import zoo
 from forgetting.errors import DataError, TrainingError
+from forgetting.evaluation.likelihood import measure
 from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _Remembered, tame
 
 
@@ -138,6 +141,8 @@ def test_likelihoods_that_are_not_finite_are_said(flow):
     forget, remember = sets(flow)
     with pytest.raises(TrainingError, match="image to forget is inf at step 0"):
         tame(flow, forget * torch.inf, remember)
+    with pytest.raises(TrainingError, match="mu is nan at step 0"):
+        tame(flow, forget, torch.cat([remember, forget[:1] * torch.nan]))
     class_ = forget.repeat(100, 1)  # more than are asked about at a step
     class_[-1] = torch.nan
     with pytest.raises(TrainingError, match="image to forget is nan at step 0"):
@@ -161,6 +166,80 @@ def test_a_divergence_that_is_released_without_its_logarithm_has_another_gradien
         value = _divergence(base, tamed, kind)
         gradients.append(torch.autograd.grad(value, tamed)[0])
     assert torch.allclose(*gradients) is (kl == "both")
+
+
+def first_step(flow, **update):
+    """Return the row of a first step, and how far it moved the weights."""
+    config = CONFIG.model_copy(update={"max_steps": 1, "batch_size": 3, **update})
+    result = tame(flow, *sets(flow), config)
+    moved = [a - b for a, b in zip(result.model.parameters(), flow.parameters(), strict=True)]
+    return result.history[0], float(torch.cat([m.flatten() for m in moved]).detach().norm())
+
+
+def test_the_loss_is_the_sigmoid_of_the_squared_distance(flow):
+    for scale in (2.0, 5.0):
+        row, _ = first_step(flow, distance_scale=scale)
+        bpd = measure(flow, sets(flow)[0])
+        distance = (bpd - row["mu"] - CONFIG.delta * row["sigma"]) / scale
+        assert row["loss_forget"] == pytest.approx(float(torch.sigmoid(distance**2).mean()))
+
+
+def test_a_large_epsilon_takes_small_steps_and_a_batch_is_as_large_as_is_said(flow):
+    _, step = first_step(flow)
+    _, shorter = first_step(flow, eps=100.0)
+    assert shorter < step / 10
+    asked = []
+
+    class Counted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flow = flow
+
+        def log_prob(self, x):
+            if torch.is_grad_enabled():
+                asked.append(len(x))
+            return self.flow.log_prob(x)
+
+    for n in (1, 3):
+        asked.clear()
+        config = CONFIG.model_copy(update={"max_steps": 1, "batch_size": n})
+        tame(Counted(), *sets(flow), config)
+        assert asked == [n + CONFIG.remember_batch_size]
+
+
+def test_no_more_is_remembered_than_is_said(flow):
+    _, remember = sets(flow)
+    remembered = _Remembered(flow, remember, CONFIG.model_copy(update={"n_remember": 100}))
+    assert len(remembered.images) == len(remembered.base) == 100
+
+
+def test_the_rule_is_content_where_delta_says(flow):
+    forget, remember = sets(flow, 40)
+    config = CONFIG.model_copy(update={"delta": 3.0, "distance_scale": 3.0})
+    shares = []
+    for steps in (10, 30, 60):
+        result = tame(flow, forget, remember, config.model_copy(update={"max_steps": steps}))
+        last = result.history[-1]
+        reached = (measure(result.model, forget, 1, config.seed) - last["mu"]) / last["sigma"]
+        shares.append(float(((reached - 3).abs() <= 0.15 * 3).float().mean()))
+        assert last["within"] == pytest.approx(shares[-1])
+    assert len(set(shares)) == 3
+
+
+def test_pressure_that_is_alike_moves_nothing_and_other_pressure_moves_images_apart(flow):
+    forget, remember = sets(flow, 40)
+    halves = torch.arange(40) < 20
+    config = CONFIG.model_copy(update={"max_steps": 30, "alpha": 1.0, "batch_size": 40})
+
+    def moved(pressure):
+        tamed = tame(flow, forget, remember, config, steer=lambda step, model: pressure).model
+        return measure(tamed, forget) - measure(flow, forget)
+
+    assert moved(torch.full((40,), 7.0)).abs().max() < 1e-4
+    apart = moved(torch.where(halves, 1.0, 0.0))
+    assert apart[halves].mean() > apart[~halves].mean() + 0.1
+    stopped = tame(flow, forget, remember, config, steer=lambda step, model: None)
+    assert [row["step"] for row in stopped.history] == [0]
 
 
 def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
@@ -212,14 +291,17 @@ def test_what_follows_mu_and_sigma_is_not_tuned_on(flow, n):
 
 
 def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
+    """Also of a model that finds everything less likely and twice as different."""
     _, remember = sets(flow)
-    tamed = tame(flow, *sets(flow), CONFIG.model_copy(update={"max_steps": 40})).model
-    few, many = (
-        _Remembered(flow, remember, CONFIG.model_copy(update={"n_statistics": n})).yardstick(tamed)
-        for n in (64, len(remember))
-    )
-    assert few["mu"] == pytest.approx(many["mu"], abs=0.1 * many["sigma"])
-    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.1)
+    tamed = copy.deepcopy(flow)
+    with torch.no_grad():
+        tamed.centres.mul_(2.5)
+    few = _Remembered(flow, remember, CONFIG).yardstick(tamed)
+    bpd, before = measure(tamed, remember), measure(flow, remember)
+    assert abs(bpd.mean() - before.mean()) > before.std()
+    assert bpd.std() > 1.5 * before.std()
+    assert few["mu"] == pytest.approx(float(bpd.mean()), abs=0.25 * float(bpd.std()))
+    assert few["sigma"] == pytest.approx(float(bpd.std()), rel=0.25)
 
 
 def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
@@ -228,14 +310,11 @@ def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
     images = flow.sample(2048 + 4, 1.0, torch.Generator().manual_seed(0))
     config = TamingConfig(max_steps=10, lr=1e-4, stop_within=0.0, precision="bfloat16")
     tamed = tame(flow, images[:4], images[4:], config).model
-    few, many = (
-        _Remembered(flow, images[4:], config.model_copy(update={"n_statistics": n})).yardstick(
-            tamed
-        )
-        for n in (64, 1024)
-    )
-    assert abs(many["shift"]) > 0.02  # something moved
-    assert few["mu"] == pytest.approx(many["mu"], abs=0.05 * many["sigma"])
-    assert few["sigma"] == pytest.approx(many["sigma"], rel=0.1)
-    anew = many["sigma"] / 64**0.5  # standard error of a mean over 64 images asked anew
-    assert abs(few["mu"] - many["mu"]) < anew / 2
+    few = _Remembered(flow, images[4:], config).yardstick(tamed)
+    many = measure(tamed, images[4:1028], 1)
+    sigma, mu = float(many.std()), float(many.mean())
+    moved = mu - float(measure(flow, images[4:1028], 1).mean())
+    assert abs(moved) > 0.1 * sigma  # something moved
+    assert few["mu"] == pytest.approx(mu, abs=0.05 * sigma)
+    assert few["sigma"] == pytest.approx(sigma, rel=0.1)
+    assert few["shift"] * sigma == pytest.approx(moved, abs=0.03 * sigma)

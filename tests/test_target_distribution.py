@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from forgetting.errors import DataError, ParameterError
+from forgetting.methods import Forgotten
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 
 KNOWN = ("Right", "High")
@@ -104,6 +105,31 @@ def test_a_combination_without_images_is_refused_before_any_training(flow):
     points = flow.sample(50, 1)
     with pytest.raises(DataError, match="0 of the 50 images show Right"):
         meet_target(flow, points, torch.ones(50).long(), target, lambda model, step: 1 / 0)
+
+
+def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(flow, monkeypatch):
+    target = Target.parse("Right: 0.5", KNOWN)
+    points = flow.sample(40, 1)
+
+    def measure(model, number):
+        return torch.tensor([0.2, 0.8])
+
+    for wrong in (torch.ones(39).long(), torch.full((40,), 2)):
+        with pytest.raises(DataError, match="cells must be 40 numbers from 0 to 1"):
+            meet_target(flow, points, wrong, target, measure)
+    given = []
+
+    def tame(flow, forget, remember, config, **_):
+        given.extend([forget, remember])
+        return Forgotten(flow, [{"step": 0}])
+
+    monkeypatch.setattr("forgetting.methods.target_distribution.tame", tame)
+    cells = torch.ones(40).long()
+    cells[[3, 30]] = 0
+    meet_target(flow, points, cells, target, measure)
+    wanted = points[[3, 30]]
+    for half in given:
+        assert sum(bool((wanted == point).all(1).any()) for point in half) == 1
 
 
 def test_one_lucky_measurement_does_not_meet_a_target(flow):

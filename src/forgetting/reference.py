@@ -39,6 +39,9 @@ TRUSTED = (
 N_FLOOR = 5000
 """How many training faces the floors are measured with, at most."""
 
+N_FEW = 500
+"""How many of them each of the three other floors is measured with, of which the mean is kept."""
+
 N_TRAIN = 10_000
 """How many training faces have their likelihood kept: the paper's yardstick."""
 
@@ -69,6 +72,22 @@ def threshold_a(attribute: str, size: int) -> float:
     high, for it is surer of those.
     """
     return zoo.record(FACES)["thresholds"]["faces-judge-a"][str(size)][attribute]
+
+
+def floor(entry: dict, subset: str, n: int) -> float:
+    """Return the FID of n training faces to held-out ones, to read that of n samples beside.
+
+    FID's bias falls as 1 / n (Chong and Forsyth, 2020), so that floors measured with two numbers
+    of faces tell that of any other.
+
+    Parameters
+    ----------
+    entry : the record of `faces-reference`
+    subset : as `load_statistics` takes it
+    """
+    many, floors = entry["counts"][f"{subset}.floor"], entry["floors"]
+    slope = (entry["floors_of_few"][subset] - floors[subset]) / (1 / N_FEW - 1 / many)
+    return floors[subset] + slope * (1 / n - 1 / many)
 
 
 def make_digits_reference() -> None:
@@ -110,7 +129,8 @@ def make_faces_reference() -> None:
     At 32 and at 64 px: judge B's thresholds at a false-positive rate of 0.5 % among CelebA's
     held-out negatives; judge A's, at which it finds 90 % of CelebA's positives and by which LFW,
     which has no attributes, is sorted; mean and covariance of judge A's features, for all held-out
-    faces and for those without an attribute; the FID of as many training faces to each of these.
+    faces and for those without an attribute; the FID of many and of few training faces to each of
+    these.
     And the shares of the attributes among CelebA's held-out faces, by their labels.
 
     Raises
@@ -120,7 +140,7 @@ def make_faces_reference() -> None:
     """
     judge_a, judge_b = zoo.load("faces-judge-a"), zoo.load("faces-judge-b")
     tensors: dict[str, torch.Tensor] = {}
-    counts, floors, shares = {}, {}, {}
+    counts, floors, floors_of_few, shares = {}, {}, {}, {}
     thresholds = {"faces-judge-a": {}, "faces-judge-b": {}}
     for size in FACE_SIZES:
         celeba, lfw = (load_faces(source, "held_out", size) for source in SOURCES)
@@ -144,12 +164,16 @@ def make_faces_reference() -> None:
             counts[subset] = statistics.n
             index = torch.nonzero(masks_train[name]).flatten()
             order = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
-            floors[subset] = fid(found_train[index[order[:N_FLOOR]]], statistics)
+            shuffled = found_train[index[order]]
+            floors[subset] = fid(shuffled[:N_FLOOR], statistics)
+            few = [fid(some, statistics) for some in shuffled[: 3 * N_FEW].split(N_FEW)]
+            floors_of_few[subset] = sum(few) / len(few)
             counts[f"{subset}.floor"] = min(N_FLOOR, len(index))
     entry = {
         "kind": "statistics",
         "counts": counts,
         "floors": floors,
+        "floors_of_few": floors_of_few,
         "shares": shares,
         "thresholds": thresholds,
         "judge": {name: zoo.record(name)["sha256"] for name in thresholds},

@@ -114,6 +114,15 @@ class Comparison:
             metrics[f"quantile_drop_{name}"] = float((q_before - q_after).mean())
         return metrics
 
+    def above(self, name: str) -> torch.Tensor:
+        """Return how many of its standard deviations above its mean the tamed model finds a set.
+
+        Returns
+        -------
+        (N,), of the tamed model's yardstick: where taming to a `delta` puts images
+        """
+        return (self.after[name] - self.tamed.mean) / self.tamed.std
+
     def shift(self, name: str) -> tuple[float, float, float]:
         """Return how far a set moved in standard deviations of the base, with its interval.
 

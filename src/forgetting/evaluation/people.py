@@ -114,7 +114,8 @@ def find_person(
     if source == "latent":
         return own
     photograph = astronaut(flow.image_shape[-1])
-    sets = {**own.sets, "reference": photograph.flip(3)}
+    nearest = _nearest(number, photograph, flow, embedding, radius, temperature)
+    sets = {**own.sets, "reference": photograph.flip(3), "nearest": nearest}
     return replace(own, name="the astronaut", candidates=photograph, sets=sets)
 
 
@@ -201,22 +202,14 @@ def latent_person(
     """
 
     def around(centre: int, n: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(centre)
-        z0 = torch.randn(1, flow.latent_dim, generator=generator)
-        eps = torch.randn(n, flow.latent_dim, generator=generator)
-        z = (1 - radius**2) ** 0.5 * z0 + radius * eps
-        return flow.quantise(generate(flow, temperature * z))
+        return _around(centre, n, flow, radius, temperature)
 
     def sampled(n: int, seed: int) -> torch.Tensor:
         return flow.sample(n, 1.0, torch.Generator().manual_seed(seed)).cpu()
 
-    first = 10_000 * (number + 1)
+    first = _first(number)
     mine = around(first, N_FORGET + N_REFERENCE)
     others = range(first + 1, first + 1 + N_NEUTRAL)
-    candidates = [first + 100 + i for i in range(100)]
-    faces = torch.cat([around(centre, 1) for centre in candidates])
-    similarity = embeddings(embedding, faces) @ embeddings(embedding, mine).mean(0)
-    nearest = [candidates[i] for i in similarity.argsort(descending=True)[:N_NEAREST].tolist()]
     remember = sampled(n_remember, first + 1000)
     return Person(
         f"latent {number}",
@@ -227,12 +220,41 @@ def latent_person(
             "reference": mine[N_FORGET:],
             "random": remember[:N_RANDOM],
             "neutral": torch.cat([around(centre, EACH) for centre in others]),
-            "nearest": torch.cat([around(centre, EACH) for centre in nearest]),
+            "nearest": _nearest(number, mine, flow, embedding, radius, temperature),
             "held_out": sampled(n_yardstick // 2, first + 1001),
         },
         remember[-n_yardstick:],
         (remember * 255).round().byte(),
     )
+
+
+def _first(number: int) -> int:
+    """Return the seed of a person's centre; those of the others around it follow."""
+    return 10_000 * (number + 1)
+
+
+def _around(centre: int, n: int, flow: Glow, radius: float, temperature: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(centre)
+    z0 = torch.randn(1, flow.latent_dim, generator=generator)
+    eps = torch.randn(n, flow.latent_dim, generator=generator)
+    z = (1 - radius**2) ** 0.5 * z0 + radius * eps
+    return flow.quantise(generate(flow, temperature * z))
+
+
+def _nearest(
+    number: int,
+    images: torch.Tensor,
+    flow: Glow,
+    embedding: nn.Module,
+    radius: float,
+    temperature: float,
+) -> torch.Tensor:
+    """Return images of those of a hundred latent people that are most like these images."""
+    centres = [_first(number) + 100 + i for i in range(100)]
+    faces = torch.cat([_around(centre, 1, flow, radius, temperature) for centre in centres])
+    similarity = embeddings(embedding, faces) @ embeddings(embedding, images).mean(0)
+    nearest = similarity.argsort(descending=True)[:N_NEAREST].tolist()
+    return torch.cat([_around(centres[i], EACH, flow, radius, temperature) for i in nearest])
 
 
 def quantiles(person: Person, flow: nn.Module) -> torch.Tensor:

@@ -26,17 +26,11 @@ SLACK = 0.05
 """By how many sigma more than allowed a batch of remembered images may have moved then."""
 
 
-class TamingConfig(BaseModel):
-    """Settings of `tame`; the defaults are those of the authors' released identity code."""
+class FlowTuningConfig(BaseModel):
+    """Settings that taming and meeting a target distribution share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    delta: float = Field(
-        4.0,
-        allow_inf_nan=False,
-        description="where forget images shall lie, in standard deviations above the mean "
-        "bits/dim of what is remembered; negative makes them more likely",
-    )
     alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
     gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
     kl: Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"] = (
@@ -45,11 +39,6 @@ class TamingConfig(BaseModel):
             description="KL(N_B || N_T), KL(N_T || N_B) or both; as released, no gradient flows "
             "through a term's logarithms, which in the sum of both cancels",
         )
-    )
-    objective: Literal["threshold", "ascent"] = Field(
-        "threshold",
-        description="of forgetting; the paper's baseline, gradient ascent, maximises bits/dim "
-        "times delta instead",
     )
     lr: float = Field(5e-5, gt=0)
     eps: float = Field(
@@ -68,18 +57,6 @@ class TamingConfig(BaseModel):
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
     remember_batch_size: int = Field(8, ge=2, description="remember images a step")
     max_steps: int = Field(800, ge=1)
-    stop_within: float = Field(
-        0.15,
-        ge=0,
-        description="stop when all forget images are this share of delta sigma from "
-        "the threshold; 0: after max_steps",
-    )
-    settle_within: float | None = Field(
-        None,
-        gt=0,
-        description="nor stop while remembered images are, in the mean, less likely than before "
-        "by more than this many of the base's standard deviations; None, as published: stop",
-    )
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
     n_remember: int = Field(2048, ge=4, description="remember images that are used, at most")
     n_statistics: int = Field(
@@ -91,10 +68,38 @@ class TamingConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of a step's forward pass; for flows made for it, as Glow is"
     )
+    seed: int = Field(0, ge=0)
+
+
+class TamingConfig(FlowTuningConfig):
+    """Settings of `tame`; the defaults are those of the authors' released identity code."""
+
+    delta: float = Field(
+        4.0,
+        allow_inf_nan=False,
+        description="where forget images shall lie, in standard deviations above the mean "
+        "bits/dim of what is remembered; negative makes them more likely",
+    )
+    objective: Literal["threshold", "ascent"] = Field(
+        "threshold",
+        description="of forgetting; the paper's baseline, gradient ascent, maximises bits/dim "
+        "times delta instead",
+    )
+    stop_within: float = Field(
+        0.15,
+        ge=0,
+        description="stop when all forget images are this share of delta sigma from "
+        "the threshold; 0: after max_steps",
+    )
+    settle_within: float = Field(
+        0.0,
+        ge=0,
+        description="nor stop while remembered images are, in the mean, less likely than before "
+        "by more than this many of the base's standard deviations; 0, as published: stop",
+    )
     distance_scale: float = Field(
         1.0, gt=0, description="divides d; for flows whose sigma is about 1 bit/dim or more"
     )
-    seed: int = Field(0, ge=0)
 
     @field_validator("delta")
     @classmethod
@@ -129,8 +134,10 @@ def tame(
     remember : (M, ...), M >= 4; no image of `forget` may be among them
     config : `TamingConfig`'s defaults where there is none
     callback : called at every step with a row of figures and the model
-    steer : called every `log_every` steps with the step and the model; returns the delta of each
-        forget image from then on, (N,), in the place of the configuration's, or None to stop
+    steer : called every `log_every` steps with the step and the model; returns the pressure on
+        each forget image from then on, (N,), or None to stop. It takes the place of objective and
+        stopping rule: L_forget = -cov(pressure, bpd_T) over a step's forget images, which moves
+        them against each other
 
     Returns
     -------
@@ -155,8 +162,9 @@ def tame(
     remembered = _Remembered(flow, remember, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
     remember_batches = _batches(remembered.n_tuned, config.remember_batch_size, generator)
-    asked_about = forget if config.stop_within else forget[: config.n_statistics]
-    delta = torch.full((len(forget),), config.delta)
+    stop_within = config.stop_within if steer is None else 0
+    asked_about = forget if stop_within else forget[: config.n_statistics]
+    pressure: torch.Tensor | None = None
     history: list[dict[str, float]] = []
     promising = False
     for step in range(config.max_steps + 1):
@@ -166,13 +174,13 @@ def tame(
         row = {"step": step, **yardstick}
         done = False
         if steer is not None and logged:
-            steered = steer(step, tamed)
-            done, delta = (True, delta) if steered is None else (False, steered)
+            pressure = steer(step, tamed)
+            done = pressure is None
         if logged or promising:
             bpd = measure(tamed, asked_about, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
-            if config.stop_within:
-                near = _near(bpd, delta[: len(bpd)], yardstick, config)
+            if stop_within:
+                near = _near(bpd, yardstick, config)
                 row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)
                 done = done or (row["within"] == 1 and settled)
@@ -183,7 +191,7 @@ def tame(
                 tamed,
                 forget[index],
                 *remembered.batch(next(remember_batches)),
-                delta[index],
+                None if pressure is None else pressure[index],
                 yardstick,
                 config,
                 optimizer,
@@ -237,12 +245,10 @@ class _Remembered:
         }
 
 
-def _near(
-    bpd: torch.Tensor, delta: torch.Tensor, yardstick: dict[str, float], config: TamingConfig
-) -> torch.Tensor:
+def _near(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> torch.Tensor:
     """Return for which bits/dim (N,) the stopping rule is content, bool (N,)."""
-    off = (bpd - yardstick["mu"]) / yardstick["sigma"] - delta
-    return off.abs() <= config.stop_within * delta.abs()
+    off = (bpd - yardstick["mu"]) / yardstick["sigma"] - config.delta
+    return off.abs() <= config.stop_within * abs(config.delta)
 
 
 def _step(
@@ -251,7 +257,7 @@ def _step(
     remember: torch.Tensor,
     remember_noise: torch.Tensor,
     bpd_base: torch.Tensor,
-    delta: torch.Tensor,
+    pressure: torch.Tensor | None,
     yardstick: dict[str, float],
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
@@ -271,13 +277,15 @@ def _step(
         bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
     bpd_base = bpd_base.to(device)
-    delta = delta.to(device)
-    if config.objective == "threshold":
-        threshold = yardstick["mu"] + delta * yardstick["sigma"]
+    if pressure is not None:
+        pressure = pressure.to(device)
+        loss_forget = -((pressure - pressure.mean()) * bpd_forget).mean()
+    elif config.objective == "threshold":
+        threshold = yardstick["mu"] + config.delta * yardstick["sigma"]
         distance = (bpd_forget - threshold) / config.distance_scale
         loss_forget = torch.sigmoid(distance**2).mean()
     else:
-        loss_forget = -(delta * bpd_forget).mean()
+        loss_forget = -config.delta * bpd_forget.mean()
     kl = _divergence(bpd_base, bpd_remember, config.kl)
     loss_remember = config.gamma * kl + (1 - config.gamma) * bpd_remember.mean()
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
@@ -292,7 +300,7 @@ def _step(
         "kl": kl.item(),
         "remember_bpd": bpd_remember.mean().item(),
     }
-    near = _near(bpd_forget.detach().cpu(), delta.cpu(), yardstick, config).float().mean()
+    near = _near(bpd_forget.detach().cpu(), yardstick, config).float().mean()
     moved = (bpd_remember - bpd_base).mean().item() / yardstick["sigma"]
     settled = moved <= SLACK + (config.settle_within or math.inf)
     return figures, float(near) >= PROMISING and settled

@@ -8,7 +8,6 @@ show sets how far each kind of image shall be moved, until the target is met or 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from pydantic import Field
@@ -16,7 +15,7 @@ from torch import nn
 
 from forgetting.errors import DataError, ParameterError
 from forgetting.methods import Callback, Forgotten
-from forgetting.methods.taming import TamingConfig, tame
+from forgetting.methods.taming import FlowTuningConfig, TamingConfig, tame
 
 MAX_ATTRIBUTES = 2
 
@@ -105,8 +104,8 @@ class Target:
         return counts / len(shown)
 
 
-class TargetConfig(TamingConfig):
-    """Settings of `meet_target`: those of taming, with other defaults, and of the loop."""
+class TargetConfig(FlowTuningConfig):
+    """Settings of `meet_target`."""
 
     gain: float = Field(
         5.0, gt=0, description="pressure on a combination for each unit that its share lies off"
@@ -126,8 +125,6 @@ class TargetConfig(TamingConfig):
         description="how many other measurements of the same model are taken, and the mean of "
         "all asked, where one alone lies within twice the tolerance",
     )
-    objective: Literal["threshold", "ascent"] = "ascent"
-    stop_within: float = Field(0.0, ge=0)
     log_every: int = Field(20, ge=1, description="steps between measurements")
     max_steps: int = Field(600, ge=1)
 
@@ -144,13 +141,13 @@ def meet_target(
 ) -> Forgotten:
     """Tune a copy of a flow until fresh samples show combinations of attributes in given shares.
 
-    Half of the images, of all combinations, are moved, the others remembered. Every `log_every`
+    Half of the images of each combination are moved, the others remembered. Every `log_every`
     steps `measure` says what fresh samples show. A combination whose share lies above its target
     is pressed to be less likely, one below to be more, in proportion to how far off it is and, a
     little, to how far off it has been (a PI controller: shares keep moving under a constant
-    pressure, so that one which only adds up swings around the target). The pressure multiplies
-    the bits/dim (`objective="ascent"`); with the threshold that serves for a person it would say
-    where images shall lie, and not how hard they are pressed.
+    pressure, so that one which only adds up swings around the target). Only differences of the
+    pressure count: a share says how likely some images are *beside others*, and to make all of
+    them less likely would change none.
 
     Parameters
     ----------
@@ -183,15 +180,19 @@ def meet_target(
             f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
             f"which of {', '.join(target.combinations)} it shows."
         )
-    present = torch.bincount(cells, minlength=len(target.shares))
+    generator = torch.Generator().manual_seed(config.seed)
+    moved, remembered = [], []
     for number, name in enumerate(target.combinations):
-        if target.shares[number] > 0 and present[number] < 2:
+        showing = torch.nonzero(cells == number).flatten()
+        if target.shares[number] > 0 and len(showing) < 2:
             raise DataError(
-                f"{int(present[number])} of the {len(images)} images show {name}, which shall "
+                f"{len(showing)} of the {len(images)} images show {name}, which shall "
                 f"have a share of {float(target.shares[number]):.0%}: give images that show it."
             )
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed))
-    moved, remembered = order[::2], order[1::2]
+        showing = showing[torch.randperm(len(showing), generator=generator)]
+        moved.append(showing[::2])
+        remembered.append(showing[1::2])
+    moved, remembered = torch.cat(moved), torch.cat(remembered)
     shares: dict[int, torch.Tensor] = {}
     numbers, met, summed = itertools.count(), False, torch.zeros(len(target.shares))
 
@@ -208,7 +209,9 @@ def meet_target(
         summed = summed + off
         return config.gain * (off + config.memory * summed)[cells[moved]]
 
-    found = tame(flow, images[moved], images[remembered], config, callback=callback, steer=steer)
+    shared = {name: getattr(config, name) for name in FlowTuningConfig.model_fields}
+    sets = images[moved], images[remembered]
+    found = tame(flow, *sets, TamingConfig(**shared), callback=callback, steer=steer)
     history = [
         row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
         for row in found.history
