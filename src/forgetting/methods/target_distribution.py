@@ -108,10 +108,10 @@ class TargetConfig(FlowTuningConfig):
     """Settings of `meet_target`."""
 
     gain: float = Field(
-        5.0, gt=0, description="pressure on a combination for each unit that its share lies off"
+        10.0, gt=0, description="pressure on a combination for each unit that its share lies off"
     )
     memory: float = Field(
-        0.1,
+        0.2,
         ge=0,
         description="part of the gain for the sum over all earlier measurements; it is to "
         "overcome the pull of what is remembered",
