@@ -18,7 +18,9 @@ lr: float = 0.0002  # learning rate of Adam
 eps: float = 0.001  # of Adam; where a gradient is smaller, a step is in proportion to it
 max_grad_norm: float = 2.0  # of a step; 0: any
 gain: float = 10.0  # pressure for each unit that a share lies off
-memory: float = 0.2  # part of the gain for the sum of all earlier measurements
+memory: float = (
+    0.1  # part of the gain for the sum of all measurements, each twice tolerance at most
+)
 tolerance: float = 0.01  # met where no share lies farther off
 confirm: int = 5  # measurements more that say so, where one alone is within twice of it
 batch_size: int = 16  # images to move a step

@@ -111,10 +111,10 @@ class TargetConfig(FlowTuningConfig):
         10.0, gt=0, description="pressure on a combination for each unit that its share lies off"
     )
     memory: float = Field(
-        0.2,
+        0.1,
         ge=0,
-        description="part of the gain for the sum over all earlier measurements; it is to "
-        "overcome the pull of what is remembered",
+        description="part of the gain for the sum over all measurements, of which each counts "
+        "twice the tolerance at most; it is to overcome the pull of what is remembered",
     )
     tolerance: float = Field(
         0.01, gt=0, lt=1, description="met where no share lies farther from its target"
@@ -144,10 +144,10 @@ def meet_target(
     Half of the images of each combination are moved, the others remembered. Every `log_every`
     steps `measure` says what fresh samples show. A combination whose share lies above its target
     is pressed to be less likely, one below to be more, in proportion to how far off it is and, a
-    little, to how far off it has been (a PI controller: shares keep moving under a constant
-    pressure, so that one which only adds up swings around the target). Only differences of the
-    pressure count: a share says how likely some images are *beside others*, and to make all of
-    them less likely would change none.
+    little, to how far off it has been (a PI controller). What it has been off on the long way
+    there counts but little: else that sum would carry the shares past their targets. Only
+    differences of the pressure count: a share says how likely some images are *beside others*,
+    and to make all of them less likely would change none.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def meet_target(
         shares[step] = off + target.shares
         if met:
             return None
-        summed = summed + off
+        summed = summed + off.clamp(-2 * config.tolerance, 2 * config.tolerance)
         return config.gain * (off + config.memory * summed)[cells[moved]]
 
     shared = {name: getattr(config, name) for name in FlowTuningConfig.model_fields}
