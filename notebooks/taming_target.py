@@ -19,10 +19,10 @@ eps: float = 0.001  # of Adam; where a gradient is smaller, a step is in proport
 max_grad_norm: float = 2.0  # of a step; 0: any
 gain: float = 10.0  # pressure for each unit that a share lies off
 memory: float = (
-    0.1  # part of the gain for the sum of all measurements, each twice tolerance at most
+    0.3  # part of the gain for the sum of all measurements, each twice tolerance at most
 )
 tolerance: float = 0.01  # met where no share lies farther off
-confirm: int = 5  # measurements more that say so, where one alone is within twice of it
+confirm: int = 5  # measurements more that decide, where one alone is within twice of it
 batch_size: int = 16  # images to move a step
 remember_batch_size: int = 16  # images to remember a step
 log_every: int = 20  # steps between measurements

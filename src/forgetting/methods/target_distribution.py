@@ -111,7 +111,7 @@ class TargetConfig(FlowTuningConfig):
         10.0, gt=0, description="pressure on a combination for each unit that its share lies off"
     )
     memory: float = Field(
-        0.1,
+        0.3,
         ge=0,
         description="part of the gain for the sum over all measurements, of which each counts "
         "twice the tolerance at most; it is to overcome the pull of what is remembered",
@@ -121,9 +121,9 @@ class TargetConfig(FlowTuningConfig):
     )
     confirm: int = Field(
         5,
-        ge=0,
-        description="how many other measurements of the same model are taken, and the mean of "
-        "all asked, where one alone lies within twice the tolerance",
+        ge=1,
+        description="how many other measurements of the same model are taken, and their mean "
+        "asked, where one alone lies within twice the tolerance",
     )
     log_every: int = Field(20, ge=1, description="steps between measurements")
     max_steps: int = Field(600, ge=1)
@@ -201,7 +201,7 @@ def meet_target(
         off = measure(model, next(numbers)) - target.shares
         if float(off.abs().max()) <= 2 * config.tolerance:  # by chance? ask others
             others = [measure(model, next(numbers)) for _ in range(config.confirm)]
-            off = torch.stack([off + target.shares, *others]).mean(0) - target.shares
+            off = torch.stack(others).mean(0) - target.shares
             met = float(off.abs().max()) <= config.tolerance
         shares[step] = off + target.shares
         if met:
