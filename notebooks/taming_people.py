@@ -96,7 +96,7 @@ for name in ("forget", *sets):
     cells, figures = summarise(parts, of_set, over_people)
     metrics |= figures
     rows |= {(size, name): cells.loc[size] for size in cells.index}
-pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False)
+pd.DataFrame(rows).T.loc[[(size, name) for size in parts for name in ("forget", *sets)]]
 
 # %% [markdown]
 # The drops; points are people.
