@@ -232,8 +232,8 @@ display(faces_table())
 #   took less ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
-#   low one and not at 0.9, the lowest of those that were tried does not suffer, and a flow that was
-#   tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
+#   low one and not at 0.9, the lowest of those that were tried does not suffer, and a flow that
+#   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
 #   Where the flow had only its own samples to remember, FID rose each time, at both
 #   ({doc}`tame_latent`, {doc}`tame_photograph`, {doc}`raise_photograph`).
 #
