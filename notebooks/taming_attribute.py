@@ -129,7 +129,7 @@ plt.show()
 # 0.9, near which the base's FID is lowest. FID to all held-out faces grows where the attribute
 # goes, for the mixture is then another; FID to those who lack it should fall for the same reason,
 # and where it grows the faces suffered. The floors are those of more faces than there are samples
-# in a draw, and so a little too low.
+# in a draw, and so too low.
 
 # %% tags=["hide-input"]
 metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}

@@ -85,15 +85,11 @@ shown.T
 
 # %% tags=["hide-input"]
 sets = ["reference", "nearest", "neutral", "random"]
-columns = {
-    f"quantile_{when}_{name}": (when, "{:.4f}" if name == "forget" else "{:.3f}")
-    for name in ("forget", *sets)
-    for when in ("before", "after", "drop")
-}
 rows = {}
 for name in ("forget", *sets):
-    of_set = {column: how for column, how in columns.items() if column.endswith(f"_{name}")}
-    cells, figures = summarise(parts, of_set, over_people)
+    form = "{:.4f}" if name == "forget" else "{:.3f}"
+    columns = {f"quantile_{when}_{name}": (when, form) for when in ("before", "after", "drop")}
+    cells, figures = summarise(parts, columns, over_people)
     metrics |= figures
     rows |= {(size, name): cells.loc[size] for size in cells.index}
 pd.DataFrame(rows).T.loc[[(size, name) for size in parts for name in ("forget", *sets)]]

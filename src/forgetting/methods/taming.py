@@ -162,8 +162,9 @@ def tame(
     remembered = _Remembered(flow, remember, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
     remember_batches = _batches(remembered.n_tuned, config.remember_batch_size, generator)
-    stop_within = config.stop_within if steer is None else 0
-    asked_about = forget if stop_within else forget[: config.n_statistics]
+    if steer is not None:
+        config = config.model_copy(update={"stop_within": 0.0})
+    asked_about = forget if config.stop_within else forget[: config.n_statistics]
     pressure: torch.Tensor | None = None
     history: list[dict[str, float]] = []
     promising = False
@@ -179,7 +180,7 @@ def tame(
         if logged or promising:
             bpd = measure(tamed, asked_about, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
-            if stop_within:
+            if config.stop_within:
                 near = _near(bpd, yardstick, config)
                 row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)

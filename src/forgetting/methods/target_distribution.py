@@ -211,8 +211,7 @@ def meet_target(
 
     shared = {name: getattr(config, name) for name in FlowTuningConfig.model_fields}
     sets = images[moved], images[remembered]
-    steps = TamingConfig(**shared, stop_within=0.0)
-    found = tame(flow, *sets, steps, callback=callback, steer=steer)
+    found = tame(flow, *sets, TamingConfig(**shared), callback=callback, steer=steer)
     history = [
         row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
         for row in found.history
