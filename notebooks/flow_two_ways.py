@@ -35,7 +35,7 @@ from forgetting.evaluation.fidelity import fid
 from forgetting.evaluation.grading import locality
 from forgetting.evaluation.likelihood import measure
 from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import generate
+from forgetting.evaluation.sampling import generate, logits
 from forgetting.evaluation.subject import find_subject
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -116,8 +116,9 @@ else:
         flow.quantise(generate(original, run.latents(name, p.n_samples, original.latent_dim)))
         for name in ("to tame on", "to ask about")
     )
-    has_it = ~grader.lacking(images)
-    asked = asked[grader.lacking(asked)]
+    column = subject.judge_a.attributes.index(p.feature)
+    has_it = logits(subject.judge_a, images)[:, column] > 0
+    asked = asked[logits(subject.judge_a, asked)[:, column] <= 0]
 with run.timed("taming"):
     tamed = tame(
         flow,

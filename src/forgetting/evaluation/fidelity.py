@@ -20,8 +20,12 @@ class Statistics:
     n: int
 
     @classmethod
-    def of(cls, features: torch.Tensor) -> "Statistics":
+    def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
         """Take the statistics of features (N, F).
+
+        Parameters
+        ----------
+        weights : (N,), how much each counts; None: all the same
 
         Raises
         ------
@@ -33,8 +37,9 @@ class Statistics:
             raise ValueError(f"a covariance needs at least 2 samples, not {len(array)}")
         if not np.isfinite(array).all():
             raise ValueError("the features hold values that are not finite")
-        covariance = np.atleast_2d(np.cov(array, rowvar=False))
-        return cls(array.mean(axis=0), covariance, len(array))
+        by = None if weights is None else weights.cpu().double().numpy()
+        covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=by))
+        return cls(np.average(array, axis=0, weights=by), covariance, len(array))
 
 
 def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:

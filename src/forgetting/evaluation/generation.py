@@ -21,7 +21,7 @@ def compare_samples(
     seeds: Sequence[int],
     reference: Statistics,
     feature_judge: nn.Module,
-    lacking: Statistics | None = None,
+    kinds: Callable[[torch.Tensor], torch.Tensor] | None = None,
     shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
     name: str = "",
     end: str = "",
@@ -36,9 +36,10 @@ def compare_samples(
     seeds : of the latents; two at least, for the spread
     reference : of the real images that FID is taken to
     feature_judge : judge A
-    lacking : of real images without what was made rare: of FID's change to all of them, some is
-        that of the mixture, and here it is not
-    shown : says of images (N, C, H, W) which show what is to be counted, bool (N,); None: nothing
+    kinds : says of images (N, C, H, W) which kind each is, int or bool (N,). FID grows where the
+        mixture of kinds leaves that of the reference, which is no harm: with kinds, what the
+        mixture alone explains is told too. None: it is not
+    shown : says of images which show what is to be counted, bool (N,); None: nothing
     name : of what is counted
     end : of every metric's name, before `_std`, `_low` and `_high`
 
@@ -46,43 +47,57 @@ def compare_samples(
     -------
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std` (a change that
         is smaller than its spread between draws is no change)
-    fid_lacking_before, ... : the same, to `lacking`
+    fid_mixed, fid_beyond : of the base's samples, weighed so that their kinds have the shares that
+        they have among the tamed flow's, and by how much that flow's own FID lies above
     NAME_before, NAME_after : share of all samples that show it, each with `_low` and `_high`
     """
-    references = {"fid": reference} | ({"fid_lacking": lacking} if lacking else {})
-    fids: dict[tuple[str, str], list[float]] = {
-        (kind, when): [] for kind in references for when in ("before", "after")
-    }
+    fids: dict[str, list[float]] = {"before": [], "after": []}
+    if kinds is not None:
+        fids["mixed"] = []
     counted: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
     for seed in seeds:
-        drawn = {
-            "before": known_samples(base, n, temperature, seed),
-            "after": tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu(),
-        }
-        for when, images in drawn.items():
-            if when == "before":  # asked again by every run on this base
-                seen = answered(
-                    [feature_judge],
-                    [images],
-                    "features",
-                    lambda images=images: features(feature_judge, images),
-                )
-            else:
-                seen = features(feature_judge, images)
-            for kind, real in references.items():
-                fids[kind, when].append(fid(seen, real))
-            if shown is not None:
-                counted[when].append(shown(images))
+        before = known_samples(base, n, temperature, seed)
+        after = tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
+        of_before = answered(  # asked again by every run on this base
+            [feature_judge],
+            [before],
+            "features",
+            lambda images=before: features(feature_judge, images),
+        )
+        fids["before"].append(fid(of_before, reference))
+        fids["after"].append(fid(features(feature_judge, after), reference))
+        if kinds is not None:
+            weights = mixing_weights(kinds(before).long(), kinds(after).long())
+            fids["mixed"].append(fid(Statistics.of(of_before, weights), reference))
+        if shown is not None:
+            counted["before"].append(shown(before))
+            counted["after"].append(shown(after))
     values = {of: torch.tensor(found, dtype=torch.float64) for of, found in fids.items()}
-    for kind in references:
-        values[kind, "change"] = values[kind, "after"] - values[kind, "before"]
+    values["change"] = values["after"] - values["before"]
+    if kinds is not None:
+        values["beyond"] = values["after"] - values["mixed"]
     metrics = {}
-    for (kind, when), found in values.items():
-        metrics[f"{kind}_{when}{end}"] = float(found.mean())
-        metrics[f"{kind}_{when}{end}_std"] = float(found.std())
+    for of, found in values.items():
+        metrics[f"fid_{of}{end}"] = float(found.mean())
+        metrics[f"fid_{of}{end}_std"] = float(found.std())
     for when, masks in counted.items() if shown is not None else ():
         metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
     return metrics
+
+
+def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return weights, (N,) with mean one, by which some images are mixed as others are.
+
+    Parameters
+    ----------
+    kinds : (N,), which kind each of the images to weigh is, from 0
+    wanted : (M,), which kind each of those others is. A kind that none of the images to weigh is
+        of is left out, and the rest keep their proportions
+    """
+    n = int(max(kinds.max(), wanted.max())) + 1
+    have, want = (torch.bincount(of, minlength=n).double() / len(of) for of in (kinds, wanted))
+    weights = (want / have)[kinds]
+    return weights / weights.mean()
 
 
 def known_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Tensor:
