@@ -32,6 +32,7 @@ from pydantic import Field
 from forgetting import plots, runs
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.evaluation.fidelity import fid
+from forgetting.evaluation.generation import known_samples
 from forgetting.evaluation.grading import locality
 from forgetting.evaluation.likelihood import measure
 from forgetting.evaluation.presence import Presence
@@ -98,8 +99,8 @@ plt.show()
 # ## By the density
 #
 # Taming takes images that show the attribute, and images that don't: CelebA's, or, without data,
-# the flow's own by judge A. Others that don't, which neither flow nor taming has seen, are kept to
-# ask what became of their likelihood.
+# the flow's own, at a temperature of 1, by judge A. Others that don't, which neither flow nor
+# taming has seen, are kept to ask what became of their likelihood.
 
 # %%
 flow = original.flow
@@ -113,7 +114,7 @@ if source == "celeba":
     asked = unseen.where(~unseen.label(p.feature)).floats()[:1000]
 else:
     images, asked = (
-        flow.quantise(generate(original, run.latents(name, p.n_samples, original.latent_dim)))
+        known_samples(flow, p.n_samples, 1.0, run.seed(name))
         for name in ("to tame on", "to ask about")
     )
     column = subject.judge_a.attributes.index(p.feature)

@@ -2,8 +2,8 @@
 # # Taming: which part does what?
 #
 # The loss of {doc}`../taming` has a threshold, terms that remember and a rule to stop by
-# {cite}`malnick2024taming`. Parts of it are taken away, or changed, in turn: the same people, the
-# same four photographs of each, the same seed.
+# {cite}`malnick2024taming`. Parts of it are taken away, or changed, in turn, with the same four
+# photographs of a person and the same seed.
 
 # %% tags=["parameters"]
 sweep: str = "tame_ablations"  # a sweep of runs.yaml

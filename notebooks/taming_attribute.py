@@ -143,8 +143,9 @@ plt.show()
 # 0.9, near which the base's FID is lowest. FID to all held-out faces must change where the
 # attribute goes, for the mixture is then another, and that is no loss of quality. So the base's
 # own samples are weighed, too, until judge A finds the attribute among them as often as among the
-# tamed flow's: this is *mixed*, and only what lies *beyond* it is the faces' own. The floor is
-# that of as many real faces.
+# tamed flow's: this is *mixed*, and what lies *beyond* it is the faces' own, or that they changed
+# in something else. (Samples of unequal weight do for fewer, which makes *mixed* a little too
+# high.) The floor is that of as many real faces.
 
 # %% tags=["hide-input"]
 metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}

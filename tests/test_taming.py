@@ -1,12 +1,14 @@
 """Taming: forgets what it is given, leaves the model it was given, says what is wrong."""
 
 import copy
+import math
 
 import normflows
 import pytest
 import torch
 import zuko
 from pydantic import ValidationError
+from torch import nn
 
 from forgetting import zoo
 from forgetting.errors import DataError, TrainingError
@@ -302,6 +304,30 @@ def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
     assert bpd.std() > 1.5 * before.std()
     assert few["mu"] == pytest.approx(float(bpd.mean()), abs=0.25 * float(bpd.std()))
     assert few["sigma"] == pytest.approx(float(bpd.std()), rel=0.25)
+
+
+def test_one_image_that_became_very_unlikely_does_not_move_the_yardstick_alone(flow):
+    _, remember = sets(flow)
+    remembered = _Remembered(flow, remember, CONFIG)
+    lost, sigma = remembered.images[remembered.few][0], float(remembered.base.std())
+
+    class Tamed(nn.Module):
+        """Finds everything 5 sigma less likely, and one of the few hundreds of sigma."""
+
+        def __init__(self, outlier):
+            super().__init__()
+            self.flow, self.outlier = flow, outlier
+
+        def log_prob(self, x):
+            odd = (x == lost).all(1).float()
+            nats = (5 + self.outlier * odd) * sigma * x.shape[1] * math.log(2)
+            return self.flow.log_prob(x) - nats
+
+    all_moved, one_far = (remembered.yardstick(Tamed(outlier)) for outlier in (0.0, 300.0))
+    assert all_moved["shift"] == pytest.approx(5, rel=1e-3)
+    assert all_moved["sigma"] == pytest.approx(sigma, rel=1e-3)
+    assert 5 < one_far["shift"] < 5.1
+    assert one_far["sigma"] == pytest.approx(sigma, rel=0.15)
 
 
 def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
