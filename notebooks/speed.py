@@ -39,7 +39,8 @@ for name, found in measured.items():
 # that their numbers of steps may differ. It was run once. *A step* is one that has no reason to
 # ask the stopping rule about all images; *on the way* counts all that is asked until it is met.
 # *Default* is ours with the settings of the pages on persons: more to remember a step, and on
-# until these have settled.
+# until these have settled. Photographs of real people can take several times as many steps
+# ({doc}`tame_people_table`).
 
 # %% tags=["hide-input"]
 taming = pd.DataFrame(measured["taming"]["rows"])
