@@ -226,10 +226,10 @@ display(faces_table())
 #   tell whether they do so less often, and where a forgotten photograph lay the flow still draws
 #   much the same face, though it finds the photograph very unlikely ({doc}`generation_bush_4`).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, in part
-#   because the mixture is another ({doc}`rare_male`), in part because the faces suffer: it grows
-#   as well where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be
-#   steered to a target distribution, and pays for it with more than the mixture explains
+#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, and
+#   by far more than another mixture of faces as good as before explains ({doc}`rare_male`), also
+#   where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be steered to
+#   a target distribution; that costs less, but more than the mixture explains, too
 #   ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
 #   of them and a direction more than half, but the direction moves the density and the other
