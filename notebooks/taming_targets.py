@@ -91,8 +91,8 @@ for axis, (case, part) in zip(axes[0], cases.items()):
     axis.set_xticks(
         range(len(target.combinations)), [n.replace("&", "\n") for n in target.combinations]
     )
-    axis.set(title=case, ylim=(0, None))
-axes[0][0].set_ylabel("% of samples")
+    axis.set(title=case)
+axes[0][0].set(ylabel="% of samples", ylim=(0, None))
 for judge, colour in (("A", plots.FORGOT), ("B", plots.REFERENCE)):
     axes[0][-1].plot([], [], "o", color=colour, label=f"judge {judge}")
 axes[0][-1].plot([], [], "o", mfc="none", color="grey", label="before")
@@ -121,7 +121,7 @@ columns = {
 shown, figures = summarise(cases, columns, extremes)
 metrics |= figures
 shown["minutes"] = [f"{part.seconds_forgetting.median() / 60:.1f}" for part in cases.values()]
-shown
+shown.T
 
 # %% [markdown]
 # ## What was seen
