@@ -53,7 +53,7 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # training* is the number of images in taming's batches by that in the base's.
 #
 # A seed tames the same photographs again, with other batches, other noise and other images to
-# remember: other photographs of the same person would spread more.
+# remember; what other photographs of the same person would do, it does not tell.
 
 # %% tags=["hide-input"]
 parts = {f"{size} image{'s' * (size > 1)}": part for size, part in sizes.items()}
