@@ -25,8 +25,8 @@ under another noise each of them lies elsewhere, so that a whole batch within it
 FAR = 3.0
 """How far an image of those that follow mu and sigma may have moved away from their median, in
 sigma of the base or, if that is more, in what nine of ten of them stay within. One that was made
-very unlikely counts as having moved so far: it would else carry mu and sigma off alone, and the
-threshold with them to where the loss has no gradient."""
+very unlikely is left out: it would else carry mu and sigma off alone, and the threshold with them
+to where the loss has no gradient."""
 
 SLACK = 0.05
 """By how many sigma more than allowed a batch of remembered images may have moved then."""
@@ -222,7 +222,7 @@ class _Remembered:
     the images and the noise. mu and sigma of the tamed model follow from a few of them: the base's
     own over all, moved by what changed for those few, which is known far better than their mean.
     The few are the last, and no batch holds them: what is tuned on settles sooner than the rest.
-    What changed for one of them alone is bounded: among few, it would pass for a change of all.
+    What changed for one of them alone is left out: among few, it would pass for a change of all.
     """
 
     def __init__(self, base: nn.Module, images: torch.Tensor, config: TamingConfig) -> None:
@@ -245,9 +245,10 @@ class _Remembered:
         """
         now = asked(tamed, self.images[self.few], self.noise[self.few])
         before = self.base[self.few]
-        usual = before + (now - before).median()
-        far = FAR * torch.maximum(self.base.std(), (now - usual).abs().quantile(0.9))
-        now = now.clamp(usual - far, usual + far)
+        away = (now - before - (now - before).median()).abs()
+        far = away > FAR * torch.maximum(self.base.std(), away.quantile(0.9))
+        kept = ~(far & away.isfinite())  # what is not finite shall be said
+        now, before = now[kept], before[kept]
         moved = float((now - before).mean())
         return {
             "mu": float(self.base.mean()) + moved,
