@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from forgetting.errors import DataError
 from forgetting.evaluation.fidelity import Statistics, fid
 from forgetting.evaluation.generation import compare_samples, mixing_weights
 
@@ -57,7 +58,7 @@ def test_a_flow_beside_itself_has_not_changed_and_its_mixture_neither(glow):
 
 
 def test_what_the_mixture_alone_explains_is_no_harm():
-    """Of two kinds a kilometre apart, other shares are all that differs between two draws."""
+    """Of two kinds that lie apart, other shares are all that differs between two draws."""
     generator = torch.Generator().manual_seed(0)
     kinds = torch.arange(4000) % 2
     wanted = (torch.arange(4000) % 4 == 0).long()
@@ -73,5 +74,7 @@ def test_what_the_mixture_alone_explains_is_no_harm():
 
 
 def test_a_kind_that_is_not_there_cannot_be_weighed_up():
+    with pytest.raises(DataError, match="Take more samples"):
+        mixing_weights(torch.tensor([0, 0, 1]), torch.tensor([1, 2]))
     weights = mixing_weights(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2, 2]))
     assert torch.allclose(weights, torch.tensor([0.75, 0.75, 1.5], dtype=torch.float64))

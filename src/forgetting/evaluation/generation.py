@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from forgetting.errors import DataError
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.fidelity import Statistics, fid
 from forgetting.evaluation.presence import Presence
@@ -93,10 +94,20 @@ def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     kinds : (N,), which kind each of the images to weigh is, from 0
     wanted : (M,), which kind each of those others is. A kind that none of the images to weigh is
         of is left out, and the rest keep their proportions
+
+    Raises
+    ------
+    DataError
+        Fewer than two of the images are of a kind that is wanted.
     """
     n = int(max(kinds.max(), wanted.max())) + 1
     have, want = (torch.bincount(of, minlength=n).double() / len(of) for of in (kinds, wanted))
     weights = (want / have)[kinds]
+    if int((weights > 0).sum()) < 2:
+        raise DataError(
+            f"Of {len(kinds)} samples before, fewer than two are of a kind that there is after: "
+            "they cannot be mixed alike. Take more samples."
+        )
     return weights / weights.mean()
 
 
