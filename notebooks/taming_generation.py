@@ -59,6 +59,7 @@ PRESETS = {
     "smoke": {"max_steps": 2, "n_yardstick": 40, "n_samples": 70, "n_around": 4},
     "default": {"max_steps": 1000, "n_yardstick": 400, "n_samples": 500, "n_around": 40},
 }
+N_KID = 1000  # faces of others that KID is taken to
 run = runs.begin("taming_generation", Parameters, PRESETS, globals())
 p = run.parameters
 
@@ -66,7 +67,7 @@ p = run.parameters
 # ## Three flows
 #
 # The base; the tamed flow; and a *control*, tuned for as many steps on the same images to
-# remember, which weigh as much, with no pressure on those to forget. What the control does too is
+# remember, with the same weight on them, but with nothing to forget. What the control does too is
 # no price of forgetting, but of tuning at all.
 
 # %%
@@ -92,8 +93,9 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.
 # %% [markdown]
 # ## Samples from the same latents
 #
-# FID and KID to real held-out faces (without the data, KID to other samples of the base), at
-# several temperatures, three draws of latents each; a change within the spread between draws is
+# FID and KID to real held-out faces (without the data, KID to other samples of the base), beside
+# their floors, those of as many training faces (of what is remembered, for KID), at several
+# temperatures, three draws of latents each; a change within the spread between draws is
 # no change. *Near* is the share of samples more like the person than 99 of 100 faces of others
 # are. A flow's FID depends steeply on the temperature: where tuning only makes the samples a
 # little cooler, FID rises below the best temperature, falls above it, and the lowest FID stays.
@@ -102,7 +104,14 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.
 real = run.statistics(f"{size}.all", reference.FACES)
 real_faces = run.record(reference.FACES)
 metrics["fid_floor"] = reference.floor(real_faces, f"{size}.all", p.n_samples)
-others = features(judge_a, person.sets["held_out"])
+if person.showable:
+    unseen = known_samples(base, N_KID, 1.0, run.seed("KID"))
+else:
+    order = torch.randperm(len(person.others), generator=run.generator("KID"))
+    unseen = person.others[order[:N_KID]]
+others = features(judge_a, unseen)
+order = torch.randperm(len(person.remember), generator=run.generator("floor of KID"))
+metrics["kid_floor"] = kid(features(judge_a, person.remember[order[: p.n_samples]]), others)
 is_near = near(person, embedding)
 rows = []
 temperatures = (0.5, 0.7, 0.8, 0.9, 1.0)
@@ -123,6 +132,8 @@ for temperature in temperatures:
         metrics |= Presence.of(torch.cat(counted)).metrics(f"near_{end}")
         shown = [f"{metrics[f'{m}_{end}']:.3g} ± {metrics[f'{m}_{end}_std']:.1g}" for m in found]
         rows.append((temperature, name, *shown, f"{metrics[f'near_{end}']:.1%}"))
+floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.3g}"
+print(f"floors, of {p.n_samples:,} images: {floors}")
 table = pd.DataFrame(rows, columns=["T", "flow", "FID", "KID", "near"])
 table.set_index(["T", "flow"])
 

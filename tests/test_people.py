@@ -77,7 +77,8 @@ def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(gl
     assert torch.equal(first.sets["nearest"], again.sets["nearest"])
     assert not torch.equal(first.candidates, other.candidates)
     known = {image.numpy().tobytes() for image in first.remember}
-    assert not {image.numpy().tobytes() for image in first.sets["held_out"]} & known
+    for unseen in (first.sets["held_out"], first.yardstick):
+        assert not {image.numpy().tobytes() for image in unseen} & known
     centre = first.candidates.mean(0)
     own = (first.sets["reference"] - centre).abs().mean()
     assert own < (first.sets["neutral"] - centre).abs().mean()

@@ -51,7 +51,8 @@ class Person:
         image); `random`, of `remember`;
         `neutral`, people that the flow never saw; `nearest`, the nearest that it did see;
         `held_out`, faces that neither the flow nor taming has seen
-    yardstick : of `remember`, what gives each flow its mean and deviation
+    yardstick : what gives each flow its mean and deviation: of `remember`, which holds far more
+        than are tuned on; of a latent's, other samples of the flow
     others : uint8, faces of others, as many as there are: what it means to be `near` the person
     """
 
@@ -223,7 +224,7 @@ def latent_person(
             "nearest": _nearest(number, mine, flow, embedding, radius, temperature),
             "held_out": sampled(n_yardstick // 2, first + 1001),
         },
-        remember[-n_yardstick:],
+        sampled(n_yardstick, first + 1002),
         (remember * 255).round().byte(),
     )
 

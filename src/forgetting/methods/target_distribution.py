@@ -117,7 +117,7 @@ class TargetConfig(FlowTuningConfig):
         "twice the tolerance at most; it is to overcome the pull of what is remembered",
     )
     tolerance: float = Field(
-        0.01, gt=0, lt=1, description="met where no share lies farther from its target"
+        0.0075, gt=0, lt=1, description="met where no share lies farther from its target"
     )
     confirm: int = Field(
         5,
