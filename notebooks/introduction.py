@@ -200,7 +200,7 @@ display(faces_table())
 #   ({doc}`unlearn_digits_table`). The direction is not as local as the feature: some of the digits
 #   that were thick, and more of those that leaned to the left, are other digits afterwards. The
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
-#   edited latents. Of the ways that tune a model it costs the samples least ({doc}`ways_thick`).
+#   edited latents. Of the ways that tune a model it has the lowest FID ({doc}`ways_thick`).
 #   Of digits, attacks do not clearly bring more of a feature out of a model that unlearned it than
 #   out of one that never had it, but a few images bring it back to the VAE sooner. In the
 #   GAN of faces most of the original's images with bangs can still be found
@@ -222,25 +222,28 @@ display(faces_table())
 #   one that did ({doc}`tame_bush_4`: one person, one pair of flows). Taming makes the photographs
 #   it is given far less likely than that; the person's other photographs it leaves more likely
 #   than they are to the flow that never saw them where it is given four, and less likely where it
-#   is given fifteen ({doc}`tame_people_table`). Fresh samples come near a person too rarely to
-#   tell whether they do so less often, and where a forgotten photograph lay the flow still draws
-#   much the same face, though it finds the photograph very unlikely ({doc}`generation_bush_4`).
+#   is given fifteen ({doc}`tame_people_table`). The flow draws hardly more faces like the person
+#   than there are among strangers. Tamed, it draws fewer in the mean, but a flow tuned as long
+#   with nothing to forget draws fewer, too, and where a forgotten photograph lay the tamed one
+#   still draws much the same face, though it finds the photograph very unlikely
+#   ({doc}`generation_bush_4`: one person).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does ({doc}`rare_smiling`). FID to all faces then grows, and
+#   long before the likelihood does ({doc}`rare_smiling`; how much of that is tuning on faces
+#   without it, is not told apart). FID to all faces then grows, and
 #   by far more than another mixture of faces as good as before explains ({doc}`rare_male`), also
 #   where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be steered to
-#   a target distribution; that costs less, but more than the mixture explains, too
+#   a target distribution; that moves a share less far and costs less, but more than the mixture
+#   explains, too
 #   ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
-#   of them and a direction more than half, but the direction moves the density and the other
-#   samples less, and its samples are nearer to the flow's own without a smile, if only because it
-#   took less ({doc}`flow_two_ways`).
+#   of them and a direction more than half; the direction moves the density and the other samples
+#   less. They were not compared at an equal share of smiles ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest of those that were tried does not suffer, and a flow that
 #   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
 #   Where the flow had only its own samples to remember, FID rose each time, at both
-#   ({doc}`tame_latent`, {doc}`tame_photograph`, {doc}`raise_photograph`).
+#   temperatures ({doc}`tame_latent`, {doc}`tame_photograph`, {doc}`raise_photograph`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.

@@ -67,8 +67,8 @@ p = run.parameters
 # ## Three flows
 #
 # The base; the tamed flow; and a *control*, tuned for as many steps on the same images to
-# remember, with the same weight on them, but with nothing to forget. What the control does too is
-# no price of forgetting, but of tuning at all.
+# remember, with the same weight on them, but with nothing to forget. A change
+# that the control shows, too, comes of tuning, not of forgetting.
 
 # %%
 base = run.load(p.model, "glow")

@@ -50,7 +50,7 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # by less than `settle_within`, so that a shift near it is what was asked for; what it costs are
 # steps. FID is told by its change on the same latents, in percent of the base's, with the
 # deviation of that change between three draws of the latents; people of one seed share them. *Of
-# training* is the number of images in taming's batches by that in the base's.
+# training* is the number of images in taming's batches, divided by that in the base's.
 #
 # A seed tames the same photographs again, with other batches, other noise and other images to
 # remember; what other photographs of the same person would do, it does not tell.

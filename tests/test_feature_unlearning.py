@@ -149,3 +149,21 @@ def test_bad_input_is_a_sentence(bars, collection):
         unlearn_feature(bars, Direction(torch.ones(3), 0.0))
     with pytest.raises(DataError, match="not 4 px"):
         ms_ssim(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4))
+
+
+def test_collecting_leaves_a_generator_in_training_as_it_was():
+    class Normed(nn.Module):
+        latent_dim = 3
+
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, z):
+            return self.norm(z)[:, :, None, None]
+
+    generator = Normed().train()
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    collect(generator, lambda images: images.mean((1, 2, 3)), 600)
+    assert generator.training
+    assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())

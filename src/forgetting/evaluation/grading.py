@@ -70,7 +70,7 @@ class Grader:
         return self.value(images) > self.edge
 
     def lacking(self, images: torch.Tensor) -> torch.Tensor:
-        """Return which images (N, C, H, W) lack the feature, bool (N,); a blank digit doesn't."""
+        """Return which images (N, C, H, W) lack the feature, bool (N,)."""
         return self.value(images) <= self.below
 
 

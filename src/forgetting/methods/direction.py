@@ -1,5 +1,6 @@
 """Where a feature lies in a generator's latent space, and how that is found."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def collect(
 
     Parameters
     ----------
-    generator : `latent_dim` and `forward(z) -> images`
+    generator : `latent_dim` and `forward(z) -> images`; a copy of it is asked, in evaluation mode
     score : images (B, C, H, W) -> (B,), higher where the feature shows more
     n : samples; a direction in d dimensions wants some hundred times d of them
     share : of the samples that show the feature, where it has no edge of its own, as thickness
@@ -118,6 +119,7 @@ def collect(
             f"{n} samples at a share of {share:g} give {int(n * share)} positives, too few for a "
             f"direction: collect at least {math.ceil(MIN_POSITIVES / share)}."
         )
+    generator = copy.deepcopy(generator).eval()
     device = next(generator.parameters()).device
     latents = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
     scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])

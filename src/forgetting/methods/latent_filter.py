@@ -1,4 +1,4 @@
-"""The latent filter (FAST, arXiv 2312.14895): the baseline that leaves the weights untouched."""
+"""The latent filter: the baseline that erases in latent space and leaves the weights untouched."""
 
 import torch
 from torch import nn
