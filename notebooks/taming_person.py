@@ -76,12 +76,12 @@ p = run.parameters
 #
 # With LFW at hand a person is a real one; the first 15 photographs are kept for forgetting, the
 # next are the *reference*, and all of them are taken out of what is remembered. Without data a
-# person is the neighbourhood of one latent: faces that the flow itself draws around one point; or
-# one photograph that no flow saw, of an astronaut, with its mirror image as the reference. The
-# other sets: *random*, of what is remembered; *neutral*, five people that the flow never saw;
-# *nearest*, the five most like the person by the embedding; and held-out faces. Without data all
-# of them are the flow's own samples, drawn cooler than the yardstick's: their quantiles start at
-# 1, where only the shift tells how far they moved.
+# person is the neighbourhood of one latent: faces that the flow itself draws around one point. A
+# photograph that no flow saw, of an astronaut, stands in either's place, with its mirror image for
+# the reference. The other sets: *random*, of what is remembered; *neutral*, five people that the
+# flow never saw; *nearest*, the five most like the person by the embedding; and held-out faces.
+# Without data all of them are the flow's own samples, drawn cooler than the yardstick's: their
+# quantiles start at 1, where only the shift tells how far they moved.
 
 # %% tags=["hide-input"]
 base = run.load(p.model, "glow")

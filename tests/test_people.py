@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgetting.data.faces import Faces
+from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
 from forgetting.evaluation import people
 from forgetting.evaluation.answers import answered
@@ -98,6 +98,20 @@ def test_a_photograph_has_its_own_nearest_people(glow):
         for name, found in sets.items()
     }
     assert like["photograph"] > like["latent"]
+
+
+def test_among_real_faces_a_photograph_is_all_that_there_is_of_its_person():
+    train, held_out = sets()
+    photograph = astronaut(train["lfw"].images.shape[-1])
+    person = people.photographed(
+        photograph, train, held_out, Colours(), 20, torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(person.candidates, photograph)
+    assert torch.equal(person.sets["reference"], photograph.flip(3))
+    assert len(person.remember) == 60 + 102  # nobody is taken out
+    assert len(person.sets["nearest"]) == len(person.sets["neutral"]) == 50
+    assert person.showable
+    assert len(people.to_forget(person, 1, torch.tensor([0.9]))) == 1
 
 
 def test_alone_the_first_ordinary_image_is_forgotten():

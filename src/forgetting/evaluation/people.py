@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from forgetting.models.glow import Glow
 N_FORGET = 15
 """The first so many images of a person are kept for D_F, whatever its size: a reference is then
 the same for all sizes."""
+
+ASTRONAUT = "the astronaut"
 
 N_NEAREST = 5
 N_NEUTRAL = 5
@@ -81,8 +83,8 @@ def find_person(
 
     Parameters
     ----------
-    source : "auto" takes LFW where it and CelebA are at hand; "photograph" the astronaut, beside
-        the flow's own faces
+    source : "auto" takes LFW where it and CelebA are at hand; "photograph" the astronaut, among
+        their faces or, where they are not at hand, the flow's own
     name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
     flow : that shall forget; it says how large images are, and draws its own people
     embedding : says who is nearest
@@ -95,14 +97,18 @@ def find_person(
     DataError
         There is no such person, or no data.
     """
+    size = flow.image_shape[-1]
+    real = has_faces("celeba", "lfw")
     if source == "auto":
-        source = "lfw" if has_faces("celeba", "lfw") else "latent"
-    if source == "lfw":
-        size = flow.image_shape[-1]
+        source = "lfw" if real else "latent"
+    if source == "lfw" or (source == "photograph" and real):
         train, held_out = (
             {which: load_faces(which, part, size) for which in ("celeba", "lfw")}
             for part in ("train", "held_out")
         )
+        if source == "photograph":
+            found = astronaut(size)
+            return photographed(found, train, held_out, embedding, n_yardstick, generator)
         name = name or people_with_many(train["lfw"])[0]
         return real_person(name, train, held_out, embedding, n_yardstick, generator)
     if not (name or "0").isdecimal():
@@ -114,10 +120,10 @@ def find_person(
     own = latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
     if source == "latent":
         return own
-    photograph = astronaut(flow.image_shape[-1])
+    photograph = astronaut(size)
     nearest = _nearest(number, photograph, flow, embedding, radius, temperature)
     sets = {**own.sets, "reference": photograph.flip(3), "nearest": nearest}
-    return replace(own, name="the astronaut", candidates=photograph, sets=sets)
+    return replace(own, name=ASTRONAUT, candidates=photograph, sets=sets)
 
 
 def real_person(
@@ -150,25 +156,80 @@ def real_person(
         )
     images = lfw.where(mine).floats()
     nearest = nearest_people(_embedded(embedding, lfw.images), lfw.people, name, N_NEAREST, EACH)
-    neutral = people_with_many(held_out["lfw"], EACH)[:N_NEUTRAL]
-    remember = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
-    unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
-    order = torch.randperm(len(remember), generator=generator)
     return Person(
         name.replace("_", " "),
         False,
         images[:N_FORGET],
-        remember,
-        {
-            "reference": images[N_FORGET:][:N_REFERENCE],
-            "random": remember[order[:N_RANDOM]],
-            "neutral": _some_of_each(held_out["lfw"], neutral),
-            "nearest": _some_of_each(lfw, nearest),
-            "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
-        },
-        remember[order[-n_yardstick:]],
-        unseen,
+        **_among_faces(
+            images[N_FORGET:][:N_REFERENCE],
+            mine,
+            nearest,
+            train,
+            held_out,
+            n_yardstick,
+            generator,
+        ),
     )
+
+
+def photographed(
+    photograph: torch.Tensor,
+    train: dict[str, Faces],
+    held_out: dict[str, Faces],
+    embedding: nn.Module,
+    n_yardstick: int,
+    generator: torch.Generator,
+) -> Person:
+    """Return the sets of a photograph (1, 3, H, W) among real faces; its mirror image is the rest.
+
+    Parameters
+    ----------
+    train, held_out, embedding, generator : as of `real_person`
+    """
+    lfw = train["lfw"]
+    found = torch.cat([_embedded(embedding, lfw.images), embeddings(embedding, photograph)])
+    nearest = nearest_people(found, [*lfw.people, ASTRONAUT], ASTRONAUT, N_NEAREST, EACH)
+    nobody = torch.zeros(len(lfw.people), dtype=torch.bool)
+    return Person(
+        ASTRONAUT,
+        True,
+        photograph,
+        **_among_faces(
+            photograph.flip(3), nobody, nearest, train, held_out, n_yardstick, generator
+        ),
+    )
+
+
+def _among_faces(
+    reference: torch.Tensor,
+    mine: torch.Tensor,
+    nearest: list[str],
+    train: dict[str, Faces],
+    held_out: dict[str, Faces],
+    n_yardstick: int,
+    generator: torch.Generator,
+) -> dict[str, Any]:
+    """Return `remember`, `sets`, `yardstick` and `others` of a person among real faces.
+
+    Parameters
+    ----------
+    mine : bool, which of LFW's training photographs show the person
+    nearest : names of LFW's training people
+    """
+    lfw = train["lfw"]
+    neutral = people_with_many(held_out["lfw"], EACH)[:N_NEUTRAL]
+    remember = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
+    unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
+    order = torch.randperm(len(remember), generator=generator)
+    sets = {
+        "reference": reference,
+        "random": remember[order[:N_RANDOM]],
+        "neutral": _some_of_each(held_out["lfw"], neutral),
+        "nearest": _some_of_each(lfw, nearest),
+        "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
+    }
+    yardstick = remember[order[-n_yardstick:]]
+    return {"remember": remember, "sets": sets, "yardstick": yardstick, "others": unseen}
 
 
 def people_with_many(faces: Faces, n: int = N_FORGET + EACH) -> list[str]:
