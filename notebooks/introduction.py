@@ -168,9 +168,10 @@ def faces_table() -> Markdown:
     for m, p in headlines("taming_person"):
         who = {"lfw": p["person"].replace("_", " "), "photograph": "an astronaut, never seen"}
         quantile = [m[f"quantile_{when}_forget"] for when in ("before", "after")]
+        n = round(m["n_forget"])
         rows.append(
             [
-                f"{m['n_forget']:.0f} of {who.get(p['source'], 'a face of its own')}, "
+                f"{n} image{'s' * (n > 1)} of {who.get(p['source'], 'a face of its own')}, "
                 f"δ = {p['delta']:+g}",
                 f"{quantile[0]:.2f} → {quantile[1]:.2f}",
                 f"{m['quantile_drop_reference']:+.2f}, {m['quantile_drop_neutral']:+.2f}",
@@ -180,8 +181,8 @@ def faces_table() -> Markdown:
                 f"{m['steps']:.0f}",
             ]
         )
-    head = "tamed on | quantile | drop: reference, neutral | shift, σ: the same | held out"
-    return table(f"{head} | FID | steps", rows)
+    head = "tamed on | quantile | drop: reference, neutral | shift, σ: reference, neutral"
+    return table(f"{head} | held out | FID | steps", rows)
 
 
 # %% tags=["remove-input"]

@@ -65,9 +65,9 @@ columns = {
     "shift_reference_sigma": ("shift, the person, sigma", "{:+.2f}"),
     "shift_neutral_sigma": ("shift, strangers", "{:+.2f}"),
     "shift_random_sigma": ("shift, held-out faces", "{:+.3f}"),
-    "fid_percent": ("FID at T = 0.7, %", "{:+.0f}"),
+    "fid_percent": ("change of FID at T = 0.7, %", "{:+.0f}"),
     "fid_spread": ("deviation between draws", "{:.1f}"),
-    "fid_t9_percent": ("FID at T = 0.9, %", "{:+.0f}"),
+    "fid_t9_percent": ("change of FID at T = 0.9, %", "{:+.0f}"),
     "fid_t9_spread": ("deviation between draws, T = 0.9", "{:.1f}"),
     "share_of_training": ("of training", "{:.2%}"),
 }
@@ -174,12 +174,19 @@ frame.dropna().style.format("{:.3f}")  # with one seed there is nothing between 
 
 # %%
 # NBVAL_CHECK_OUTPUT
-metrics = run.finish(metrics, [])
 for name in parts:
     at = f"_{key(name)}"
     low, high = (metrics[f"drop_reference_minus_neutral{at}_{end}"] for end in ("low", "high"))
-    follows = "follows the person" if low > 0 else "cannot be told from none"
+    more = metrics[f"drop_reference_minus_neutral{at}"]
+    neutral = metrics[f"quantile_drop_neutral{at}"]
+    way = metrics[f"share_of_the_way{at}"] = more / (
+        metrics[f"quantile_drop_forget{at}"] - neutral
+    )
+    fell = metrics[f"near_fell{at}"] = float((parts[name].near_points < 0).mean())
+    follows = f"{way:.0%} of what the forgotten do" if low > 0 else "cannot be told from none"
     print(
         f"{name:9}: {metrics[f'within_measured{at}']:.1%} within; the reference drops "
-        f"{low:.3f} to {high:.3f} more than strangers: {follows}"
+        f"{low:.3f} to {high:.3f} more\n           than strangers: {follows}; "
+        f"fewer samples near in {fell:.0%} of the runs"
     )
+metrics = run.finish(metrics, [])
