@@ -243,8 +243,8 @@ display(faces_table())
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest of those that were tried does not suffer, and a flow that
 #   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
-#   Where the flow had only its own samples to remember, FID rose each time, at both
-#   temperatures ({doc}`tame_latent`, {doc}`tame_photograph`, {doc}`raise_photograph`).
+#   Where the flow had only its own samples to remember, FID rose at both temperatures
+#   ({doc}`tame_latent`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
