@@ -86,7 +86,7 @@ plots.image_rows(rows)
 plt.show()
 
 # %% [markdown]
-# ## The findings, in one table
+# ## The findings, in tables
 #
 # A feature: the share of samples that show it, by measurement (of faces, by judge B), with its
 # 95 % interval, for the original, the unlearned model, the latent filter (which costs nothing) and

@@ -130,9 +130,9 @@ for temperature in temperatures:
             metrics[f"{measure_name}_{end}"] = float(values.mean())
             metrics[f"{measure_name}_{end}_std"] = float(values.std())
         metrics |= Presence.of(torch.cat(counted)).metrics(f"near_{end}")
-        shown = [f"{metrics[f'{m}_{end}']:.3g} ± {metrics[f'{m}_{end}_std']:.1g}" for m in found]
+        shown = [f"{metrics[f'{m}_{end}']:.0f} ± {metrics[f'{m}_{end}_std']:.0f}" for m in found]
         rows.append((temperature, name, *shown, f"{metrics[f'near_{end}']:.1%}"))
-floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.3g}"
+floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.0f}"
 print(f"floors, of {p.n_samples:,} images: {floors}")
 table = pd.DataFrame(rows, columns=["T", "flow", "FID", "KID", "near"])
 table.set_index(["T", "flow"])
