@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -156,20 +156,9 @@ def real_person(
         )
     images = lfw.where(mine).floats()
     nearest = nearest_people(_embedded(embedding, lfw.images), lfw.people, name, N_NEAREST, EACH)
-    return Person(
-        name.replace("_", " "),
-        False,
-        images[:N_FORGET],
-        **_among_faces(
-            images[N_FORGET:][:N_REFERENCE],
-            mine,
-            nearest,
-            train,
-            held_out,
-            n_yardstick,
-            generator,
-        ),
-    )
+    reference = images[N_FORGET:][:N_REFERENCE]
+    found = _among_faces(reference, mine, nearest, train, held_out, n_yardstick, generator)
+    return replace(found, name=name.replace("_", " "), candidates=images[:N_FORGET])
 
 
 def photographed(
@@ -190,14 +179,9 @@ def photographed(
     found = torch.cat([_embedded(embedding, lfw.images), embeddings(embedding, photograph)])
     nearest = nearest_people(found, [*lfw.people, ASTRONAUT], ASTRONAUT, N_NEAREST, EACH)
     nobody = torch.zeros(len(lfw.people), dtype=torch.bool)
-    return Person(
-        ASTRONAUT,
-        True,
-        photograph,
-        **_among_faces(
-            photograph.flip(3), nobody, nearest, train, held_out, n_yardstick, generator
-        ),
-    )
+    mirrored = photograph.flip(3)
+    person = _among_faces(mirrored, nobody, nearest, train, held_out, n_yardstick, generator)
+    return replace(person, name=ASTRONAUT, showable=True, candidates=photograph)
 
 
 def _among_faces(
@@ -208,8 +192,8 @@ def _among_faces(
     held_out: dict[str, Faces],
     n_yardstick: int,
     generator: torch.Generator,
-) -> dict[str, Any]:
-    """Return `remember`, `sets`, `yardstick` and `others` of a person among real faces.
+) -> Person:
+    """Return a person among real faces, without a name and with nothing yet to forget.
 
     Parameters
     ----------
@@ -228,8 +212,8 @@ def _among_faces(
         "nearest": _some_of_each(lfw, nearest),
         "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
     }
-    yardstick = remember[order[-n_yardstick:]]
-    return {"remember": remember, "sets": sets, "yardstick": yardstick, "others": unseen}
+    nothing = remember[:0]
+    return Person("", False, nothing, remember, sets, remember[order[-n_yardstick:]], unseen)
 
 
 def people_with_many(faces: Faces, n: int = N_FORGET + EACH) -> list[str]:
