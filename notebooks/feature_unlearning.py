@@ -72,9 +72,9 @@ print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if v
 #
 # Digits are measured: the feature begins where the outermost tenth of the original's own samples
 # does. Faces are graded by judge B, at the threshold that one real face in 200 without the feature
-# passes. That misses many that have it, so a share is a lower bound. Faces lack the feature where
-# judge B gives it less than one half. A second, independent set of samples is the one that is
-# graded.
+# passes. That misses many that have it and lets a few pass that have not, so shares are to be
+# compared, and the smallest may be errors of judge B's alone. Faces lack the feature where judge B
+# gives it less than one half. A second, independent set of samples is the one that is graded.
 
 # %%
 subject = find_subject(run, p.model, p.feature, 2 * p.n_samples)

@@ -93,12 +93,16 @@ plt.show()
 # the retrained model; FID on judge A's features, which has a scale of its own and is read against
 # its floor.
 #
-# A flow: the mean likelihood quantile of the images to forget; how far the quantile of other
-# images of the class or person (reference) and of others (neutral) dropped; the shift of held-out
-# images of others in standard deviations of the base; for digits the share of samples that show
-# the class; FID to real held-out images (the floor, then before and after; of faces at T = 0.9).
-# A negative δ puts the goal on the likely side of the mean; an image that already lies beyond it
-# becomes less likely.
+# A flow: its likelihoods of images are compared with those of random others, whose mean and
+# standard deviation σ are the yardstick. The images to forget shall lie δ such deviations on the
+# unlikely side of the mean; a negative δ puts the goal on the likely side, and an image that
+# already lies beyond it becomes less likely. Told are the mean quantile of the images to forget,
+# the share of others that are less likely; how far the quantile of other images of the class or
+# person (reference; of the astronaut its mirror image, of a face of the flow's own others drawn
+# around its latent) and of others (neutral) dropped; the shift of held-out images of others in σ
+# of the base; for digits the share of samples that show the class; FID to real held-out images
+# (the floor, then before and after; of faces at a *temperature* T = 0.9, the factor on the
+# latents' spread when sampling).
 
 # %% tags=["remove-cell"]
 
@@ -201,16 +205,19 @@ display(faces_table())
 #   ({doc}`unlearn_digits_table`). The direction is not as local as the feature: some of the digits
 #   that were thick, and more of those that leaned to the left, are other digits afterwards. The
 #   latent filter, which costs nothing, takes away about as much: the tuned weights follow the
-#   edited latents. Of the ways that tune a model it has the lowest FID ({doc}`ways_thick`).
-#   Of digits, attacks do not clearly bring more of a feature out of a model that unlearned it than
-#   out of one that never had it, but a few images bring it back to the VAE sooner. In the
-#   GAN of faces most of the original's images with bangs can still be found
+#   edited latents. Of the ways that tune a model, feature unlearning has the lowest FID, though
+#   gradient surgery leaves less of the feature ({doc}`ways_thick`).
+# - Whether a feature is gone or hidden, an attack on the latents cannot decide: it brings the
+#   feature about in models that never saw it, too. Of digits it does not clearly bring more of it
+#   out of those that unlearned it, but a few images bring it back to the VAE sooner. In the GAN of
+#   faces most of the original's images with bangs can still be found
 #   ({doc}`probe_features_table`).
-# - On faces bangs became about as rare as in models that never saw them, and a pixel changed more
-#   where bangs lie than elsewhere ({doc}`unlearn_faces_table`). Glasses went in part: what judge B
-#   takes for glasses are, in most of the blurred samples shown, dark eyes
-#   ({doc}`unlearn_eyeglasses`). Smiles went almost entirely, and raised cheeks and some of the
-#   women with them ({doc}`unlearn_gan_smiling`).
+# - On faces bangs became about as rare as in models that never saw them, or rarer, and a pixel
+#   changed more where bangs lie than elsewhere ({doc}`unlearn_faces_table`); of three ways that
+#   take about as much away in the VAE, it is not this one that changes least elsewhere
+#   ({doc}`ways_bangs`). Glasses went in part: what judge B takes for glasses are, in most of the
+#   blurred samples shown, dark eyes ({doc}`unlearn_eyeglasses`). Smiles went almost entirely, and
+#   raised cheeks and some of the women with them ({doc}`unlearn_gan_smiling`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
 # - A flow's likelihood can be moved for one digit, or a few, while that of other classes moves by
@@ -221,13 +228,13 @@ display(faces_table())
 #   move ({doc}`raise_class`).
 # - A flow of faces that never saw one person finds photographs of that person nearly as likely as
 #   one that did ({doc}`tame_bush_4`: one person, one pair of flows). Taming makes the photographs
-#   it is given far less likely than that; the person's other photographs it leaves more likely
-#   than they are to the flow that never saw them where it is given four, and less likely where it
-#   is given fifteen ({doc}`tame_people_table`). The flow draws hardly more faces like the person
-#   than there are among strangers. Tamed, it draws fewer in the mean, but a flow tuned as long
-#   with nothing to forget draws fewer, too, and where a forgotten photograph lay the tamed one
-#   still draws much the same face, though it finds the photograph very unlikely
-#   ({doc}`generation_bush_4`: one person).
+#   it is given far less likely than that. Over five people it follows the person by little: given
+#   one photograph, the person's others move hardly more than strangers' do, given four a little,
+#   and given fifteen under a quarter of what the fifteen do ({doc}`tame_people_table`). The flow
+#   draws hardly more faces like the person than there are among strangers. Tamed, it draws fewer
+#   in the mean, but a flow tuned as long with nothing to forget draws fewer, too, at most
+#   temperatures, and where a forgotten photograph lay the tamed one still draws much the same
+#   face, though it finds the photograph very unlikely ({doc}`generation_bush_4`: one person).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does ({doc}`rare_smiling`; how much of that is tuning on faces
 #   without it, is not told apart). FID to all faces then grows, and
@@ -241,7 +248,7 @@ display(faces_table())
 #   less. They were not compared at an equal share of smiles ({doc}`flow_two_ways`).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
-#   low one and not at 0.9, the lowest of those that were tried does not suffer, and a flow that
+#   low one and not at 0.9, the lowest FID over the temperatures does not rise, and a flow that
 #   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
 #   Where the flow had only its own samples to remember, FID rose at both temperatures
 #   ({doc}`tame_latent`).

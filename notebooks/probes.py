@@ -5,8 +5,8 @@
 # latents, an attack by inversion, relearning from a few images, and a linear probe of the last
 # layer. The attacks are asked of the original first, of the model that unlearned
 # {cite}`moon2024feature`, of the latent filter, and of a model that never saw the feature.
-# Relearning is not asked of the filter, which has no weights of its own, and the linear probe only
-# of the original and the one that unlearned.
+# Relearning is asked of the model that unlearned and of the one that never saw the feature, the
+# linear probe of the original and the one that unlearned.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces

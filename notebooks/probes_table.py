@@ -110,7 +110,7 @@ for column, (name, part) in enumerate(cases.items()):
     axes[0, column].set_title(name, fontsize=9)
     axes[1, column].set_xlabel("steps")
 for axis, k in zip(axes[:, 0], (8, 64)):
-    axis.set_ylabel(f"with it after {k}, %")
+    axis.set_ylabel(f"% with it, {k} images")
 axes[0, 0].legend()
 plt.show()
 

@@ -162,7 +162,7 @@ plt.show()
 
 # %% tags=["hide-input"]
 radii = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-latents = base.encode(forget)
+latents = base.encode(forget.to(run.device)).cpu()
 own = embeddings(embedding, forget)
 eps = torch.randn(p.n_around, base.latent_dim, generator=run.generator("around"))
 around = {name: [] for name in flows}
@@ -175,7 +175,9 @@ for r in radii:
         around[name].append(similarity)
         metrics[f"similarity_{name}_r{round(10 * r)}"] = float(similarity.mean())
 for name in ("before", "after"):
-    metrics[f"latent_norm_{name}"] = float(flows[name].encode(forget).norm(dim=1).mean())
+    metrics[f"latent_norm_{name}"] = float(
+        flows[name].encode(forget.to(run.device)).norm(dim=1).mean()
+    )
 typical = chi.ppf([0.01, 0.99], base.latent_dim)
 
 # %% [markdown]

@@ -80,8 +80,9 @@ p = run.parameters
 # photograph that no flow saw, of an astronaut, stands in either's place, with its mirror image for
 # the reference. The other sets: *random*, of what is remembered; *neutral*, five people that the
 # flow never saw; *nearest*, the five most like the person by the embedding; and held-out faces.
-# Without data all of them are the flow's own samples, drawn cooler than the yardstick's: their
-# quantiles start at 1, where only the shift tells how far they moved.
+# Without data all of them are the flow's own samples: the person's, the neutral and the nearest
+# are drawn cooler than the yardstick's, and their quantiles start at 1, where only the shift tells
+# how far they moved.
 
 # %% tags=["hide-input"]
 base = run.load(p.model, "glow")
@@ -130,7 +131,8 @@ plt.show()
 # ## What moved
 #
 # Quantiles are of each flow's own yardstick, as in the paper; the shift is in sigma of the
-# *base*, and it is the one that sees damage. Each likelihood is a mean over draws of the noise.
+# *base*, and it is the one that sees damage. Each image's likelihood is a mean over draws of the
+# noise, but for those of the yardstick, asked once.
 # The stopping rule asked one draw, and few images for mean and deviation: whether the images to
 # forget lie where they shall is measured anew here.
 

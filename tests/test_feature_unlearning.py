@@ -119,7 +119,7 @@ def test_the_filter_leaves_the_weights_and_erases_the_latent(bars, collection):
     assert torch.equal(LatentFilter(bars, direction)(z), bars(direction.erase(z)))
 
 
-@pytest.mark.parametrize("size", [28, 32, 64, 128])
+@pytest.mark.parametrize("size", [6, 20, 28, 32, 64, 128])
 def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
     generator = torch.Generator().manual_seed(0)
     a = torch.rand(3, 1, size, size, generator=generator, requires_grad=True)
@@ -145,6 +145,10 @@ def test_bad_input_is_a_sentence(bars, collection):
         collect(bars, width, 50)
     with pytest.raises(DataError, match="scores that are not finite"):
         collect(bars, lambda images: width(images) * torch.nan, 200)
+    with pytest.raises(DataError, match="as many that don't"):
+        collect(bars, width, 200, share=1.0)
+    with pytest.raises(DataError, match=r"shape \(200, 1\): give one for each"):
+        collect(bars, lambda images: width(images)[:, None], 200)
     with pytest.raises(DataError, match="direction has 3 dimensions"):
         unlearn_feature(bars, Direction(torch.ones(3), 0.0))
     with pytest.raises(DataError, match="not 4 px"):

@@ -12,11 +12,31 @@ def images(n=4, seed=0, shape=(3, 8, 8)):
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
 
 
+def as_seen(glow, x):
+    """Return images as 8 bits are reduced to the flow's levels."""
+    return glow._levels(x) / (2**glow.n_bits - 1)
+
+
 def test_decoding_inverts_encoding(glow):
     x = images()
     latents = glow.encode(x)
     assert latents.shape == (4, glow.latent_dim)
-    torch.testing.assert_close(glow(latents), glow.quantise(x), atol=1e-4, rtol=0)
+    torch.testing.assert_close(glow(latents), as_seen(glow, x), atol=1e-4, rtol=0)
+
+
+def test_wherever_in_its_bin_a_value_lies_it_is_decoded_to_its_level(glow):
+    x = images()
+    for seed in range(3):
+        noise = 0.01 + 0.98 * images(seed=10 + seed)
+        decoded = glow(glow.encode(x, noise))
+        torch.testing.assert_close(glow.quantise(decoded), as_seen(glow, x))
+
+
+def test_a_sample_is_in_the_bins_that_its_latents_decode_to(glow):
+    z = 0.5 * torch.randn(3, glow.latent_dim, generator=torch.Generator().manual_seed(0))
+    drawn = glow.sample(3, 0.5, torch.Generator().manual_seed(0))
+    bins = torch.floor((glow._decode(z) + 0.5) * 2**glow.n_bits).clamp(0, 2**glow.n_bits - 1)
+    assert torch.equal(glow._levels(drawn), bins)
 
 
 def test_encoding_inverts_decoding(glow):
@@ -86,7 +106,7 @@ def test_samples_are_images_and_depend_on_seed_and_temperature(glow):
     assert draw(0).max() <= 1
     assert torch.equal(draw(0), draw(0))
     assert not torch.equal(draw(0), draw(1))
-    assert torch.equal(draw(0, 0.5), glow.quantise(draw(0, 0.5)))
+    assert torch.equal(draw(0, 0.5), as_seen(glow, draw(0, 0.5)))
 
 
 def test_at_a_temperature_a_flow_is_a_generator_of_the_same_samples(glow):
@@ -105,6 +125,12 @@ def test_actnorm_gives_unit_statistics(glow):
     std, mean = torch.std_mean(normalised, dim=(0, 2, 3), correction=0)
     torch.testing.assert_close(mean, torch.zeros(12), atol=1e-4, rtol=0)
     torch.testing.assert_close(std, torch.ones(12), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [255 * images(), 2 * images() - 1, (255 * images()).byte()])
+def test_values_that_are_no_image_are_refused(glow, wrong):
+    with pytest.raises(ValueError, match=r"takes float images in \[0, 1\]"):
+        glow.log_prob(wrong)
 
 
 def test_images_of_another_shape_are_refused(glow):

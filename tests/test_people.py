@@ -162,9 +162,39 @@ def test_the_same_question_is_asked_once_and_another_again():
         model.bias.add_(1)
     assert torch.equal(answered([model], [x], "values", ask), model(x))
     assert len(asked) == 4
-    model.temperature = 0.7  # what a forward pass may use, and neither a weight nor a layer
-    answered([model], [x], "values", ask)
-    assert len(asked) == 5
+    for change in (
+        {"temperature": 0.7},  # what a forward pass may use, and neither a weight nor a layer
+        {"context": torch.zeros(2)},
+        {"context": torch.ones(2)},
+        {"training": False},
+    ):
+        before = len(asked)
+        vars(model).update(change)
+        for _ in range(2):
+            answered([model], [x], "values", ask)
+        assert len(asked) == before + 1
+    model.settings = {"scale": 2}  # which cannot be known again
+    before = len(asked)
+    for _ in range(2):
+        answered([model], [x], "values", ask)
+    assert len(asked) == before + 2
+
+
+def test_an_answer_that_cannot_be_kept_is_an_answer(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("forgetting.evaluation.answers.CACHE", tmp_path / "file")
+    model, x = nn.Linear(3, 1).bfloat16(), torch.ones(2, 3, dtype=torch.bfloat16)
+    assert torch.equal(answered([model], [x], "values", lambda: model(x).detach()), model(x))
+
+
+def test_without_enough_photographs_of_anybody_lfw_is_refused(monkeypatch, glow):
+    few = faces({"a": 4})
+    monkeypatch.setattr(people, "has_faces", lambda *_: True)
+    monkeypatch.setattr(people, "load_faces", lambda *_: few)
+    with pytest.raises(DataError, match="Nobody in LFW's training part has the"):
+        people.find_person("lfw", "", glow, Colours(), 20, torch.Generator())
+    with pytest.raises(DataError, match="Nobody else in a part of LFW"):
+        people._some_of_each(few, [])
 
 
 def test_samples_that_are_kept_are_the_samples(glow):

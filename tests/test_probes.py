@@ -12,6 +12,8 @@ from forgetting.evaluation.probes import (
     on_shell,
     relearn,
 )
+from forgetting.evaluation.subject import Subject
+from forgetting.models.glow import AtTemperature
 
 
 class Bright(nn.Module):
@@ -134,6 +136,13 @@ def test_a_hidden_feature_is_relearned_sooner_than_one_that_was_never_there():
     assert found["hidden"][0] == found["never"][0] == 0
     assert found["hidden"][20] > found["never"][20]
     assert float(HIDDEN.offset.detach()) == 3.5  # a copy was tuned
+
+
+def test_the_last_layer_of_a_flow_is_the_last_that_its_decoding_asks(glow):
+    model = AtTemperature(glow, 0.7)
+    z = torch.randn(60, glow.latent_dim, generator=torch.Generator().manual_seed(0))
+    shown = torch.arange(60) % 2 == 0
+    assert -1 <= linear_probe(model, Subject.last_layer(model), z, shown) <= 1
 
 
 def test_a_linear_probe_sees_what_the_last_layer_still_computes():

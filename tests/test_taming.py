@@ -55,6 +55,25 @@ def test_the_model_that_was_given_is_untouched_and_the_seed_decides(flow):
     assert other.history != first.history
 
 
+def test_a_flow_in_training_is_left_as_it_was_and_asked_as_it_is_in_use(flow):
+    class Shifted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flow, self.norm = flow, torch.nn.BatchNorm1d(2, affine=False)
+
+        def log_prob(self, x):
+            return self.flow.log_prob(self.norm(x))
+
+    given = Shifted().train()
+    state = {key: value.clone() for key, value in given.state_dict().items()}
+    tamed = tame(given, *sets(flow), CONFIG.model_copy(update={"max_steps": 2})).model
+    assert given.training
+    assert not tamed.training
+    for model in (given, tamed):
+        found = model.state_dict()
+        assert all(torch.equal(state[key], found[key]) for key in state if "norm" in key)
+
+
 def test_without_a_rule_all_steps_are_taken_and_told(flow):
     forget, remember = sets(flow)
     config = CONFIG.model_copy(update={"stop_within": 0.0, "max_steps": 25})

@@ -132,6 +132,21 @@ def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(f
         assert sum(bool((wanted == point).all(1).any()) for point in half) == 1
 
 
+def test_an_image_that_is_given_twice_is_not_moved_and_remembered(flow):
+    target = Target.parse("Right: 0.5", KNOWN)
+    points = flow.sample(40, 1)
+    twice = torch.cat([points, points[:30]])
+    found = meet_target(
+        flow,
+        twice,
+        target.cells(shown(twice)[:, :1]),
+        target,
+        lambda model, number: torch.tensor([0.2, 0.8]),
+        CONFIG.model_copy(update={"max_steps": 2}),
+    )
+    assert found.history[-1]["step"] == 2
+
+
 def test_one_lucky_measurement_does_not_meet_a_target(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(100, 1)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from forgetting import templates, zoo
 from forgetting.cli import main
 from forgetting.collecting import HandCollection
-from forgetting.errors import ParameterError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.evaluation.sampling import generate
 
 FAST = {"preset": "smoke"}
@@ -38,9 +38,10 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_runs_at_smoke_and_again_alike(name, tmp_path):
-    """Papermill leaves a record; nbval then finds the same marked outputs."""
+def test_runs_at_smoke_and_again_alike(name, tmp_path, monkeypatch):
+    """Papermill leaves a record; nbval finds the same marked outputs again, without its cache."""
     notebook = tmp_path / f"{name}.ipynb"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
     templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["template"] == name
@@ -61,7 +62,11 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path):
     environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
     done = subprocess.run(
         command,
-        env={**_environment(), templates.CONTEXT: environment},
+        env={
+            **_environment(),
+            templates.CONTEXT: environment,
+            "XDG_CACHE_HOME": str(tmp_path / "second"),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -174,6 +179,51 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
     result = run("run", "base_model", "--output", str(tmp_path / "file" / "below"))
     assert result.exit_code == 1
     assert "Cannot write" in result.output
+
+
+BROKEN = """# %% [markdown]
+# # A template that fails
+
+# %% tags=["parameters"]
+seed: int = 0  # of everything that is random
+preset: str = "default"  # smoke or default
+device: str = "auto"  # auto, cpu or cuda
+
+# %%
+print("until here")
+
+# %%
+1 / 0
+"""
+
+
+def test_what_was_executed_before_a_failure_is_kept_and_no_twin_is_asked_for(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(templates, "FOLDER", tmp_path)
+    (tmp_path / "broken.py").write_text(BROKEN)  # its twin was never written
+    with pytest.raises(ForgettingError, match=r"broken failed; see .*some\.failed\.ipynb"):
+        templates.execute("broken", {}, None, name="some", results=tmp_path / "results")
+    kept = tmp_path / "results" / "some.failed.ipynb"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    assert "until here" in kept.read_text(encoding="utf-8")
+
+
+def test_a_name_made_of_many_parameters_is_a_name_of_a_file(monkeypatch, tmp_path):
+    names = []
+
+    def execute(template, values, notebook, *, name, results):
+        names.append(name)
+        return {"metrics": {}}
+
+    monkeypatch.setattr(templates, "execute", execute)
+    for seed in (1, 2):
+        pairs = [f"feature={'thick' * 60}", f"seed={seed}"]
+        options = [option for pair in pairs for option in ("-p", pair)]
+        found = run("run", "feature_unlearning", *options, "--output", str(tmp_path))
+        assert found.exit_code == 0, found.output
+    assert len(set(names)) == 2
+    assert all(len(name) < 200 for name in names)
 
 
 def test_parameters_are_converted():

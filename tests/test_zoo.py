@@ -71,6 +71,21 @@ def test_weights_of_another_model_are_refused(entry):
         zoo.load("small", entry)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"config": {"latent_dim": 4, "colour": 1}}, "do not fit"),
+        ({"config": {"latent_dim": "many"}}, "do not fit"),
+        ({"kind": None}, "not a model"),
+    ],
+)
+def test_a_record_that_describes_no_model_is_refused(entry, change, sentence):
+    record = json.loads((entry / "small.json").read_text()) | change
+    (entry / "small.json").write_text(json.dumps(record))
+    with pytest.raises(WeightsError, match=sentence):
+        zoo.load("small", entry)
+
+
 @pytest.mark.parametrize("name", zoo.names())
 def test_every_entry_is_whole_and_has_a_card(name):
     assert zoo.tensors(name)

@@ -44,21 +44,36 @@ def report() -> list[str]:
 
 
 def code_moved_on() -> list[str]:
-    """Return a sentence for every published run whose library code has changed since.
+    """Return a sentence for every page or sweep with runs whose library code has changed since.
 
     This is no error: a changed docstring changes no result. It is said so that a reader can ask.
     """
-    moved = []
-    for entry in pages():
-        path = RESULTS / f"{entry.name}.run.json"
-        if not path.is_file():
-            continue
-        revision = json.loads(path.read_text(encoding="utf-8"))["revision"]
-        commit = str(revision).removesuffix("-dirty")
-        command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
-        code = subprocess.run(command, capture_output=True, check=False).returncode
-        if code:
-            moved.append(
-                f"{entry.name}: the library has changed since {revision}, where it was published."
-            )
+    moved, known = [], {}
+    for entry in entries():
+        runs = entry.runs() if entry.is_sweep else [entry]
+        since: dict[str, int] = {}
+        for run in runs:
+            path = RESULTS / f"{run.name}.run.json"
+            if path.is_file():
+                revision = str(json.loads(path.read_text(encoding="utf-8"))["revision"])
+                if revision not in known:
+                    known[revision] = _library_since(revision)
+                told = known[revision]
+                since[told] = since.get(told, 0) + bool(told)
+        for told, n in since.items():
+            if told:
+                moved.append(f"{entry.name}{f', {n} runs' if entry.is_sweep else ''}: {told}.")
     return moved
+
+
+def _library_since(revision: str) -> str:
+    """Return what is to be said of the library since a revision; nothing where it is the same."""
+    commit = revision.removesuffix("-dirty")
+    command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
+    try:
+        code = subprocess.run(command, capture_output=True, check=False).returncode
+    except OSError:
+        code = -1
+    if code in (0, 1):
+        return f"the library has changed since {revision}, where it was published" if code else ""
+    return f"git does not know {revision}, where it was published"

@@ -1,5 +1,6 @@
 """The command line: run a template, train a model, fetch data, make and check the book."""
 
+import hashlib
 import os
 import re
 import sys
@@ -12,6 +13,9 @@ from rich.table import Table
 from forgetting import __version__
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, ROOT
+
+LONGEST_NAME = 150
+"""Characters of a run's name that is made of its parameters; file systems take 255 bytes."""
 
 
 class _Commands(click.Group):
@@ -58,6 +62,8 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
     click.echo(templates.announcement(template, values))
     name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())])
     name = re.sub(r"[^\w=.+-]", "_", name)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     notebook = output / f"{name}.ipynb"
     metrics = templates.execute(template, values, notebook, name=name, results=output)["metrics"]
     table = Table("measure", "value", title=name)

@@ -130,7 +130,7 @@ class Run:
         metrics = {name: float(metrics[name]) for name in sorted(metrics)}
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
         if bad:
-            raise ForgettingError(f"{', '.join(bad)} came out as no finite number; see the run.")
+            raise ForgettingError(f"{', '.join(bad)} came out as no finite number.")
         record = {
             "name": self.name,
             "template": self.template,
@@ -232,7 +232,7 @@ def progress(total: int, name: str) -> Callback:
     def advance(row: dict[str, float], model: nn.Module) -> None:
         bar.update(row["step"] - bar.n)
         bar.set_postfix({key: f"{row[key]:.3g}" for key in ("loss", "within") if key in row})
-        if bar.n >= total or row.get("within") == 1:
+        if bar.n >= total:
             bar.close()
 
     return advance

@@ -179,7 +179,8 @@ def execute(
 
     When all of it has run, the notebook appears at `notebook` (where one is wanted), under its
     `title` and without progress bars, times and paths of this machine, and its record as
-    `results/NAME.json`. If it fails, neither does.
+    `results/NAME.json`. If it fails, neither does; what was executed until then is kept as
+    `results/NAME.failed.ipynb`, unless parameters, weights or data were refused.
 
     Parameters
     ----------
@@ -196,17 +197,18 @@ def execute(
         A parameter is out of range, data or weights are missing, or there is no room to write;
         the sentence is the notebook's own.
     """
-    path = source(template).with_suffix(".ipynb")
+    text = twin(template)
     for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)
     before = os.environ.get(CONTEXT)
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary)
+        (fresh / "template.ipynb").write_text(text, encoding="utf-8")
         context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         os.environ[CONTEXT] = json.dumps(context)
         try:
             executed = papermill.execute_notebook(
-                path,
+                fresh / "template.ipynb",
                 fresh / "executed.ipynb",
                 parameters=dict(values),
                 kernel_name="python3",
@@ -217,9 +219,13 @@ def execute(
             circumstances = (fresh / f"{name}.run.json").read_text(encoding="utf-8")
         except PapermillExecutionError as error:
             kind = getattr(errors, error.ename, None)
+            if kind in (errors.ParameterError, errors.WeightsError, errors.DataError):
+                raise kind(error.evalue) from error  # before there was anything to keep
+            kept = results / f"{name}.failed.ipynb"
+            write_text(kept, (fresh / "executed.ipynb").read_text(encoding="utf-8"))
             if kind is None:
-                raise ForgettingError(f"{template} failed.\n{error}") from error
-            raise kind(error.evalue) from error
+                raise ForgettingError(f"{template} failed; see {kept}.\n{error}") from error
+            raise kind(f"{error.evalue} What was executed until then: {kept}") from error
         except (OSError, RuntimeError) as error:
             raise ForgettingError(
                 f"{template} could not be executed: {error}. Is the disk or the memory full?"
@@ -231,8 +237,8 @@ def execute(
     if notebook is None:
         known = {**json.loads(circumstances), **(metadata or {})}
         circumstances = json.dumps(known, indent=1) + "\n"
-    write_text(results / f"{name}.run.json", circumstances)
     write_text(results / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    write_text(results / f"{name}.run.json", circumstances)
     if notebook is not None:
         metadata = {**(metadata or {}), "weights": record["weights"]}
         write_text(notebook, nbformat.writes(_clean(executed, title, metadata)) + "\n")

@@ -96,14 +96,14 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
         There is no such entry, or its weights are missing, corrupt or of another model.
     """
     entry = record(name, folder)
-    if entry["kind"] not in KINDS:
-        raise WeightsError(f"{name!r} holds {entry['kind']}, not a model; see zoo/{name}.md.")
+    if entry.get("kind") not in KINDS:
+        raise WeightsError(f"{name!r} holds {entry.get('kind')}, not a model; see zoo/{name}.md.")
     model_class, config_class = KINDS[entry["kind"]]
-    with torch.random.fork_rng(devices=[]):
-        model = model_class(config_class(**entry["config"]))
     try:
+        with torch.random.fork_rng(devices=[]):
+            model = model_class(config_class(**entry["config"]))
         model.load_state_dict(tensors(name, folder))
-    except RuntimeError as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The weights of {name!r} do not fit the model that {name}.json describes: {error}"
         ) from error

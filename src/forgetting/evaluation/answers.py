@@ -1,7 +1,10 @@
 """What a model was asked before, and answered: kept in the user's cache."""
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel
@@ -9,7 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, replacing
+
+TORCH_OWN = frozenset(vars(nn.Module()))
+"""What every module holds: its tensors and parts, which are asked for elsewhere, and hooks."""
 
 
 def answered(
@@ -23,31 +30,54 @@ def answered(
     Parameters
     ----------
     models, inputs : all that the answer depends on, with `what`: the question is known again by
-        the models' structure, constants and weights and by the inputs' values
+        the models' code, structure, constants and weights and by the inputs' values. A model that
+        holds something else, or whose code is in no file, is asked each time
     what : is asked, in a word or two; another word is another question
     """
-    structures = [(str(model), _constants(model)) for model in models]
-    digest = hashlib.blake2b(repr((what, structures)).encode(), digest_size=16)
-    for tensor in (*(value for model in models for value in model.state_dict().values()), *inputs):
-        digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    digest = hashlib.blake2b(what.encode(), digest_size=16)
+    try:
+        for part in (part for model in models for part in _parts(model)):
+            digest.update(part)
+    except _UnknownError:
+        return ask()
+    for tensor in inputs:
+        digest.update(_bytes(tensor))
     path = CACHE / "answers" / f"{digest.hexdigest()}.safetensors"
     try:
         with safe_open(path, framework="pt") as cached:
             return cached.get_tensor("answer")
     except (OSError, SafetensorError):
         answer = ask()  # not asked before, or the file is spoilt
-    with replacing(path) as temporary:
+    with contextlib.suppress(ForgettingError), replacing(path) as temporary:  # then not kept
         save_file({"answer": answer.contiguous()}, temporary)
     return answer
 
 
-def _constants(model: nn.Module) -> list[str]:
-    """Return what a module and its parts hold besides tensors and modules: sizes, settings."""
-    kinds = bool | int | float | str | tuple | BaseModel
-    return [
-        f"{name}.{key}={value!r}"
-        for name, module in model.named_modules()
-        for key, value in sorted(vars(module).items())
-        if key != "training" and isinstance(value, kinds)
-    ]
+class _UnknownError(Exception):
+    """A model holds something that cannot be known again."""
+
+
+def _parts(model: nn.Module) -> Iterator[bytes]:
+    """Yield all that a model's answers depend on: code, structure, mode, constants and tensors."""
+    yield f"{torch.__version__} {model}".encode()
+    for kind in sorted({type(module) for module in model.modules()}, key=str):
+        if not kind.__module__.startswith("torch."):
+            try:
+                yield Path(inspect.getfile(kind)).read_bytes()
+            except (OSError, TypeError) as error:
+                raise _UnknownError from error
+    for name, module in model.named_modules():
+        for key, value in sorted(vars(module).items()):
+            if isinstance(value, torch.Tensor):
+                yield f"{name}.{key}".encode() + _bytes(value)
+            elif isinstance(value, bool | int | float | str | tuple | BaseModel):
+                yield f"{name}.{key}={value!r}".encode()
+            elif key not in TORCH_OWN and value is not None:
+                raise _UnknownError
+    for name, tensor in model.state_dict().items():
+        yield name.encode() + _bytes(tensor)
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return repr((tensor.dtype, tuple(tensor.shape))).encode() + values.numpy().tobytes()

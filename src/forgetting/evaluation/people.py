@@ -109,7 +109,13 @@ def find_person(
         if source == "photograph":
             found = astronaut(size)
             return photographed(found, train, held_out, embedding, n_yardstick, generator)
-        name = name or people_with_many(train["lfw"])[0]
+        known = people_with_many(train["lfw"])
+        if not (name or known):
+            raise DataError(
+                f"Nobody in LFW's training part has the {N_FORGET + EACH} photographs that "
+                "forgetting and its reference need: get all of LFW, or take source = latent."
+            )
+        name = name or known[0]
         return real_person(name, train, held_out, embedding, n_yardstick, generator)
     if not (name or "0").isdecimal():
         raise DataError(
@@ -357,6 +363,11 @@ def _embedded(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def _some_of_each(faces: Faces, people: list[str]) -> torch.Tensor:
+    if not people:
+        raise DataError(
+            f"Nobody else in a part of LFW has the {EACH} photographs that a set of other people "
+            "needs: get all of LFW, or take source = latent."
+        )
     return torch.cat([faces.where(faces.of(name)).floats()[:EACH] for name in people])
 
 

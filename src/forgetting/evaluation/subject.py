@@ -50,7 +50,9 @@ class Subject:
 
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
-        """Return the last layer with weights of a model."""
+        """Return the last layer with weights of a model; of a flow, the last network to decode."""
+        if isinstance(model, AtTemperature):
+            return model.flow.blocks[0].steps[0].coupling.network[-1]
         return [layer for layer in model.modules() if isinstance(layer, CONVOLUTIONS)][-1]
 
     @staticmethod

@@ -112,17 +112,24 @@ def collect(
     Raises
     ------
     DataError
-        There would be too few positives to give a direction, or a score is not finite.
+        Too few would show the feature, or lack it, to give a direction; a score is not finite, or
+        there is not one for each image.
     """
-    if over is None and n * share < MIN_POSITIVES:
+    rarer = min(share, 1 - share)
+    if over is None and n * rarer < MIN_POSITIVES:
+        need = f"collect at least {math.ceil(MIN_POSITIVES / rarer)}" if rarer > 0 else "change it"
         raise DataError(
-            f"{n} samples at a share of {share:g} give {int(n * share)} positives, too few for a "
-            f"direction: collect at least {math.ceil(MIN_POSITIVES / share)}."
+            f"Of {n} samples a share of {share:g} shows the feature; a direction needs "
+            f"{MIN_POSITIVES} that do and as many that don't: {need}."
         )
     generator = copy.deepcopy(generator).eval()
     device = next(generator.parameters()).device
     latents = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
     scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])
+    if scores.shape != (n,):
+        raise DataError(
+            f"The scores of {n} samples have shape {tuple(scores.shape)}: give one for each."
+        )
     if not torch.isfinite(scores).all():
         raise DataError("The judge gives scores that are not finite for some of the samples.")
     if over is None:

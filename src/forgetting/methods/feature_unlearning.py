@@ -84,10 +84,10 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if not len(a):
         return a.new_zeros(0)
     side = min(a.shape[-2:])
-    fits = [side // max(1, scale**2) >= SSIM_KERNEL for scale in range(len(SSIM_BETAS))]
+    fits = [side // max(1, scale**2) > SSIM_KERNEL for scale in range(len(SSIM_BETAS))]
     scales = sum(fits)
     if not scales:
-        raise DataError(f"MS-SSIM needs images of {SSIM_KERNEL} px or more, not {side} px ones.")
+        raise DataError(f"MS-SSIM needs images of over {SSIM_KERNEL} px, not {side} px ones.")
     return multiscale_structural_similarity_index_measure(
         a,
         b,

@@ -135,7 +135,8 @@ def tame(
 
     Parameters
     ----------
-    flow : anything with `log_prob(images) -> (B,)` in nats; it is not changed
+    flow : anything with `log_prob(images) -> (B,)` in nats; copies of it are asked and tuned, in
+        evaluation mode, and it is not changed
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
     remember : (M, ...), M >= 4; no image of `forget` may be among them
     config : `TamingConfig`'s defaults where there is none
@@ -161,11 +162,12 @@ def tame(
     """
     config = config or TamingConfig()
     _check(forget, remember)
-    _finite({"the bits/dim of an image to forget": float(measure(flow, forget, 1).sum())}, 0)
-    tamed = copy.deepcopy(flow).requires_grad_(True)
+    base = copy.deepcopy(flow).eval()
+    _finite({"the bits/dim of an image to forget": float(measure(base, forget, 1).sum())}, 0)
+    tamed = copy.deepcopy(base).requires_grad_(True)
     optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
-    remembered = _Remembered(flow, remember, config)
+    remembered = _Remembered(base, remember, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
     remember_batches = _batches(remembered.n_tuned, config.remember_batch_size, generator)
     if steer is not None:

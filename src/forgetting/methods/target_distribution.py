@@ -5,6 +5,7 @@ for a fixed number of steps, to come nearer to one. Here the loop is closed: wha
 show sets how far each kind of image shall be moved, until the target is met or the steps are up.
 """
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,14 @@ class TargetConfig(FlowTuningConfig):
     max_steps: int = Field(600, ge=1)
 
 
+def _first_of_each(images: torch.Tensor) -> torch.Tensor:
+    """Return the indices of images that equal no earlier one: else one might end in both sets."""
+    found: dict[bytes, int] = {}
+    for i, image in enumerate(images.cpu()):
+        found.setdefault(hashlib.blake2b(image.numpy().tobytes()).digest(), i)
+    return torch.tensor(list(found.values()))
+
+
 def meet_target(
     flow: nn.Module,
     images: torch.Tensor,
@@ -180,6 +189,8 @@ def meet_target(
             f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
             f"which of {', '.join(target.combinations)} it shows."
         )
+    first = _first_of_each(images)
+    images, cells = images[first], cells[first]
     generator = torch.Generator().manual_seed(config.seed)
     moved, remembered = [], []
     for number, name in enumerate(target.combinations):

@@ -224,8 +224,12 @@ class Glow(nn.Module):
         return math.prod(self.image_shape)
 
     def quantise(self, images: torch.Tensor) -> torch.Tensor:
-        """Return images (B, C, H, W) in [0, 1] as the flow sees them: 2**n_bits levels, [0, 1]."""
-        return self._levels(images) / (2**self.n_bits - 1)
+        """Return what `forward` decoded, (B, C, H, W), with each value at the level of its bin.
+
+        There are 2**n_bits levels in [0, 1]; the values that share a bin lie around its level.
+        """
+        top = 2**self.n_bits - 1
+        return torch.round(images * top) / top
 
     def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
         """Return the log-density of each image.
@@ -290,6 +294,11 @@ class Glow(nn.Module):
             raise ValueError(
                 f"this Glow takes images of shape (B, {', '.join(map(str, self.image_shape))}), "
                 f"not {tuple(images.shape)}"
+            )
+        if not images.is_floating_point() or images.min() < 0 or images.max() > 1:
+            raise ValueError(
+                f"this Glow takes float images in [0, 1], not {images.dtype} from "
+                f"{images.min().item():g} to {images.max().item():g}"
             )
         if isinstance(noise, torch.Generator):
             noise = torch.rand(images.shape, generator=noise).to(images.device)
