@@ -237,12 +237,11 @@ display(faces_table())
 #   face, though it finds the photograph very unlikely ({doc}`generation_bush_4`: one person).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does ({doc}`rare_smiling`; how much of that is tuning on faces
-#   without it, is not told apart). FID to all faces then grows, and
-#   by far more than another mixture of faces as good as before explains ({doc}`rare_male`), also
-#   where glasses were made rare, which few wore ({doc}`rare_eyeglasses`). A flow can be steered to
-#   a target distribution; that moves a share less far and costs less, but more than the mixture
-#   explains, too
-#   ({doc}`tame_targets_table`).
+#   without it, is not told apart). FID to all faces then grows, and another mixture of faces as
+#   good as before explains the smaller part of that ({doc}`rare_male`; of smiles at T = 0.9 a
+#   little more than half), also where glasses were made rare, which few wore
+#   ({doc}`rare_eyeglasses`). A flow can be steered to a target distribution; that moves a share
+#   less far and costs less, but more than the mixture explains, too ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, taming takes nearly all
 #   of them and a direction more than half; the direction moves the density and the other samples
 #   less. They were not compared at an equal share of smiles ({doc}`flow_two_ways`).

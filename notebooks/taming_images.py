@@ -214,7 +214,8 @@ for name in images:
         print(f"{name:10} quantile {q[0]:.2f} -> {q[1]:.2f}, drop {q[2]:+.2f}")
 print(f"held-out digits moved by {metrics['shift_random_sigma']:+.2f} sigma")
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
-    fids = [metrics[f"fid_{of}{end}"] for of in ("before", "after", "change", "change_std")]
+    fids = [metrics[f"fid_{of}{end}"] for of in ("before", "after", "change")]
+    fids.append(metrics[f"fid_change{end}_std"])
     shares = [f"{metrics[f'class_share_{when}{end}']:.1%}" for when in ("before", "after")]
     print(
         f"T = {temperature:g}: FID {fids[0]:.0f} -> {fids[1]:.0f}, change {fids[2]:+.0f} "
