@@ -51,18 +51,17 @@ def code_moved_on() -> list[str]:
     moved, known = [], {}
     for entry in entries():
         runs = entry.runs() if entry.is_sweep else [entry]
-        since: dict[str, int] = {}
+        told = []
         for run in runs:
             path = RESULTS / f"{run.name}.run.json"
             if path.is_file():
                 revision = str(json.loads(path.read_text(encoding="utf-8"))["revision"])
                 if revision not in known:
                     known[revision] = _library_since(revision)
-                told = known[revision]
-                since[told] = since.get(told, 0) + bool(told)
-        for told, n in since.items():
-            if told:
-                moved.append(f"{entry.name}{f', {n} runs' if entry.is_sweep else ''}: {told}.")
+                told += [known[revision]] if known[revision] else []
+        if told:
+            what = f"of {len(told)} of its {len(runs)} runs, " if entry.is_sweep else ""
+            moved.append(f"{entry.name}: {what}{', '.join(sorted(set(told)))}.")
     return moved
 
 
@@ -75,5 +74,5 @@ def _library_since(revision: str) -> str:
     except OSError:
         code = -1
     if code in (0, 1):
-        return f"the library has changed since {revision}, where it was published" if code else ""
-    return f"git does not know {revision}, where it was published"
+        return f"the library has changed since {revision}" if code else ""
+    return f"git does not know {revision}"
