@@ -44,35 +44,32 @@ def report() -> list[str]:
 
 
 def code_moved_on() -> list[str]:
-    """Return a sentence for every page or sweep with runs whose library code has changed since.
+    """Return a sentence for every page, or sweep, that was made with another library than this.
 
     This is no error: a changed docstring changes no result. It is said so that a reader can ask.
     """
     moved, known = [], {}
     for entry in entries():
         runs = entry.runs() if entry.is_sweep else [entry]
-        told = []
+        since = []
         for run in runs:
             path = RESULTS / f"{run.name}.run.json"
             if path.is_file():
-                revision = str(json.loads(path.read_text(encoding="utf-8"))["revision"])
-                if revision not in known:
-                    known[revision] = _library_since(revision)
-                told += [known[revision]] if known[revision] else []
-        if told:
-            what = f"of {len(told)} of its {len(runs)} runs, " if entry.is_sweep else ""
-            moved.append(f"{entry.name}: {what}{', '.join(sorted(set(told)))}.")
+                since.append(str(json.loads(path.read_text(encoding="utf-8"))["revision"]))
+        for revision in {*since} - {*known}:
+            known[revision] = _library_is_that_of(revision)
+        older = [revision for revision in since if not known[revision]]
+        if older:
+            where = f"{len(older)} of its {len(runs)} runs" if entry.is_sweep else older[0]
+            moved.append(f"{entry.name}: the library is not that of {where}, as far as git knows.")
     return moved
 
 
-def _library_since(revision: str) -> str:
-    """Return what is to be said of the library since a revision; nothing where it is the same."""
+def _library_is_that_of(revision: str) -> bool:
+    """Return whether the library is as it was at a revision; it is not where git can't tell."""
     commit = revision.removesuffix("-dirty")
     command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
     try:
-        code = subprocess.run(command, capture_output=True, check=False).returncode
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:
-        code = -1
-    if code in (0, 1):
-        return f"the library has changed since {revision}" if code else ""
-    return f"git does not know {revision}"
+        return False
