@@ -244,8 +244,9 @@ display(faces_table())
 #   less far and costs less, but more than the mixture explains, too ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, a direction takes more
 #   than half of them, and taming nearly all where it is not stopped. Stopped where judge A finds
-#   as few, its samples lie further from the flow's own without smiles, its density moved further,
-#   and fewer other attributes flipped ({doc}`flow_two_ways`: one attribute, one seed).
+#   as few (judge B a few more), its samples lie further from the flow's own without smiles, its
+#   density moved further, and fewer other attributes flipped ({doc}`flow_two_ways`: one
+#   attribute, one seed).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest FID over the temperatures does not rise, and a flow that

@@ -46,8 +46,8 @@ for case, part in cases.items():
 # ## Was each target met?
 #
 # Shares are counted over the samples of all seeds together; each seed tames anew and is judged on
-# samples of its own. Four shares of a joint target have to lie near theirs at once, so a run is
-# content with less of it. The interval is the 95 % t-interval over seeds. Judge A steered; *judge
+# samples of its own. Four shares of a joint target have to lie near theirs at once, so its
+# tolerance is wider. The interval is the 95 % t-interval over seeds. Judge A steered; *judge
 # B* had no part in it, and is to be read beside what it says of the base: where the two differ by
 # as much before, they differ on faces and not on whether the target was met.
 

@@ -197,7 +197,7 @@ def test_what_was_executed_before_a_failure_is_kept_and_no_twin_is_asked_for(
 ):
     monkeypatch.setattr(templates, "FOLDER", tmp_path)
     (tmp_path / "broken.py").write_text(BROKEN)  # its twin was never written
-    with pytest.raises(ForgettingError, match=r"broken failed; see .*some\.failed\.ipynb"):
+    with pytest.raises(ForgettingError, match=r"broken failed\. What was .*some\.failed"):
         templates.execute("broken", {}, None, name="some", results=tmp_path / "results")
     kept = tmp_path / "results" / "some.failed.ipynb"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]

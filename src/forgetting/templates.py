@@ -221,14 +221,14 @@ def execute(
             kind = getattr(errors, error.ename, None)
             if kind in (errors.ParameterError, errors.WeightsError, errors.DataError):
                 raise kind(error.evalue) from error  # before there was anything to keep
-            kept = results / f"{name}.failed.ipynb"
-            write_text(kept, (fresh / "executed.ipynb").read_text(encoding="utf-8"))
+            kept = _keep(fresh / "executed.ipynb", results / f"{name}.failed.ipynb")
             if kind is None:
-                raise ForgettingError(f"{template} failed; see {kept}.\n{error}") from error
-            raise kind(f"{error.evalue} What was executed until then: {kept}") from error
+                raise ForgettingError(f"{template} failed.{kept}\n{error}") from error
+            raise kind(f"{error.evalue}{kept}") from error
         except (OSError, RuntimeError) as error:
+            kept = _keep(fresh / "executed.ipynb", results / f"{name}.failed.ipynb")
             raise ForgettingError(
-                f"{template} could not be executed: {error}. Is the disk or the memory full?"
+                f"{template} could not be executed: {error}. Is the disk or the memory full?{kept}"
             ) from error
         finally:
             os.environ.pop(CONTEXT)
@@ -243,6 +243,15 @@ def execute(
         metadata = {**(metadata or {}), "weights": record["weights"]}
         write_text(notebook, nbformat.writes(_clean(executed, title, metadata)) + "\n")
     return record
+
+
+def _keep(executed: Path, path: Path) -> str:
+    """Keep what was executed before a failure, if it can be; return the sentence that says so."""
+    try:
+        write_text(path, executed.read_text(encoding="utf-8"))
+    except (OSError, ForgettingError):
+        return ""
+    return f" What was executed until then: {path}"
 
 
 def reworded(notebook: nbformat.NotebookNode, template: str, title: str) -> nbformat.NotebookNode:

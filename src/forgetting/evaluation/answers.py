@@ -60,7 +60,8 @@ class _UnknownError(Exception):
 def _parts(model: nn.Module) -> Iterator[bytes]:
     """Yield all that a model's answers depend on: code, structure, mode, constants and tensors."""
     yield f"{torch.__version__} {model}".encode()
-    for kind in sorted({type(module) for module in model.modules()}, key=str):
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    for kind in sorted(kinds - {object}, key=str):
         if not kind.__module__.startswith("torch."):
             try:
                 yield Path(inspect.getfile(kind)).read_bytes()

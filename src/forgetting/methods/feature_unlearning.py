@@ -51,7 +51,7 @@ def unlearn_feature(
     Raises
     ------
     DataError
-        The direction and the generator have different dimensions, or images are under 5 px.
+        The direction and the generator have different dimensions, or images are of 5 px or less.
     TrainingError
         The loss is not finite.
     """
