@@ -37,9 +37,16 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
     assert set(inferred) == set(found)
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory):
+    """Return two empty caches: a second execution shall not be told what the first one found."""
+    return [str(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
+
+
 @pytest.mark.parametrize("name", templates.names())
-def test_runs_at_smoke_and_again_alike(name, tmp_path):
+def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch):
     """Papermill leaves a record; nbval then finds the same marked outputs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", caches[0])
     notebook = tmp_path / f"{name}.ipynb"
     templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
     record = json.loads((tmp_path / f"{name}.json").read_text())
@@ -61,7 +68,7 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path):
     environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
     done = subprocess.run(
         command,
-        env={**_environment(), templates.CONTEXT: environment},
+        env={**_environment(), templates.CONTEXT: environment, "XDG_CACHE_HOME": caches[1]},
         capture_output=True,
         text=True,
         check=False,
