@@ -20,11 +20,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-seed-1 \
           digits-vae-seed-2 digits-vae-no-thick digits-vae-no-left-slant digits-gan \
-          digits-gan-no-thick digits-gan-no-left-slant digits-glow faces-judge-a \
-          faces-judge-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
+          digits-gan-no-thick digits-gan-no-left-slant digits-glow digits-glow-affine \
+          faces-judge-a faces-judge-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
           faces-gan faces-gan-no-bangs faces-glow faces-glow-no-bush faces-likelihoods
 SWEEPS := unlearn_digits unlearn_bases unlearn_faces unlearn_ablations probe_features tame_people \
-          tame_ablations tame_targets
+          tame_latents tame_ablations tame_targets
 
 .PHONY: book test render publish sweep validate models bench notebooks check lint
 

@@ -23,6 +23,7 @@ max_steps: int = 0  # at most
 n_yardstick: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each distance
 n_around: int = 0  # samples at each distance from the forgotten latents
+n_kid: int = 0  # faces of others that KID is taken to
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -53,13 +54,19 @@ class Parameters(TamingConfig, runs.Parameters):
     n_yardstick: int = Field(ge=20, le=5000)
     n_samples: int = Field(ge=70, le=50_000)
     n_around: int = Field(ge=4, le=1000)
+    n_kid: int = Field(ge=70, le=10_000)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_yardstick": 40, "n_samples": 70, "n_around": 4},
-    "default": {"max_steps": 1000, "n_yardstick": 400, "n_samples": 500, "n_around": 40},
+    "smoke": {"max_steps": 2, "n_yardstick": 40, "n_samples": 70, "n_around": 4, "n_kid": 70},
+    "default": {
+        "max_steps": 1000,
+        "n_yardstick": 400,
+        "n_samples": 500,
+        "n_around": 40,
+        "n_kid": 1000,
+    },
 }
-N_KID = 1000  # faces of others that KID is taken to
 run = runs.begin("taming_generation", Parameters, PRESETS, globals())
 p = run.parameters
 
@@ -74,7 +81,15 @@ p = run.parameters
 base = run.load(p.model, "glow")
 embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
 size = base.image_shape[-1]
-person = find_person(p.source, p.person, base, embedding, p.n_yardstick, run.generator("sets"))
+person = find_person(
+    p.source,
+    p.person,
+    base,
+    embedding,
+    p.n_yardstick,
+    run.generator("sets"),
+    n_remember=2 * p.n_yardstick if p.preset == "smoke" else 2048,
+)
 forget = to_forget(person, p.n_forget, quantiles(person, base))
 tamed = tame(base, forget, person.remember, p, callback=runs.progress(p.max_steps, "tame"))
 steps = tamed.history[-1]["step"]
@@ -105,10 +120,10 @@ real = run.statistics(f"{size}.all", reference.FACES)
 real_faces = run.record(reference.FACES)
 metrics["fid_floor"] = reference.floor(real_faces, f"{size}.all", p.n_samples)
 if person.showable:
-    unseen = known_samples(base, N_KID, 1.0, run.seed("KID"))
+    unseen = known_samples(base, p.n_kid, 1.0, run.seed("KID"))
 else:
     order = torch.randperm(len(person.others), generator=run.generator("KID"))
-    unseen = person.others[order[:N_KID]]
+    unseen = person.others[order[: p.n_kid]]
 others = features(judge_a, unseen)
 order = torch.randperm(len(person.remember), generator=run.generator("floor of KID"))
 metrics["kid_floor"] = kid(features(judge_a, person.remember[order[: p.n_samples]]), others)
@@ -159,6 +174,10 @@ plt.show()
 # A flow has an exact latent for every image. From the base's latent of each forgotten image, go
 # a distance $r$ towards a random one, and let base and tamed flow decode the same point: how like
 # the forgotten image is what comes out?
+#
+# And where does each flow have its latents of the forgotten images? The norms of random latents
+# lie close together, and at a temperature below 1 they are smaller by that factor: an image whose
+# latent lies further out than any of them is one that the flow does not draw.
 
 # %% tags=["hide-input"]
 radii = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Taming people: the table
 #
-# How many photographs must be forgotten before the person is? People and sizes of $D_F$, with as
-# many seeds as the first cell says: the table is made of the records of as many runs of
-# {doc}`tame_bush_4`'s template, and of nothing typed.
+# How many images must be forgotten before the person is? People and sizes of $D_F$, with as many
+# seeds as the first cell says: real people's photographs, or faces that the flow itself draws
+# around a latent. The table is made of the records of as many runs of {doc}`tame_bush_4`'s
+# template, and of nothing typed.
 
 # %% tags=["parameters"]
 sweep: str = "tame_people"  # a sweep of runs.yaml
@@ -44,16 +45,16 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 # Means over people, each first averaged over its seeds, with the 95 % t-interval over people.
 # *Within* is the share of images to forget that lie where the stopping rule wants them: as the
 # rule saw it, and as measured anew with other noise and more images for the yardstick, with the
-# least and the greatest of all runs. The drop of the quantile
-# is that of photographs that taming never saw, of the same person and of people whom no model saw;
-# the shift is in standard deviations of the base. Taming goes on until remembered images moved
-# by less than `settle_within`, so that a shift near it is what was asked for; what it costs are
-# steps. FID is told by its change on the same latents, in percent of the base's, with the
+# least and the greatest of all runs. The drop of the quantile is that of images that taming never
+# saw, of the same person and of people whom no model saw (of faces of the flow's own: of other
+# latents); the shift is in standard deviations of the base. Taming goes on until remembered images
+# moved by less than `settle_within`, so that a shift near it is what was asked for; what it costs
+# are steps. FID is told by its change on the same latents, in percent of the base's, with the
 # deviation of that change between three draws of the latents; people of one seed share them. *Of
 # training* is the number of images in taming's batches, divided by that in the base's.
 #
-# A seed tames the same photographs again, with other batches, other noise and other images to
-# remember; what other photographs of the same person would do, it does not tell.
+# A seed tames the same images again, with other batches, other noise and other images to
+# remember; what other images of the same person would do, it does not tell.
 
 # %% tags=["hide-input"]
 parts = {f"{size} image{'s' * (size > 1)}": part for size, part in sizes.items()}
@@ -95,8 +96,8 @@ shown.T
 # %% [markdown]
 # ## Does forgetting follow the person?
 #
-# Quantiles of the images to forget, and of photographs that taming never saw: of the person, of
-# the five nearest people and of people whom no model saw; *random* are images to remember.
+# Quantiles of the images to forget, and of others that taming never saw: of the person, of the
+# five nearest people and of people whom no model saw; *random* are images to remember.
 
 # %% tags=["hide-input"]
 sets = ["reference", "nearest", "neutral", "random"]
@@ -134,16 +135,17 @@ sns.stripplot(
     ax=axis,
 )
 axis.axhline(0, color="black", lw=0.8)
-axis.set(xlabel="photographs forgotten", ylabel="drop of the quantile")
+axis.set(xlabel="images forgotten", ylabel="drop of the quantile")
 axis.legend(title=None, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 plt.show()
 
 # %% [markdown]
 # ## What would be right?
 #
-# A flow was trained anew without one of the people. What it says of that person is what a flow
-# says that never knew: where the quantiles of photographs that taming never saw should end, and
-# how far below that the images to forget were pushed. Means over the runs on that person.
+# What a flow that was trained anew without a person says of that person is what a flow says that
+# never knew: where the quantiles of photographs that taming never saw should end, and how far
+# below that the images to forget were pushed. Means over the runs on a person for whom there is
+# such a flow; what a flow draws by itself cannot be left out of its training.
 
 # %% tags=["hide-input"]
 rows = {}
@@ -156,7 +158,8 @@ for name, part in parts.items():
             cells[when] = f"{value:.3f}"
             metrics[f"of_retrained_{when}_{group}_{key(name)}"] = value
         rows[name, group] = cells
-pd.DataFrame(rows).T.dropna()
+retrained = pd.DataFrame(rows).T.dropna()
+retrained if retrained.size else print("There is no such flow for any of them.")
 
 # %% [markdown]
 # ## People and seeds
