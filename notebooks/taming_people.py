@@ -91,7 +91,7 @@ shown.T
 # *Near* is by how many points the share of samples changed that are like the person, with the
 # least and the greatest of all runs. A run counts a few samples among hundreds, and
 # {doc}`generation_bush_4` shows that a flow which is tuned as long with nothing to forget draws
-# fewer of them, too, at most temperatures. Seconds are the median, of one thread.
+# fewer of them, too, at most temperatures, if by less. Seconds are the median, of one thread.
 
 # %% [markdown]
 # ## Does forgetting follow the person?

@@ -111,8 +111,12 @@ def test_bad_sets_are_refused_before_any_training(flow):
         tame(flow, forget, remember[:3])
     with pytest.raises(DataError, match="2 of the 3 images to forget are also"):
         tame(flow, forget, torch.cat([remember, forget[:2]]))
-    with pytest.raises(DataError, match="one shape"):
+    with pytest.raises(DataError, match="one shape and type"):
         tame(flow, forget, torch.zeros(5, 3))
+    with pytest.raises(DataError, match="one shape and type"):
+        tame(flow, forget, remember.double())
+    with pytest.raises(DataError, match="all images to remember equally likely"):
+        tame(flow, forget, torch.zeros(20, 2))
 
 
 class Spline(torch.nn.Module):

@@ -28,6 +28,23 @@ def test_a_target_is_read(text, combinations, shares):
     torch.testing.assert_close(target.shares, torch.tensor(shares))
 
 
+def test_a_target_is_read_of_a_dictionary_as_of_a_text():
+    wanted = {"Right&High": 0.1, "~Right&~High": 0.5}
+    given, text = (
+        Target.parse(target, KNOWN) for target in (wanted, "Right&High: 0.1, ~Right&~High: 0.5")
+    )
+    assert given.combinations == text.combinations
+    assert torch.equal(given.shares, text.shares)
+    with pytest.raises(ParameterError, match=r"'Right: 1\.5' is not of the form"):
+        Target.parse({"Right": 1.5}, KNOWN)
+
+
+@pytest.mark.parametrize("shares", [[1.2, -0.2], [0.5, 0.4], [0.5, 0.25, 0.25], [float("nan"), 1]])
+def test_shares_that_cannot_be_are_refused_without_a_text_too(shares):
+    with pytest.raises(ParameterError, match="2 numbers from 0 to 1 that add up to one"):
+        Target(("Right",), torch.tensor(shares))
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -103,8 +120,14 @@ def test_a_target_that_is_not_met_in_time_says_so(flow):
 def test_a_combination_without_images_is_refused_before_any_training(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(50, 1)
+    ones = torch.ones(50).long()
     with pytest.raises(DataError, match="0 of the 50 images show Right"):
-        meet_target(flow, points, torch.ones(50).long(), target, lambda model, step: 1 / 0)
+        meet_target(flow, points, ones, target, lambda model, step: 1 / 0)
+    with pytest.raises(DataError, match="0 of the 0 images show Right"):
+        meet_target(flow, points[:0], ones[:0], target, lambda model, step: 1 / 0)
+    nothing_else = Target.parse("Right: 0", KNOWN)
+    with pytest.raises(DataError, match="All 50 images show the same of Right, ~Right"):
+        meet_target(flow, points, ones, nothing_else, lambda model, step: 1 / 0)
 
 
 def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(flow, monkeypatch):

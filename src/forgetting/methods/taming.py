@@ -78,7 +78,11 @@ class FlowTuningConfig(BaseModel):
 
 
 class TamingConfig(FlowTuningConfig):
-    """Settings of `tame`; the defaults are those of the authors' released identity code."""
+    """Settings of `tame`.
+
+    Alpha, gamma, learning rate, batches and stopping rule default to those of the authors'
+    released identity configuration; delta, which is 1 there, to that of the paper's tables.
+    """
 
     delta: float = Field(
         4.0,
@@ -156,7 +160,8 @@ def tame(
     Raises
     ------
     DataError
-        A set is empty or too small, or the sets share images.
+        A set is empty or too small, the sets are of different shapes or types or share images,
+        or the flow finds all images to remember equally likely.
     TrainingError
         A likelihood is not finite: that of an image before training, or any later.
     """
@@ -233,6 +238,11 @@ class _Remembered:
         self.noise = torch.rand(self.images.shape, generator=generator)
         inputs = (self.images, self.noise)
         self.base = answered([base], inputs, "bits/dim", lambda: asked(base, *inputs))
+        if torch.allclose(self.base, self.base[:1]):
+            raise DataError(
+                "The flow finds all images to remember equally likely, so that there is no "
+                "deviation to measure in: give images that differ."
+            )
         self.n_tuned = len(self.images) - min(config.n_statistics, len(self.images) // 2)
         self.few = slice(self.n_tuned, None)
 
@@ -354,10 +364,10 @@ def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
         raise DataError("There is no image to forget: give at least one.")
     if len(remember) < 4:
         raise DataError(f"There are {len(remember)} images to remember: give at least four.")
-    if forget.shape[1:] != remember.shape[1:]:
+    if forget.shape[1:] != remember.shape[1:] or forget.dtype != remember.dtype:
         raise DataError(
-            f"Images to forget are {tuple(forget.shape[1:])}, images to remember "
-            f"{tuple(remember.shape[1:])}: they must have one shape."
+            f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to remember "
+            f"{tuple(remember.shape[1:])} of {remember.dtype}: they must have one shape and type."
         )
     known = {image.numpy().tobytes() for image in remember.cpu()}
     shared = sum(image.numpy().tobytes() in known for image in forget.cpu())

@@ -7,7 +7,7 @@ show sets how far each kind of image shall be moved, until the target is met or 
 
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,9 @@ from forgetting.methods.taming import FlowTuningConfig, TamingConfig, tame
 
 MAX_ATTRIBUTES = 2
 
+SUM_ERROR = 1e-5
+"""By how much the sum of shares may differ from one: float32 knows them no better."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -29,16 +32,31 @@ class Target:
     ----------
     attributes : names, one or two
     shares : (2^k,), of the combinations in the order of `combinations`; they add up to one
+
+    Raises
+    ------
+    ParameterError
+        There are not as many shares, one is none, or they do not add up to one.
     """
 
     attributes: tuple[str, ...]
     shares: torch.Tensor
 
-    @classmethod
-    def parse(cls, text: str, known: Sequence[str]) -> "Target":
-        """Read "Male: 0.5" or, jointly, "Male&Smiling: 0.2, Male&~Smiling: 0.3".
+    def __post_init__(self) -> None:
+        shares, n = self.shares, 2 ** len(self.attributes)
+        fit = shares.shape == (n,) and bool(((shares >= 0) & (shares <= 1)).all())
+        if not fit or abs(float(shares.sum()) - 1) > SUM_ERROR:
+            raise ParameterError(
+                f"target: the shares of {', '.join(self.combinations)} must be {n} numbers from 0 "
+                f"to 1 that add up to one, not {shares.tolist()}."
+            )
 
-        What is left of one goes, in equal parts, to the combinations that are not named.
+    @classmethod
+    def parse(cls, wanted: str | Mapping[str, float], known: Sequence[str]) -> "Target":
+        """Read {"Male": 0.5} or, jointly, {"Male&Smiling": 0.2, "Male&~Smiling": 0.3}.
+
+        As a text, these are "Male: 0.5" and "Male&Smiling: 0.2, Male&~Smiling: 0.3". What is left
+        of one goes, in equal parts, to the combinations that are not named.
 
         Raises
         ------
@@ -46,9 +64,11 @@ class Target:
             A share is no number from 0 to 1 or they exceed one, an attribute is unknown, there
             are more than two, or a combination is not of the same attributes or named twice.
         """
-        wanted: dict[tuple[bool, ...], float] = {}
+        if isinstance(wanted, Mapping):
+            wanted = ", ".join(f"{name}: {share}" for name, share in wanted.items())
+        named: dict[tuple[bool, ...], float] = {}
         attributes: tuple[str, ...] = ()
-        for part in text.split(","):
+        for part in wanted.split(","):
             left, separator, right = part.partition(":")
             literals = [literal.strip() for literal in left.split("&")]
             names = tuple(literal.lstrip("~").strip() for literal in literals)
@@ -74,17 +94,17 @@ class Target:
                     "same and in the same order in every part."
                 )
             cell = tuple(not literal.startswith("~") for literal in literals)
-            if cell in wanted:
+            if cell in named:
                 raise ParameterError(f"target: {left.strip()!r} is given twice.")
-            wanted[cell] = share
+            named[cell] = share
         cells = list(itertools.product((True, False), repeat=len(attributes)))
-        rest = 1 - sum(wanted.values())
-        open_cells = [cell for cell in cells if cell not in wanted]
-        if rest < -1e-9 or (not open_cells and abs(rest) > 1e-6):
+        rest = 1 - sum(named.values())
+        open_cells = [cell for cell in cells if cell not in named]
+        if rest < -SUM_ERROR or (not open_cells and rest > SUM_ERROR):
             raise ParameterError(
                 f"target: the shares add up to {1 - rest:g}, where they must add up to one."
             )
-        shares = [wanted.get(cell, max(rest, 0.0) / max(len(open_cells), 1)) for cell in cells]
+        shares = [named.get(cell, max(rest, 0.0) / max(len(open_cells), 1)) for cell in cells]
         return cls(attributes, torch.tensor(shares))
 
     @property
@@ -135,7 +155,7 @@ def _first_of_each(images: torch.Tensor) -> torch.Tensor:
     found: dict[bytes, int] = {}
     for i, image in enumerate(images.cpu()):
         found.setdefault(hashlib.blake2b(image.numpy().tobytes()).digest(), i)
-    return torch.tensor(list(found.values()))
+    return torch.tensor(list(found.values()), dtype=torch.long)
 
 
 def meet_target(
@@ -177,8 +197,9 @@ def meet_target(
     Raises
     ------
     DataError
-        There are not as many cells as images, one is no combination of the target, or a
-        combination that is to have a share has no two images to learn from.
+        There are not as many cells as images, one is no combination of the target, a
+        combination that is to have a share has no two images to learn from, or all images show
+        the same one.
     TrainingError
         A likelihood is not finite.
     """
@@ -203,6 +224,11 @@ def meet_target(
         showing = showing[torch.randperm(len(showing), generator=generator)]
         moved.append(showing[::2])
         remembered.append(showing[1::2])
+    if sum(len(part) > 0 for part in moved) < 2:
+        raise DataError(
+            f"All {len(images)} images show the same of {', '.join(target.combinations)}: "
+            "combinations are moved against each other, so give images of another, too."
+        )
     moved, remembered = torch.cat(moved), torch.cat(remembered)
     shares: dict[int, torch.Tensor] = {}
     numbers, met, summed = itertools.count(), False, torch.zeros(len(target.shares))
