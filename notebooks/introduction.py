@@ -237,8 +237,9 @@ display(faces_table())
 #   in the mean, but a flow tuned as long with nothing to forget draws fewer, too, at most
 #   temperatures, if by less; they are too few to tell the two apart. Where a forgotten photograph
 #   lay the tamed one still draws much the same face, though it finds the photograph very unlikely
-#   ({doc}`generation_bush_4`: one person). Faces that the flow itself draws around a latent go
-#   with the few that are forgotten, and it draws them less often ({doc}`tame_latents_table`).
+#   ({doc}`generation_bush_4`: one person). Faces that the flow itself draws around a latent do go
+#   with the few that are forgotten, and it draws them less often; how much of that is tuning at
+#   all, is not told apart ({doc}`tame_latents_table`).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does ({doc}`rare_smiling`; how much of that is tuning on faces
 #   without it, is not told apart). FID to all faces then grows, and another mixture of faces as
@@ -255,8 +256,8 @@ display(faces_table())
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest FID over the temperatures does not rise, and a flow that
 #   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
-#   Where the flow had only its own samples to remember, FID rose at both temperatures
-#   ({doc}`tame_latent`).
+#   Where the flow had only its own samples to remember, FID at 0.9 rose whichever face was
+#   forgotten ({doc}`tame_latents_table`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
