@@ -42,13 +42,13 @@ for name in cases:
 # %% [markdown]
 # ## What each costs and brings
 #
-# Means over the people, and where they differ the lowest and the highest of them. *As published*
-# is the authors' learning rate, epsilon and batches, with gradients of any length and without
-# waiting for the remembered to settle. *Within* is the share of images to forget that lie,
-# measured anew, where the stopping rule wants them, where there is one; cases without a rule take
-# a fixed number of steps. Gradient ascent knows no threshold and does not end: it goes on at the
-# authors' learning rate for as many steps as take the photographs about as far as the threshold
-# lies.
+# Means over the people, and where they differ the lowest and the highest of them; of so few people
+# only large differences tell. *As published* is the authors' learning rate, epsilon and batches,
+# with gradients of any length and without waiting for the remembered to settle. *Within* is the
+# share of images to forget that lie, measured anew, where the stopping rule wants them, where
+# there is one; cases without a rule take a fixed number of steps. Gradient ascent knows no
+# threshold and does not end: it goes on at the authors' learning rate for as many steps as take
+# the photographs about as far as the threshold lies.
 
 # %% tags=["hide-input"]
 columns = {
