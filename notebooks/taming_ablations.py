@@ -48,7 +48,7 @@ for name in cases:
 # share of images to forget that lie, measured anew, where the stopping rule wants them, where
 # there is one; cases without a rule take a fixed number of steps. Gradient ascent knows no
 # threshold and does not end: it goes on at the authors' learning rate for as many steps as take
-# the photographs about as far as the threshold lies.
+# the photographs nearly as far as the threshold would, in standard deviations of the base.
 
 # %% tags=["hide-input"]
 columns = {
