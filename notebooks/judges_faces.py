@@ -231,7 +231,8 @@ for what in ("vae_samples", "glow_samples"):
     lowest = min(metrics[f"agreement_{what}_{a.lower()}"] for a in reference.FACE_FEATURES)
     print(f"{what.replace('_', ' ')}: the judges agree on {lowest:.0%} or more")
 for size in (s for s in reference.FACE_SIZES if f"verification_auc_{s}" in metrics):
-    print(f"one person or two, {size} px: AUC {metrics[f'verification_auc_{size}']:.3f}")
+    auc, recall = (metrics[f"verification_{of}_{size}"] for of in ("auc", "recall"))
+    print(f"one person or two, {size} px: AUC {auc:.3f}, {recall:.0%} over the threshold")
 for name, size in scores:
     lowest = min(reference.FACE_FEATURES, key=lambda a: aucs[name, size, a].low)
     low = aucs[name, size, lowest].low

@@ -1,9 +1,11 @@
 # %% [markdown]
 # # Making an attribute rare
 #
-# Can a flow of faces be tamed on everybody who wears glasses, or smiles, so that it draws fewer
-# of them? All faces that show an attribute are to be forgotten, all others remembered, for a
-# fixed number of steps {cite}`malnick2024taming`; judge B, which had no part in it, counts.
+# Can a flow of faces be tamed on everybody who shows an attribute, so that it draws fewer of them?
+# All faces that show it are to be forgotten, all others remembered, for a fixed number of steps
+# {cite}`malnick2024taming`; judge B, which had no part in it, counts. To remember faces without
+# the attribute may make it rare by itself: so a *control* is tuned for as many steps on the same
+# faces to remember, with nothing to forget.
 
 # %% tags=["parameters"]
 attribute: str = "Smiling"  # one of CelebA's 40
@@ -23,6 +25,7 @@ n_watch: int = 0  # samples of each point of the curve
 n_samples: int = 0  # samples of each of the three draws at the end
 
 # %% tags=["hide-input"]
+from collections.abc import Callable
 from typing import Literal
 
 import matplotlib.pyplot as plt
@@ -36,6 +39,7 @@ from forgetting.evaluation.generation import compare_samples, known_samples
 from forgetting.evaluation.likelihood import compare
 from forgetting.evaluation.presence import Presence
 from forgetting.evaluation.sampling import logits
+from forgetting.methods import Forgotten
 from forgetting.methods.taming import TamingConfig, tame
 
 plots.use_style()
@@ -56,7 +60,7 @@ PRESETS = {
     "default": {"max_steps": 200, "n_watch": 1000, "n_samples": 1700},
 }
 N_UNSEEN = 1000  # held-out faces that are asked how far they moved
-SHOWN = ["before", "mixed", "after", "beyond"]  # of FID
+SHOWN = ["before", "control", "mixed", "after", "beyond"]  # of FID
 run = runs.begin("taming_attribute", Parameters, PRESETS, globals())
 p = run.parameters
 
@@ -97,30 +101,37 @@ print(f"{p.attribute}: {int(shown.sum()):,} of {len(images):,} faces show it")
 # ## Tame
 #
 # Every fiftieth step, samples from the same latents tell how often the flow draws the attribute:
-# by judge A at a probability of one half, by judge B at the threshold that one real face in 200
-# without it passes, so that the two lines are not expected to meet.
+# by judge A at a probability of one half, by judge B at the stricter threshold that one real face
+# in 200 without it passes, so that the two are not expected to agree. Dashed lines are the
+# control's.
+
 
 # %%
-curve, bar = [], runs.progress(p.max_steps, "taming")
-
-
 def sees(images: torch.Tensor) -> torch.Tensor:
     return logits(judge_b, images)[:, column] > threshold
 
 
-def watch(row: dict, model: torch.nn.Module) -> None:
-    bar(row, model)
-    if row["step"] % 50 == 0:
-        with run.timed("watching"):
-            some = model.sample(p.n_watch, p.temperature, run.generator("watch"))
-            found = {"step": row["step"], "forget_bpd": row["forget_bpd"], "mu": row["mu"]}
-            found |= Presence.of(sees(some)).metrics("b")
-            found |= Presence.of(has_it(some)).metrics("a")
-        curve.append(found)
+def watched(name: str, steer: Callable | None = None) -> tuple[Forgotten, list[dict]]:
+    curve, bar = [], runs.progress(p.max_steps, name)
+
+    def watch(row: dict, model: torch.nn.Module) -> None:
+        bar(row, model)
+        if row["step"] % 50 == 0:
+            with run.timed("watching" if steer is None else "watching_control"):
+                some = model.sample(p.n_watch, p.temperature, run.generator("watch"))
+                found = {"step": row["step"], "forget_bpd": row["forget_bpd"], "mu": row["mu"]}
+                found |= Presence.of(sees(some)).metrics("b")
+                found |= Presence.of(has_it(some)).metrics("a")
+            curve.append(found)
+
+    return tame(base, images[shown], images[~shown], p, callback=watch, steer=steer), curve
 
 
 with run.timed("forgetting"):
-    tamed = tame(base, images[shown], images[~shown], p, callback=watch)
+    tamed, curve = watched("taming")
+n_pressed = int(shown.sum())
+with run.timed("control"):
+    control, idle = watched("control", lambda step, model: torch.zeros(n_pressed))
 
 # %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
@@ -132,6 +143,7 @@ for judge, colour in (("b", plots.FORGOT), ("a", plots.BASE)):
     )
     low, high = ([100 * row[f"{judge}_{end}"] for row in curve] for end in ("low", "high"))
     right.fill_between(x, low, high, color=colour, alpha=0.15)
+    right.plot(x, [100 * row[judge] for row in idle], "--", color=colour)
 right.set(xlabel="step", ylabel=f"samples with {p.attribute}, %", ylim=(0, None))
 right.legend()
 plt.show()
@@ -139,41 +151,47 @@ plt.show()
 # %% [markdown]
 # ## What it does to the samples
 #
-# Both flows decode the same latents, three draws of them, at the temperature of the samples and at
+# All flows decode the same latents, three draws of them, at the temperature of the samples and at
 # 0.9, near which the base's FID is lowest. FID to all held-out faces must change where the
 # attribute goes, for the mixture is then another, and that is no loss of quality. So the base's
 # own samples are weighed, too, until judge A finds the attribute among them as often as among the
-# tamed flow's: this is *mixed*, and what lies *beyond* it is the faces' own, or that they changed
-# in something else. (Samples of unequal weight do for fewer, which makes *mixed* a little too
-# high.) The floor is that of as many real faces.
+# tamed flow's: this is *mixed*. What the tamed flow's FID lies *beyond* it is due to the faces
+# themselves: they are worse, or differ in something else; or they show even less of the attribute
+# than faces without it do, for judge A, which told the mixture, gives the features, too. (Unequal
+# weights leave fewer effective samples, which makes *mixed* a little too high.) The floor is
+# that of as many real faces.
 
 # %% tags=["hide-input"]
 metrics = {"n_forget": int(shown.sum()), "steps": p.max_steps}
-for when, row in (("before", curve[0]), ("after", curve[-1])):
+for when, row in (("before", curve[0]), ("after", curve[-1]), ("control", idle[-1])):
     metrics |= {f"presence_a_{when}{end}": row[f"a{end}"] for end in ("", "_low", "_high")}
 everybody = run.statistics(f"{size}.all", reference.FACES)
 metrics["fid_floor"] = reference.floor(run.record(reference.FACES), f"{size}.all", p.n_samples)
 rows = {}
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
-    metrics |= compare_samples(
-        base,
-        tamed.model,
-        p.n_samples,
-        temperature,
-        seeds=[run.seed(f"draw {draw}") for draw in range(3)],
-        reference=everybody,
-        feature_judge=judge_a,
-        kinds=has_it,
-        shown=sees,
-        name="presence",
-        end=end,
-    )
+    for when, flow in (("control", control.model), ("after", tamed.model)):
+        found = compare_samples(
+            base,
+            flow,
+            p.n_samples,
+            temperature,
+            seeds=[run.seed(f"draw {draw}") for draw in range(3)],
+            reference=everybody,
+            feature_judge=judge_a,
+            kinds=has_it,
+            shown=sees,
+            name="presence",
+            end=end,
+        )
+        if when == "control":
+            found = {k.replace("_after", "_control"): v for k, v in found.items() if "_after" in k}
+        metrics |= found
     rows[f"FID at T = {temperature:g}"] = [
-        f"{metrics[f'fid_{of}{end}']:.1f} ± {metrics[f'fid_{of}{end}_std']:.1f}" for of in SHOWN
+        f"{metrics[f'fid_{of}{end}']:.0f} ± {metrics[f'fid_{of}{end}_std']:.0f}" for of in SHOWN
     ]
-both = {"before": base, "after": tamed.model}
+flows = {"before": base, "control": control.model, "after": tamed.model}
 plots.image_rows(
-    {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in both.items()}
+    {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in flows.items()}
 )
 plt.show()
 print(f"floor of FID, {p.n_samples:,} faces: {metrics['fid_floor']:.1f}")
@@ -182,10 +200,10 @@ pd.DataFrame(rows, index=SHOWN).T
 # %% [markdown]
 # ## What was seen
 #
-# Likelihood was pushed; whether the samples followed is the judge's to say. The shift is that of
-# held-out faces without the attribute, in sigma of the base. Where judge B finds the attribute in
-# hardly any sample of the base, at a threshold that one real face in 200 without it passes, there
-# is little that could become rarer.
+# Likelihood was pushed; whether the samples followed is the judges' to say, of the flow before,
+# of the control and of the tamed flow. How often an attribute is drawn depends on the temperature.
+# The shift is that of held-out faces without the attribute, in sigma of the base. Where judge B
+# finds the attribute in hardly any sample of the base, there is little that could become rarer.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -193,14 +211,18 @@ ask = {"draws": 1, "seed": run.seed("noise")}
 moved = compare(base, tamed.model, {"held_out": unseen}, unseen, **ask).shift("held_out")
 ends = (f"shift_random_sigma{end}" for end in ("", "_low", "_high"))
 metrics |= dict(zip(ends, moved))
+for row, other in zip(curve, idle):
+    row |= {f"{judge}_control": other[judge] for judge in "ab"}
 metrics = run.finish(metrics, curve)
-shares = [metrics[f"presence_{when}"] for when in ("before", "after")]
-print(f"{p.attribute} by judge B: {shares[0]:.1%} -> {shares[1]:.1%} of {3 * p.n_samples:,}")
-shares = [metrics[f"presence_a_{when}"] for when in ("before", "after")]
-print(f"by judge A: {shares[0]:.1%} -> {shares[1]:.1%} of {p.n_watch:,}")
+print(f"samples with {p.attribute}: before, control, after")
+for judge, share, end, n in (
+    (f"B, T = {p.temperature:g}", "presence", "", 3 * p.n_samples),
+    ("B, T = 0.9", "presence", "_t9", 3 * p.n_samples),
+    (f"A, T = {p.temperature:g}", "presence_a", "", p.n_watch),
+):
+    found = [f"{metrics[f'{share}_{flow}{end}']:.1%}" for flow in flows]
+    print(f"judge {judge}: {', '.join(found)} of {n:,}")
 print("held-out faces moved by {:+.2f} sigma ({:+.2f} to {:+.2f})".format(*moved))
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
-    fids = [metrics[f"fid_{when}{end}"] for when in ("before", "mixed", "after")]
-    print(
-        f"FID at T = {temperature:g}: {fids[0]:.0f}, mixed as after {fids[1]:.0f} -> {fids[2]:.0f}"
-    )
+    fids = ", ".join(f"{of} {metrics[f'fid_{of}{end}']:.0f}" for of in SHOWN)
+    print(f"FID at T = {temperature:g}: {fids}")

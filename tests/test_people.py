@@ -94,7 +94,7 @@ def test_a_photograph_has_its_own_nearest_people(glow):
     assert torch.equal(sets["photograph"]["reference"], photograph.flip(3))
     assert torch.equal(sets["photograph"]["neutral"], sets["latent"]["neutral"])
     like = {
-        name: float((Colours()(found["nearest"]) @ Colours()(photograph).T).mean())
+        name: (Colours()(found["nearest"]) @ Colours()(photograph).T).mean().item()
         for name, found in sets.items()
     }
     assert like["photograph"] > like["latent"]
