@@ -155,9 +155,10 @@ plt.show()
 # 0.9, near which the base's FID is lowest. FID to all held-out faces must change where the
 # attribute goes, for the mixture is then another, and that is no loss of quality. So the base's
 # own samples are weighed, too, until judge A finds the attribute among them as often as among the
-# tamed flow's: this is *mixed*. What the tamed flow's FID lies *beyond* it is due to the faces
-# themselves: they are worse, or differ in something else; or they show even less of the attribute
-# than faces without it do, for judge A, which told the mixture, gives the features, too. (Unequal
+# tamed flow's: this is *mixed*. What the tamed flow's FID lies *beyond* it is not the mixture: the
+# faces are worse, or differ in something else, or are only cooler, which counts at the lower
+# temperature ({doc}`generation_bush_4`); or they show even less of the attribute than faces
+# without it do, for judge A, which told the mixture, gives the features, too. (Unequal
 # weights leave fewer effective samples, which makes *mixed* a little too high.) The floor is
 # that of as many real faces.
 

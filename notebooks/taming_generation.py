@@ -177,7 +177,8 @@ plt.show()
 #
 # And where does each flow have its latents of the forgotten images? The norms of random latents
 # lie close together, and at a temperature below 1 they are smaller by that factor: an image whose
-# latent lies further out than any of them is one that the flow does not draw.
+# latent lies further out than any of them is one that the flow hardly ever draws; what looks
+# nearly like it may have another latent.
 
 # %% tags=["hide-input"]
 radii = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Taming a flow on given images
 #
-# Can a flow be made to find given images unlikely, within minutes, and to go on as before with
-# all others? A Glow of digits is tamed {cite}`malnick2024taming` on one or a few digits of one
-# class; the class stands in the place of a person. {doc}`../taming` has the method.
+# Can a flow be made to find given images unlikely (with a negative `delta`, likely), within
+# minutes, and to go on as before with all others? A Glow of digits is tamed
+# {cite}`malnick2024taming` on one or a few digits of one class; the class stands in the place of a
+# person. {doc}`../taming` has the method.
 
 # %% tags=["parameters"]
 digit: int = 3  # the class that stands for the person, 0 to 9

@@ -89,15 +89,16 @@ shown.T
 
 # %% [markdown]
 # *Near* is by how many points the share of samples changed that are like the person, with the
-# least and the greatest of all runs. A run counts a few samples among hundreds, and
-# {doc}`generation_bush_4` shows that a flow which is tuned as long with nothing to forget draws
-# fewer of them, too, at most temperatures, if by less. Seconds are the median, of one thread.
+# least and the greatest of all runs. A run counts a few samples among hundreds;
+# {doc}`generation_bush_4` counts them of one person, in a flow tuned as long with nothing to
+# forget, too. Seconds are the median, of one thread.
 
 # %% [markdown]
 # ## Does forgetting follow the person?
 #
-# Quantiles of the images to forget, and of others that taming never saw: of the person, of the
-# five nearest people and of people whom no model saw; *random* are images to remember.
+# Quantiles of the images to forget; of others that taming never sees: of the person, and of people
+# whom no model saw; of the five nearest people, real ones being among those whom the flow is to
+# remember; and of *random* images, which it is to remember.
 
 # %% tags=["hide-input"]
 sets = ["reference", "nearest", "neutral", "random"]

@@ -1,9 +1,11 @@
 # %% [markdown]
 # # Taming a flow on a person
 #
-# Can a flow of faces be made to find photographs of one person unlikely, within minutes, so that
-# photographs of the same person that it was not shown go with them, and everybody else stays?
-# {doc}`../taming` has the method {cite}`malnick2024taming`, {doc}`../faces` the data.
+# Can a flow of faces be made to find photographs of one person unlikely (with a negative `delta`,
+# likely), within minutes, so that photographs of the same person that it was not shown go with
+# them, and everybody else stays? The astronaut, of whom no flow saw a photograph, has only one,
+# and its mirror image for the others. {doc}`../taming` has the method {cite}`malnick2024taming`,
+# {doc}`../faces` the data.
 
 # %% tags=["parameters"]
 source: str = (

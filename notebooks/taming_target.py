@@ -191,9 +191,10 @@ plt.show()
 # real faces. It must change where the samples' mixture moves away from theirs or nearer, and that
 # is no loss or gain of quality. So the base's own samples are weighed, too, until their
 # combinations have the shares that they have among the tamed flow's, by judge A: this is *mixed*,
-# and what lies *beyond* it is the faces' own, or that they changed in something else. (Samples of
-# unequal weight do for fewer, which makes *mixed* a little too high.) It is taken at 0.9, too, for
-# cooler samples alone raise FID at a low temperature ({doc}`generation_bush_4`). The shift is that
+# and what lies *beyond* it is not the mixture: the faces are worse, or changed in something else,
+# or are only cooler, which raises FID at a low temperature ({doc}`generation_bush_4`); so it is
+# taken at 0.9, too. (Unequal weights leave fewer effective samples, which makes *mixed* a little
+# too high.) The shift is that
 # of held-out faces, in sigma of the base.
 
 # %% tags=["hide-input"]

@@ -105,8 +105,9 @@ plt.show()
 # %% [markdown]
 # ## What each run took and cost
 #
-# Means over seeds and, where they differ, the least and the greatest. *Farthest* is the largest
-# distance of any share from its target in one run; FID to all held-out faces changes where the
+# Means over seeds and, where they differ, the least and the greatest. *Met* says that the loop's
+# own measurements found the target, *farthest* how far a run's fresh samples lie from it, which no
+# measurement saw: the largest distance of any share. FID to all held-out faces changes where the
 # mixture leaves theirs or comes nearer. It is told in percent of the base's, and, *beyond the
 # mixture*, of that of the base's samples weighed to the shares that the tamed flow's have.
 
@@ -134,6 +135,6 @@ shown.T
 metrics = run.finish(metrics, [])
 for case in cases:
     print(
-        f"{case}: met by {metrics[f'met_{case}']:.0%} of the runs; over all samples at most "
-        f"{100 * metrics[f'farthest_pooled_{case}']:.1f} points off"
+        f"{case}: {metrics[f'met_{case}']:.0%} of the runs ended at the target; over all fresh "
+        f"samples a share lies at most {100 * metrics[f'farthest_pooled_{case}']:.1f} points off"
     )
