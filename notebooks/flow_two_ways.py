@@ -131,16 +131,17 @@ def share(model: torch.nn.Module) -> float:
     return float((grader.score(generate(model, some)) > 0).float().mean())
 
 
-say, enough = runs.progress(p.max_steps, "taming"), share(unlearned.model)
+at_first, enough = share(original), share(unlearned.model)
+say = runs.progress(p.max_steps, "taming")
 
 
 def watch(row: dict, model: torch.nn.Module) -> None:
     say(row, model)
     if not early and (row["step"] % 10 == 0 or row["step"] == p.max_steps):
         with run.timed("watching"):
-            rare = share(AtTemperature(model, p.temperature)) <= enough
-        if rare or row["step"] == p.max_steps:
-            early.append((row["step"], copy.deepcopy(model).eval()))
+            left = share(AtTemperature(model, p.temperature))
+        if left <= enough or row["step"] == p.max_steps:
+            early.append((row["step"], left, copy.deepcopy(model).eval()))
 
 
 with run.timed("taming"):
@@ -151,8 +152,11 @@ with run.timed("taming"):
         TamingConfig(max_steps=p.max_steps, stop_within=0, precision="bfloat16", seed=p.seed),
         callback=watch,
     )
-steps_early, tamed_early = early[0]
-print(f"as rare as unlearned by judge A, {enough:.1%}, after {steps_early} of {p.max_steps} steps")
+steps_early, left, tamed_early = early[0]
+metrics = {"presence_a_before": at_first, "presence_a_after": enough}
+metrics |= {"presence_a_tamed_as_far": left, "steps_tamed_as_far": steps_early}
+print(f"{p.feature} by judge A: {at_first:.1%}, unlearned {enough:.1%}", end=", ")
+print(f"after {steps_early} of {p.max_steps} steps of taming {left:.1%}")
 
 # %% [markdown]
 # ## What became of the samples, and of the density
@@ -177,7 +181,7 @@ before = drawn["original"]
 shown = grader.shown(before)
 half = len(subject.lacking) // 2
 target, other = map(grader.features, subject.lacking[: 2 * half].split(half))
-metrics = {"fid_floor": fid(other, target), "n_fid": half, "steps_tamed_as_far": steps_early}
+metrics |= {"fid_floor": fid(other, target), "n_fid": half}
 likely = measure(flow, asked, 1, run.seed("noise"))
 rows = {}
 for name, batch in drawn.items():

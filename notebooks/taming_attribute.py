@@ -100,10 +100,10 @@ print(f"{p.attribute}: {int(shown.sum()):,} of {len(images):,} faces show it")
 # %% [markdown]
 # ## Tame
 #
-# Every fiftieth step, samples from the same latents tell how often the flow draws the attribute:
-# by judge A at a probability of one half, by judge B at the stricter threshold that one real face
-# in 200 without it passes, so that the two are not expected to agree. Dashed lines are the
-# control's.
+# Before every fiftieth step, and at the end, samples from the same latents tell how often the flow
+# draws the attribute: by judge A at a probability of one half, by judge B at the stricter
+# threshold that one real face in 200 without it passes, so that the two are not expected to agree.
+# Dashed lines are the control's.
 
 
 # %%
@@ -116,7 +116,7 @@ def watched(name: str, steer: Callable | None = None) -> tuple[Forgotten, list[d
 
     def watch(row: dict, model: torch.nn.Module) -> None:
         bar(row, model)
-        if row["step"] % 50 == 0:
+        if row["step"] % 50 == 0 or row["step"] == p.max_steps:
             with run.timed("watching" if steer is None else "watching_control"):
                 some = model.sample(p.n_watch, p.temperature, run.generator("watch"))
                 found = {"step": row["step"], "forget_bpd": row["forget_bpd"], "mu": row["mu"]}

@@ -34,7 +34,7 @@ def test_forget_images_reach_the_threshold_and_the_rest_stays(flow):
     before, after = (-m.log_prob(forget).mean() for m in (flow, result.model))
     assert after.item() > before.item() + 1
     drift = (result.model.log_prob(remember) - flow.log_prob(remember)).mean()
-    assert abs(drift.item()) < 0.5 * float(flow.log_prob(remember).std())
+    assert abs(drift.item()) < 0.5 * flow.log_prob(remember).std().item()
 
 
 def test_a_negative_delta_makes_images_more_likely(flow):
@@ -81,6 +81,24 @@ def test_without_a_rule_all_steps_are_taken_and_told(flow):
     result = tame(flow, forget, remember, config, callback=lambda row, model: seen.append(row))
     assert [row["step"] for row in result.history] == [0, 10, 20, 25]
     assert [row["step"] for row in seen] == list(range(26))
+    assert "loss" not in seen[0]
+    assert seen[1]["loss"] == result.history[0]["loss"]
+
+
+def test_a_callback_sees_the_model_as_it_is_after_so_many_steps(flow):
+    forget, remember = sets(flow)
+    config = CONFIG.model_copy(update={"stop_within": 0.0, "max_steps": 2})
+    seen = []
+
+    def look(row, model):
+        seen.append([parameter.detach().clone() for parameter in model.parameters()])
+
+    tamed = tame(flow, forget, remember, config, callback=look).model
+    one = config.model_copy(update={"max_steps": 1})
+    once = tame(flow, forget, remember, one).model
+    for found, model in zip(seen, (flow, once, tamed), strict=True):
+        pairs = zip(found, model.parameters(), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_a_glow_is_tamed_with_its_noise(glow):

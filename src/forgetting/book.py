@@ -86,7 +86,7 @@ def entries() -> list[Entry]:
 
     Raises
     ------
-    ParameterError
+    ForgettingError
         An entry is malformed, or names a parameter that its template lacks.
     """
     listed = yaml.safe_load((ROOT / "runs.yaml").read_text(encoding="utf-8"))

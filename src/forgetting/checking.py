@@ -66,9 +66,11 @@ def code_moved_on() -> list[str]:
 
 
 def _library_is_that_of(revision: str) -> bool:
-    """Return whether the library is as it was at a revision; it is not where git can't tell."""
-    commit = revision.removesuffix("-dirty")
-    command = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", "src"]
+    """Return whether the library is as it was at a revision; it is not where git can't tell.
+
+    It can't where a run was made with what was not committed.
+    """
+    command = ["git", "-C", str(ROOT), "diff", "--quiet", revision, "--", "src"]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -111,8 +112,7 @@ def _take(run: Entry, folder: Path, results: Path) -> str:
         return ""
     sweeps = [one for entry in entries() if entry.is_sweep for one in entry.runs()]
     for twin in (*pages(), *sweeps):
-        same = all(getattr(twin, a) == getattr(run, a) for a in ("template", "role", "parameters"))
-        if same and is_current(twin, folder, results):
+        if _what(twin) == _what(run) and is_current(twin, folder, results):
             found = records(results, [twin.name, f"{twin.name}.run"])
             record = {**found[twin.name], "name": run.name}
             fingerprint = run.fingerprint(results)
@@ -121,6 +121,12 @@ def _take(run: Entry, folder: Path, results: Path) -> str:
                 write_text(results / f"{name}.json", json.dumps(content, indent=1) + "\n")
             return twin.name
     return ""
+
+
+def _what(entry: Entry) -> tuple[str, str, dict[str, Any]]:
+    """Return what an entry executes: template, role, and the values of all parameters."""
+    defaults = {name: one.default for name, one in templates.parameters(entry.template).items()}
+    return entry.template, entry.role, defaults | entry.parameters
 
 
 def _set_threads(threads: int) -> None:

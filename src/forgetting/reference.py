@@ -56,8 +56,16 @@ def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
     ----------
     subset : "all" or "without_thick" of `digits-reference`; "64.all" or "64.without_Bangs", with
         the size in front, of `faces-reference`
+
+    Raises
+    ------
+    DataError
+        There are none of that subset.
     """
     tensors, entry = zoo.tensors(name), zoo.record(name)
+    known = [key.removesuffix(".mean") for key in tensors if key.endswith(".mean")]
+    if subset not in known:
+        raise DataError(f"{name} has no statistics of {subset!r}; it has {', '.join(known)}.")
     return Statistics(
         tensors[f"{subset}.mean"].double().numpy(),
         tensors[f"{subset}.covariance"].double().numpy(),

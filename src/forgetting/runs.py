@@ -66,6 +66,7 @@ class Run:
         self.weights: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
         self._started = time.monotonic()
+        self._revision = _revision()  # of the code that is loaded now, whatever comes meanwhile
         wanted = parameters.device
         if wanted == "auto":
             wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -144,7 +145,7 @@ class Run:
             "seconds": round(time.monotonic() - self._started, 2),
             **{name: round(value, 2) for name, value in self.seconds.items()},
             "peak_mib": round(_peak_mib()),
-            "revision": _revision(),
+            "revision": self._revision,
             "threads": torch.get_num_threads(),
             "cpu": _cpu(),
             "device": str(self.device),

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import tempfile
+import time
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from forgetting.runs import CONTEXT, nearest
 FOLDER = ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
+EARLY = 60.0
+"""Seconds before which what is refused has cost nothing that were worth keeping."""
 
 TYPES = {kind.__name__: kind for kind in (str, int, float, bool)}
 """What a parameter can be: papermill knows these by name."""
@@ -180,7 +183,7 @@ def execute(
     When all of it has run, the notebook appears at `notebook` (where one is wanted), under its
     `title` and without progress bars, times and paths of this machine, and its record as
     `results/NAME.json`. If it fails, neither does; what was executed until then is kept as
-    `results/NAME.failed.ipynb`, unless parameters, weights or data were refused.
+    `results/NAME.failed.ipynb`, unless parameters, weights or data were refused at once.
 
     Parameters
     ----------
@@ -200,7 +203,7 @@ def execute(
     text = twin(template)
     for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)
-    before = os.environ.get(CONTEXT)
+    before, started = os.environ.get(CONTEXT), time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary)
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
@@ -219,7 +222,8 @@ def execute(
             circumstances = (fresh / f"{name}.run.json").read_text(encoding="utf-8")
         except PapermillExecutionError as error:
             kind = getattr(errors, error.ename, None)
-            if kind in (errors.ParameterError, errors.WeightsError, errors.DataError):
+            refused = kind in (errors.ParameterError, errors.WeightsError, errors.DataError)
+            if refused and time.monotonic() - started < EARLY:
                 raise kind(error.evalue) from error  # before there was anything to keep
             kept = _keep(fresh / "executed.ipynb", results / f"{name}.failed.ipynb")
             if kind is None:

@@ -30,12 +30,14 @@ def answered(
     Parameters
     ----------
     models, inputs : all that the answer depends on, with `what`: the question is known again by
-        the models' code, structure, constants and weights and by the inputs' values. A model that
-        holds something else, or whose code is in no file, is asked each time
+        the models' code, structure, constants and weights, by the inputs' values, by the code of
+        `ask` and by the number of threads, on which the last digits hang. A model that holds
+        something else, or whose code is in no file, is asked each time
     what : is asked, in a word or two; another word is another question
     """
-    digest = hashlib.blake2b(what.encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{what} {torch.get_num_threads()}".encode(), digest_size=16)
     try:
+        digest.update(_code(ask))
         for part in (part for model in models for part in _parts(model)):
             digest.update(part)
     except _UnknownError:
@@ -63,10 +65,7 @@ def _parts(model: nn.Module) -> Iterator[bytes]:
     kinds = {kind for module in model.modules() for kind in type(module).__mro__}
     for kind in sorted(kinds - {object}, key=str):
         if not kind.__module__.startswith("torch."):
-            try:
-                yield Path(inspect.getfile(kind)).read_bytes()
-            except (OSError, TypeError) as error:
-                raise _UnknownError from error
+            yield _code(kind)
     for name, module in model.named_modules():
         for key, value in sorted(vars(module).items()):
             if isinstance(value, torch.Tensor):
@@ -77,6 +76,14 @@ def _parts(model: nn.Module) -> Iterator[bytes]:
                 raise _UnknownError
     for name, tensor in model.state_dict().items():
         yield name.encode() + _bytes(tensor)
+
+
+def _code(of: Callable) -> bytes:
+    """Return the file in which a class or function is written."""
+    try:
+        return Path(inspect.getfile(of)).read_bytes()
+    except (OSError, TypeError) as error:
+        raise _UnknownError from error
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -109,13 +109,13 @@ def find_person(
         if source == "photograph":
             found = astronaut(size)
             return photographed(found, train, held_out, embedding, n_yardstick, generator)
-        known = people_with_many(train["lfw"])
-        if not (name or known):
+        there = people_with_many(train["lfw"])
+        if not (name or there):
             raise DataError(
                 f"Nobody in LFW's training part has the {N_FORGET + EACH} photographs that "
                 "forgetting and its reference need: get all of LFW, or take source = latent."
             )
-        name = name or known[0]
+        name = name or there[0]
         return real_person(name, train, held_out, embedding, n_yardstick, generator)
     if not (name or "0").isdecimal():
         raise DataError(

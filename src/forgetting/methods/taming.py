@@ -5,6 +5,7 @@ than the rest, while the likelihoods of what should stay keep their distribution
 """
 
 import copy
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -144,7 +145,8 @@ def tame(
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
     remember : (M, ...), M >= 4; no image of `forget` may be among them
     config : `TamingConfig`'s defaults where there is none
-    callback : called at every step with a row of figures and the model
+    callback : called before every step and after the last, with a row of figures, of which the
+        losses are those of the step before, and the model
     steer : called every `log_every` steps with the step and the model; returns the pressure on
         each forget image from then on, (N,), or None to stop. It takes the place of objective and
         stopping rule: L_forget = -cov(pressure, bpd_T) over a step's forget images, which moves
@@ -153,7 +155,8 @@ def tame(
     Returns
     -------
     Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
-        loss and its parts, mu, sigma, shift, mean bits/dim of `forget` (where there is no
+        mu, sigma, shift, loss and its parts of the step that was taken then (none after the
+        last), mean bits/dim of `forget` (where there is no
         stopping rule, of its first `n_statistics`), and, where there is one, `within`, the share
         of forget images that it is content with
 
@@ -180,6 +183,7 @@ def tame(
     asked_about = forget if config.stop_within else forget[: config.n_statistics]
     pressure: torch.Tensor | None = None
     history: list[dict[str, float]] = []
+    figures: dict[str, float] = {}
     promising = False
     for step in range(config.max_steps + 1):
         logged = step % config.log_every == 0 or step == config.max_steps
@@ -199,26 +203,25 @@ def tame(
                 settled = row["shift"] <= (config.settle_within or math.inf)
                 done = done or (row["within"] == 1 and settled)
         _finite(row, step)
-        if not done and step < config.max_steps:
-            index = next(forget_batches)
-            figures, promising = _step(
-                tamed,
-                forget[index],
-                *remembered.batch(next(remember_batches)),
-                None if pressure is None else pressure[index],
-                yardstick,
-                config,
-                optimizer,
-                generator,
-            )
-            row |= figures
-            _finite(row, step)
         if callback is not None:
-            callback(row, tamed)
+            callback(figures | row, tamed)
         if done or logged:
             history.append(row)
-        if done:
+        if done or step == config.max_steps:
             break
+        index = next(forget_batches)
+        figures, promising = _step(
+            tamed,
+            forget[index],
+            *remembered.batch(next(remember_batches)),
+            None if pressure is None else pressure[index],
+            yardstick,
+            config,
+            optimizer,
+            generator,
+        )
+        row |= figures
+        _finite(row, step)
     return Forgotten(tamed.eval().requires_grad_(False), history)
 
 
@@ -369,13 +372,20 @@ def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
             f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to remember "
             f"{tuple(remember.shape[1:])} of {remember.dtype}: they must have one shape and type."
         )
-    known = {image.numpy().tobytes() for image in remember.cpu()}
-    shared = sum(image.numpy().tobytes() in known for image in forget.cpu())
+    known = set(digests(remember))
+    shared = sum(digest in known for digest in digests(forget))
     if shared:
         raise DataError(
             f"{shared} of the {len(forget)} images to forget are also to be remembered: "
             "take them out of one set."
         )
+
+
+def digests(images: torch.Tensor) -> list[bytes]:
+    """Return what tells each of the images (N, ...) from others, 16 bytes for one."""
+    return [
+        hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in images.cpu()
+    ]
 
 
 def _finite(row: dict[str, float], step: int) -> None:

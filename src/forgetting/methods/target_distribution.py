@@ -5,7 +5,6 @@ for a fixed number of steps, to come nearer to one. Here the loop is closed: wha
 show sets how far each kind of image shall be moved, until the target is met or the steps are up.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import nn
 
 from forgetting.errors import DataError, ParameterError
 from forgetting.methods import Callback, Forgotten
-from forgetting.methods.taming import FlowTuningConfig, TamingConfig, tame
+from forgetting.methods.taming import FlowTuningConfig, TamingConfig, digests, tame
 
 MAX_ATTRIBUTES = 2
 
@@ -153,8 +152,8 @@ class TargetConfig(FlowTuningConfig):
 def _first_of_each(images: torch.Tensor) -> torch.Tensor:
     """Return the indices of images that equal no earlier one: else one might end in both sets."""
     found: dict[bytes, int] = {}
-    for i, image in enumerate(images.cpu()):
-        found.setdefault(hashlib.blake2b(image.numpy().tobytes()).digest(), i)
+    for i, digest in enumerate(digests(images)):
+        found.setdefault(digest, i)
     return torch.tensor(list(found.values()), dtype=torch.long)
 
 
