@@ -262,10 +262,10 @@ display(faces_table())
 # - A flow has a latent space too. Asked to take smiles from the same flow, a direction takes more
 #   than half of them by judge B (by judge A about a third), and taming nearly all where it is not
 #   stopped. The latent filter takes more than the direction at a lower FID, and more other
-#   attributes flip. Stopped where judge A finds as few as after the direction (judge B a quarter
-#   more), taming's samples lie further from the flow's own without smiles, its density moved
-#   further, and fewer other attributes flipped; what remembering alone would have done there was
-#   not run ({doc}`flow_two_ways`: one attribute, one seed).
+#   attributes flip. Stopped where judge A first finds as few as after the direction (judge B then
+#   does, nearly), taming's samples lie further from the flow's own without smiles, its density
+#   moved further, and fewer other attributes flipped; what remembering alone would have done was
+#   not run there ({doc}`flow_two_ways`: one attribute, one seed).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest FID over the temperatures does not rise, and a flow that
