@@ -229,7 +229,8 @@ right.axhline(0, color="black", lw=0.8)
 right.set(xlabel="similarity to the person", ylabel="shift, sigma of the base")
 right.legend(fontsize=8)
 plt.show()
-metrics["shift_similarity_rank"] = spearmanr(torch.cat(like), torch.cat(moved)).statistic
+rank = spearmanr(torch.cat(like), torch.cat(moved))
+metrics |= {"shift_similarity_rank": rank.statistic, "shift_similarity_p": rank.pvalue}
 
 # %% [markdown]
 # ## Which layers moved
