@@ -229,8 +229,7 @@ right.axhline(0, color="black", lw=0.8)
 right.set(xlabel="similarity to the person", ylabel="shift, sigma of the base")
 right.legend(fontsize=8)
 plt.show()
-rank = spearmanr(torch.cat(like), torch.cat(moved))
-metrics |= {"shift_similarity_rank": rank.statistic, "shift_similarity_p": rank.pvalue}
+metrics["shift_similarity_rank"] = spearmanr(torch.cat(like), torch.cat(moved)).statistic
 
 # %% [markdown]
 # ## Which layers moved
