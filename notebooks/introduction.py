@@ -228,8 +228,8 @@ display(faces_table())
 #   were given: the likelihood of the rest of their class falls, too, hardly with one digit and by
 #   much with fifteen, and the flow draws the class less often ({doc}`tame_15`; how much of that is
 #   remembering the other classes is not told apart). Towards the likely side four digits did not
-#   get as far as they were meant to, but the flow draws their class nearly twice as often
-#   ({doc}`raise_4`). The likelihood of a whole class hardly moved towards either side
+#   get as far as they were meant to, but the flow draws their class nearly twice as often at T =
+#   0.7 ({doc}`raise_4`). The likelihood of a whole class hardly moved towards either side
 #   ({doc}`tame_class`, {doc}`raise_class`). A photograph of a face came to the likely side as the
 #   stopping rule measures it and, measured anew, not quite ({doc}`raise_photograph`).
 # - A flow of faces that never saw one person finds photographs of that person nearly as likely as
@@ -247,8 +247,8 @@ display(faces_table())
 #   ({doc}`generation_bush_4`).
 # - Faces that the flow itself draws around a latent do go with the few that are forgotten, and it
 #   draws them less often; how much of that is tuning at all, is not told apart. Faces around other
-#   latents move as well, by more than half a σ, which their quantiles, all near one, do not show
-#   ({doc}`tame_latents_table`: five latents, one seed each).
+#   latents move as well, by more than half a σ in the mean, which their quantiles, all near one,
+#   do not show ({doc}`tame_latents_table`: five latents, one seed each).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
 #   long before the likelihood does. Much of that is remembering, not forgetting: a flow tuned as
 #   long on faces without the attribute, with nothing to forget, goes about half of the way with

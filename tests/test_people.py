@@ -162,6 +162,13 @@ def test_the_same_question_is_asked_once_and_another_again():
         model.bias.add_(1)
     assert torch.equal(answered([model], [x], "values", ask), model(x))
     assert len(asked) == 4
+    answered([model], [x], "values", lambda: ask())  # in the same file: the same question
+    assert len(asked) == 4
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    answered([model], [x], "values", ask)
+    torch.set_num_threads(threads)
+    assert len(asked) == 5
     for change in (
         {"temperature": 0.7},  # what a forward pass may use, and neither a weight nor a layer
         {"context": torch.zeros(2)},

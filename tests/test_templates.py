@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from forgetting import templates, zoo
 from forgetting.cli import main
 from forgetting.collecting import HandCollection
-from forgetting.errors import ForgettingError, ParameterError
+from forgetting.errors import DataError, ForgettingError, ParameterError
 from forgetting.evaluation.sampling import generate
 
 FAST = {"preset": "smoke"}
@@ -209,6 +209,19 @@ def test_what_was_executed_before_a_failure_is_kept_and_no_twin_is_asked_for(
     kept = tmp_path / "results" / "some.failed.ipynb"
     assert [path.name for path in kept.parent.iterdir()] == [kept.name]
     assert "until here" in kept.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("early", "there"), [(600.0, []), (0.0, ["some.failed.ipynb"])])
+def test_what_is_refused_late_has_something_to_keep(tmp_path, monkeypatch, early, there):
+    monkeypatch.setattr(templates, "FOLDER", tmp_path)
+    monkeypatch.setattr(templates, "EARLY", early)
+    refusing = BROKEN.replace(
+        "1 / 0", "from forgetting.errors import DataError\nraise DataError('no')"
+    )
+    (tmp_path / "broken.py").write_text(refusing)
+    with pytest.raises(DataError, match=r"^no"):
+        templates.execute("broken", {}, None, name="some", results=tmp_path / "results")
+    assert [path.name for path in (tmp_path / "results").glob("*")] == there
 
 
 def test_a_name_made_of_many_parameters_is_a_name_of_a_file(monkeypatch, tmp_path):

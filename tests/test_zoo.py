@@ -8,7 +8,7 @@ import torch
 
 from forgetting import reference, zoo
 from forgetting.data.digits import load_digits
-from forgetting.errors import WeightsError
+from forgetting.errors import DataError, WeightsError
 from forgetting.evaluation.sampling import classes
 from forgetting.models.vae import Decoder, VAEConfig
 from forgetting.recipes import RECIPES
@@ -120,3 +120,5 @@ def test_statistics_of_real_images_travel_with_the_zoo():
     faces = [reference.load_statistics(s, reference.FACES) for s in ("64.all", "64.without_Bangs")]
     assert faces[0].n > faces[1].n > 2000
     assert faces[0].covariance.shape == (128, 128)
+    with pytest.raises(DataError, match=r"no statistics of '128\.all'; it has .*64\.all"):
+        reference.load_statistics("128.all", reference.FACES)

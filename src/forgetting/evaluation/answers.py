@@ -31,7 +31,7 @@ def answered(
     ----------
     models, inputs : all that the answer depends on, with `what`: the question is known again by
         the models' code, structure, constants and weights, by the inputs' values, by the code of
-        `ask` and by the number of threads, on which the last digits hang. A model that holds
+        `ask` and by the number of threads, on which last digits depend. A model that holds
         something else, or whose code is in no file, is asked each time
     what : is asked, in a word or two; another word is another question
     """

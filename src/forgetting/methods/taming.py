@@ -156,9 +156,9 @@ def tame(
     -------
     Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
         mu, sigma, shift, loss and its parts of the step that was taken then (none after the
-        last), mean bits/dim of `forget` (where there is no
-        stopping rule, of its first `n_statistics`), and, where there is one, `within`, the share
-        of forget images that it is content with
+        last), mean bits/dim of `forget` (where there is no stopping rule, of its first
+        `n_statistics`), and, where there is one, `within`, the share of forget images that it is
+        content with
 
     Raises
     ------
