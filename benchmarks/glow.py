@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -31,25 +30,25 @@ from tqdm import tqdm
 
 from forgetting.files import ROOT, write_text
 from forgetting.models.glow import Glow, GlowConfig
+from forgetting.precision import Precision, has_bfloat16, running_in
 
 OUTPUT = ROOT / "results" / "bench" / "glow.json"
+
+CPU = torch.device("cpu")
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16") if has_bfloat16(CPU) else ("float32",)
 
 Step = Callable[[], None]
 
 
-def autocast(precision: str) -> AbstractContextManager:
-    """Return the context in which `train` runs a step of this precision."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def training_step(flow: nn.Module, images: torch.Tensor, precision: str) -> Step:
+def training_step(flow: nn.Module, images: torch.Tensor, precision: Precision) -> Step:
     """Return one step of maximum likelihood, by Adam, on images (B, 3, H, W)."""
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=True)
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with autocast(precision):
+        with running_in(precision, CPU):
             log_p = (
                 flow.log_prob(images, generator)
                 if isinstance(flow, Glow)
@@ -91,7 +90,7 @@ def normflows_glow(config: GlowConfig) -> nn.Module:
     return normflows.MultiscaleFlow(bases, flows, merges)
 
 
-def convolutions(precision: str, batch: int) -> tuple[Step, int]:
+def convolutions(precision: Precision, batch: int) -> tuple[Step, int]:
     """Return one forward and backward pass of large convolutions, and its operations."""
     layers = nn.Sequential(*(nn.Conv2d(256, 256, 3, padding=1) for _ in range(3)))
     layers.to(memory_format=torch.channels_last)
@@ -99,7 +98,7 @@ def convolutions(precision: str, batch: int) -> tuple[Step, int]:
     images.requires_grad_()
 
     def step() -> None:
-        with autocast(precision):
+        with running_in(precision, CPU):
             out = layers(images)
         out.float().sum().backward()
 
@@ -162,7 +161,7 @@ def subjects(batch: int) -> Iterator[tuple[str, Step, int]]:
     """Yield name, step and images a step of everything that is timed."""
     config = GlowConfig(channels=3, n_steps=16, n_blocks=3, width=128)
     images = torch.rand(batch, 3, 32, 32)
-    for precision in ("float32", "bfloat16"):
+    for precision in PRECISIONS:
         ours = Glow(config)
         ours.initialise(images)
         yield f"ours, training, {precision}", training_step(ours, images, precision), batch
@@ -176,7 +175,7 @@ def subjects(batch: int) -> Iterator[tuple[str, Step, int]]:
     ):
         flow, large = Glow(other), torch.rand(n, 3, other.image_size, other.image_size)
         flow.initialise(large)
-        for precision in ("float32", "bfloat16"):
+        for precision in PRECISIONS:
             step = training_step(flow, large, precision)
             yield f"ours, training, {precision}, {name}", step, n
         yield f"ours, sampling, {name}", sampling_step(flow, n), n
@@ -203,7 +202,7 @@ def main(
     steps = {name: step for name, step, _ in found}
     per_step = {name: n for name, _, n in found}
     ceilings, flops = {}, {}
-    for precision in ("float32", "bfloat16"):
+    for precision in PRECISIONS:
         name = f"ceiling, {precision}"
         steps[name], ceilings[precision] = convolutions(precision, batch)
         per_step[name] = 1
@@ -227,12 +226,12 @@ def main(
             row["gflops"] = statistics.median(values) * ceilings[precision] / 1e9
         rows[name] = row
     ratios = {}
-    for name in ("training, float32", "training, bfloat16", "sampling"):
+    for name in (*(f"training, {precision}" for precision in PRECISIONS), "sampling"):
         other = "normflows, sampling" if name == "sampling" else "normflows, training, float32"
         pairs = zip(measured[f"ours, {name}"], measured[other], strict=True)
         ratios[f"ours / normflows, {name}"] = statistics.median(a / b for a, b in pairs)
     memory = {}
-    for kind in ("float32", "bfloat16", "normflows"):
+    for kind in (*PRECISIONS, "normflows"):
         for k, size, n in ((8, 32, batch), (16, 32, batch), (32, 32, batch), (16, 64, batch // 4)):
             config = GlowConfig(channels=3, image_size=size, n_steps=k, n_blocks=3, width=128)
             memory[f"{kind}, K = {k}, {size} px, batch {n}"] = peak_mib(config, n, kind)

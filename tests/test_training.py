@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from forgetting import precision
 from forgetting.errors import TrainingError
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.recipes.losses import glow, start_glow
@@ -144,3 +145,15 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert rates[9:50] == [1.0] * 41
     assert rates[75] == pytest.approx(0.5)
     assert 0 < rates[99] < 0.05
+
+
+@pytest.mark.parametrize("multiplies", [True, False])
+def test_networks_run_in_bfloat16_only_where_the_machine_multiplies_in_it(monkeypatch, multiplies):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: multiplies)
+    x = torch.ones(2, 2)
+    found = {}
+    for wanted in ("float32", "bfloat16"):
+        with precision.running_in(wanted, x.device):
+            found[wanted] = (x @ x).dtype
+    assert found["float32"] == torch.float32
+    assert found["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)

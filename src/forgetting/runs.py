@@ -30,6 +30,7 @@ from forgetting.errors import ForgettingError, ParameterError
 from forgetting.evaluation.fidelity import Statistics
 from forgetting.files import ROOT, write_text
 from forgetting.methods import Callback
+from forgetting.precision import has_bfloat16
 
 OWN = ROOT / "_build" / "my_runs"
 """Where the records of runs go that are no pages of the book."""
@@ -148,6 +149,7 @@ class Run:
             "revision": self._revision,
             "threads": torch.get_num_threads(),
             "cpu": _cpu(),
+            "bfloat16": has_bfloat16(self.device),
             "device": str(self.device),
             "python": platform.python_version(),
             "versions": {name: version(name) for name in RECORDED_VERSIONS},

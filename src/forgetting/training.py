@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from forgetting.errors import TrainingError
 from forgetting.files import replacing
+from forgetting.precision import Precision, running_in
 
 Metrics = dict[str, torch.Tensor]
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], Metrics]
@@ -45,8 +45,9 @@ class TrainingConfig(BaseModel):
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, as in AdamW")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the forward pass; weights and sums stay float32"
+    precision: Precision = Field(
+        "float32",
+        description="of the forward pass, where the machine has it; weights and sums stay float32",
     )
     max_grad_norm: float | None = Field(None, gt=0)
     seed: int = Field(0, ge=0)
@@ -126,7 +127,7 @@ class _Part:
         model.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with running_in(config.precision, torch.device("cpu")):
             metrics = self.loss(model, images, labels, generator)
         self.optimizer.zero_grad(set_to_none=True)
         metrics["loss"].backward()

@@ -18,6 +18,7 @@ from forgetting.errors import DataError, TrainingError
 from forgetting.evaluation.answers import answered
 from forgetting.evaluation.likelihood import asked, bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
+from forgetting.precision import Precision, running_in
 
 PROMISING = 0.5
 """The share of a step's forget images within the rule from which on all of them are asked about:
@@ -72,8 +73,10 @@ class FlowTuningConfig(BaseModel):
         description="of these, those that follow mu and sigma and are not tuned on: half of all "
         "at most; the paper asks 1,024",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of a step's forward pass; for flows made for it, as Glow is"
+    precision: Precision = Field(
+        "float32",
+        description="of a step's forward pass, where the machine has it; for flows made for it, "
+        "as Glow is",
     )
     seed: int = Field(0, ge=0)
 
@@ -300,7 +303,7 @@ def _step(
     forget_noise = torch.rand(forget.shape, generator=generator)
     images = torch.cat([forget, remember]).to(device)
     noise = torch.cat([forget_noise, remember_noise]).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+    with running_in(config.precision, device):
         bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
     bpd_base = bpd_base.to(device)

@@ -8,7 +8,6 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +16,7 @@ from torch import nn
 from forgetting.errors import DataError, TrainingError
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
+from forgetting.precision import Precision, running_in
 
 
 class TuningConfig(BaseModel):
@@ -29,8 +29,10 @@ class TuningConfig(BaseModel):
     lr: float = Field(
         1e-3, gt=0, description="of Adam at the first step; it falls to 0 at the last"
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the generators' passes; losses and weights stay in float32"
+    precision: Precision = Field(
+        "float32",
+        description="of the generators' passes, where the machine has it; losses and weights stay "
+        "in float32",
     )
     log_every: int = Field(10, ge=1)
     seed: int = Field(0, ge=0)
@@ -104,8 +106,7 @@ def tune(
     device = parameters[0].device
 
     def drawn(one: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-        low = config.precision == "bfloat16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=low):
+        with running_in(config.precision, device):
             return one(latents.to(device)).float()
 
     before = torch.no_grad()(lambda latents: drawn(original, latents))
