@@ -1,5 +1,6 @@
 """The book as runs.yaml lists it: pages and sweeps, and what was published of each."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -68,8 +69,7 @@ class Entry(BaseModel):
         Its template's code and its entry; for a page that reads others' records, those too. Prose
         is no part of it: other words need no other run.
         """
-        cells = jupytext.read(templates.source(self.template)).cells
-        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        code = _code(templates.source(self.template).read_text(encoding="utf-8"))
         made_of = [code, self.role, self.parameters]
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
         if self.last:
@@ -79,6 +79,13 @@ class Entry(BaseModel):
             read = records(RESULTS, [run.name for run in sweep(self.reads).runs()])
             digest.update(json.dumps(read, sort_keys=True).encode())
         return digest.hexdigest()
+
+
+@functools.cache
+def _code(source: str) -> str:
+    """Return the code cells of a template's text."""
+    cells = jupytext.reads(source, "py:percent").cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
 def entries() -> list[Entry]:
@@ -133,7 +140,8 @@ def table(name: str, run: Run) -> pd.DataFrame:
         runs.yaml has no such sweep, or none of its runs is there.
     """
     entry = sweep(name)
-    found = records(RESULTS, [one.name for one in entry.runs()])
+    listed = entry.runs()
+    found = records(RESULTS, [one.name for one in listed])
     beside = records(RESULTS, [f"{one}.run" for one in found])
     if not found:
         raise ForgettingError(f"No run of {name} is there: `forgetting sweep {name}` makes them.")
@@ -143,7 +151,10 @@ def table(name: str, run: Run) -> pd.DataFrame:
         case = {"case": label.split("/")[1].split("-")[0]} if entry.cases else {}
         took = {key: beside[f"{label}.run"][key] for key in ("seconds", "seconds_forgetting")}
         rows.append({**case, **record["parameters"], **record["metrics"], **took})
-    print(f"{len(rows)} of {len(entry.runs())} runs")
+    print(f"{len(rows)} of {len(listed)} runs")
+    old = sum(one.name in found and not is_current(one, PUBLISHED, RESULTS) for one in listed)
+    if old:
+        print(f"{old} of them by an earlier form of {entry.template}, or of other weights")
     return pd.DataFrame(rows)
 
 
