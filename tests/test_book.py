@@ -134,7 +134,7 @@ def test_an_unknown_sweep_is_refused_with_the_nearest_name():
         book.sweep("tame_peple")
 
 
-def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch):
+def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(book, "entries", lambda: [SWEEP])
     monkeypatch.setattr(book, "RESULTS", tmp_path)
     run = SimpleNamespace(weights={"digits-vae": "a"})
@@ -154,6 +154,10 @@ def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch):
         "seconds_forgetting": 3.0,
     }
     assert run.weights == {"digits-vae": "a", "digits-glow": "b"}
+    assert "1 of them by an earlier form" in capsys.readouterr().out
+    monkeypatch.setattr(book, "is_current", lambda entry, folder, results: True)
+    book.table("some", run)
+    assert "earlier" not in capsys.readouterr().out
 
 
 def test_the_book_renders_without_a_warning(tmp_path):
