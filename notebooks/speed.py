@@ -39,6 +39,7 @@ for name, found in measured.items():
 # ({doc}`tame_people_table`). Not every processor multiplies in bfloat16: the second table is of
 # one that does not, where ours runs in float32 as well.
 
+
 # %% tags=["hide-input"]
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.rename(lambda name: name.replace("_", " ")).map(lambda value: f"{value:.3g}")

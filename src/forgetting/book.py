@@ -1,13 +1,11 @@
 """The book as runs.yaml lists it: pages and sweeps, and what was published of each."""
 
-import functools
 import hashlib
 import itertools
 import json
 from pathlib import Path
 from typing import Any, Literal
 
-import jupytext
 import nbformat
 import pandas as pd
 import yaml
@@ -69,7 +67,8 @@ class Entry(BaseModel):
         Its template's code and its entry; for a page that reads others' records, those too. Prose
         is no part of it: other words need no other run.
         """
-        code = _code(templates.source(self.template).read_text(encoding="utf-8"))
+        cells = templates.read(self.template).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
         made_of = [code, self.role, self.parameters]
         digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
         if self.last:
@@ -79,13 +78,6 @@ class Entry(BaseModel):
             read = records(RESULTS, [run.name for run in sweep(self.reads).runs()])
             digest.update(json.dumps(read, sort_keys=True).encode())
         return digest.hexdigest()
-
-
-@functools.cache
-def _code(source: str) -> str:
-    """Return the code cells of a template's text."""
-    cells = jupytext.reads(source, "py:percent").cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
 
 
 def entries() -> list[Entry]:

@@ -7,6 +7,7 @@ source, because papermill itself would pass over a misspelt one.
 
 import ast
 import copy
+import functools
 import io
 import json
 import os
@@ -82,10 +83,20 @@ def source(template: str) -> Path:
     return FOLDER / f"{template}.py"
 
 
+def read(template: str) -> nbformat.NotebookNode:
+    """Return a template's source as a notebook of the caller's own."""
+    return copy.deepcopy(_parsed(source(template).read_text(encoding="utf-8")))
+
+
+@functools.cache
+def _parsed(text: str) -> nbformat.NotebookNode:
+    """Parse a template's text once: a tenth of a second, asked of every run of every sweep."""
+    return jupytext.reads(text, "py:percent")
+
+
 def parameters(template: str) -> dict[str, Parameter]:
     """Return the parameters of a template by name, read from its source."""
-    notebook = jupytext.read(source(template))
-    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    cell = next(c for c in read(template).cells if "parameters" in c.metadata.get("tags", []))
     lines = cell.source.splitlines()
     found = {}
     tokens = list(tokenize.generate_tokens(io.StringIO(cell.source).readline))
@@ -112,7 +123,7 @@ def announcement(template: str, given: Mapping[str, Any]) -> str:
     ----------
     given : parameters that differ from the template's defaults
     """
-    title = jupytext.read(source(template)).cells[0].source.splitlines()[0].lstrip("# ")
+    title = read(template).cells[0].source.splitlines()[0].lstrip("# ")
     known = {name: parameter.default for name, parameter in parameters(template).items()}
     asked = {**known, **given}
     alike = [name for name in ("preset", "model") if name in known]
@@ -152,7 +163,7 @@ def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:
 
 def twin(template: str) -> str:
     """Return the text of the notebook that a template's source stands for."""
-    notebook = jupytext.read(source(template))
+    notebook = read(template)
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index}"
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -267,7 +278,7 @@ def reworded(notebook: nbformat.NotebookNode, template: str, title: str) -> nbfo
     injected = [cell for cell in code if "injected-parameters" in cell.metadata.get("tags", [])]
     executed = iter(cell for cell in code if cell not in injected)
     cells = []
-    for cell in jupytext.read(source(template)).cells:
+    for cell in read(template).cells:
         cell.metadata.setdefault("tags", [])  # as papermill does
         if cell.cell_type == "code":
             ran = next(executed)
