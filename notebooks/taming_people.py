@@ -77,6 +77,7 @@ columns = {
     "within": ("within, the rule", "{:.2f}"),
     "within_measured": ("within, measured", "{:.2f}"),
     "near_points": ("near, points", "{:+.2f}"),
+    "fid_before": ("FID of the base at T = 0.7", "{:.0f}"),
 }
 within, figures = summarise(parts, columns, extremes)
 metrics |= figures | {"n_runs": len(table)}
@@ -85,13 +86,17 @@ shown["seconds"] = [
     f"{part.seconds_forgetting.median():.0f} (at most {part.seconds_forgetting.max():.0f})"
     for part in parts.values()
 ]
+noted = [part.bfloat16.dropna() for part in parts.values()]
+shown["in bfloat16"] = [f"{some.mean():.0%}" if len(some) else "" for some in noted]
 shown.T
 
 # %% [markdown]
 # *Near* is by how many points the share of samples changed that are like the person, with the
 # least and the greatest of all runs. A run counts a few samples among hundreds;
 # {doc}`generation_bush_4` counts them of one person, in a flow tuned as long with nothing to
-# forget, too. Seconds are the median, of one thread.
+# forget, too. Seconds are the median, of one thread; *in bfloat16* is the share of the runs for
+# which that was noted: on a processor that does not multiply in it a step runs in float32, which
+# takes longer and makes no difference that counts otherwise ({doc}`tame_ablations_table`).
 
 # %% [markdown]
 # ## Does forgetting follow the person?

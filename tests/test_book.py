@@ -152,6 +152,7 @@ def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch, capsy
         "drop": 2.0,
         "seconds": 5.0,
         "seconds_forgetting": 3.0,
+        "bfloat16": None,
     }
     assert run.weights == {"digits-vae": "a", "digits-glow": "b"}
     assert "1 of them by an earlier form" in capsys.readouterr().out

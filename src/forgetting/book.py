@@ -123,8 +123,8 @@ def sweep(name: str) -> Entry:
 def table(name: str, run: Run) -> pd.DataFrame:
     """Return a sweep's published runs as a table, a row each.
 
-    The columns: `case` (of a sweep of cases), the run's parameters, its metrics, `seconds` and
-    `seconds_forgetting`. The weights that those runs stand on are noted in `run`.
+    The columns: `case` (of a sweep of cases), the run's parameters, its metrics, `seconds`,
+    `seconds_forgetting`, and `bfloat16` where it was noted. The weights that those runs stand on are noted in `run`.
 
     Raises
     ------
@@ -141,8 +141,9 @@ def table(name: str, run: Run) -> pd.DataFrame:
     for label, record in found.items():
         run.weights |= record["weights"]
         case = {"case": label.split("/")[1].split("-")[0]} if entry.cases else {}
-        took = {key: beside[f"{label}.run"][key] for key in ("seconds", "seconds_forgetting")}
-        rows.append({**case, **record["parameters"], **record["metrics"], **took})
+        made = beside[f"{label}.run"]
+        made = {key: made.get(key) for key in ("seconds", "seconds_forgetting", "bfloat16")}
+        rows.append({**case, **record["parameters"], **record["metrics"], **made})
     print(f"{len(rows)} of {len(listed)} runs")
     old = sum(one.name in found and not is_current(one, PUBLISHED, RESULTS) for one in listed)
     if old:
