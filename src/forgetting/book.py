@@ -124,7 +124,8 @@ def table(name: str, run: Run) -> pd.DataFrame:
     """Return a sweep's published runs as a table, a row each.
 
     The columns: `case` (of a sweep of cases), the run's parameters, its metrics, `seconds`,
-    `seconds_forgetting`, and `bfloat16` where it was noted. The weights that those runs stand on are noted in `run`.
+    `seconds_forgetting`, and `bfloat16` where it was noted. The weights that those runs stand on
+    are noted in `run`.
 
     Raises
     ------
