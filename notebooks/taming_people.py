@@ -96,7 +96,12 @@ shown.T
 # {doc}`generation_bush_4` counts them of one person, in a flow tuned as long with nothing to
 # forget, too. Seconds are the median, of one thread; *in bfloat16* is the share of the runs for
 # which that was noted: on a processor that does not multiply in it a step runs in float32, which
-# takes longer and makes no difference that counts otherwise ({doc}`tame_ablations_table`).
+# takes longer ({doc}`tame_ablations_table` has two people both ways).
+#
+# Sizes share the latents of their samples, and so should the base's FID. Where it differs, the
+# samples of some sizes were drawn before a fault was mended that made a part of a sample's values
+# one of 32 levels too dark, in the base and in the tamed flow alike; of FID and of *near*, which
+# alone depend on samples, a few percent may come from it.
 
 # %% [markdown]
 # ## Does forgetting follow the person?
