@@ -99,7 +99,7 @@ def public_loop(
 @click.command()
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--steps", default=20, show_default=True, help="of each loop in each round")
-@click.option("--to-the-rule", is_flag=True, help="both loops, too (half an hour)")
+@click.option("--to-the-rule", is_flag=True, help="also both loops to the rule (half an hour)")
 @click.option("--threads", default=0, help="CPU threads [all]")
 def main(rounds: int, steps: int, to_the_rule: bool, threads: int) -> None:
     """Measure, print the table, write the JSON."""
