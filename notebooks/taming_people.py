@@ -94,9 +94,9 @@ shown.T
 # *Near* is by how many points the share of samples changed that are like the person, with the
 # least and the greatest of all runs. A run counts a few samples among hundreds;
 # {doc}`generation_bush_4` counts them of one person, in a flow tuned as long with nothing to
-# forget, too. Seconds are the median, of one thread; *in bfloat16* is the share of the runs for
-# which that was noted: on a processor that does not multiply in it a step runs in float32, which
-# takes longer ({doc}`tame_ablations_table` has two people both ways).
+# forget, too. Seconds are the median, of one thread; *in bfloat16* is the share that ran in it of
+# those runs that noted it: on a processor that does not multiply in it a step runs in float32,
+# which takes longer ({doc}`tame_ablations_table` has two people both ways).
 #
 # Sizes share the latents of their samples, and so should the base's FID. Where it differs, the
 # samples of some sizes were drawn before a fault was mended that made a part of a sample's values
