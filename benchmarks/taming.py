@@ -26,12 +26,13 @@ from rich.table import Table
 from torch import nn
 from tqdm import tqdm
 
-from forgetting import templates, zoo
-from forgetting.evaluation.likelihood import bits_per_dim
-from forgetting.evaluation.people import latent_person
+from forgetting.book import templates
+from forgetting.experiments.person_splits import latent_person
 from forgetting.files import ROOT, write_text
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.likelihood import bits_per_dim
 from forgetting.precision import has_bfloat16
+from forgetting.zoo import store as zoo
 
 CPU = torch.device("cpu")
 

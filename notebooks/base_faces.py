@@ -24,13 +24,15 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, reference, runs
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.cache import answered
 from forgetting.data.faces import has_faces, load_faces
-from forgetting.evaluation import likelihood
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.fidelity import fid, kid, nearest, precision_recall
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import features, generate, logits
+from forgetting.inference import features, generate, logits
+from forgetting.metrics import likelihood
+from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
+from forgetting.metrics.prevalence import Presence
+from forgetting.zoo import references as reference
 
 plots.use_style()
 

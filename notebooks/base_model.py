@@ -22,14 +22,17 @@ import matplotlib.pyplot as plt
 import torch
 from pydantic import Field
 
-from forgetting import plots, reference, runs, zoo
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.cache import answered
 from forgetting.data.digits import load_digits
 from forgetting.data.morphology import Morphology, measure
-from forgetting.evaluation import likelihood
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.fidelity import fid, kid, nearest, precision_recall
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import classes, features, generate
+from forgetting.inference import classes, features, generate
+from forgetting.metrics import likelihood
+from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
+from forgetting.metrics.prevalence import Presence
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
 
 plots.use_style()
 

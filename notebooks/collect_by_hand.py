@@ -21,8 +21,8 @@ import re
 from IPython.display import display
 from pydantic import Field
 
-from forgetting import runs
-from forgetting.collecting import Grid, HandCollection
+from forgetting.book import run as runs
+from forgetting.book.annotation import Grid, HandCollection
 from forgetting.files import ROOT
 
 

@@ -34,17 +34,18 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, runs
-from forgetting.collecting import HandCollection
-from forgetting.evaluation.fidelity import fid, kid, precision_recall
-from forgetting.evaluation.grading import locality
-from forgetting.evaluation.presence import Presence, gap_to_retrained
-from forgetting.evaluation.sampling import generate
-from forgetting.evaluation.subject import find_subject
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.book.annotation import HandCollection
+from forgetting.experiments.feature_evaluator import locality
+from forgetting.experiments.feature_task import find_subject
 from forgetting.files import ROOT
+from forgetting.inference import generate
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
+from forgetting.metrics.fidelity import fid, kid, precision_recall
+from forgetting.metrics.prevalence import Presence, gap_to_retrained
 
 plots.use_style()
 

@@ -30,19 +30,20 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, runs
+from forgetting.book import plots
+from forgetting.book import run as runs
 from forgetting.data.faces import has_faces, load_faces
-from forgetting.evaluation.fidelity import fid
-from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.grading import locality
-from forgetting.evaluation.likelihood import measure
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import generate, logits
-from forgetting.evaluation.subject import find_subject
+from forgetting.experiments.feature_evaluator import locality
+from forgetting.experiments.feature_task import find_subject
+from forgetting.experiments.samples import known_samples
+from forgetting.inference import generate, logits
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.fidelity import fid
+from forgetting.metrics.likelihood import measure
+from forgetting.metrics.prevalence import Presence
 from forgetting.models.glow import AtTemperature
 
 plots.use_style()

@@ -24,11 +24,12 @@ import torch
 from IPython.display import Markdown, display
 from pydantic import Field
 
-from forgetting import plots, runs
-from forgetting.book import pages
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.book.catalogue import pages
 from forgetting.data.morphology import Morphology, measure
-from forgetting.evaluation.sampling import generate
 from forgetting.files import ROOT
+from forgetting.inference import generate
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 

@@ -21,11 +21,13 @@ import torch
 from pydantic import Field
 from sklearn.calibration import calibration_curve
 
-from forgetting import plots, reference, runs
+from forgetting.book import plots
+from forgetting.book import run as runs
 from forgetting.data.faces import has_faces, load_faces
-from forgetting.evaluation.identity import N_STRANGERS, pairs, verification
-from forgetting.evaluation.judging import Auc, calibration_error
-from forgetting.evaluation.sampling import embeddings, generate, logits
+from forgetting.inference import embeddings, generate, logits
+from forgetting.metrics.calibration import Auc, calibration_error
+from forgetting.metrics.identity import N_STRANGERS, pairs, verification
+from forgetting.zoo import references as reference
 
 plots.use_style()
 

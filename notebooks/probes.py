@@ -30,14 +30,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from pydantic import Field
 
-from forgetting import plots, runs
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.probes import inversion_attack, latent_attack, linear_probe, relearn
-from forgetting.evaluation.sampling import generate
-from forgetting.evaluation.subject import find_subject
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.experiments.feature_task import find_subject
+from forgetting.inference import generate
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
+from forgetting.metrics.prevalence import Presence
+from forgetting.probes.probes import inversion_attack, latent_attack, linear_probe, relearn
 
 plots.use_style()
 

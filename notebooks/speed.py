@@ -15,7 +15,8 @@ device: str = "auto"  # auto, cpu or cuda
 # %% tags=["hide-input"]
 import pandas as pd
 
-from forgetting import book, runs
+from forgetting.book import catalogue as book
+from forgetting.book import run as runs
 
 run = runs.begin("speed", runs.Parameters, {"smoke": {}, "default": {}}, globals())
 measured = runs.records(book.RESULTS / "bench", ["taming", "taming-float32", "glow"])

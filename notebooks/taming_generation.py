@@ -34,14 +34,16 @@ import torch
 from pydantic import Field
 from scipy.stats import chi, spearmanr
 
-from forgetting import plots, reference, runs
-from forgetting.evaluation.fidelity import fid, kid
-from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.likelihood import compare
-from forgetting.evaluation.people import find_person, near, quantiles, to_forget
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import embeddings, features, generate
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.experiments.person_splits import find_person, near, quantiles, to_forget
+from forgetting.experiments.samples import known_samples
+from forgetting.inference import embeddings, features, generate
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.fidelity import fid, kid
+from forgetting.metrics.likelihood import compare
+from forgetting.metrics.prevalence import Presence
+from forgetting.zoo import references as reference
 
 plots.use_style()
 

@@ -33,13 +33,14 @@ import matplotlib.pyplot as plt
 import torch
 from pydantic import Field
 
-from forgetting import plots, runs
+from forgetting.book import plots
+from forgetting.book import run as runs
 from forgetting.data.digits import five_sets, load_digits
-from forgetting.evaluation.fidelity import fid
-from forgetting.evaluation.generation import compare_samples
-from forgetting.evaluation.likelihood import Yardstick, compare, measure
-from forgetting.evaluation.sampling import classes, features
+from forgetting.experiments.samples import compare_samples
+from forgetting.inference import classes, features
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.fidelity import fid
+from forgetting.metrics.likelihood import Yardstick, compare, measure
 
 plots.use_style()
 

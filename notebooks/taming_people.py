@@ -17,8 +17,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from forgetting import book, plots, runs
-from forgetting.evaluation.tables import extremes, key, over_people, spread, summarise
+from forgetting.book import catalogue as book
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.book.tables import extremes, key, over_people, spread, summarise
 
 plots.use_style()
 

@@ -44,11 +44,13 @@ from typing import Literal
 import matplotlib.pyplot as plt
 from pydantic import Field
 
-from forgetting import plots, reference, runs
-from forgetting.evaluation.generation import compare_samples
-from forgetting.evaluation.likelihood import compare
-from forgetting.evaluation.people import find_person, near, quantiles, to_forget
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.experiments.person_splits import find_person, near, quantiles, to_forget
+from forgetting.experiments.samples import compare_samples
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.likelihood import compare
+from forgetting.zoo import references as reference
 
 plots.use_style()
 

@@ -28,9 +28,10 @@ from pydantic import Field
 from sklearn.datasets import make_moons
 from torch import nn
 
-from forgetting import plots, runs
-from forgetting.evaluation.likelihood import compare
+from forgetting.book import plots
+from forgetting.book import run as runs
 from forgetting.methods.taming import TamingConfig, tame
+from forgetting.metrics.likelihood import compare
 
 plots.use_style()
 

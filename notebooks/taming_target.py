@@ -41,13 +41,15 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, reference, runs
+from forgetting.book import plots
+from forgetting.book import run as runs
 from forgetting.data.faces import has_faces, load_faces
-from forgetting.evaluation.generation import compare_samples, known_samples
-from forgetting.evaluation.likelihood import compare
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import logits
+from forgetting.experiments.samples import compare_samples, known_samples
+from forgetting.inference import logits
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
+from forgetting.metrics.likelihood import compare
+from forgetting.metrics.prevalence import Presence
+from forgetting.zoo import references as reference
 
 plots.use_style()
 

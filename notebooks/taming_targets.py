@@ -16,9 +16,11 @@ device: str = "auto"  # auto, cpu or cuda
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from forgetting import book, plots, runs
+from forgetting.book import catalogue as book
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.book.tables import extremes, over_seeds, summarise
 from forgetting.data.faces import CELEBA_ATTRIBUTES
-from forgetting.evaluation.tables import extremes, over_seeds, summarise
 from forgetting.methods.target_distribution import Target
 
 plots.use_style()

@@ -28,20 +28,21 @@ import pandas as pd
 import torch
 from pydantic import Field
 
-from forgetting import plots, runs
-from forgetting.evaluation.fidelity import fid
-from forgetting.evaluation.grading import locality
-from forgetting.evaluation.presence import Presence, gap_to_retrained
-from forgetting.evaluation.sampling import features, generate, logits
-from forgetting.evaluation.subject import find_subject
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.experiments.feature_evaluator import locality
+from forgetting.experiments.feature_task import find_subject
+from forgetting.inference import features, generate, logits
 from forgetting.methods.direction import collect, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.finetune import TuningConfig
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.gradient_surgery import gradient_surgery
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
-from forgetting.methods.tuning import TuningConfig
 from forgetting.methods.whole_image import unlearn_whole_image
+from forgetting.metrics.fidelity import fid
+from forgetting.metrics.prevalence import Presence, gap_to_retrained
 
 plots.use_style()
 

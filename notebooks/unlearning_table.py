@@ -15,8 +15,10 @@ device: str = "auto"  # auto, cpu or cuda
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from forgetting import book, plots, runs
-from forgetting.evaluation.tables import key, over_runs, over_seeds, summarise
+from forgetting.book import catalogue as book
+from forgetting.book import plots
+from forgetting.book import run as runs
+from forgetting.book.tables import key, over_runs, over_seeds, summarise
 
 plots.use_style()
 

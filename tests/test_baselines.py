@@ -10,10 +10,10 @@ from torch import nn
 from forgetting.errors import TrainingError
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.finetune import TuningConfig
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.gradient_surgery import gradient_surgery, orthogonal
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
-from forgetting.methods.tuning import TuningConfig
 from forgetting.methods.whole_image import unlearn_whole_image
 
 CONFIG = TuningConfig(steps=200, lr=0.02)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgetting.collecting import ABSENT, PRESENT, UNSEEN, Grid, HandCollection
+from forgetting.book.annotation import ABSENT, PRESENT, UNSEEN, Grid, HandCollection
 from forgetting.errors import DataError
 from forgetting.methods.direction import find_direction
 

@@ -7,9 +7,9 @@ import torch
 from scipy import stats
 from torch import nn
 
-from forgetting import reference
-from forgetting.evaluation.likelihood import Yardstick, bits_per_dim, compare, measure
-from forgetting.evaluation.presence import Presence, gap_to_retrained
+from forgetting.metrics.likelihood import Yardstick, bits_per_dim, compare, measure
+from forgetting.metrics.prevalence import Presence, gap_to_retrained
+from forgetting.zoo import references as reference
 
 
 class Normal(nn.Module):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from forgetting.evaluation.fidelity import Statistics, fid, kid, nearest, precision_recall
+from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
 
 
 def draw(n, dim, seed, shift=0.0, scale=1.0):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from forgetting.models.gan import GAN, Discriminator, GANConfig, Generator
-from forgetting.recipes import losses
-from forgetting.training import Learner, TrainingConfig, train
+from forgetting.zoo.recipes import losses
+from forgetting.zoo.training import Learner, TrainingConfig, train
 
 CONFIG = GANConfig(channels=3, image_size=16, n_stages=2, latent_dim=6, width=4)
 TRAINING = TrainingConfig(

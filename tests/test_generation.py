@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.evaluation.fidelity import Statistics, fid
-from forgetting.evaluation.generation import compare_samples, mixing_weights
+from forgetting.experiments.samples import compare_samples, mixing_weights
+from forgetting.metrics.fidelity import Statistics, fid
 
 
 class Corner(nn.Module):

@@ -5,9 +5,8 @@ import json
 import pytest
 import torch
 
-from forgetting import reference
 from forgetting.data.faces import CELEBA_ATTRIBUTES
-from forgetting.evaluation.grading import (
+from forgetting.experiments.feature_evaluator import (
     Grader,
     grader_of_digits,
     grader_of_faces,
@@ -15,7 +14,8 @@ from forgetting.evaluation.grading import (
     once,
 )
 from forgetting.files import ROOT
-from forgetting.models.judge import Judge, JudgeConfig
+from forgetting.models.classifier import Judge, JudgeConfig
+from forgetting.zoo import references as reference
 
 
 def grader(band=(0.0, 0.25), n_classes=0):

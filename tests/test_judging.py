@@ -5,10 +5,10 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from forgetting.evaluation.identity import nearest_people, pairs, verification
-from forgetting.evaluation.judging import Auc, calibration_error, threshold_at
+from forgetting.metrics.calibration import Auc, calibration_error, threshold_at
+from forgetting.metrics.identity import nearest_people, pairs, verification
+from forgetting.models.classifier import Judge, JudgeConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
-from forgetting.models.judge import Judge, JudgeConfig
 
 
 def draw(n, seed, shift=1.0):

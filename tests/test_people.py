@@ -7,12 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgetting.data.faces import Faces, astronaut
-from forgetting.errors import DataError
-from forgetting.evaluation import people
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.generation import known_samples
-from forgetting.evaluation.tables import (
+from forgetting.book.tables import (
     extremes,
     over_people,
     over_runs,
@@ -20,6 +15,11 @@ from forgetting.evaluation.tables import (
     spread,
     summarise,
 )
+from forgetting.cache import answered
+from forgetting.data.faces import Faces, astronaut
+from forgetting.errors import DataError
+from forgetting.experiments import person_splits as people
+from forgetting.experiments.samples import known_samples
 
 
 class Colours(nn.Module):
@@ -189,7 +189,7 @@ def test_the_same_question_is_asked_once_and_another_again():
 
 def test_an_answer_that_cannot_be_kept_is_an_answer(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("forgetting.evaluation.answers.CACHE", tmp_path / "file")
+    monkeypatch.setattr("forgetting.cache.CACHE", tmp_path / "file")
     model, x = nn.Linear(3, 1).bfloat16(), torch.ones(2, 3, dtype=torch.bfloat16)
     assert torch.equal(answered([model], [x], "values", lambda: model(x).detach()), model(x))
 

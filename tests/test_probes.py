@@ -5,15 +5,15 @@ import torch
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.evaluation.probes import (
+from forgetting.experiments.feature_task import Subject
+from forgetting.models.glow import AtTemperature
+from forgetting.probes.probes import (
     inversion_attack,
     latent_attack,
     linear_probe,
     on_shell,
     relearn,
 )
-from forgetting.evaluation.subject import Subject
-from forgetting.models.glow import AtTemperature
 
 
 class Bright(nn.Module):

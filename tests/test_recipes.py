@@ -6,15 +6,15 @@ import functools
 import pytest
 import torch
 
-from forgetting import zoo
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
 from forgetting.errors import DataError, ForgettingError
-from forgetting.evaluation.sampling import generate
+from forgetting.inference import generate
+from forgetting.models.classifier import Judge
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE, VAEConfig
-from forgetting.recipes import RECIPES, ingredients, losses
-from forgetting.recipes.train import MAKERS, card, train_entry
+from forgetting.zoo import store as zoo
+from forgetting.zoo.entries import MAKERS, card, train_entry
+from forgetting.zoo.recipes import RECIPES, ingredients, losses
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_cards_say_what_may_be_done_with_weights_learned_from_faces():
 
 
 def test_what_the_zoo_has_is_not_trained_again_unasked(monkeypatch, tmp_path):
-    monkeypatch.setattr("forgetting.recipes.train.CACHE", tmp_path)
+    monkeypatch.setattr("forgetting.zoo.entries.CACHE", tmp_path)
     assert train_entry("digits-vae") is False
 
 
@@ -196,7 +196,7 @@ def test_what_training_keeps_is_what_generates(name, faces, monkeypatch, tmp_pat
     training = recipe.training.model_copy(update={"steps": 2, "batch_size": 8, "log_every": 1})
     small = dataclasses.replace(recipe, config=small, training=training)
     monkeypatch.setitem(RECIPES, name, small)
-    monkeypatch.setattr("forgetting.recipes.train.CACHE", tmp_path)
+    monkeypatch.setattr("forgetting.zoo.entries.CACHE", tmp_path)
     monkeypatch.setattr(zoo, "save", functools.partial(zoo.save, folder=tmp_path))
     assert train_entry(name, again=True)
     model = zoo.load(name, tmp_path)

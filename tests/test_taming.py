@@ -10,10 +10,10 @@ import zuko
 from pydantic import ValidationError
 from torch import nn
 
-from forgetting import zoo
 from forgetting.errors import DataError, TrainingError
-from forgetting.evaluation.likelihood import measure
 from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _Remembered, tame
+from forgetting.metrics.likelihood import measure
+from forgetting.zoo import store as zoo
 
 
 def sets(flow, n_forget=3):

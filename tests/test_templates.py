@@ -10,11 +10,12 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
-from forgetting import templates, zoo
+from forgetting.book import templates
+from forgetting.book.annotation import HandCollection
 from forgetting.cli import main
-from forgetting.collecting import HandCollection
 from forgetting.errors import DataError, ForgettingError, ParameterError
-from forgetting.evaluation.sampling import generate
+from forgetting.inference import generate
+from forgetting.zoo import store as zoo
 
 FAST = {"preset": "smoke"}
 

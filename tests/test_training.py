@@ -13,8 +13,8 @@ from safetensors import safe_open
 from forgetting import precision
 from forgetting.errors import TrainingError
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.recipes.losses import glow, start_glow
-from forgetting.training import Learner, TrainingConfig, train
+from forgetting.zoo.recipes.losses import glow, start_glow
+from forgetting.zoo.training import Learner, TrainingConfig, train
 
 CONFIG = TrainingConfig(
     steps=40, batch_size=4, lr=1e-3, warmup=5, max_grad_norm=50, log_every=2, checkpoint_every=4

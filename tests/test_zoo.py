@@ -6,12 +6,13 @@ import pickle
 import pytest
 import torch
 
-from forgetting import reference, zoo
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataError, WeightsError
-from forgetting.evaluation.sampling import classes
+from forgetting.inference import classes
 from forgetting.models.vae import Decoder, VAEConfig
-from forgetting.recipes import RECIPES
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
+from forgetting.zoo.recipes import RECIPES
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def main() -> None:
 )
 def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
     """Execute TEMPLATE with other parameters; `forgetting templates` lists them."""
-    from forgetting import templates
+    from forgetting.book import templates
 
     given = {}
     for pair in pairs:
@@ -78,7 +78,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
 @main.command("templates")
 def list_templates() -> None:
     """List the templates and their parameters."""
-    from forgetting import templates
+    from forgetting.book import templates
 
     for template in templates.names():
         click.secho(template, bold=True)
@@ -93,7 +93,7 @@ def list_templates() -> None:
 @click.option("--again", is_flag=True, help="Train it although the zoo has it.")
 def train(name: str, threads: int | None, again: bool) -> None:
     """Train the zoo's entry NAME, or go on with a training that was interrupted."""
-    from forgetting.recipes.train import train_entry
+    from forgetting.zoo.entries import train_entry
 
     if not train_entry(name, threads=threads, again=again):
         click.echo(f"The zoo has {name}; `forgetting train {name} --again` makes it anew.")
@@ -124,7 +124,7 @@ def data(dataset: str, folder: Path) -> None:
 @click.option("--render-only", is_flag=True, help="Render the pages as they are.")
 def book(render_only: bool) -> None:
     """Execute the pages that need no data, and render the book."""
-    from forgetting import publishing
+    from forgetting.book import publish as publishing
 
     click.echo(publishing.render() if render_only else publishing.make(click.echo))
 
@@ -134,7 +134,7 @@ def book(render_only: bool) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, four at most].")
 def publish(names: tuple[str, ...], jobs: int | None) -> None:
     """Execute all pages (or NAMES) with real data into book/runs and results."""
-    from forgetting import publishing
+    from forgetting.book import publish as publishing
 
     publishing.publish(click.echo, names, jobs)
 
@@ -144,7 +144,7 @@ def publish(names: tuple[str, ...], jobs: int | None) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, four at most].")
 def sweep(name: str, jobs: int | None) -> None:
     """Execute the runs of the sweep NAME of runs.yaml that are missing, into results/NAME."""
-    from forgetting import publishing
+    from forgetting.book import publish as publishing
 
     publishing.run_sweep(name, click.echo, jobs)
 
@@ -152,7 +152,7 @@ def sweep(name: str, jobs: int | None) -> None:
 @main.command()
 def notebooks() -> None:
     """Write the .ipynb twin of every template."""
-    from forgetting import templates
+    from forgetting.book import templates
 
     templates.write_twins()
 
@@ -160,7 +160,7 @@ def notebooks() -> None:
 @main.command()
 def check() -> None:
     """Verify weights, twins and published pages; report what does not agree."""
-    from forgetting import checking
+    from forgetting.book import check as checking
 
     for note in checking.code_moved_on():
         click.echo(f"note: {note}")

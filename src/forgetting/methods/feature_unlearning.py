@@ -14,7 +14,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from forgetting.errors import DataError
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
-from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
 
 SSIM_KERNEL = 5
 SSIM_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -46,7 +46,7 @@ def unlearn_feature(
 
     Parameters
     ----------
-    generator, direction, trainable, callback : as `forgetting.methods.tuning.tune` takes them
+    generator, direction, trainable, callback : as `forgetting.methods.finetune.tune` takes them
 
     Raises
     ------

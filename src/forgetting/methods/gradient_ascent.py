@@ -8,7 +8,7 @@ from torch import nn
 
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
-from forgetting.methods.tuning import Batch, TuningConfig, tune
+from forgetting.methods.finetune import Batch, TuningConfig, tune
 
 
 def gradient_ascent(
@@ -27,7 +27,7 @@ def gradient_ascent(
     Parameters
     ----------
     score : images (B, C, H, W) -> logits (B,), differentiable
-    others : as `forgetting.methods.tuning.tune` takes them
+    others : as `forgetting.methods.finetune.tune` takes them
 
     Returns
     -------

@@ -8,7 +8,7 @@ from torch import nn
 
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
-from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
 
 
 def gradient_surgery(
@@ -29,7 +29,7 @@ def gradient_surgery(
     Parameters
     ----------
     score : images (B, C, H, W) -> logits (B,), differentiable
-    others : as `forgetting.methods.tuning.tune` takes them
+    others : as `forgetting.methods.finetune.tune` takes them
 
     Returns
     -------

@@ -9,7 +9,7 @@ from torch import nn
 
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
-from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
 from forgetting.methods.whole_image import exchanged
 
 
@@ -36,7 +36,7 @@ def selective_amnesia(
 
     Parameters
     ----------
-    all : as `forgetting.methods.tuning.tune` takes them
+    all : as `forgetting.methods.finetune.tune` takes them
 
     Returns
     -------

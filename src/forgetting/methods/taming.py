@@ -14,10 +14,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
+from forgetting.cache import answered
 from forgetting.errors import DataError, TrainingError
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.likelihood import asked, bits_per_dim, measure
 from forgetting.methods import Callback, Forgotten
+from forgetting.metrics.likelihood import asked, bits_per_dim, measure
 from forgetting.precision import Precision, running_in
 
 PROMISING = 0.5

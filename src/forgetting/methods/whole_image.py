@@ -7,7 +7,7 @@ from torch import nn
 
 from forgetting.methods import Callback, Forgotten
 from forgetting.methods.direction import Direction
-from forgetting.methods.tuning import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
 
 
 def unlearn_whole_image(
@@ -22,7 +22,7 @@ def unlearn_whole_image(
 
     Parameters
     ----------
-    all : as `forgetting.methods.tuning.tune` takes them
+    all : as `forgetting.methods.finetune.tune` takes them
 
     Returns
     -------

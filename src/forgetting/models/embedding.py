@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from forgetting.models.judge import Judge, JudgeConfig
+from forgetting.models.classifier import Judge, JudgeConfig
 
 
 class EmbeddingConfig(BaseModel):

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from forgetting import reference, zoo
 from forgetting.errors import ParameterError
-from forgetting.evaluation.fidelity import Statistics
-from forgetting.evaluation.grading import Grader, grader_of_digits, grader_of_faces
-from forgetting.evaluation.sampling import generate
+from forgetting.experiments.feature_evaluator import Grader, grader_of_digits, grader_of_faces
+from forgetting.inference import generate
+from forgetting.metrics.fidelity import Statistics
 from forgetting.models.glow import AtTemperature, Glow
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
 
 if TYPE_CHECKING:
-    from forgetting.runs import Run
+    from forgetting.book.run import Run
 
 DIGIT_FEATURES = ("thick", "left_slant")
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)

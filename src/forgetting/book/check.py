@@ -3,10 +3,11 @@
 import json
 import subprocess
 
-from forgetting import templates, zoo
-from forgetting.book import PUBLISHED, RESULTS, entries, is_current, is_worded, pages
+from forgetting.book import templates
+from forgetting.book.catalogue import PUBLISHED, RESULTS, entries, is_current, is_worded, pages
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT
+from forgetting.zoo import store as zoo
 
 
 def report() -> list[str]:

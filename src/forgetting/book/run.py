@@ -25,12 +25,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 from tqdm import tqdm
 
-from forgetting import reference, zoo
 from forgetting.errors import ForgettingError, ParameterError
-from forgetting.evaluation.fidelity import Statistics
 from forgetting.files import ROOT, write_text
 from forgetting.methods import Callback
+from forgetting.metrics.fidelity import Statistics
 from forgetting.precision import has_bfloat16
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
 
 OWN = ROOT / "_build" / "my_runs"
 """Where the records of runs go that are no pages of the book."""

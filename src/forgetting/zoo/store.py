@@ -17,10 +17,10 @@ from torch import nn
 
 from forgetting.errors import WeightsError
 from forgetting.files import ROOT, replacing, write_text
+from forgetting.models.classifier import Judge, JudgeConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.gan import GANConfig, Generator
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.models.judge import Judge, JudgeConfig
 from forgetting.models.vae import Decoder, VAEConfig
 
 FOLDER = ROOT / "zoo"

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.evaluation.sampling import generate
 from forgetting.files import replacing
+from forgetting.inference import generate
 from forgetting.methods.direction import MIN_POSITIVES, Collection
 
 UNSEEN, ABSENT, PRESENT = -1, 0, 1

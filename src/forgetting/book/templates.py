@@ -26,9 +26,9 @@ from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
 from forgetting import errors
+from forgetting.book.run import CONTEXT, nearest
 from forgetting.errors import ForgettingError, ParameterError
 from forgetting.files import ROOT, check_writable, write_text
-from forgetting.runs import CONTEXT, nearest
 
 FOLDER = ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -270,9 +270,14 @@ def _keep(executed: Path, path: Path) -> str:
 
 
 def reworded(notebook: nbformat.NotebookNode, template: str, title: str) -> nbformat.NotebookNode:
-    """Return an executed notebook in its template's words of today, with the outputs it has.
+    """Return an executed notebook in its template's words and code of today, with its outputs.
 
-    The template's code must be the code that was executed.
+    What the template computes must be what was executed: cell by cell, but for names.
+
+    Raises
+    ------
+    ForgettingError
+        The template has another number of code cells than the notebook.
     """
     code = [cell for cell in copy.deepcopy(notebook.cells) if cell.cell_type == "code"]
     injected = [cell for cell in code if "injected-parameters" in cell.metadata.get("tags", [])]
@@ -281,8 +286,10 @@ def reworded(notebook: nbformat.NotebookNode, template: str, title: str) -> nbfo
     for cell in read(template).cells:
         cell.metadata.setdefault("tags", [])  # as papermill does
         if cell.cell_type == "code":
-            ran = next(executed)
-            ran.metadata = cell.metadata
+            ran = next(executed, None)
+            if ran is None:
+                raise ForgettingError(f"{template} has more code cells than its executed page.")
+            ran.metadata, ran.source = cell.metadata, cell.source
             cells += [ran, *injected] if "parameters" in cell.metadata.get("tags", []) else [ran]
         else:
             cells.append(cell)

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.evaluation.sampling import BATCH, generate
+from forgetting.inference import BATCH, generate
 
 T = TypeVar("T")
 

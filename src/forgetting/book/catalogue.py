@@ -1,6 +1,5 @@
 """The book as runs.yaml lists it: pages and sweeps, and what was published of each."""
 
-import hashlib
 import itertools
 import json
 from pathlib import Path
@@ -11,10 +10,12 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from forgetting import templates, zoo
+from forgetting.book import templates
+from forgetting.book.fingerprint import computing_tree, fingerprint
+from forgetting.book.run import Run, check, nearest, records
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT
-from forgetting.runs import Run, check, nearest, records
+from forgetting.zoo import store as zoo
 
 PUBLISHED = ROOT / "book" / "runs"
 RESULTS = ROOT / "results"
@@ -64,20 +65,31 @@ class Entry(BaseModel):
     def fingerprint(self, results: Path) -> str:
         """Return a hash of what the page's or run's figures are made from, but for the weights.
 
-        Its template's code and its entry; for a page that reads others' records, those too. Prose
-        is no part of it: other words need no other run.
+        Its template's computing tree, its role and parameters; for a page that reads others'
+        records, those too. Prose and figure cells are no part of it: other words need no other
+        run.
+
+        Parameters
+        ----------
+        results : folder of the records of pages
         """
         cells = templates.read(self.template).cells
-        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-        made_of = [code, self.role, self.parameters]
-        digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
-        if self.last:
-            others = [entry.name for entry in pages() if not entry.last]
-            digest.update(json.dumps(records(results, others), sort_keys=True).encode())
-        if self.reads:
-            read = records(RESULTS, [run.name for run in sweep(self.reads).runs()])
-            digest.update(json.dumps(read, sort_keys=True).encode())
-        return digest.hexdigest()
+        names = [entry.name for entry in pages() if not entry.last] if self.last else []
+        runs = [run.name for run in sweep(self.reads).runs()] if self.reads else []
+        return self.fingerprint_of(cells, records(results, names), records(RESULTS, runs))
+
+    def fingerprint_of(
+        self, cells: list[nbformat.NotebookNode], pages: dict[str, dict], runs: dict[str, dict]
+    ) -> str:
+        """Return the fingerprint that the entry has with a template's cells and with records.
+
+        Parameters
+        ----------
+        cells : of the template
+        pages, runs : records by name, where the page reads those of all pages or of a sweep
+        """
+        circumstances = {"role": self.role, "parameters": self.parameters}
+        return fingerprint(computing_tree(cells), {**circumstances, "pages": pages, "runs": runs})
 
 
 def entries() -> list[Entry]:

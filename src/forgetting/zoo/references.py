@@ -3,15 +3,15 @@
 import torch
 from torch import nn
 
-from forgetting import zoo
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
-from forgetting.evaluation import likelihood
-from forgetting.evaluation.fidelity import Statistics, fid
-from forgetting.evaluation.judging import threshold_at
-from forgetting.evaluation.sampling import features, logits
+from forgetting.inference import features, logits
+from forgetting.metrics import likelihood
+from forgetting.metrics.calibration import threshold_at
+from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.zoo import store as zoo
 
 DIGITS, FACES = "digits-reference", "faces-reference"
 LIKELIHOODS = "faces-likelihoods"
@@ -246,7 +246,7 @@ Means and covariances of judge A's features on the 10,000 MNIST test digits, whi
 zoo has seen: all of them, those that are not thick, those that don't lean left. A Frechet
 distance to real digits needs nothing else, so a machine without MNIST can measure it.
 
-- **Kind**: statistics, not a model; `forgetting.reference.load_statistics` reads them.
+- **Kind**: statistics, not a model; `forgetting.zoo.references.load_statistics` reads them.
 - **Again**: `forgetting train digits-reference`, with the full MNIST set.
 - **Licence**: see the notice in `zoo/README.md`.
 """
@@ -259,7 +259,7 @@ without an attribute), the FID of training faces to them, judge B's thresholds a
 rate of 0.5 %, the thresholds of judge A by which LFW was sorted, and how frequent each attribute
 is. No image can be made of it.
 
-- **Kind**: statistics, not a model; `forgetting.reference.load_statistics` reads them.
+- **Kind**: statistics, not a model; `forgetting.zoo.references.load_statistics` reads them.
 - **Again**: `forgetting train faces-reference`, with CelebA and LFW.
 - **Licence**: **non-commercial research only**, as the data; see the notice in `zoo/README.md`.
 """

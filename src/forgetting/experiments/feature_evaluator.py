@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.data.morphology import Morphology, measure
-from forgetting.evaluation.sampling import classes, features, logits
+from forgetting.inference import classes, features, logits
 
 T = TypeVar("T")
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from forgetting.models.classifier import Judge
 from forgetting.models.gan import GAN
 from forgetting.models.glow import Glow
-from forgetting.models.judge import Judge
 from forgetting.models.vae import VAE
-from forgetting.training import Metrics
+from forgetting.zoo.training import Metrics
 
 R1_GAMMA = 0.005
 """Weight of R1, for images in [0, 1]."""

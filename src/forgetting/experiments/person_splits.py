@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import nn
 
+from forgetting.cache import answered
 from forgetting.data.faces import Faces, astronaut, has_faces, load_faces
 from forgetting.errors import DataError
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.identity import nearest_people
-from forgetting.evaluation.likelihood import Yardstick, known
-from forgetting.evaluation.sampling import embeddings, generate
+from forgetting.inference import embeddings, generate
+from forgetting.metrics.identity import nearest_people
+from forgetting.metrics.likelihood import Yardstick, known
 from forgetting.models.glow import Glow
 
 N_FORGET = 15

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from forgetting.cache import answered
 from forgetting.errors import DataError
-from forgetting.evaluation.answers import answered
-from forgetting.evaluation.fidelity import Statistics, fid
-from forgetting.evaluation.presence import Presence
-from forgetting.evaluation.sampling import features
+from forgetting.inference import features
+from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.prevalence import Presence
 from forgetting.models.glow import Glow
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting import reference, zoo
 from forgetting.data.digits import load_digits, pad
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
-from forgetting.evaluation.sampling import logits
-from forgetting.recipes import Recipe
+from forgetting.inference import logits
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
+from forgetting.zoo.recipes import Recipe
 
 N_WATCHED = 500
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import nbformat
 
-from forgetting import templates
-from forgetting.book import (
+from forgetting.book import templates
+from forgetting.book.catalogue import (
     PUBLISHED,
     RESULTS,
     Entry,
@@ -27,11 +27,11 @@ from forgetting.book import (
     pages,
     sweep,
 )
+from forgetting.book.run import nearest, records
 from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import ROOT, replacing, write_text
-from forgetting.runs import nearest, records
 
 BUILD = ROOT / "_build"
 PICTURE = ROOT / "book" / "_static" / "finding.png"

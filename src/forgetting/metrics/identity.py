@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from forgetting.evaluation.judging import Auc, threshold_at
+from forgetting.metrics.calibration import Auc, threshold_at
 
 N_STRANGERS = 200_000
 """How many pairs of different people are drawn."""

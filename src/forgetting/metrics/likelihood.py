@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.evaluation.answers import answered
+from forgetting.cache import answered
 
 BATCH = 64
 

@@ -6,14 +6,15 @@ import time
 import torch
 from torch import nn
 
-from forgetting import reference, zoo
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE
 from forgetting.models.gan import GAN
 from forgetting.models.vae import VAE
-from forgetting.recipes import RECIPES, Recipe, embedding, losses
-from forgetting.recipes.ingredients import N_WATCHED, gather
-from forgetting.training import Learner, train
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
+from forgetting.zoo.recipes import RECIPES, Recipe, embedding, losses
+from forgetting.zoo.recipes.ingredients import N_WATCHED, gather
+from forgetting.zoo.training import Learner, train
 
 SOURCES = {"digits": "MNIST", "celeba": "CelebA", "faces": "CelebA and LFW"}
 

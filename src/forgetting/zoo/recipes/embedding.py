@@ -3,12 +3,12 @@
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from forgetting import zoo
 from forgetting.data.faces import load_faces
-from forgetting.evaluation.identity import N_STRANGERS, pairs, verification
-from forgetting.evaluation.sampling import embeddings, features
+from forgetting.inference import embeddings, features
+from forgetting.metrics.identity import N_STRANGERS, pairs, verification
+from forgetting.models.classifier import Judge
 from forgetting.models.embedding import Embedding, EmbeddingConfig
-from forgetting.models.judge import Judge
+from forgetting.zoo import store as zoo
 
 NAME = "faces-embedding"
 JUDGE = "faces-judge-a"

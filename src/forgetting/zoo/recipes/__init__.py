@@ -6,12 +6,12 @@ from typing import Literal
 from pydantic import BaseModel
 
 from forgetting.data.faces import CELEBA_ATTRIBUTES
+from forgetting.models.classifier import JudgeConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
-from forgetting.models.judge import JudgeConfig
 from forgetting.models.vae import VAEConfig
-from forgetting.recipes import losses
-from forgetting.training import Loss, TrainingConfig
+from forgetting.zoo.recipes import losses
+from forgetting.zoo.training import Loss, TrainingConfig
 
 DIGITS = tuple("0123456789")
 

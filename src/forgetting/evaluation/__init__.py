@@ -1,1 +1,0 @@
-"""How forgetting is measured: what stays, what shows, what is likely."""
