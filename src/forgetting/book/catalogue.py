@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting.book import templates
 from forgetting.book.fingerprint import computing_tree, fingerprint
-from forgetting.book.run import Run, check, nearest, records
-from forgetting.errors import ForgettingError
+from forgetting.book.run import Run, records
+from forgetting.errors import ForgettingError, did_you_mean, validated
 from forgetting.files import ROOT
 from forgetting.zoo import store as zoo
 
@@ -101,7 +101,7 @@ def entries() -> list[Entry]:
         An entry is malformed, or names a parameter that its template lacks.
     """
     listed = yaml.safe_load((ROOT / "runs.yaml").read_text(encoding="utf-8"))
-    found = [check(Entry, values) for values in listed]
+    found = [validated(Entry, values) for values in listed]
     for entry in found:
         known = templates.parameters(entry.template)
         given = {*entry.parameters, *entry.grid}.union(*entry.cases.values())
@@ -128,7 +128,9 @@ def sweep(name: str) -> Entry:
     """
     known = {entry.name: entry for entry in entries() if entry.is_sweep}
     if name not in known:
-        raise ForgettingError(f"runs.yaml has no sweep {name!r}. {nearest(name, list(known))}")
+        raise ForgettingError(
+            f"runs.yaml has no sweep {name!r}. {did_you_mean(name, list(known))}"
+        )
     return known[name]
 
 

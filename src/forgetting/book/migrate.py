@@ -15,8 +15,8 @@ import yaml
 from forgetting.book import templates
 from forgetting.book.catalogue import PUBLISHED, RESULTS, Entry, entries
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
-from forgetting.book.run import check, records
-from forgetting.errors import ForgettingError
+from forgetting.book.run import records
+from forgetting.errors import ForgettingError, validated
 from forgetting.files import ROOT, write_text
 
 Cells = list[nbformat.NotebookNode]
@@ -103,7 +103,7 @@ class _Before:
             for path in (folder / "notebooks").glob("*.py")
         }
         listed = yaml.safe_load((folder / "runs.yaml").read_text(encoding="utf-8"))
-        self.entries = [check(Entry, values) for values in listed]
+        self.entries = [validated(Entry, values) for values in listed]
         self.sweeps = {entry.name: entry.runs() for entry in self.entries if entry.is_sweep}
         self.runs = {entry.name: entry for entry in self.entries if not entry.is_sweep}
         self.runs |= {run.name: run for runs in self.sweeps.values() for run in runs}

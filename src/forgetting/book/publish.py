@@ -27,10 +27,10 @@ from forgetting.book.catalogue import (
     pages,
     sweep,
 )
-from forgetting.book.run import nearest, records
+from forgetting.book.run import records
 from forgetting.data.digits import mnist_folder
 from forgetting.data.faces import faces_folder
-from forgetting.errors import DataError, ForgettingError
+from forgetting.errors import DataError, ForgettingError, did_you_mean
 from forgetting.files import ROOT, replacing, write_text
 
 BUILD = ROOT / "_build"
@@ -172,7 +172,7 @@ def publish(
     known = [entry.name for entry in pages()]
     for name in only:
         if name not in known:
-            raise ForgettingError(f"runs.yaml has no page {name!r}. {nearest(name, known)}")
+            raise ForgettingError(f"runs.yaml has no page {name!r}. {did_you_mean(name, known)}")
     wanted = [entry for entry in pages() if not only or entry.name in only or entry.last]
     _check_data(wanted)
     execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)

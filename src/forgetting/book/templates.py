@@ -26,8 +26,8 @@ from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
 from forgetting import errors
-from forgetting.book.run import CONTEXT, nearest
-from forgetting.errors import ForgettingError, ParameterError
+from forgetting.book.run import CONTEXT
+from forgetting.errors import ForgettingError, ParameterError, did_you_mean
 from forgetting.files import ROOT, check_writable, write_text
 
 FOLDER = ROOT / "notebooks"
@@ -79,7 +79,9 @@ def source(template: str) -> Path:
         There is no such template.
     """
     if template not in names():
-        raise ForgettingError(f"No template is called {template!r}. {nearest(template, names())}")
+        raise ForgettingError(
+            f"No template is called {template!r}. {did_you_mean(template, names())}"
+        )
     return FOLDER / f"{template}.py"
 
 
@@ -156,7 +158,7 @@ def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:
     for name in given:
         if name not in known:
             raise ParameterError(
-                f"{template} has no parameter {name!r}. {nearest(name, list(known))}"
+                f"{template} has no parameter {name!r}. {did_you_mean(name, list(known))}"
             )
     return {name: known[name].convert(text) for name, text in given.items()}
 

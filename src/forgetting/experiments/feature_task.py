@@ -1,21 +1,18 @@
 """A generator and a feature that it shall forget, with all that is asked about the two."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from forgetting.errors import ParameterError
+from forgetting.experiments.context import Experiment
 from forgetting.experiments.feature_evaluator import Grader, grader_of_digits, grader_of_faces
 from forgetting.inference import generate
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.glow import AtTemperature, Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
-
-if TYPE_CHECKING:
-    from forgetting.book.run import Run
 
 DIGIT_FEATURES = ("thick", "left_slant")
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -63,7 +60,7 @@ class Subject:
 
 
 def find_subject(
-    run: "Run", model: str, feature: str, n: int, temperature: float = 0.7
+    run: Experiment, model: str, feature: str, n: int, temperature: float = 0.7
 ) -> Subject:
     """Load a generator, its judges and its reference, and note all of them in the run's record.
 

@@ -1,0 +1,117 @@
+"""What every experiment of the study shares: a seed for each use of randomness, and the zoo.
+
+An experiment takes its models from the zoo and its random numbers from named streams; what it
+took is noted, so that a record can say which weights its figures stand on.
+"""
+
+import hashlib
+import time
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from forgetting.errors import ParameterError
+from forgetting.metrics.fidelity import Statistics
+from forgetting.zoo import references as reference
+from forgetting.zoo import store as zoo
+
+
+class Parameters(BaseModel):
+    """What every template takes; a template's own parameters are added by a subclass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str = "default"
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+
+class Experiment:
+    """Parameters, seeded streams of randomness, and models of the zoo on one device."""
+
+    def __init__(self, name: str, parameters: Parameters) -> None:
+        """Choose the device and seed what draws from torch's global generator.
+
+        Parameters
+        ----------
+        name : of the template or experiment, for what is said of it
+
+        Raises
+        ------
+        ParameterError
+            A GPU is asked for and there is none.
+        """
+        self.template = name
+        self.parameters = parameters
+        self.weights: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+        wanted = parameters.device
+        if wanted == "auto":
+            wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        if wanted.startswith("cuda") and not torch.cuda.is_available():
+            raise ParameterError(f"device = {wanted!r}, but no GPU is here: use cpu.")
+        self.device = torch.device(wanted)
+        torch.manual_seed(parameters.seed)
+        # a few backward passes have no deterministic form on a GPU: there it is only a warning
+        torch.use_deterministic_algorithms(True, warn_only=self.device.type == "cuda")
+
+    def load(self, name: str, *kinds: str) -> nn.Module:
+        """Return a model of the zoo on the run's device, and note its hash for the record.
+
+        Raises
+        ------
+        WeightsError
+            There is no such model, or its weights are not what they should be.
+        ParameterError
+            It is not of one of `kinds` (any, if none are named).
+        """
+        kind = zoo.record(name)["kind"]
+        if kinds and kind not in kinds:
+            raise ParameterError(
+                f"{name!r} is a {kind}; {self.template} takes a {' or '.join(kinds)}."
+            )
+        model = zoo.load(name).to(self.device)
+        self.record(name)
+        return model
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return what the zoo's NAME.json says, and note the entry's hash for the record."""
+        entry = zoo.record(name)
+        self.weights[name] = entry["sha256"]
+        return entry
+
+    def statistics(self, subset: str = "all", name: str = reference.DIGITS) -> Statistics:
+        """Return statistics of real images from the zoo, and note their hash for the record."""
+        self.record(name)
+        return reference.load_statistics(subset, name)
+
+    def seed(self, stream: str) -> int:
+        """Return a seed of its own for each named use of randomness in this run."""
+        digest = hashlib.sha256(f"{self.parameters.seed}/{stream}".encode()).digest()
+        return int.from_bytes(digest[:4], "big")
+
+    def generator(self, stream: str) -> torch.Generator:
+        """Return a generator of its own for each named use of randomness in this run."""
+        return torch.Generator().manual_seed(self.seed(stream))
+
+    def latents(self, stream: str, n: int, dim: int) -> torch.Tensor:
+        """Return latents (n, dim) from N(0, I), the same for every model that is asked."""
+        return torch.randn(n, dim, generator=self.generator(stream))
+
+    def timed(self, name: str) -> "_Timer":
+        """Return a context that notes the seconds its block takes as `seconds_NAME`."""
+        return _Timer(self.seconds, f"seconds_{name}")
+
+
+class _Timer:
+    def __init__(self, into: dict[str, float], name: str) -> None:
+        self._into, self._name = into, name
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        spent = time.monotonic() - self._started
+        self._into[self._name] = self._into.get(self._name, 0.0) + spent

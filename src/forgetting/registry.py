@@ -1,0 +1,92 @@
+"""Registries: what a wing offers by name, and what other packages add to it.
+
+A module adds an entry with `@REGISTRY.register("name")`. The modules of the wing are imported on
+the first look-up, so that a new file is enough. Another package adds entries through an entry
+point in the registry's group.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from forgetting.errors import ParameterError, did_you_mean
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Entries by name, in alphabetical order."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        """Make a registry for the modules of a package.
+
+        Parameters
+        ----------
+        kind : what an entry is, in one word, as errors say it
+        package : whose modules register entries, `forgetting.methods`; also the group of entry
+            points through which other packages add theirs
+        """
+        self.kind = kind
+        self.package = package
+        self._entries: dict[str, T] = {}
+        self._is_loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds what it decorates under a name.
+
+        Raises
+        ------
+        ParameterError
+            Another entry has that name.
+        """
+
+        def add(entry: T) -> T:
+            if self._entries.get(name, entry) is not entry:
+                raise ParameterError(
+                    f"Two entries of {self.package} are called {name!r}: rename one of them."
+                )
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def __getitem__(self, name: str) -> T:
+        """Return an entry.
+
+        Raises
+        ------
+        ParameterError
+            There is no such entry; the most similar name is named.
+        """
+        self._load()
+        if name not in self._entries:
+            hint = did_you_mean(name, sorted(self._entries))
+            raise ParameterError(f"There is no {self.kind} {name!r}. {hint}")
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._entries))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._entries
+
+    def _load(self) -> None:
+        """Import the package's modules and what other packages add, once."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):
+            importlib.import_module(module.name)
+        for point in entry_points(group=self.package):
+            entry = point.load()
+            if point.name not in self._entries:
+                self.register(point.name)(entry)

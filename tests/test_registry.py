@@ -1,0 +1,55 @@
+"""Registries: a new file is enough, another package adds through an entry point."""
+
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from forgetting import registry
+from forgetting.errors import ParameterError
+from forgetting.registry import Registry
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Return a registry of a package of two modules."""
+    folder = tmp_path / "some_wing"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(
+        "from forgetting.registry import Registry\nENTRIES = Registry('thing', 'some_wing')\n"
+    )
+    for name in ("second", "first"):
+        (folder / f"{name}.py").write_text(
+            f"from some_wing import ENTRIES\nENTRIES.register('{name}')(len)\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Registry("thing", "some_wing")
+    for name in [name for name in sys.modules if name.startswith("some_wing")]:
+        del sys.modules[name]
+
+
+def test_every_module_of_the_package_is_an_entry(package):
+    from some_wing import ENTRIES
+
+    assert list(ENTRIES) == ["first", "second"]
+    assert ENTRIES["first"] is len
+    assert "third" not in ENTRIES
+
+
+def test_another_package_adds_an_entry(package, monkeypatch):
+    point = EntryPoint("mine", "builtins:max", "some_wing")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point][: group == "some_wing"])
+    assert package["mine"] is max
+
+
+def test_an_unknown_entry_is_refused_with_the_most_similar_name(package):
+    package.register("gradient_ascent")(len)
+    with pytest.raises(ParameterError, match=r"no thing 'gradient'. Did you mean gradient_ascent"):
+        package["gradient"]
+
+
+def test_two_entries_of_one_name_are_refused(package):
+    package.register("mine")(len)
+    package.register("mine")(len)
+    with pytest.raises(ParameterError, match="Two entries of some_wing are called 'mine'"):
+        package.register("mine")(max)
