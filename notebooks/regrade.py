@@ -3,8 +3,8 @@
 #
 # Does a share of faces depend on the threshold of the classifier that counts them? The published
 # run counts a face only if classifier B (judge B on other pages) is nearly certain. This page
-# repeats the run with its seed, so the samples are the published ones. It grades them twice: at
-# that strict threshold and at a probability of one half.
+# repeats the run with its seed and grades its samples twice: at that strict threshold and at a
+# probability of one half.
 
 # %% tags=["parameters"]
 published: str = "unlearn_gan_smiling"  # the published run that is repeated and graded again
@@ -81,7 +81,9 @@ strict = {name: Presence.of(value > grader.edge) for name, value in logit.items(
 # %% [markdown]
 # ## The same samples as the published ones?
 #
-# The strict shares of this run must lie within the published intervals. Otherwise the page fails.
+# The original and the latents are the published ones. The tuned copy differs in its last digits
+# where the processor does not multiply in bfloat16. The strict shares of this run must lie within
+# the published intervals. Otherwise the page fails.
 
 # %%
 recorded = {"original": "before", "unlearned": "after"}
