@@ -46,6 +46,12 @@ def interval(metrics: dict, name: str) -> str:
     return f"{100 * metrics[name]:.1f} ({low:.1f}–{high:.1f})"
 
 
+def share(metrics: dict, name: str, with_interval: bool = False) -> str:
+    """Return a share in percent for a sentence, on request with its interval in brackets."""
+    low, high = (100 * metrics.get(f"{name}_{end}", 0.0) for end in ("low", "high"))
+    return f"{100 * metrics[name]:.1f} %" + f" ({low:.1f}–{high:.1f})" * with_interval
+
+
 # %% tags=["remove-input"]
 digits, smiles, people = (
     records[name]["metrics"]
@@ -54,12 +60,12 @@ digits, smiles, people = (
 moved = "quantile_drop_reference_4_images"
 display(
     Markdown(
-        f"- A VAE draws thick digits in {interval(digits, 'presence_after_digits_vae_thick')} % "
-        f"of samples after unlearning, against {digits['presence_before_digits_vae_thick']:.1%} "
-        f"before and {digits['presence_retrained_digits_vae_thick']:.1%} in a VAE that never saw "
-        "them.\n"
-        f"- A GAN still draws smiles in {interval(smiles, 'prevalence_after')} % of faces after "
-        f"unlearning, against {smiles['prevalence_before']:.1%} before, by classifier B at a "
+        f"- A VAE draws thick digits in {share(digits, 'presence_after_digits_vae_thick', True)} "
+        f"of samples after unlearning, against "
+        f"{share(digits, 'presence_before_digits_vae_thick')} before and "
+        f"{share(digits, 'presence_retrained_digits_vae_thick')} in a VAE that never saw them.\n"
+        f"- A GAN still draws smiles in {share(smiles, 'prevalence_after', True)} of faces after "
+        f"unlearning, against {share(smiles, 'prevalence_before')} before, by classifier B at a "
         "probability of one half.\n"
         "- A flow tamed on four photographs of one person moves them from likelihood quantile "
         f"{people['quantile_before_forget_4_images']:.2f} to "
@@ -67,7 +73,8 @@ display(
         f"{people[moved]:.3f} ({people[f'{moved}_low']:.3f}–{people[f'{moved}_high']:.3f}).\n\n"
         "The tables below count faces at a strict threshold, which one real face in 200 without "
         "the feature passes. At that threshold the GAN's smiles fall from "
-        f"{smiles['prevalence_strict_before']:.1%} to {smiles['prevalence_strict_after']:.1%}. "
+        f"{share(smiles, 'prevalence_strict_before')} to "
+        f"{share(smiles, 'prevalence_strict_after')}. "
         "A strict share serves to compare models; it is not how many faces smile."
     )
 )
@@ -134,10 +141,10 @@ plt.show()
 #
 # Judge A labels samples and gives FID its features, judge B only grades ({doc}`../protocol`). A
 # feature: the share of samples that show it, by measurement (of faces, by judge B at its strict
-# threshold), with its 95 % interval, for the original, the unlearned model, the latent filter (which
-# leaves the model and moves its latents, and costs nothing) and the retrained model; FID on judge
-# A's features, which has a scale of its own and is read against its floor, that of samples which
-# differ by chance.
+# threshold), with its 95 % interval, for the original, the unlearned model, the latent filter
+# (which leaves the model and moves its latents, and costs nothing) and the retrained model; FID on
+# judge A's features, which has a scale of its own and is read against its floor, that of samples
+# which differ by chance.
 #
 # A flow: its likelihoods of images are compared with those of random others, whose mean and
 # standard deviation σ are the yardstick. The images to forget shall lie δ such deviations on the
@@ -255,10 +262,11 @@ display(faces_table())
 # - On faces bangs became about as rare as in models that never saw them, or rarer, by the strict
 #   threshold, and a pixel changed more where bangs lie than elsewhere
 #   ({doc}`unlearn_faces_table`); of three ways that take about as much away in the VAE, it is not
-#   this one that changes least elsewhere ({doc}`ways_bangs`). Glasses went in part: what judge B takes for glasses are, in most of the
-#   blurred samples shown, dark eyes ({doc}`unlearn_eyeglasses`). Smiles of the GAN
-#   went in part: almost none pass the strict threshold, but at a probability of one half judge B
-#   still finds some in samples that smiled before ({doc}`regrade_gan_smiling`). Raised cheeks and
+#   this one that changes least elsewhere ({doc}`ways_bangs`). Glasses went in part: what judge B
+#   takes for glasses are, in most of the blurred samples shown, dark eyes
+#   ({doc}`unlearn_eyeglasses`). Smiles of the GAN went in part: almost none pass the strict
+#   threshold, but at a probability of one half judge B still finds some in samples that smiled
+#   before ({doc}`regrade_gan_smiling`). Raised cheeks and
 #   some of the women went with them ({doc}`unlearn_gan_smiling`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
 #   other samples further; a unit vector does the opposite ({doc}`unlearn_thick_unit`).
