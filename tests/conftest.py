@@ -7,6 +7,7 @@ import torch
 from bars import Bars, width
 from torch import nn
 
+from forgetting.book import publish as publishing
 from forgetting.methods.direction import collect
 from forgetting.models.glow import Glow, GlowConfig
 
@@ -16,6 +17,12 @@ def _no_data_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA", raising=False)
     for module in ("data.digits", "data.faces", "cache"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory):
+    """Return the folder of the rendered book: it takes a minute, so tests share it."""
+    return publishing.render(tmp_path_factory.mktemp("book")).parent
 
 
 @pytest.fixture(params=["additive", "affine"])

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 import yaml
 
-from forgetting.book import catalogue as book
-from forgetting.book import check as checking
-from forgetting.book import publish as publishing
-from forgetting.book import templates
+from forgetting.book.catalogue import catalogue as book
+from forgetting.book.catalogue import check as checking
+from forgetting.book.catalogue import publish as publishing
+from forgetting.book.catalogue import templates
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT, replacing
 
@@ -164,11 +164,10 @@ def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch, capsy
     assert "earlier" not in capsys.readouterr().out
 
 
-def test_the_book_renders_without_a_warning(tmp_path):
-    page = publishing.render(tmp_path)
-    html = (page.parent / "book" / "runs" / "introduction.html").read_text(encoding="utf-8")
+def test_the_book_renders_without_a_warning(rendered):
+    html = (rendered / "book" / "runs" / "introduction.html").read_text(encoding="utf-8")
     assert "The Forgetting Book" in html
-    assert str(tmp_path) not in html
+    assert str(rendered.parents[1]) not in html
 
 
 def test_environment_and_project_say_the_same():

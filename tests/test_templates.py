@@ -10,12 +10,12 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
-from forgetting.book import templates
 from forgetting.book.annotation import HandCollection
+from forgetting.book.catalogue import templates
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError
 from forgetting.inference import generate
-from forgetting.zoo import store as zoo
+from forgetting.zoo.store import store as zoo
 
 FAST = {"preset": "smoke"}
 
@@ -45,11 +45,12 @@ def caches(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch):
+def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capfd):
     """Papermill leaves a record; nbval then finds the same marked outputs."""
     monkeypatch.setenv("XDG_CACHE_HOME", caches[0])
     notebook = tmp_path / f"{name}.ipynb"
     templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
+    assert "WARNING" not in capfd.readouterr().err  # of the kernel
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["template"] == name
     assert record["metrics"]

@@ -24,6 +24,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
+from traitlets.config import Config
 
 from forgetting import errors
 from forgetting.book.run import CONTEXT
@@ -32,6 +33,9 @@ from forgetting.files import ROOT, check_writable, write_text
 
 FOLDER = ROOT / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "auto"}})
+"""Of the kernels that execute templates: unencrypted, each warns that it can be listened to."""
 
 EARLY = 60.0
 """Seconds before which what is refused has cost nothing that were worth keeping."""
@@ -230,6 +234,7 @@ def execute(
                 kernel_name="python3",
                 cwd=ROOT,
                 progress_bar=progress,
+                config=KERNEL_CONFIG,
             )
             record = json.loads((fresh / f"{name}.json").read_text(encoding="utf-8"))
             circumstances = (fresh / f"{name}.run.json").read_text(encoding="utf-8")
