@@ -18,10 +18,10 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-MODELS := digits-judge-a digits-judge-b digits-reference digits-vae digits-vae-seed-1 \
+MODELS := digits-classifier-a digits-classifier-b digits-reference digits-vae digits-vae-seed-1 \
           digits-vae-seed-2 digits-vae-no-thick digits-vae-no-left-slant digits-gan \
           digits-gan-no-thick digits-gan-no-left-slant digits-glow digits-glow-affine \
-          faces-judge-a faces-judge-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
+          faces-classifier-a faces-classifier-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
           faces-gan faces-gan-no-bangs faces-glow faces-glow-no-bush faces-likelihoods
 SWEEPS := unlearn_digits unlearn_bases unlearn_faces unlearn_ablations probe_features tame_people \
           tame_latents tame_ablations tame_targets

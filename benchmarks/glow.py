@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from forgetting.files import ROOT, write_text
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.precision import Precision, has_bfloat16, running_in
+from forgetting.precision import Precision, autocast_context, has_bfloat16
 
 OUTPUT = ROOT / "results" / "bench" / "glow.json"
 
@@ -48,7 +48,7 @@ def training_step(flow: nn.Module, images: torch.Tensor, precision: Precision) -
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with running_in(precision, CPU):
+        with autocast_context(precision, CPU):
             log_p = (
                 flow.log_prob(images, generator)
                 if isinstance(flow, Glow)
@@ -98,7 +98,7 @@ def convolutions(precision: Precision, batch: int) -> tuple[Step, int]:
     images.requires_grad_()
 
     def step() -> None:
-        with running_in(precision, CPU):
+        with autocast_context(precision, CPU):
             out = layers(images)
         out.float().sum().backward()
 

@@ -3,11 +3,11 @@
     make bench        or        python benchmarks/taming.py --help
 
 The public loop asks, at every step: all images to forget for the stopping rule; a batch of them
-with gradient; all of them again for the log; the base about the remember batch; the tamed model
-about the same batch, with gradient; and, every ten steps, 1,024 remember images for mu and sigma.
+with gradient; all of them again for the log; the base about the retain batch; the tamed model
+about the same batch, with gradient; and, every ten steps, 1,024 retain images for mu and sigma.
 Both loops run on the same Glow of the zoo, with the same images (the Glow's own samples), turn by
 turn in one run, at the authors' settings. To the stopping rule runs `default`: `tame` with the
-settings of the pages on persons, which remember more images a step and wait until they have
+settings of the pages on persons, which retain more images a step and wait until they have
 settled; with `--to-the-rule` both loops as well. Writes `results/bench/taming.json`, or, on a
 processor that does not multiply in bfloat16, `taming-float32.json`.
 """
@@ -65,7 +65,7 @@ def gaussian_kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
 
 def public_loop(
-    flow: nn.Module, forget: torch.Tensor, remember: torch.Tensor, steps: int, delta: float = 4.0
+    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, steps: int, delta: float = 4.0
 ) -> int:
     """Tame as the public code does, at most `steps` steps; return how many it took."""
     tamed = copy.deepcopy(flow).requires_grad_(True)
@@ -78,15 +78,15 @@ def public_loop(
 
     for step in range(steps):
         if step % 10 == 0:
-            some = torch.randperm(len(remember), generator=g)[:1024]
-            sigma, mu = torch.std_mean(asked(tamed, remember[some]))
+            some = torch.randperm(len(retain), generator=g)[:1024]
+            sigma, mu = torch.std_mean(asked(tamed, retain[some]))
             threshold = mu + delta * sigma
         if ((asked(tamed, forget) - threshold).abs() <= 0.15 * delta * sigma).all():
             return step
         batch = forget[torch.randperm(len(forget), generator=g)[:8]]
         bpd_forget = bits_per_dim(tamed, batch, g)
         asked(tamed, forget)  # for the log
-        kept = remember[torch.randperm(len(remember), generator=g)[:8]]
+        kept = retain[torch.randperm(len(retain), generator=g)[:8]]
         bpd_base, bpd_kept = asked(flow, kept), bits_per_dim(tamed, kept, g)
         kl = gaussian_kl(bpd_base, bpd_kept) + gaussian_kl(bpd_kept, bpd_base)
         loss_forget = torch.sigmoid((bpd_forget - threshold) ** 2).mean()
@@ -110,16 +110,14 @@ def main(rounds: int, steps: int, to_the_rule: bool, threads: int) -> None:
     person = latent_person(0, flow, zoo.load("faces-embedding"), 0.3, 0.7, 2048, 100)
     rows = {}
     for n in tqdm(SIZES, desc="sizes", file=sys.stderr):
-        forget, remember = person.candidates[:n], person.remember
+        forget, retain = person.candidates[:n], person.retain
 
-        def public(most: int, forget=forget, remember=remember) -> int:
-            return public_loop(flow, forget, remember, most)
+        def public(most: int, forget=forget, retain=retain) -> int:
+            return public_loop(flow, forget, retain, most)
 
-        def ours(
-            most: int, stop: float, config=PUBLISHED, forget=forget, remember=remember
-        ) -> int:
+        def ours(most: int, stop: float, config=PUBLISHED, forget=forget, retain=retain) -> int:
             update = {"max_steps": most, "stop_within": stop}
-            tamed = tame(flow, forget, remember, config.model_copy(update=update))
+            tamed = tame(flow, forget, retain, config.model_copy(update=update))
             return tamed.history[-1]["step"]
 
         ours(1, NEVER)  # asks the base what it keeps

@@ -3,7 +3,7 @@
 #
 # How good is a model of faces before it is asked to forget? Its samples, unpicked; its training
 # curve; its distance from the faces of people it has never seen, beside the distance that real
-# faces have from each other; and what two judges see in its samples.
+# faces have from each other; and what two classifiers see in its samples.
 
 # %% tags=["parameters"]
 model: str = "faces-vae"  # a generator or flow of faces in the zoo
@@ -26,12 +26,12 @@ from pydantic import Field
 
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.inference import features, generate, logits
 from forgetting.metrics import likelihood
 from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references as reference
 
 plots.use_style()
@@ -61,7 +61,7 @@ real = p.source == "real" or (p.source == "auto" and has_faces("celeba", "lfw"))
 
 # %%
 model = run.load(p.model, "vae", "gan", "glow")
-judge_a, judge_b = run.load("faces-judge-a"), run.load("faces-judge-b")
+classifier_a, classifier_b = run.load("faces-classifier-a"), run.load("faces-classifier-b")
 entry = run.record(p.model)
 if entry["kind"] == "glow":
     samples = model.sample(p.n_samples, p.temperature, run.generator("samples")).cpu()
@@ -116,7 +116,7 @@ plt.show()
 # %% [markdown]
 # ## Beside real faces
 #
-# FID on judge A's features to the faces of held-out people, from CelebA and LFW; for a model that
+# FID on classifier A's features to the faces of held-out people, from CelebA and LFW; for a model that
 # was trained without an attribute, to those of them that lack it. The floor is that of 5,000
 # training faces. With the data at hand, also KID, precision and recall (k = 3) to all held-out
 # faces, each beside that of training faces, and, for a flow, bits/dim.
@@ -125,15 +125,15 @@ plt.show()
 known = run.record(reference.FACES)
 missing = f"{size}.without_{entry['training']['without']}"
 subset = missing if missing in known["floors"] else f"{size}.all"
-found = features(judge_a, samples)
+found = features(classifier_a, samples)
 metrics = {"fid": fid(found, run.statistics(subset, reference.FACES)), "n_samples": p.n_samples}
 metrics["fid_floor"] = known["floors"][subset]
 if real:
     train = [load_faces(name, "train", size) for name in ("celeba", "lfw")]
     train = torch.cat([faces.images for faces in train])
-    learned = answered([judge_a], [train], "features", lambda: features(judge_a, train))
+    learned = cached([classifier_a], [train], "features", lambda: features(classifier_a, train))
     order = torch.randperm(len(train), generator=run.generator("training"))
-    unseen = features(judge_a, held_out[: p.n_samples])
+    unseen = features(classifier_a, held_out[: p.n_samples])
     both = {"": found, "_floor": learned[order[: p.n_samples]]}
     for end, one in both.items():
         metrics[f"kid{end}"] = kid(one, unseen)
@@ -143,7 +143,7 @@ if real:
         print(f"{'training faces' if end else 'samples':15} {told}")
     if entry["kind"] == "glow":
         few = held_out[: min(p.n_samples, 2000)]
-        bpd = likelihood.measure(model, few, p.draws, run.seed("noise"))
+        bpd = likelihood.mean_bits_per_dim(model, few, p.draws, run.seed("noise"))
         metrics |= {"bits_per_dim": float(bpd.mean()), "bits_per_dim_std": float(bpd.std())}
         print(f"held-out bits/dim {bpd.mean():.3f} +- {bpd.std():.3f} over {len(few)} faces")
 elif p.model == "faces-glow":
@@ -152,7 +152,7 @@ elif p.model == "faces-glow":
     print(f"held-out bits/dim {metrics['bits_per_dim']:.3f}, as measured when it was trained")
 
 # %% [markdown]
-# Has it learned faces by heart? How far each sample is from the nearest training face, in judge
+# Has it learned faces by heart? How far each sample is from the nearest training face, in classifier
 # A's features, beside how far faces of held-out people are: a model that copies is much nearer.
 
 # %% tags=["hide-input"]
@@ -174,23 +174,23 @@ if real and p.show_real:
     plt.show()
 
 # %% [markdown]
-# ## What the judges see
+# ## What the classifiers see
 #
-# The share of samples that show an attribute: by judge A at a probability of one half, by judge B
+# The share of samples that show an attribute: by classifier A at a probability of one half, by classifier B
 # at the threshold that one real negative in 200 passes, which misses many real positives: beside
 # its share of samples stands that of real held-out faces, where they are at hand, and the share
 # that CelebA's labels give.
 
 # %% tags=["hide-input"]
-thresholds = known["thresholds"]["faces-judge-b"][str(size)]
-by_a, by_b = logits(judge_a, samples), logits(judge_b, samples)
-of_real = logits(judge_b, held_out[: p.n_samples]) if real else None
+thresholds = known["thresholds"]["faces-classifier-b"][str(size)]
+by_a, by_b = logits(classifier_a, samples), logits(classifier_b, samples)
+of_real = logits(classifier_b, held_out[: p.n_samples]) if real else None
 rows = []
 for attribute in reference.FACE_FEATURES:
-    column, short = judge_b.attributes.index(attribute), attribute.lower()
+    column, short = classifier_b.attributes.index(attribute), attribute.lower()
     seen_a, seen_b = by_a[:, column] > 0, by_b[:, column] > thresholds[attribute]
-    metrics |= Presence.of(seen_a).metrics(f"presence_a_{short}")
-    metrics |= Presence.of(seen_b).metrics(f"presence_b_{short}")
+    metrics |= Prevalence.of(seen_a).metrics(f"prevalence_a_{short}")
+    metrics |= Prevalence.of(seen_b).metrics(f"prevalence_strict_{short}")
     rows.append(
         (
             attribute,
@@ -200,14 +200,14 @@ for attribute in reference.FACE_FEATURES:
             float((of_real[:, column] > thresholds[attribute]).float().mean()) if real else None,
         )
     )
-columns = ["CelebA's labels", "judge A", "judge B", "judge B of real faces"]
+columns = ["CelebA's labels", "classifier A", "classifier B", "classifier B of real faces"]
 table = pd.DataFrame(rows, columns=["attribute", *columns])
 table.set_index("attribute").style.format("{:.1%}", na_rep="–")
 
 # %% [markdown]
 # ## What was seen
 #
-# FID has the scale of judge A's features and is read against its floor.
+# FID has the scale of classifier A's features and is read against its floor.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -215,6 +215,6 @@ metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
 for attribute in reference.FACE_FEATURES:
     share, low, high = (
-        metrics[f"presence_b_{attribute.lower()}{end}"] for end in ("", "_low", "_high")
+        metrics[f"prevalence_strict_{attribute.lower()}{end}"] for end in ("", "_low", "_high")
     )
-    print(f"{attribute:12} {share:.1%} ({low:.1%} to {high:.1%}) by judge B")
+    print(f"{attribute:12} {share:.1%} ({low:.1%} to {high:.1%}) by classifier B")

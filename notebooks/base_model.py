@@ -24,13 +24,13 @@ from pydantic import Field
 
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.data.digits import load_digits
 from forgetting.data.morphology import Morphology, measure
 from forgetting.inference import classes, features, generate
 from forgetting.metrics import likelihood
 from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 
@@ -60,7 +60,7 @@ p = run.parameters
 
 # %%
 model = run.load(p.model, "vae", "gan", "glow")
-judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
 entry = zoo.record(p.model)
 if entry["kind"] == "glow":
     samples = model.sample(p.n_samples, p.temperature, run.generator("samples")).cpu()
@@ -107,7 +107,7 @@ plt.show()
 # %% [markdown]
 # ## Beside real digits
 #
-# FID on judge A's features to the 10,000 real test digits, which no model has seen; for a model
+# FID on classifier A's features to the 10,000 real test digits, which no model has seen; for a model
 # that was trained without a feature, to those of them that lack it. The floor is that of as many
 # real training digits. KID, precision and recall (k = 3) to held-out digits, each
 # beside that of training digits. The share
@@ -120,15 +120,17 @@ count = min(p.n_samples, len(train))
 floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
 missing = f"without_{entry['training']['without']}"
 subset = missing if entry["training"]["without"] else "all"
-real, found = run.statistics(subset), features(judge_a, samples[:count])
+real, found = run.statistics(subset), features(classifier_a, samples[:count])
 shuffled = torch.randperm(len(held_out), generator=run.generator("held out"))
-held_features = features(judge_a, held_out.where(shuffled[: p.n_samples]).floats())
+held_features = features(classifier_a, held_out.where(shuffled[: p.n_samples]).floats())
 metrics = {"fid": fid(found, real), "n_samples": count}
-learned = answered([judge_a], [train.images], "features", lambda: features(judge_a, train.images))
+learned = cached(
+    [classifier_a], [train.images], "features", lambda: features(classifier_a, train.images)
+)
 ruler = Morphology(**zoo.record(reference.DIGITS)["thresholds"])
 like = train.where(floor).floats()
 if entry["training"]["without"]:
-    lacking = ~ruler.shown(measure(like), entry["training"]["without"])
+    lacking = ~ruler.has_feature(measure(like), entry["training"]["without"])
     metrics["fid_floor"] = fid(learned[floor][lacking], real)
 else:
     metrics["fid_floor"] = fid(learned[floor], real)
@@ -141,9 +143,9 @@ for end, one in (("", found), ("_floor", learned[floor])):
 middle = slice((samples.shape[-1] - 28) // 2, (samples.shape[-1] + 28) // 2)
 measured = measure(samples[:, :, middle, middle])
 for feature in ruler.attributes:
-    metrics |= Presence.of(ruler.shown(measured, feature)).metrics(f"presence_{feature}")
-metrics["confidence"] = float(classes(judge_a, samples).max(1).values.mean())
-digit = classes(judge_b, samples).argmax(1)
+    metrics |= Prevalence.of(ruler.has_feature(measured, feature)).metrics(f"prevalence_{feature}")
+metrics["confidence"] = float(classes(classifier_a, samples).max(1).values.mean())
+digit = classes(classifier_b, samples).argmax(1)
 for name in range(10):
     metrics[f"class_share_{name}"] = float((digit == name).float().mean())
 
@@ -151,16 +153,16 @@ for name in range(10):
 if entry["kind"] == "glow":
     size, few = model.image_shape[-1], min(p.n_samples, len(held_out), 1000)
     images = held_out.where(shuffled[:few]).floats(size)
-    bpd = likelihood.measure(model, images, p.draws, run.seed("noise"))
+    bpd = likelihood.mean_bits_per_dim(model, images, p.draws, run.seed("noise"))
     metrics |= {"bits_per_dim": float(bpd.mean()), "bits_per_dim_std": float(bpd.std())}
     print(f"held-out bits/dim {bpd.mean():.3f} +- {bpd.std():.3f} over {few} digits")
 
 # %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8))
 left.bar(range(10), [100 * metrics[f"class_share_{name}"] for name in range(10)], color=plots.BASE)
-left.set(xticks=range(10), xlabel="class, by judge B", ylabel="share of samples, %")
+left.set(xticks=range(10), xlabel="class, by classifier B", ylabel="share of samples, %")
 names = [feature.replace("_", " ") for feature in ruler.attributes]
-rows = [[f"presence_{f}{end}" for end in ("", "_low", "_high")] for f in ruler.attributes]
+rows = [[f"prevalence_{f}{end}" for end in ("", "_low", "_high")] for f in ruler.attributes]
 plots.intervals(
     [(n, *(100 * metrics[key] for key in keys)) for n, keys in zip(names, rows)],
     "samples that show it, % (real digits: 10)",
@@ -172,7 +174,7 @@ right.set_xlim(0, None)
 plt.show()
 
 # %% [markdown]
-# Has it learned digits by heart? How far each sample is from the nearest training digit, in judge
+# Has it learned digits by heart? How far each sample is from the nearest training digit, in classifier
 # A's features, beside how far held-out digits are: a model that copies is much nearer.
 
 # %% tags=["hide-input"]
@@ -194,14 +196,14 @@ if p.show_real:
 # %% [markdown]
 # ## What was seen
 #
-# FID has the scale of judge A's features and is read against its floor.
+# FID has the scale of classifier A's features and is read against its floor.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
-print(f"judge A's mean confidence {metrics['confidence']:.2f}")
+print(f"classifier A's mean confidence {metrics['confidence']:.2f}")
 print(f"precision {metrics['precision']:.2f}, recall {metrics['recall']:.2f}")
 for feature in ruler.attributes:
-    share, low, high = (metrics[f"presence_{feature}{end}"] for end in ("", "_low", "_high"))
+    share, low, high = (metrics[f"prevalence_{feature}{end}"] for end in ("", "_low", "_high"))
     print(f"{feature:10} {share:.1%} ({low:.1%} to {high:.1%})")

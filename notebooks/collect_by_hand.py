@@ -9,7 +9,9 @@
 # %% tags=["parameters"]
 feature: str = "thick strokes"  # what to look for, in your own words
 model: str = "digits-vae"  # a generator of the zoo
-file: str = ""  # that keeps the answers; empty: named after feature and model, in _build/by_hand
+file: str = (
+    ""  # that keeps the answers; empty: named after feature and model, in _build/manual_labels
+)
 n: int = 1000  # samples at most
 seed: int = 0  # of the samples
 preset: str = "default"  # smoke or default: here the same
@@ -22,7 +24,7 @@ from IPython.display import display
 from pydantic import Field
 
 from forgetting.book import run as runs
-from forgetting.book.annotation import Grid, HandCollection
+from forgetting.book.annotation import LabelGrid, ManualLabels
 from forgetting.files import ROOT
 
 
@@ -37,12 +39,12 @@ run = runs.begin("collect_by_hand", Parameters, {"smoke": {}, "default": {}}, gl
 p = run.parameters
 generator = run.load(p.model, "vae", "gan")
 name = re.sub(r"\W+", "-", f"{p.feature} {p.model}").lower()
-path = ROOT / (p.file or f"_build/by_hand/{name}.safetensors")
+path = ROOT / (p.file or f"_build/manual_labels/{name}.safetensors")
 print(f"answers are kept in {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
-found = HandCollection(generator, p.feature, p.n, path, run.seed("collect"))
+found = ManualLabels(generator, p.feature, p.n, path, run.seed("collect"))
 
 # %%
-grid = Grid(found)
+grid = LabelGrid(found)
 display(grid.widget)
 
 # %% [markdown]
@@ -56,7 +58,7 @@ display(grid.widget)
 # NBVAL_CHECK_OUTPUT
 metrics = {"seen": found.seen, "present": found.present}
 if min(found.present, found.seen - found.present) >= 10:
-    metrics["agreement"] = found.collection().agreement()
+    metrics["agreement"] = found.labelled().agreement()
 metrics = run.finish(metrics, [])
 print(f"{found.seen} samples seen, {found.present} show {p.feature}")
 if "agreement" in metrics:

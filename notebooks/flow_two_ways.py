@@ -16,7 +16,7 @@ temperature: float = 0.7  # of all samples
 lr: float = 0.0001  # of feature unlearning: of Adam at the first step; it falls to 0
 batch_size: int = 16  # latents a step of feature unlearning
 precision: str = "bfloat16"  # of the passes of feature unlearning; or float32
-n_collected: int = 0  # samples that judge A labels
+n_collected: int = 0  # samples that classifier A labels
 steps: int = 0  # of feature unlearning
 max_steps: int = 0  # of taming
 n_samples: int = 0  # fresh samples in every measure
@@ -34,16 +34,16 @@ from forgetting.book import plots
 from forgetting.book import run as runs
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.experiments.feature_evaluator import locality
-from forgetting.experiments.feature_task import find_subject
-from forgetting.experiments.samples import known_samples
+from forgetting.experiments.feature_task import load_feature_task
+from forgetting.experiments.samples import cached_samples
 from forgetting.inference import generate, logits
-from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.fidelity import fid
-from forgetting.metrics.likelihood import measure
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.likelihood import mean_bits_per_dim
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.glow import AtTemperature
 
 plots.use_style()
@@ -71,24 +71,30 @@ print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if v
 # %% [markdown]
 # ## Along the direction
 #
-# Judge A labels the flow's samples; the direction is the difference of the mean latents, as for a
+# Classifier A labels the flow's samples; the direction is the difference of the mean latents, as for a
 # VAE. It lies in as many dimensions as the image has values: the agreement of the directions of
 # two halves of the samples says how much of it is noise.
 
 # %%
-subject = find_subject(run, p.model, p.feature, p.n_samples, p.temperature)
-original, grader = subject.original, subject.grader
-collection = collect(
-    original, grader.score, p.n_collected, over=grader.over, seed=run.seed("collect")
+task = load_feature_task(run, p.model, p.feature, p.n_samples, p.temperature)
+original, evaluator = task.original, task.evaluator
+labelled = collect_latents(
+    original,
+    evaluator.score,
+    p.n_collected,
+    threshold=evaluator.label_threshold,
+    seed=run.seed("collect"),
 )
-direction = find_direction(collection)
-print(f"agreement of two halves {collection.agreement():.3f}, threshold {direction.threshold:.2f}")
+direction = find_direction(labelled)
+print(
+    f"agreement of two halves {labelled.agreement():.3f}, threshold {direction.projection_threshold:.2f}"
+)
 with run.timed("unlearning"):
     unlearned = unlearn_feature(
         original,
         direction,
         p,
-        trainable=subject.trainable,
+        trainable=task.trainable,
         callback=runs.progress(p.steps, "unlearning"),
     )
 plots.curves(
@@ -102,10 +108,10 @@ plt.show()
 # ## By the density
 #
 # Taming takes images that show the attribute, and images that don't: CelebA's, or, without data,
-# the flow's own, at a temperature of 1, by judge A. Others that don't, which neither flow nor
+# the flow's own, at a temperature of 1, by classifier A. Others that don't, which neither flow nor
 # taming has seen, are kept to ask what became of their likelihood. What a way costs hangs on how
 # far it goes: the tamed flow is therefore kept, too, as it was at the first tenth step at which
-# judge A found the attribute in no more of its samples than the unlearned flow's.
+# classifier A found the attribute in no more of its samples than the unlearned flow's.
 
 # %%
 flow = original.flow
@@ -119,17 +125,17 @@ if source == "celeba":
     asked = unseen.where(~unseen.label(p.feature)).floats()[:1000]
 else:
     images, asked = (
-        known_samples(flow, p.n_samples, 1.0, run.seed(name))
+        cached_samples(flow, p.n_samples, 1.0, run.seed(name))
         for name in ("to tame on", "to ask about")
     )
-    column = subject.judge_a.attributes.index(p.feature)
-    has_it = logits(subject.judge_a, images)[:, column] > 0
-    asked = asked[logits(subject.judge_a, asked)[:, column] <= 0]
+    column = task.classifier_a.attributes.index(p.feature)
+    has_it = logits(task.classifier_a, images)[:, column] > 0
+    asked = asked[logits(task.classifier_a, asked)[:, column] <= 0]
 some, early = run.latents("watch", 1000, original.latent_dim), []
 
 
 def share(model: torch.nn.Module) -> float:
-    return float((grader.score(generate(model, some)) > 0).float().mean())
+    return float((evaluator.score(generate(model, some)) > 0).float().mean())
 
 
 at_first, enough = share(original), share(unlearned.model)
@@ -154,15 +160,15 @@ with run.timed("taming"):
         callback=watch,
     )
 steps_early, left, tamed_early = early[0]
-metrics = {"presence_a_before": at_first, "presence_a_after": enough}
-metrics |= {"presence_a_tamed_as_far": left, "steps_tamed_as_far": steps_early}
-print(f"{p.feature} by judge A: {at_first:.1%}, unlearned {enough:.1%}", end=", ")
+metrics = {"prevalence_a_before": at_first, "prevalence_a_after": enough}
+metrics |= {"prevalence_a_tamed_as_far": left, "steps_tamed_as_far": steps_early}
+print(f"{p.feature} by classifier A: {at_first:.1%}, unlearned {enough:.1%}", end=", ")
 print(f"after {steps_early} of {p.max_steps} steps of taming {left:.1%}")
 
 # %% [markdown]
 # ## What became of the samples, and of the density
 #
-# The same latents through every model. Presence by judge B with its interval; FID on judge A's
+# The same latents through every model. Prevalence by classifier B with its interval; FID on classifier A's
 # features to the original's own samples that lack the attribute, beside its floor; the other
 # attributes that flipped where it was present; the mean change of a pixel where it was absent. The
 # shift is that of images without the attribute, in standard deviations of their likelihoods: the
@@ -179,21 +185,21 @@ models = {
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 drawn = {name: generate(one, fresh) for name, one in models.items()}
 before = drawn["original"]
-shown = grader.shown(before)
-half = len(subject.lacking) // 2
-target, other = map(grader.features, subject.lacking[: 2 * half].split(half))
+has_feature = evaluator.has_feature(before)
+half = len(task.lacking) // 2
+target, other = map(evaluator.features, task.lacking[: 2 * half].split(half))
 metrics |= {"fid_floor": fid(other, target), "n_fid": half}
-likely = measure(flow, asked, 1, run.seed("noise"))
+likely = mean_bits_per_dim(flow, asked, 1, run.seed("noise"))
 rows = {}
 for name, batch in drawn.items():
     key = KEYS.get(name, name)
-    found = Presence.of(grader.shown(batch))
-    metrics |= found.metrics(f"presence_{key}")
-    metrics[f"fid_{key}"] = fid(grader.features(batch[:half]), target)
-    cells = {"presence": f"{found.share:.1%} ({found.low:.1%} to {found.high:.1%})"}
+    found = Prevalence.of(evaluator.has_feature(batch))
+    metrics |= found.metrics(f"prevalence_strict_{key}")
+    metrics[f"fid_{key}"] = fid(evaluator.features(batch[:half]), target)
+    cells = {"prevalence": f"{found.share:.1%} ({found.low:.1%} to {found.high:.1%})"}
     cells["FID"] = f"{metrics[f'fid_{key}']:.0f}"
     if name != "original":
-        local = locality(grader, before, batch)
+        local = locality(evaluator, before, batch)
         for label, one in (
             ("others flipped", "flipped_present"),
             ("change, absent", "l1_absent"),
@@ -203,7 +209,7 @@ for name, batch in drawn.items():
                 metrics[f"{one}_{key}"] = local[one]
                 cells[label] = f"{local[one]:.3f}"
     if name not in ("original", "filter"):
-        moved = measure(models[name].flow, asked, 1, run.seed("noise")) - likely
+        moved = mean_bits_per_dim(models[name].flow, asked, 1, run.seed("noise")) - likely
         metrics[f"shift_random_sigma_{key}"] = float(moved.mean() / likely.std())
         cells["shift, sigma"] = f"{moved.mean() / likely.std():+.2f}"
     rows[name] = cells
@@ -214,7 +220,7 @@ pd.DataFrame(rows).T.fillna("")
 # Twelve latents whose samples had the attribute, then twelve whose samples had it not.
 
 # %% tags=["hide-input"]
-for which in (shown, grader.lacking(before)):
+for which in (has_feature, evaluator.lacks_feature(before)):
     index = torch.nonzero(which).flatten()[:12]
     if len(index):
         plots.image_rows({name: batch[index] for name, batch in drawn.items()})
@@ -229,10 +235,10 @@ for which in (shown, grader.lacking(before)):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-metrics |= {"agreement": collection.agreement(), "n_forget": int(has_it.sum())}
+metrics |= {"agreement": labelled.agreement(), "n_forget": int(has_it.sum())}
 metrics = run.finish(metrics, unlearned.history)
 for name in models:
     key = KEYS.get(name, name)
     print(
-        f"{name:12} {p.feature} {metrics[f'presence_{key}']:.1%}, FID {metrics[f'fid_{key}']:.0f}"
+        f"{name:12} {p.feature} {metrics[f'prevalence_strict_{key}']:.1%}, FID {metrics[f'fid_{key}']:.0f}"
     )

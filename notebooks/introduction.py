@@ -22,7 +22,7 @@ from forgetting.book.catalogue import pages
 from forgetting.data.morphology import Morphology, measure
 from forgetting.files import ROOT
 from forgetting.inference import generate
-from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 
 plots.use_style()
@@ -61,10 +61,10 @@ digits, smiles, people = (
 moved = "quantile_drop_reference_4_images"
 display(
     Markdown(
-        f"- A VAE draws thick digits in {share(digits, 'presence_after_digits_vae_thick', True)} "
+        f"- A VAE draws thick digits in {share(digits, 'prevalence_after_digits_vae_thick', True)} "
         f"of samples after unlearning, against "
-        f"{share(digits, 'presence_before_digits_vae_thick')} before and "
-        f"{share(digits, 'presence_retrained_digits_vae_thick')} in a VAE that never saw them.\n"
+        f"{share(digits, 'prevalence_before_digits_vae_thick')} before and "
+        f"{share(digits, 'prevalence_retrained_digits_vae_thick')} in a VAE that never saw them.\n"
         f"- A GAN still draws smiles in {share(smiles, 'prevalence_after', True)} of faces after "
         f"unlearning, against {share(smiles, 'prevalence_before')} before, by classifier B at a "
         "probability of one half.\n"
@@ -93,7 +93,7 @@ display(
 # them alike.
 #
 # The book adds four things. A model *retrained* without the feature is the reference. A classifier
-# (judge B in the tables) grades without a part in the forgetting. A floor stands beside every
+# (classifier B in the tables) grades without a part in the forgetting. A floor stands beside every
 # distance. Every notebook runs again with other parameters, on a laptop without a GPU
 # ({doc}`../rerun`). {doc}`../protocol` says what is measured and why.
 
@@ -107,11 +107,13 @@ display(
 
 # %% tags=["remove-cell"]
 original, retrained = run.load("digits-vae"), run.load("digits-vae-no-thick")
-judge = run.load("digits-judge-a")
-collection = collect(original, lambda x: judge.logit(x, "thick"), 5000, seed=run.seed("collect"))
+classifier = run.load("digits-classifier-a")
+labelled = collect_latents(
+    original, lambda x: classifier.logit(x, "thick"), 5000, seed=run.seed("collect")
+)
 unlearned = unlearn_feature(
     original,
-    find_direction(collection),
+    find_direction(labelled),
     UnlearningConfig(
         steps=run.parameters.steps,
         batch_size=64,
@@ -122,7 +124,7 @@ unlearned = unlearn_feature(
 ).model
 latents = run.latents("show", 600, original.latent_dim)
 measured = measure(generate(original, latents))
-shown = Morphology.of(measured).shown(measured, "thick")
+shown = Morphology.of(measured).has_feature(measured, "thick")
 chosen = torch.cat([torch.nonzero(mask).flatten()[:14] for mask in (shown, ~shown)])
 rows = {}
 for block, label in ((chosen[:14], "thick"), (chosen[14:], "not thick")):
@@ -140,15 +142,15 @@ plt.show()
 # %% [markdown]
 # ## The findings, in tables
 #
-# Judge A labels samples and gives FID its features, judge B only grades ({doc}`../protocol`). A
-# feature: the share of samples that show it, by measurement (of faces, by judge B at its strict
+# Classifier A labels samples and gives FID its features, classifier B only grades ({doc}`../protocol`). A
+# feature: the share of samples that show it, by measurement (of faces, by classifier B at its strict
 # threshold), with its 95 % interval, for the original, the unlearned model, the latent filter
 # (which leaves the model and moves its latents, and costs nothing) and the retrained model; FID on
-# judge A's features, which has a scale of its own and is read against its floor, that of samples
+# classifier A's features, which has a scale of its own and is read against its floor, that of samples
 # which differ by chance.
 #
 # A flow: its likelihoods of images are compared with those of random others, whose mean and
-# standard deviation σ are the yardstick. The images to forget shall lie δ such deviations on the
+# standard deviation σ are the likelihood reference. The images to forget shall lie δ such deviations on the
 # unlikely side of the mean; a negative δ puts the goal on the likely side, and an image that
 # already lies beyond it becomes less likely. Told are the mean quantile of the images to forget,
 # the share of others that are less likely, were they Gaussian; how far the quantile of other
@@ -181,7 +183,10 @@ def unlearning_table() -> Markdown:
     """Return a row for every feature that was unlearned."""
     rows = []
     for m, p in headlines("feature_unlearning"):
-        shares = [interval(m, f"presence_{x}") for x in ("before", "after", "filter", "retrained")]
+        counted = "prevalence_strict" if "prevalence_strict_before" in m else "prevalence"
+        shares = [
+            interval(m, f"{counted}_{x}") for x in ("before", "after", "filter", "retrained")
+        ]
         fids = [f"{m['fid_floor']:.1f}", f"{m['fid_before']:.1f} → {m['fid_after']:.1f}"]
         what = f"{p['feature'].replace('_', ' ').lower()}, {p['model']}"
         rows.append([what, *shares, *fids, f"{m['steps']:.0f}"])
@@ -263,10 +268,10 @@ display(faces_table())
 # - On faces bangs became about as rare as in models that never saw them, or rarer, by the strict
 #   threshold, and a pixel changed more where bangs lie than elsewhere
 #   ({doc}`unlearn_faces_table`); of three ways that take about as much away in the VAE, it is not
-#   this one that changes least elsewhere ({doc}`ways_bangs`). Glasses went in part: what judge B
+#   this one that changes least elsewhere ({doc}`ways_bangs`). Glasses went in part: what classifier B
 #   takes for glasses are, in most of the blurred samples shown, dark eyes
 #   ({doc}`unlearn_eyeglasses`). Smiles of the GAN went in part: almost none pass the strict
-#   threshold, but at a probability of one half judge B still finds some in samples that smiled
+#   threshold, but at a probability of one half classifier B still finds some in samples that smiled
 #   before ({doc}`regrade_gan_smiling`). Raised cheeks and
 #   some of the women went with them ({doc}`unlearn_gan_smiling`).
 # - Unlearning is a trade: the paper's raw direction takes away more of the feature and moves the
@@ -275,7 +280,7 @@ display(faces_table())
 #   a small part of a standard deviation (one class, one seed). It does not stop at the images that
 #   were given: the likelihood of the rest of their class falls, too, hardly with one digit and by
 #   much with fifteen, and the flow draws the class less often ({doc}`tame_15`; how much of that is
-#   remembering the other classes is not told apart). Towards the likely side four digits did not
+#   retaining the other classes is not told apart). Towards the likely side four digits did not
 #   get as far as they were meant to, but the flow draws their class nearly twice as often at T =
 #   0.7 ({doc}`raise_4`). The likelihood of a whole class hardly moved towards either side
 #   ({doc}`tame_class`, {doc}`raise_class`). A photograph of a face came to the likely side as the
@@ -298,7 +303,7 @@ display(faces_table())
 #   latents move as well, by more than half a σ in the mean, which their quantiles, all near one,
 #   do not show ({doc}`tame_latents_table`: five latents, one seed each).
 # - Likelihood is not what one sees. On a whole class, or an attribute of faces, the samples change
-#   long before the likelihood does. Much of that is remembering, not forgetting: a flow tuned as
+#   long before the likelihood does. Much of that is retaining, not forgetting: a flow tuned as
 #   long on faces without the attribute, with nothing to forget, goes about half of the way with
 #   smiles and most of it with men ({doc}`rare_smiling`, {doc}`rare_male`: one seed). FID to all
 #   faces grows in that flow, too, by about half as much or more at T = 0.7, for blond hair by as
@@ -308,17 +313,17 @@ display(faces_table())
 #   can be steered to a target distribution; that moves a share less far and costs less, but more
 #   than the mixture explains, too ({doc}`tame_targets_table`).
 # - A flow has a latent space too. Asked to take smiles from the same flow, a direction takes more
-#   than half of them by judge B (by judge A about a third), and taming nearly all where it is not
+#   than half of them by classifier B (by classifier A about a third), and taming nearly all where it is not
 #   stopped. The latent filter takes more than the direction at a lower FID, and more other
-#   attributes flip. Stopped where judge A first finds as few as after the direction (judge B then
+#   attributes flip. Stopped where classifier A first finds as few as after the direction (classifier B then
 #   does, nearly), taming's samples lie further from the flow's own without smiles, its density
-#   moved further, and fewer other attributes flipped; what remembering alone would have done was
+#   moved further, and fewer other attributes flipped; what retaining alone would have done was
 #   not run there ({doc}`flow_two_ways`: one attribute, one seed).
 # - What looks like the price of forgetting a real person is that of tuning at all, and for the
 #   most part a temperature, the factor on the latents' spread when sampling: FID gets worse at a
 #   low one and not at 0.9, the lowest FID over the temperatures does not rise, and a flow that
 #   was tuned as long with nothing to forget shows the same ({doc}`generation_bush_4`: one person).
-#   Where the flow had only its own samples to remember, FID at 0.9 rose whichever face was
+#   Where the flow had only its own samples to retain, FID at 0.9 rose whichever face was
 #   forgotten ({doc}`tame_latents_table`).
 #
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.

@@ -1,7 +1,7 @@
 # %% [markdown]
-# # The judges of faces
+# # The classifiers of faces
 #
-# Can the two judges be trusted, at 64 and at 32 pixels? Judge A labels and steers, judge B only
+# Can the two classifiers be trusted, at 64 and at 32 pixels? Classifier A labels and steers, classifier B only
 # grades: another architecture, another seed, other variations of the training images. Both are
 # asked about people whom neither has seen.
 
@@ -40,13 +40,13 @@ class Parameters(runs.Parameters):
 PRESETS = {"smoke": {"n_samples": 20}, "default": {"n_samples": 2000}}
 run = runs.begin("judges_faces", Parameters, PRESETS, globals())
 p = run.parameters
-judges = {"a": run.load("faces-judge-a"), "b": run.load("faces-judge-b")}
-attributes = judges["a"].attributes
+classifiers = {"a": run.load("faces-classifier-a"), "b": run.load("faces-classifier-b")}
+attributes = classifiers["a"].attributes
 known = run.record(reference.FACES)["thresholds"]
-thresholds = {name: {} for name in judges}
+thresholds = {name: {} for name in classifiers}
 for size in reference.FACE_SIZES:
-    for name in judges:
-        found = known[f"faces-judge-{name}"][str(size)]
+    for name in classifiers:
+        found = known[f"faces-classifier-{name}"][str(size)]
         thresholds[name][size] = torch.tensor([found[a] for a in attributes])
 metrics = {"n_samples": p.n_samples}
 
@@ -62,8 +62,8 @@ scores, aucs = {}, {}
 if real:
     for size in reference.FACE_SIZES:
         faces = load_faces("celeba", "held_out", size)
-        for name, judge in judges.items():
-            found = scores[name, size] = logits(judge, faces.images)
+        for name, classifier in classifiers.items():
+            found = scores[name, size] = logits(classifier, faces.images)
             for column, attribute in enumerate(attributes):
                 if not 1 < faces.labels[:, column].sum() < len(faces) - 1:
                     print(f"{attribute} is left out: nearly all faces are alike in it")
@@ -81,8 +81,8 @@ table = pd.DataFrame(
     {
         f"{name.upper()}, {size} px": {
             attribute: f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
-            for (judge, px, attribute), auc in aucs.items()
-            if (judge, px) == (name, size) and attribute in reference.FACE_FEATURES
+            for (classifier, px, attribute), auc in aucs.items()
+            if (classifier, px) == (name, size) and attribute in reference.FACE_FEATURES
         }
         for name, size in scores
     }
@@ -98,7 +98,7 @@ if real:
     looks |= {("b", 64): (plots.FORGOT, "o"), ("b", 32): (plots.FORGOT, "|")}
     for (name, size), (colour, marker) in looks.items():
         values = [aucs[name, size, a].value for a in order]
-        label = f"judge {name.upper()}, {size} px"
+        label = f"classifier {name.upper()}, {size} px"
         axis.scatter(values, range(len(order)), color=colour, marker=marker, s=28, label=label)
     axis.set_yticks(range(len(order)), [a.replace("_", " ") for a in order], fontsize=8)
     axis.set(xlabel="AUC on held-out people", ylim=(len(order) - 0.3, -0.7))
@@ -111,7 +111,7 @@ if real:
 # ## Accuracy and calibration
 #
 # Accuracy at a probability of one half, beside what always saying the more frequent answer would
-# get; the expected calibration error; and the share of an attribute's real bearers that judge B
+# get; the expected calibration error; and the share of an attribute's real bearers that classifier B
 # finds at its threshold, which one real negative in 200 passes.
 
 # %% tags=["hide-input"]
@@ -119,19 +119,24 @@ rows = []
 for name, size in scores:
     faces = load_faces("celeba", "held_out", size)
     for attribute in reference.FACE_FEATURES:
-        score, shown = scores[name, size][:, attributes.index(attribute)], faces.label(attribute)
-        row = {"judge": f"{name.upper()}, {size} px", "attribute": attribute}
-        row["frequent answer"] = max(float(shown.float().mean()), float((~shown).float().mean()))
-        row["accuracy"] = float(((score > 0) == shown).float().mean())
-        row["calibration error"] = calibration_error(score, shown)
+        score, has_feature = (
+            scores[name, size][:, attributes.index(attribute)],
+            faces.label(attribute),
+        )
+        row = {"classifier": f"{name.upper()}, {size} px", "attribute": attribute}
+        row["frequent answer"] = max(
+            float(has_feature.float().mean()), float((~has_feature).float().mean())
+        )
+        row["accuracy"] = float(((score > 0) == has_feature).float().mean())
+        row["calibration error"] = calibration_error(score, has_feature)
         key = f"{name}_{size}_{attribute.lower()}"
         metrics[f"accuracy_{key}"] = row["accuracy"]
         metrics[f"calibration_error_{key}"] = row["calibration error"]
         if name == "b":
             over = score > thresholds["b"][size][attributes.index(attribute)]
-            row["found by B"] = metrics[f"recall_{key}"] = float(over[shown].float().mean())
+            row["found by B"] = metrics[f"recall_{key}"] = float(over[has_feature].float().mean())
         rows.append(row)
-frame = pd.DataFrame(rows).set_index(["judge", "attribute"]) if rows else pd.DataFrame()
+frame = pd.DataFrame(rows).set_index(["classifier", "attribute"]) if rows else pd.DataFrame()
 frame.style.format("{:.1%}", na_rep="")
 
 # %% tags=["hide-input"]
@@ -142,9 +147,9 @@ if real:
         for name, colour in (("a", plots.BASE), ("b", plots.FORGOT)):
             columns = [attributes.index(a) for a in reference.FACE_FEATURES]
             probability = torch.sigmoid(scores[name, size][:, columns]).flatten()
-            shown = faces.labels[:, columns].flatten()
-            share, mean = calibration_curve(shown, probability, n_bins=10)
-            axis.plot(mean, share, "o-", color=colour, label=f"judge {name.upper()}")
+            has_feature = faces.labels[:, columns].flatten()
+            share, mean = calibration_curve(has_feature, probability, n_bins=10)
+            axis.plot(mean, share, "o-", color=colour, label=f"classifier {name.upper()}")
         axis.plot([0, 1], [0, 1], color=plots.FAINT, lw=0.8)
         axis.set(title=f"{size} px, six attributes", xlabel="probability given")
     axes[0].set_ylabel("share that shows it")
@@ -154,7 +159,7 @@ if real:
 # %% [markdown]
 # ## Noise, and what models make
 #
-# A judge has no way to say "no face". The share of images in which each judge sees an attribute:
+# A classifier has no way to say "no face". The share of images in which each classifier sees an attribute:
 # uniform noise, blurred noise, and samples of the base models; A at a probability of one half, B
 # at its threshold. For samples also how far the two agree: the share of images on which both say
 # the same at one half, and the correlation of their logits.
@@ -173,14 +178,14 @@ images["Glow samples"] = glow.sample(p.n_samples, 0.7, run.generator("glow")).cp
 rows = []
 for what, batch in images.items():
     size, short = batch.shape[-1], what.replace(" ", "_").lower()
-    by = {name: logits(judge, batch) for name, judge in judges.items()}
+    by = {name: logits(classifier, batch) for name, classifier in classifiers.items()}
     for attribute in reference.FACE_FEATURES:
         column, key = attributes.index(attribute), f"{short}_{attribute.lower()}"
         a, b = by["a"][:, column], by["b"][:, column]
         seen_a, seen_b = a > 0, b > thresholds["b"][size][column]
         row = {"images": what, "attribute": attribute}
-        row["judge A"] = metrics[f"share_a_{key}"] = float(seen_a.float().mean())
-        row["judge B"] = metrics[f"share_b_{key}"] = float(seen_b.float().mean())
+        row["classifier A"] = metrics[f"share_a_{key}"] = float(seen_a.float().mean())
+        row["classifier B"] = metrics[f"share_b_{key}"] = float(seen_b.float().mean())
         if "samples" in what:
             agree = float((seen_a == (b > 0)).float().mean())
             row["agree"] = metrics[f"agreement_{key}"] = agree
@@ -188,7 +193,7 @@ for what, batch in images.items():
             row["correlation"] = metrics[f"correlation_{key}"] = float(correlation)
         rows.append(row)
 frame = pd.DataFrame(rows).set_index(["images", "attribute"])
-shares = dict.fromkeys(("judge A", "judge B", "agree"), "{:.1%}")
+shares = dict.fromkeys(("classifier A", "classifier B", "agree"), "{:.1%}")
 frame.style.format({**shares, "correlation": "{:.2f}"}, na_rep="")
 
 # %% [markdown]
@@ -223,7 +228,7 @@ if p.source != "none" and has_faces("lfw"):
 # %% [markdown]
 # ## What was seen
 #
-# How far the judges agree on what models make, and, on real faces, the lowest end of an interval
+# How far the classifiers agree on what models make, and, on real faces, the lowest end of an interval
 # among the attributes that the study unlearns or tames.
 
 # %%
@@ -231,11 +236,11 @@ if p.source != "none" and has_faces("lfw"):
 metrics = run.finish(metrics, [])
 for what in ("vae_samples", "glow_samples"):
     lowest = min(metrics[f"agreement_{what}_{a.lower()}"] for a in reference.FACE_FEATURES)
-    print(f"{what.replace('_', ' ')}: the judges agree on {lowest:.0%} or more")
+    print(f"{what.replace('_', ' ')}: the classifiers agree on {lowest:.0%} or more")
 for size in (s for s in reference.FACE_SIZES if f"verification_auc_{s}" in metrics):
     auc, recall = (metrics[f"verification_{of}_{size}"] for of in ("auc", "recall"))
     print(f"one person or two, {size} px: AUC {auc:.3f}, {recall:.0%} over the threshold")
 for name, size in scores:
     lowest = min(reference.FACE_FEATURES, key=lambda a: aucs[name, size, a].low)
     low = aucs[name, size, lowest].low
-    print(f"judge {name.upper()} at {size} px: at least {low:.3f} ({lowest})")
+    print(f"classifier {name.upper()} at {size} px: at least {low:.3f} ({lowest})")

@@ -21,7 +21,7 @@ precision: str = "bfloat16"  # of the generators' passes in unlearning; or float
 restarts: int = 2  # of both attacks; the best counts
 attack_steps: int = 0  # of Adam, for each latent that is attacked
 n_attacked: int = 0  # latents that each attack starts from
-n_collected: int = 0  # samples that judge A labels
+n_collected: int = 0  # samples that classifier A labels
 steps: int = 0  # of unlearning
 n_samples: int = 0  # fresh samples in every measure
 
@@ -32,12 +32,12 @@ from pydantic import Field
 
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.experiments.feature_task import find_subject
+from forgetting.experiments.feature_task import load_feature_task
 from forgetting.inference import generate
-from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.probes import inversion_attack, latent_attack, linear_probe, relearn
 
 plots.use_style()
@@ -79,82 +79,86 @@ print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if v
 # Feature unlearning as on {doc}`unlearn_thick`, and what it is compared with.
 
 # %%
-subject = find_subject(run, p.model, p.feature, p.n_samples)
-original, grader = subject.original, subject.grader
-collection = collect(
-    original, grader.score, p.n_collected, over=grader.over, seed=run.seed("collect")
+task = load_feature_task(run, p.model, p.feature, p.n_samples)
+original, evaluator = task.original, task.evaluator
+labelled = collect_latents(
+    original,
+    evaluator.score,
+    p.n_collected,
+    threshold=evaluator.label_threshold,
+    seed=run.seed("collect"),
 )
-direction = find_direction(collection)
+direction = find_direction(labelled)
 with run.timed("forgetting"):
     unlearned = unlearn_feature(
         original,
         direction,
         p,
-        trainable=subject.trainable,
+        trainable=task.trainable,
         callback=runs.progress(p.steps, "unlearning"),
     ).model
 models = {"original": original, "unlearned": unlearned}
 models |= {"filter": LatentFilter(original, direction)}
-if subject.retrained is not None:
-    models["retrained"] = subject.retrained
+if task.retrained is not None:
+    models["retrained"] = task.retrained
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 before = generate(original, fresh)
-shown = grader.shown(before)
+has_feature = evaluator.has_feature(before)
 recorded = {"original": "before", "unlearned": "after"}
 metrics, rows = {}, {}
 for name, one in models.items():
-    found = Presence.of(grader.shown(generate(one, fresh)))
-    metrics |= found.metrics(f"presence_{recorded.get(name, name)}")
-    rows[name] = {"presence": f"{found.share:.1%}"}
+    found = Prevalence.of(evaluator.has_feature(generate(one, fresh)))
+    metrics |= found.metrics(f"{evaluator.prevalence_key}_{recorded.get(name, name)}")
+    rows[name] = {"prevalence": f"{found.share:.1%}"}
 
 # %% [markdown]
 # ## An attack on the latents
 #
-# Which latents make judge A surest of the feature? Adam climbs from random ones, each held where
-# a draw from $N(0, I)$ could lie, and what did not label grades: fooling judge A is no success.
+# Which latents make classifier A surest of the feature? Adam climbs from random ones, each held where
+# a draw from $N(0, I)$ could lie, and what did not label grades: fooling classifier A is no success.
 # The attack must succeed on the original, or its other figures say nothing; where it succeeds on
 # the retrained model too, how often it does says nothing either, and how much of the feature it
-# brought about is all that is left to compare. For a digit it is also asked whether judge B is
+# brought about is all that is left to compare. For a digit it is also asked whether classifier B is
 # sure of its class: a blob is thick, too.
 
 # %%
 budget = {"steps": p.attack_steps, "restarts": p.restarts}
 attacked = {}
 for name, one in models.items():
-    latents = latent_attack(one, grader.score, p.n_attacked, seed=run.seed("attack"), **budget)
+    latents = latent_attack(one, evaluator.score, p.n_attacked, seed=run.seed("attack"), **budget)
     attacked[name] = generate(one, latents)
-    hit = grader.shown(attacked[name])
-    found = Presence.of(hit)
+    hit = evaluator.has_feature(attacked[name])
+    found = Prevalence.of(hit)
     metrics |= found.metrics(f"attack_{recorded.get(name, name)}")
     rows[name]["latent attack"] = f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
-    if grader.sure is not None:
-        found = Presence.of(hit & grader.sure(attacked[name]))
+    if evaluator.sure is not None:
+        found = Prevalence.of(hit & evaluator.sure(attacked[name]))
         metrics |= found.metrics(f"attack_sure_{recorded.get(name, name)}")
         rows[name]["and a sure digit"] = f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
-    much = float(grader.value(attacked[name]).nanmean())
+    much = float(evaluator.value(attacked[name]).nanmean())
     metrics[f"attack_value_{recorded.get(name, name)}"] = much
-    rows[name][f"its {grader.unit}"] = f"{much:.2f}"
+    rows[name][f"its {evaluator.unit}"] = f"{much:.2f}"
 plots.image_rows({name: images[:14] for name, images in attacked.items()})
 plt.show()
 
 # %% [markdown]
 # ## An attack by inversion
 #
-# Samples of the original that show the feature, others than those that presence is counted on:
+# Samples of the original that show the feature, others than those that prevalence is counted on:
 # from which latent does each model come nearest to them, and is the feature in what it makes of
 # it? Four times as many steps; that the original doesn't find all of its own images back says how
 # much of an error is the attack's.
 
 # %%
-targets = subject.own[grader.shown(subject.own)][: p.n_attacked]
+targets = task.own[evaluator.has_feature(task.own)][: p.n_attacked]
 inverted, longer = {}, {**budget, "steps": 4 * p.attack_steps}
 for name, one in models.items():
     if not len(targets):
         break
     inverted[name] = inversion_attack(
-        one, targets, subject.judge_features, seed=run.seed("invert"), **longer
+        one, targets, task.classifier_features, seed=run.seed("invert"), **longer
     )
-    found = Presence.of(grader.shown(inverted[name].images))
+    found = Prevalence.of(evaluator.has_feature(inverted[name].images))
     metrics |= found.metrics(f"inverted_{recorded.get(name, name)}")
     metrics[f"inversion_error_{recorded.get(name, name)}"] = float(inverted[name].errors.mean())
     rows[name]["inversion attack"] = f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%})"
@@ -177,7 +181,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9.5, 3), sharey=True)
 
 
 def ask(one):
-    return Presence.of(grader.shown(generate(one, fresh[: p.n_samples // 2])))
+    return Prevalence.of(evaluator.has_feature(generate(one, fresh[: p.n_samples // 2])))
 
 
 for axis, k in zip(axes, (8, 64)):
@@ -192,7 +196,7 @@ for axis, k in zip(axes, (8, 64)):
             inverted[name].latents[:k],
             points,
             ask,
-            trainable=subject.trainable,
+            trainable=task.trainable,
         )
         axis.plot(points, [100 * again[n].share for n in points], "o-", color=colour, label=name)
         low, high = ([100 * getattr(again[n], end) for n in points] for end in ("low", "high"))
@@ -213,10 +217,10 @@ plt.show()
 # model, whose latents mean something else.
 
 # %%
-if min(int(shown.sum()), int((~shown).sum())) >= 10:
+if min(int(has_feature.sum()), int((~has_feature).sum())) >= 10:
     for name in ("original", "unlearned"):
         one = models[name]
-        gain = linear_probe(one, subject.last_layer(one), fresh, shown)
+        gain = linear_probe(one, task.last_layer(one), fresh, has_feature)
         metrics[f"probe_{recorded[name]}"] = gain
         rows[name]["linear probe, AUC over the latent's"] = f"{gain:+.3f}"
 pd.DataFrame(rows).T.fillna("")
@@ -230,10 +234,12 @@ metrics = run.finish(metrics, [])
 for name in models:
     key = recorded.get(name, name)
     print(
-        f"{name:10} presence {metrics[f'presence_{key}']:.1%}, after the latent attack "
+        f"{name:10} prevalence {metrics[f'{evaluator.prevalence_key}_{key}']:.1%}, after the latent attack "
         f"{metrics[f'attack_{key}']:.0%}"
     )
-print(f"the feature begins at {grader.edge:.2f} ({grader.unit}); what the attack brought about:")
+print(
+    f"the feature begins at {evaluator.threshold:.2f} ({evaluator.unit}); what the attack brought about:"
+)
 for name in models:
     print(f"{name:10} {metrics[f'attack_value_{recorded.get(name, name)}']:.2f}")
 reached = metrics["attack_before"] >= 0.95

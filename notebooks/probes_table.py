@@ -51,7 +51,13 @@ def shown(prefix, form="{:.0%}", of=over_runs):
 # wider of two: of the runs' own, for how few images they count, and over runs, for the seed.
 
 # %% tags=["hide-input"]
-shown("presence", "{:.1%}")
+shown("prevalence", "{:.1%}")
+
+# %% [markdown]
+# Of faces, at classifier B's strict threshold:
+
+# %% tags=["hide-input"]
+shown("prevalence_strict", "{:.1%}")
 
 # %% [markdown]
 # ## An attack on the latents
@@ -62,14 +68,14 @@ shown("presence", "{:.1%}")
 shown("attack")
 
 # %% [markdown]
-# And of digits, how many show it and are digits of whose class judge B is sure:
+# And of digits, how many show it and are digits of whose class classifier B is sure:
 
 # %% tags=["hide-input"]
 shown("attack_sure")
 
 # %% [markdown]
 # How much of it they show: the width of strokes or the slant of digits, in the units of
-# {doc}`../protocol`; judge B's logit of a feature of faces.
+# {doc}`../protocol`; classifier B's logit of a feature of faces.
 
 # %% tags=["hide-input"]
 shown("attack_value", "{:.2f}", over_seeds)

@@ -2,7 +2,7 @@
 # # Unlearning, graded at two thresholds
 #
 # Does a share of faces depend on the threshold of the classifier that counts them? The published
-# run counts a face only if classifier B (judge B on other pages) is nearly certain. This page
+# run counts a face only if classifier B (classifier B on other pages) is nearly certain. This page
 # repeats the run with its seed and grades its samples twice: at that strict threshold and at a
 # probability of one half.
 
@@ -29,13 +29,13 @@ from pydantic import Field
 from forgetting.book import plots
 from forgetting.book import run as runs
 from forgetting.errors import ForgettingError
-from forgetting.experiments.feature_task import find_subject
+from forgetting.experiments.feature_task import load_feature_task
 from forgetting.files import ROOT
 from forgetting.inference import generate
-from forgetting.methods.direction import collect, find_direction
+from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 
 plots.use_style()
 
@@ -64,20 +64,22 @@ print(", ".join(f"{name} {value}" for name, value in p.model_dump().items()))
 # with latents from which the direction is erased.
 
 # %%
-subject = find_subject(run, p.model, p.feature, 200)
-original, grader = subject.original, subject.grader
+task = load_feature_task(run, p.model, p.feature, 200)
+original, evaluator = task.original, task.evaluator
 draw = run.seed("collect")
-labelled = collect(original, grader.score, p.n_collected, over=grader.over, seed=draw)
+labelled = collect_latents(
+    original, evaluator.score, p.n_collected, threshold=evaluator.label_threshold, seed=draw
+)
 direction = find_direction(labelled)
 show = runs.progress(p.steps, "unlearning")
-unlearned = unlearn_feature(original, direction, p, trainable=subject.trainable, callback=show)
+unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
 models = {"original": original, "unlearned": unlearned.model}
 models |= {"filter": LatentFilter(original, direction)}
-models |= {"retrained": subject.retrained} if subject.retrained else {}
+models |= {"retrained": task.retrained} if task.retrained else {}
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-logit = {name: grader.value(generate(one, fresh)) for name, one in models.items()}
-half = {name: Presence.of(value > 0) for name, value in logit.items()}
-strict = {name: Presence.of(value > grader.edge) for name, value in logit.items()}
+logit = {name: evaluator.value(generate(one, fresh)) for name, one in models.items()}
+half = {name: Prevalence.of(value > 0) for name, value in logit.items()}
+strict = {name: Prevalence.of(value > evaluator.threshold) for name, value in logit.items()}
 
 # %% [markdown]
 # ## The same samples as the published ones?
@@ -92,7 +94,7 @@ record = runs.records(ROOT / "results", [p.published])[p.published]
 given, first = record["parameters"], record["metrics"]
 same = all(given[name] == value for name, value in p.model_dump().items() if name in given)
 for name, share in strict.items() if same else ():
-    key = f"presence_{recorded.get(name, name)}"
+    key = f"prevalence_{recorded.get(name, name)}"
     print(f"{name:10} strict share here {share.share:.2%}, published {first[key]:.2%}")
     if not first[f"{key}_low"] <= share.share <= first[f"{key}_high"]:
         raise ForgettingError(f"{key} is {share.share:.2%}, not {first[key]:.2%} as published.")
@@ -115,13 +117,13 @@ colours = (plots.BASE, plots.FORGOT, plots.FAINT, plots.REFERENCE)[: len(models)
 _ = plots.intervals(rows, f"samples with {p.feature.replace('_', ' ')}, %", colours * 2)
 
 # %%
-metrics = {"steps": p.steps, "measured_threshold": grader.edge}
+metrics = {"steps": p.steps, "threshold": evaluator.threshold}
 for name in models:
     metrics |= half[name].metrics(f"prevalence_{recorded.get(name, name)}")
     metrics |= strict[name].metrics(f"prevalence_strict_{recorded.get(name, name)}")
 had = logit["original"] > 0
-metrics |= Presence.of(logit["unlearned"][had] > 0).metrics("still_shown")
-metrics |= Presence.of(logit["filter"][had] > 0).metrics("still_shown_filter")
+metrics |= Prevalence.of(logit["unlearned"][had] > 0).metrics("still_shown")
+metrics |= Prevalence.of(logit["filter"][had] > 0).metrics("still_shown_filter")
 
 # %% [markdown]
 # ## What was seen

@@ -35,7 +35,7 @@ for name, found in measured.items():
 # that their numbers of steps may differ. It was run once. *A step* is one that has no reason to
 # ask the stopping rule about all images; *on the way* is a mean step of all until it is met, with
 # what is asked meanwhile; *to the rule* is the whole, with as many steps as each loop took.
-# *Default* is ours with the settings of the pages on persons: more to remember a step, and on
+# *Default* is ours with the settings of the pages on persons: more to retain a step, and on
 # until these have settled. Photographs of real people can take several times as many steps
 # ({doc}`tame_people_table`). Not every processor multiplies in bfloat16: the second table is of
 # one that does not, where ours runs in float32 as well.

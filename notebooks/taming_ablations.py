@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Taming: which part does what?
 #
-# The loss of {doc}`../taming` has a threshold, terms that remember and a rule to stop by
+# The loss of {doc}`../taming` has a threshold, terms that retain and a rule to stop by
 # {cite}`malnick2024taming`. Parts of it are taken away, or changed, in turn, with the same four
 # photographs of a person and the same seed.
 
@@ -46,7 +46,7 @@ for name in cases:
 #
 # Means over the people, and where they differ the lowest and the highest of them; of so few people
 # only large differences tell. *As published* is the authors' learning rate, epsilon and batches,
-# with gradients of any length and without waiting for the remembered to settle. *Within* is the
+# with gradients of any length and without waiting for the retained to settle. *Within* is the
 # share of images to forget that lie, measured anew, where the stopping rule wants them, where
 # there is one; cases without a rule take a fixed number of steps. Gradient ascent knows no
 # threshold and does not end: it goes on at the authors' learning rate for as many steps as take

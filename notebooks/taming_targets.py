@@ -3,7 +3,7 @@
 #
 # {doc}`target_smiling` steers a flow until its samples show a feature in a given share. Is a
 # target met on samples that the loop never saw, for other targets and other seeds, and does the
-# judge that had no part in it agree? The table is made of the records of such runs, and of nothing
+# classifier that had no part in it agree? The table is made of the records of such runs, and of nothing
 # typed.
 
 # %% tags=["parameters"]
@@ -49,7 +49,7 @@ for case, part in cases.items():
 #
 # Shares are counted over the samples of all seeds together; each seed tames anew and is judged on
 # samples of its own. Four shares of a joint target have to lie near theirs at once, so its
-# tolerance is wider. The interval is the 95 % t-interval over seeds. Judge A steered; *judge
+# tolerance is wider. The interval is the 95 % t-interval over seeds. Classifier A steered; *classifier
 # B* had no part in it, and is to be read beside what it says of the base: where the two differ by
 # as much before, they differ on faces and not on whether the target was met.
 
@@ -60,18 +60,20 @@ for case, part in cases.items():
     for i, name in enumerate(target.combinations):
         cells = {"target": f"{float(target.shares[i]):.1%}"}
         metrics[f"target_{case}_{i}"] = float(target.shares[i])
-        for judge in "ab":
+        for classifier in "ab":
             for when in ("before", "after"):
-                found = over_seeds(part, f"share_{judge}_{when}_{i}")
-                key = f"share_{judge}_{when}_{case}_{i}"
+                found = over_seeds(part, f"share_{classifier}_{when}_{i}")
+                key = f"share_{classifier}_{when}_{case}_{i}"
                 metrics[key] = found[0]
-                cells[f"{judge.upper()}, {when}"] = f"{found[0]:.1%}"
+                cells[f"{classifier.upper()}, {when}"] = f"{found[0]:.1%}"
                 if len(part) > 1:
                     metrics |= {f"{key}_low": found[1], f"{key}_high": found[2]}
                     if when == "after":
-                        cells[f"{judge.upper()}, {when}"] += f" ({found[1]:.1%} to {found[2]:.1%})"
+                        cells[f"{classifier.upper()}, {when}"] += (
+                            f" ({found[1]:.1%} to {found[2]:.1%})"
+                        )
         for when in ("before", "after"):
-            a, b = (metrics[f"share_{judge}_{when}_{case}_{i}"] for judge in "ab")
+            a, b = (metrics[f"share_{classifier}_{when}_{case}_{i}"] for classifier in "ab")
             cells[f"B - A, {when}"] = f"{100 * (b - a):+.1f}"
         rows[case, name] = cells
     off = [
@@ -87,9 +89,12 @@ for axis, (case, part) in zip(axes[0], cases.items()):
     target = Target.parse(part.target.iloc[0], CELEBA_ATTRIBUTES)
     for i in range(len(target.shares)):
         axis.plot([i - 0.4, i + 0.4], [100 * float(target.shares[i])] * 2, color="black", lw=1)
-        for judge, colour, x in (("a", plots.FORGOT, i - 0.15), ("b", plots.REFERENCE, i + 0.15)):
+        for classifier, colour, x in (
+            ("a", plots.FORGOT, i - 0.15),
+            ("b", plots.REFERENCE, i + 0.15),
+        ):
             before, after = (
-                100 * part[f"share_{judge}_{when}_{i}"] for when in ("before", "after")
+                100 * part[f"share_{classifier}_{when}_{i}"] for when in ("before", "after")
             )
             axis.plot([x] * len(part), before, "o", mfc="none", color=colour, ms=4)
             axis.plot([x] * len(part), after, "o", color=colour, ms=4)
@@ -98,8 +103,8 @@ for axis, (case, part) in zip(axes[0], cases.items()):
     )
     axis.set(title=case)
 axes[0][0].set(ylabel="% of samples", ylim=(0, None))
-for judge, colour in (("A", plots.FORGOT), ("B", plots.REFERENCE)):
-    axes[0][-1].plot([], [], "o", color=colour, label=f"judge {judge}")
+for classifier, colour in (("A", plots.FORGOT), ("B", plots.REFERENCE)):
+    axes[0][-1].plot([], [], "o", color=colour, label=f"classifier {classifier}")
 axes[0][-1].plot([], [], "o", mfc="none", color="grey", label="before")
 axes[0][-1].legend(fontsize=8)
 plt.show()

@@ -60,7 +60,8 @@ def shown(columns, of=over_seeds):
 
 # %% tags=["hide-input"]
 words = {"before": "original", "after": "unlearned", "filter": "filter", "retrained": "retrained"}
-left = shown({f"presence_{name}": (label, "{:.1%}") for name, label in words.items()}, over_runs)
+counted = "prevalence_strict" if "prevalence_strict_before" in table else "prevalence"
+left = shown({f"{counted}_{name}": (label, "{:.1%}") for name, label in words.items()}, over_runs)
 left.join(shown({"gap_to_retrained": ("gap that remains", "{:.2f}")}))
 
 # %% tags=["hide-input"]
@@ -68,7 +69,7 @@ colours = dict(zip(words, (plots.BASE, plots.FORGOT, plots.FAINT, plots.REFERENC
 figure, axis = plt.subplots(figsize=(8, 0.55 * len(cases) + 1.1))
 for y, part in enumerate(cases.values()):
     for offset, (name, label) in enumerate(words.items()):
-        values = 100 * part.get(f"presence_{name}", pd.Series(dtype=float)).dropna()
+        values = 100 * part.get(f"{counted}_{name}", pd.Series(dtype=float)).dropna()
         places = [y + 0.16 * (offset - 1.5)] * len(values)
         axis.plot(values, places, "o", ms=4, alpha=0.6, color=colours[name], label=label)
 handles = dict(zip(*axis.get_legend_handles_labels()[::-1]))
@@ -81,7 +82,7 @@ plt.show()
 # %% [markdown]
 # ## What became of the samples
 #
-# FID on judge A's features to the original's own samples that lack the feature; its floor is the
+# FID on classifier A's features to the original's own samples that lack the feature; its floor is the
 # distance between two halves of those.
 
 # %% tags=["hide-input"]
@@ -92,7 +93,7 @@ shown({f"fid_{name}": (label, "{:.1f}") for name, label in {"floor": "floor", **
 #
 # The same latents through the original and the model that unlearned. First pixels: their mean
 # change where the original had the feature, of a face also inside and outside the rows in which
-# it lies, and where the original lacked it. Then judge B: digits that changed their class and
+# it lies, and where the original lacked it. Then classifier B: digits that changed their class and
 # other attributes that flipped, where the feature was present and where it was absent; the
 # largest change of another attribute's share, in points, and which changed by more than two in
 # the mean. Seconds are the median of unlearning, and of the whole run.
@@ -137,7 +138,9 @@ changed
 # NBVAL_CHECK_OUTPUT
 metrics = run.finish(metrics, [])
 for case in cases:
-    before, after = (100 * metrics[f"presence_{when}_{key(case)}"] for when in ("before", "after"))
+    before, after = (
+        100 * metrics[f"{counted}_{when}_{key(case)}"] for when in ("before", "after")
+    )
     gap = [metrics.get(f"gap_to_retrained_{key(case)}{end}") for end in ("", "_low", "_high")]
     told = (
         "" if None in gap else ", gap to the retrained {:+.2f} ({:+.2f} to {:+.2f})".format(*gap)

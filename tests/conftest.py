@@ -8,7 +8,7 @@ from bars import Bars, width
 from torch import nn
 
 from forgetting.book import publish as publishing
-from forgetting.methods.direction import collect
+from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
 
 
@@ -73,5 +73,5 @@ def bars():
 
 
 @pytest.fixture(scope="session")
-def collection(bars):
-    return collect(bars, width, 5000, seed=0)
+def labelled(bars):
+    return collect_latents(bars, width, 5000, seed=0)

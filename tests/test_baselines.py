@@ -10,13 +10,13 @@ from torch import nn
 from forgetting.errors import TrainingError
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
-from forgetting.methods.finetune import TuningConfig
+from forgetting.methods.finetune import FinetuneConfig
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.gradient_surgery import gradient_surgery, orthogonal
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
 from forgetting.methods.whole_image import unlearn_whole_image
 
-CONFIG = TuningConfig(steps=200, lr=0.02)
+CONFIG = FinetuneConfig(steps=200, lr=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,13 @@ def wide(model, z, edge):
         return float((width(model(z)) > edge).float().mean())
 
 
-def test_gradient_ascent_takes_the_feature_and_does_not_ask_what_it_costs(
-    bars, collection, z, edge
-):
-    direction = find_direction(collection)
+def test_gradient_ascent_takes_the_feature_and_does_not_ask_what_it_costs(bars, labelled, z, edge):
+    direction = find_direction(labelled)
     few = CONFIG.model_copy(update={"steps": 60})  # with more of them narrow bars become wide
     found = gradient_ascent(bars, direction, lambda x: width(x) - edge, few)
     assert wide(found.model, z, edge) < 0.05
     moved = [
-        float((model(z) - bars(z)).abs().mean((1, 2, 3))[~direction.marks(z)].mean().detach())
+        float((model(z) - bars(z)).abs().mean((1, 2, 3))[~direction.selects(z)].mean().detach())
         for model in (found.model, unlearn_feature(bars, direction, _like(CONFIG)).model)
     ]
     assert moved[0] > moved[1]
@@ -66,31 +64,31 @@ def test_surgery_leaves_no_part_along_the_retain_gradient():
     assert all(torch.equal(a, b) for a, b in zip(orthogonal(forget, nothing), forget, strict=True))
 
 
-def test_gradient_surgery_forgets_with_less_damage_than_ascent(bars, collection, z, edge):
-    direction = find_direction(collection)
+def test_gradient_surgery_forgets_with_less_damage_than_ascent(bars, labelled, z, edge):
+    direction = find_direction(labelled)
     score = lambda x: width(x) - edge  # noqa: E731
-    ascent, surgery = (
+    ascent, combine = (
         method(bars, direction, score, CONFIG).model
         for method in (gradient_ascent, gradient_surgery)
     )
-    kept = ~direction.marks(z)
+    kept = ~direction.selects(z)
     with torch.no_grad():
-        damage = [float((m(z) - bars(z)).abs()[kept].mean()) for m in (ascent, surgery)]
+        damage = [float((m(z) - bars(z)).abs()[kept].mean()) for m in (ascent, combine)]
     assert damage[1] < damage[0]
-    assert wide(surgery, z, edge) < 0.1
+    assert wide(combine, z, edge) < 0.1
 
 
-def test_the_whole_image_goes_where_the_feature_was(bars, collection, z, edge):
-    direction = find_direction(collection)
+def test_the_whole_image_goes_where_the_feature_was(bars, labelled, z, edge):
+    direction = find_direction(labelled)
     found = unlearn_whole_image(bars, direction, CONFIG).model
     assert wide(found, z, edge) < 0.06
     with torch.no_grad():
-        kept = ~direction.marks(z)
+        kept = ~direction.selects(z)
         assert float((found(z) - bars(z)).abs()[kept].mean()) < 0.02
 
 
-def test_selective_amnesia_holds_the_weights_as_firmly_as_it_is_told(bars, collection, z, edge):
-    direction = find_direction(collection)
+def test_selective_amnesia_holds_the_weights_as_firmly_as_it_is_told(bars, labelled, z, edge):
+    direction = find_direction(labelled)
     state = {key: value.clone() for key, value in bars.state_dict().items()}
     loose, firm = (
         selective_amnesia(bars, direction, AmnesiaConfig(steps=150, lr=0.02, elastic=elastic))
@@ -106,9 +104,9 @@ def test_selective_amnesia_holds_the_weights_as_firmly_as_it_is_told(bars, colle
     assert all(torch.equal(state[k], v) for k, v in bars.state_dict().items())
 
 
-def test_weights_that_make_no_image_are_left_alone(bars, collection):
+def test_weights_that_make_no_image_are_left_alone(bars, labelled):
     """As those of a VAE's encoder, in a generator that comes with one."""
-    whole, direction, few = copy.deepcopy(bars), find_direction(collection), TuningConfig(steps=3)
+    whole, direction, few = copy.deepcopy(bars), find_direction(labelled), FinetuneConfig(steps=3)
     whole.encoder = nn.Linear(3, 3)
     for found in (
         unlearn_feature(whole, direction, _like(few)),
@@ -120,8 +118,8 @@ def test_weights_that_make_no_image_are_left_alone(bars, collection):
         assert torch.equal(found.model.encoder.weight, whole.encoder.weight)
 
 
-def test_a_loss_that_is_not_finite_is_a_sentence(bars, collection):
+def test_a_loss_that_is_not_finite_is_a_sentence(bars, labelled):
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         gradient_ascent(
-            bars, find_direction(collection), lambda x: width(x) * torch.nan, TuningConfig(steps=2)
+            bars, find_direction(labelled), lambda x: width(x) * torch.nan, FinetuneConfig(steps=2)
         )

@@ -58,6 +58,7 @@ def test_no_published_page_shows_a_photograph():
 def test_a_record_explains_its_metrics(entry):
     record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
     assert set(record) == {
+        "schema",
         "name",
         "template",
         "role",
@@ -109,7 +110,7 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
 
     def write(text):
         (folder / "taming_points.py").write_text(text, encoding="utf-8")
-        templates.write_twins()
+        templates.write_notebooks()
 
     write(source)
     entry = book.Entry(

@@ -1,4 +1,4 @@
-"""Presence and likelihood: shares with intervals, quantiles, shifts."""
+"""Prevalence and likelihood: shares with intervals, quantiles, shifts."""
 
 import math
 
@@ -7,8 +7,13 @@ import torch
 from scipy import stats
 from torch import nn
 
-from forgetting.metrics.likelihood import Yardstick, bits_per_dim, compare, measure
-from forgetting.metrics.prevalence import Presence, gap_to_retrained
+from forgetting.metrics.likelihood import (
+    LikelihoodReference,
+    bits_per_dim,
+    compare,
+    mean_bits_per_dim,
+)
+from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
 from forgetting.zoo import references as reference
 
 
@@ -23,9 +28,9 @@ class Normal(nn.Module):
         return -0.5 * ((x - self.mean) ** 2 + math.log(2 * math.pi)).flatten(1).sum(1)
 
 
-def test_presence_has_the_wilson_interval():
-    shown = torch.arange(1000) < 100
-    found = Presence.of(shown)
+def test_prevalence_has_the_wilson_interval():
+    has_feature = torch.arange(1000) < 100
+    found = Prevalence.of(has_feature)
     z, p, n = 1.959964, 0.1, 1000
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -33,7 +38,7 @@ def test_presence_has_the_wilson_interval():
     assert found.low == pytest.approx(centre - half, rel=1e-5)
     assert found.high == pytest.approx(centre + half, rel=1e-5)
     assert set(found.metrics("x")) == {"x", "x_low", "x_high"}
-    assert Presence.of(torch.zeros(50, dtype=torch.bool)).high > 0
+    assert Prevalence.of(torch.zeros(50, dtype=torch.bool)).high > 0
 
 
 def test_gap_to_retrained():
@@ -54,20 +59,24 @@ def test_bits_per_dim_of_a_known_density(glow):
 
 def test_draws_of_noise_are_averaged_and_repeatable(glow):
     x = torch.rand(6, 3, 8, 8)
-    assert torch.equal(measure(glow, x, 3, seed=1), measure(glow, x, 3, seed=1))
-    assert not torch.equal(measure(glow, x, 3, seed=1), measure(glow, x, 3, seed=2))
-    each = torch.stack([measure(glow, x, 1, seed=seed) for seed in (1, 2, 3)])
-    assert torch.allclose(measure(glow, x, 3, seed=1), each.mean(0))
+    assert torch.equal(
+        mean_bits_per_dim(glow, x, 3, seed=1), mean_bits_per_dim(glow, x, 3, seed=1)
+    )
+    assert not torch.equal(
+        mean_bits_per_dim(glow, x, 3, seed=1), mean_bits_per_dim(glow, x, 3, seed=2)
+    )
+    each = torch.stack([mean_bits_per_dim(glow, x, 1, seed=seed) for seed in (1, 2, 3)])
+    assert torch.allclose(mean_bits_per_dim(glow, x, 3, seed=1), each.mean(0))
     assert not torch.equal(each[0], each[1])
 
 
 def test_quantiles_follow_the_normal_distribution():
-    ruler = Yardstick(mean=2.0, std=0.5)
+    ruler = LikelihoodReference(mean=2.0, std=0.5)
     q = ruler.quantile(torch.tensor([2.0, 2.5, 1.5]))
     assert q.tolist() == pytest.approx([0.5, 0.158655, 0.841345], abs=1e-5)
 
 
-def test_own_yardsticks_hide_what_the_shift_shows():
+def test_own_likelihood_references_hide_what_the_shift_shows():
     """A model that finds everything less likely alike has no quantile drop, but a shift."""
 
     class Worse(Normal):
@@ -93,17 +102,17 @@ def test_what_one_model_finds_less_likely_drops_in_sigma_of_the_base():
     forget = forget + 0.1 * torch.randn(30, 4, generator=generator)
     base, tamed = Normal(), Sharp(mean=-1.0)
     result = compare(base, tamed, {"forget": forget}, x)
-    before, after = measure(base, forget), measure(tamed, forget)
+    before, after = mean_bits_per_dim(base, forget), mean_bits_per_dim(tamed, forget)
     metrics = result.quantiles()
     assert metrics["quantile_before_forget"] > metrics["quantile_after_forget"] + 0.05
     drop = metrics["quantile_before_forget"] - metrics["quantile_after_forget"]
     assert metrics["quantile_drop_forget"] == pytest.approx(drop)
-    moved = ((after - before) / measure(base, x).std()).double()
+    moved = ((after - before) / mean_bits_per_dim(base, x).std()).double()
     shift, low, high = result.shift("forget")
     assert shift == pytest.approx(float(moved.mean()))
     expected = stats.t.interval(0.95, 29, moved.mean(), stats.sem(moved))
     assert (low, high) == pytest.approx(expected, rel=1e-5)
-    ruler = measure(tamed, x)
+    ruler = mean_bits_per_dim(tamed, x)
     torch.testing.assert_close(result.above("forget"), (after - ruler.mean()) / ruler.std())
 
 

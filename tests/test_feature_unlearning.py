@@ -6,42 +6,49 @@ from bars import Bars, width
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.methods.direction import Direction, Joined, collect, find_direction
+from forgetting.methods.direction import (
+    ConcatenatedLatents,
+    Direction,
+    collect_latents,
+    find_direction,
+)
 from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 
 
-def test_the_tenth_with_the_highest_scores_is_positive(bars, collection):
-    assert collection.positive.shape == (500, 6)
-    assert collection.negative.shape == (4500, 6)
-    lowest = width(bars(collection.positive)).min()
-    assert bool((width(bars(collection.negative)) <= lowest).all())
+def test_the_tenth_with_the_highest_scores_is_positive(bars, labelled):
+    assert labelled.positive.shape == (500, 6)
+    assert labelled.negative.shape == (4500, 6)
+    lowest = width(bars(labelled.positive)).min()
+    assert bool((width(bars(labelled.negative)) <= lowest).all())
 
 
 def test_a_feature_with_an_edge_is_positive_over_it(bars):
-    found = collect(bars, width, 500, over=float(width(bars(torch.zeros(1, 6))).detach()))
+    found = collect_latents(bars, width, 500, over=float(width(bars(torch.zeros(1, 6))).detach()))
     assert 150 < len(found.positive) < 350
     edge = width(bars(found.negative)).max()
     assert bool((width(bars(found.positive)) > edge).all())
     with pytest.raises(
         DataError, match=r"0 of 500 samples show the feature; a direction needs 10"
     ):
-        collect(bars, width, 500, over=1e6)
+        collect_latents(bars, width, 500, over=1e6)
 
 
-def test_the_direction_is_found(collection):
-    direction = find_direction(collection, form="unit")
+def test_the_direction_is_found(labelled):
+    direction = find_direction(labelled, form="unit")
     assert float(direction.vector[0]) > 0.98
-    assert collection.agreement() > 0.95
-    raw = find_direction(collection)
+    assert labelled.agreement() > 0.95
+    raw = find_direction(labelled)
     torch.testing.assert_close(raw.vector / raw.vector.norm(), direction.vector)
-    assert raw.threshold == pytest.approx(direction.threshold, abs=1e-5)
+    assert raw.projection_threshold == pytest.approx(direction.projection_threshold, abs=1e-5)
 
 
-def test_thresholds_mark_a_fifth_or_a_half(collection):
+def test_thresholds_mark_a_fifth_or_a_half(labelled):
     z = torch.randn(20_000, 6, generator=torch.Generator().manual_seed(1))
-    midpoint = find_direction(collection).marks(z).float().mean()
-    prevalence = find_direction(collection, threshold="prevalence").marks(z).float().mean()
+    midpoint = find_direction(labelled).selects(z).float().mean()
+    prevalence = (
+        find_direction(labelled, projection_threshold="prevalence").selects(z).float().mean()
+    )
     assert 0.15 < float(midpoint) < 0.3
     assert 0.45 < float(prevalence) < 0.55
 
@@ -49,17 +56,17 @@ def test_thresholds_mark_a_fifth_or_a_half(collection):
 def test_a_unit_vector_lands_on_the_threshold_and_a_longer_one_overshoots():
     z = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     unit = Direction(torch.tensor([0.6, 0.8, 0.0, 0.0]), 0.3)
-    marked = unit.marks(z)
-    landed = unit.project(unit.erase(z))[marked]
+    selected = unit.selects(z)
+    landed = unit.project(unit.erase(z))[selected]
     torch.testing.assert_close(landed, torch.full_like(landed, 0.3))
-    assert torch.equal(unit.erase(z)[~marked], z[~marked])
+    assert torch.equal(unit.erase(z)[~selected], z[~selected])
     raw = Direction(2 * unit.vector, 0.3)
-    mirrored = raw.project(raw.erase(z))[marked]
-    torch.testing.assert_close(mirrored, 0.6 - unit.project(z)[marked])
+    mirrored = raw.project(raw.erase(z))[selected]
+    torch.testing.assert_close(mirrored, 0.6 - unit.project(z)[selected])
 
 
-def test_the_feature_goes_and_the_rest_stays(bars, collection):
-    direction = find_direction(collection)
+def test_the_feature_goes_and_the_rest_stays(bars, labelled):
+    direction = find_direction(labelled)
     config = UnlearningConfig(steps=300, lr=0.02)
     state = {key: value.clone() for key, value in bars.state_dict().items()}
     result = unlearn_feature(bars, direction, config)
@@ -70,8 +77,8 @@ def test_the_feature_goes_and_the_rest_stays(bars, collection):
         after = result.model(z)
         moved = (after - bars(z)).abs().mean((1, 2, 3))
     assert float((width(after) > edge).float().mean()) < 0.01
-    marked = direction.marks(z)
-    assert float(moved[~marked].mean()) < 0.3 * float(moved[marked].mean())
+    selected = direction.selects(z)
+    assert float(moved[~selected].mean()) < 0.3 * float(moved[selected].mean())
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
@@ -84,8 +91,8 @@ def test_several_latents_are_unlearned_as_their_concatenation(bars):
         def forward(self, first, second):
             return self.bars(torch.cat([second, first], 1))
 
-    joined = Joined(Two(), (5, 1))
-    direction = find_direction(collect(joined, width, 5000))
+    joined = ConcatenatedLatents(Two(), (5, 1))
+    direction = find_direction(collect_latents(joined, width, 5000))
     assert int(direction.vector.abs().argmax()) == 5
     result = unlearn_feature(joined, direction, UnlearningConfig(steps=300, lr=0.02))
     z = torch.randn(2000, 6, generator=torch.Generator().manual_seed(1))
@@ -95,7 +102,7 @@ def test_several_latents_are_unlearned_as_their_concatenation(bars):
     assert float((after > edge).float().mean()) < 0.01
 
 
-def test_only_the_part_that_is_named_is_tuned(bars, collection):
+def test_only_the_part_that_is_named_is_tuned(bars, labelled):
     class Wrapped(nn.Module):
         latent_dim = 6
 
@@ -107,14 +114,14 @@ def test_only_the_part_that_is_named_is_tuned(bars, collection):
             return self.decoder(z)
 
     wrapped = Wrapped()
-    direction, config = find_direction(collection), UnlearningConfig(steps=3)
+    direction, config = find_direction(labelled), UnlearningConfig(steps=3)
     result = unlearn_feature(wrapped, direction, config, trainable=lambda copy: copy.decoder)
     assert torch.equal(result.model.encoder.weight, wrapped.encoder.weight)
     assert not torch.equal(result.model.decoder.gain, wrapped.decoder.gain)
 
 
-def test_the_filter_leaves_the_weights_and_erases_the_latent(bars, collection):
-    direction = find_direction(collection)
+def test_the_filter_leaves_the_weights_and_erases_the_latent(bars, labelled):
+    direction = find_direction(labelled)
     z = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
     assert torch.equal(LatentFilter(bars, direction)(z), bars(direction.erase(z)))
 
@@ -140,15 +147,15 @@ def test_latents_that_nothing_marks_are_kept(bars):
     torch.testing.assert_close(result.model(z), bars(z))
 
 
-def test_bad_input_is_a_sentence(bars, collection):
+def test_bad_input_is_a_sentence(bars, labelled):
     with pytest.raises(DataError, match="collect at least 100"):
-        collect(bars, width, 50)
+        collect_latents(bars, width, 50)
     with pytest.raises(DataError, match="scores that are not finite"):
-        collect(bars, lambda images: width(images) * torch.nan, 200)
+        collect_latents(bars, lambda images: width(images) * torch.nan, 200)
     with pytest.raises(DataError, match="as many that don't"):
-        collect(bars, width, 200, share=1.0)
+        collect_latents(bars, width, 200, share=1.0)
     with pytest.raises(DataError, match=r"shape \(200, 1\): give one for each"):
-        collect(bars, lambda images: width(images)[:, None], 200)
+        collect_latents(bars, lambda images: width(images)[:, None], 200)
     with pytest.raises(DataError, match="direction has 3 dimensions"):
         unlearn_feature(bars, Direction(torch.ones(3), 0.0))
     with pytest.raises(DataError, match="not 4 px"):
@@ -168,6 +175,6 @@ def test_collecting_leaves_a_generator_in_training_as_it_was():
 
     generator = Normed().train()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    collect(generator, lambda images: images.mean((1, 2, 3)), 600)
+    collect_latents(generator, lambda images: images.mean((1, 2, 3)), 600)
     assert generator.training
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())

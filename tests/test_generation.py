@@ -12,7 +12,7 @@ from forgetting.metrics.fidelity import Statistics, fid
 
 
 class Corner(nn.Module):
-    """A judge whose features are four pixels."""
+    """A classifier whose features are four pixels."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ def statistics(seed):
     return Statistics.of(torch.rand(50, 4, generator=torch.Generator().manual_seed(seed)))
 
 
-ASK = {"seeds": [0, 1], "feature_judge": Corner(), "reference": statistics(0)}
+ASK = {"seeds": [0, 1], "feature_classifier": Corner(), "reference": statistics(0)}
 
 
 def bright(images):
@@ -38,7 +38,7 @@ def test_the_flows_are_told_apart_and_each_is_counted_on_its_own_samples(glow):
     with torch.no_grad():
         for parameter in changed.parameters():
             parameter.mul_(1.2)
-    found = compare_samples(glow, changed, 40, 0.8, shown=bright, name="bright", **ASK)
+    found = compare_samples(glow, changed, 40, 0.8, has_feature=bright, name="bright", **ASK)
     for when, flow in (("before", glow), ("after", changed)):
         drawn = [flow.sample(40, 0.8, torch.Generator().manual_seed(seed)) for seed in (0, 1)]
         each = [fid(Corner().features(images).detach(), statistics(0)) for images in drawn]

@@ -7,20 +7,20 @@ import torch
 
 from forgetting.data.faces import CELEBA_ATTRIBUTES
 from forgetting.experiments.feature_evaluator import (
-    Grader,
-    grader_of_digits,
-    grader_of_faces,
+    FeatureEvaluator,
+    digit_evaluator,
+    face_evaluator,
     locality,
     once,
 )
 from forgetting.files import ROOT
-from forgetting.models.classifier import Judge, JudgeConfig
+from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo import references as reference
 
 
-def grader(band=(0.0, 0.25), n_classes=0):
+def evaluator(band=(0.0, 0.25), n_classes=0):
     """Top rows bright: the feature; left or right half bright: the others."""
-    return Grader(
+    return FeatureEvaluator(
         "top",
         lambda x: x[:, 0, :2].mean((1, 2)),
         0.5,
@@ -58,10 +58,10 @@ def test_a_question_is_asked_of_each_tensor_once():
 
 def test_a_change_inside_the_band_is_local():
     before = images()
-    present = grader().shown(before)
+    present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, :2] = 0
-    found = locality(grader(), before, after)
+    found = locality(evaluator(), before, after)
     assert found["l1_present"] == pytest.approx(0.25)
     assert found["inside_present"] == pytest.approx(1)
     assert found["outside_present"] == 0
@@ -71,43 +71,45 @@ def test_a_change_inside_the_band_is_local():
 
 def test_a_change_elsewhere_is_seen_and_named():
     before = images()
-    present = grader().shown(before)
+    present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, 4:, :4] = 0
-    found = locality(grader(), before, after)
+    found = locality(evaluator(), before, after)
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
     assert found["flipped_present"] == pytest.approx(lost / 2, abs=1e-6)
     assert "class_changed_present" not in found
     assert found["outside_present"] > 0
     assert found["share_change_right"] == 0
     assert found["share_change"] == pytest.approx(-found["share_change_left"])
-    everywhere = locality(grader(), before, 1 - before)
+    everywhere = locality(evaluator(), before, 1 - before)
     assert everywhere["drift_absent"] > 1
-    assert "outside_present" not in locality(grader(None), before, after)
+    assert "outside_present" not in locality(evaluator(None), before, after)
 
 
 def test_a_changed_class_is_one_change_and_no_other_attribute():
     before = images()
-    present = grader().shown(before)
+    present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, 4:, :4] = 0
-    found = locality(grader(n_classes=1), before, after)
+    found = locality(evaluator(n_classes=1), before, after)
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
     assert found["class_changed_present"] == pytest.approx(lost)
     assert found["class_changed_absent"] == found["flipped_present"] == 0
 
 
 def test_digits_are_graded_by_measurement_and_classes():
-    config = JudgeConfig(attributes=(*"0123456789", "thick", "left_slant"), n_classes=10, width=4)
-    judge = Judge(config).eval()
+    config = ClassifierConfig(
+        attributes=(*"0123456789", "thick", "left_slant"), n_classes=10, width=4
+    )
+    classifier = Classifier(config).eval()
     bars = torch.zeros(60, 1, 28, 28)
     widths = torch.arange(60) % 5 + 2
     widths[-4:] = 10
     for bar, width in zip(bars, widths, strict=True):
         bar[0, 4:24, 14 - width // 2 : 14 - width // 2 + width] = 1
-    found = grader_of_digits("thick", bars, judge, judge)
-    shown = found.shown(bars)
-    assert torch.equal(shown, widths == 10)
+    found = digit_evaluator("thick", bars, classifier, classifier)
+    has_feature = found.has_feature(bars)
+    assert torch.equal(has_feature, widths == 10)
     assert found.others(bars).shape == (60, 11)
     assert (found.others(bars)[:, :10].sum(1) == 1).all()
     assert found.names[-1] == "left_slant"
@@ -115,17 +117,17 @@ def test_digits_are_graded_by_measurement_and_classes():
     assert found.features(bars).shape == (60, 64)
 
 
-def test_faces_are_graded_by_the_other_judge():
-    config = JudgeConfig(
+def test_faces_are_graded_by_the_other_classifier():
+    config = ClassifierConfig(
         attributes=("Bangs", "Male", "Smiling"), channels=3, image_size=16, width=4, fit="resize"
     )
-    a, b = Judge(config, 1).eval(), Judge(config, 2).eval()
+    a, b = Classifier(config, 1).eval(), Classifier(config, 2).eval()
     faces = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logit = b.logits(faces)[:, 0]
-    found = grader_of_faces("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
-    assert int(found.shown(faces).sum()) == 10
-    assert torch.equal(found.lacking(faces), logit <= min(float(logit.median()), 0))
+    found = face_evaluator("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
+    assert int(found.has_feature(faces).sum()) == 10
+    assert torch.equal(found.lacks_feature(faces), logit <= min(float(logit.median()), 0))
     assert found.names == ("Male",)
     assert found.others(faces).shape == (20, 1)
     assert found.band == (0.0, 0.35)
@@ -133,7 +135,7 @@ def test_faces_are_graded_by_the_other_judge():
     assert torch.autograd.grad(score.sum(), faces)[0].abs().sum() > 0
 
 
-def test_judge_b_is_trusted_with_what_it_tells_well():
+def test_classifier_b_is_trusted_with_what_it_tells_well():
     found = json.loads((ROOT / "results" / "judges_faces.json").read_text(encoding="utf-8"))
     auc = {name: found["metrics"].get(f"auc_b_{name}_low") for name in _asked()}
     well = {

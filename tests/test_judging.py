@@ -7,22 +7,22 @@ from sklearn.metrics import roc_auc_score
 
 from forgetting.metrics.calibration import Auc, calibration_error, threshold_at
 from forgetting.metrics.identity import nearest_people, pairs, verification
-from forgetting.models.classifier import Judge, JudgeConfig
+from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 
 
 def draw(n, seed, shift=1.0):
     generator = torch.Generator().manual_seed(seed)
-    shown = torch.rand(n, generator=generator) < 0.3
-    return torch.randn(n, generator=generator) + shift * shown, shown
+    has_feature = torch.rand(n, generator=generator) < 0.3
+    return torch.randn(n, generator=generator) + shift * has_feature, has_feature
 
 
 def test_auc_is_that_of_scikit_learn_ties_and_all():
-    scores, shown = draw(500, 0)
+    scores, has_feature = draw(500, 0)
     for found in (scores, (scores * 2).round()):
-        expected = roc_auc_score(shown, found)
-        assert Auc.of(found, shown).value == pytest.approx(expected, abs=1e-12)
-    assert Auc.of(shown.float(), shown) == Auc(1.0, 1.0, 1.0)
+        expected = roc_auc_score(has_feature, found)
+        assert Auc.of(found, has_feature).value == pytest.approx(expected, abs=1e-12)
+    assert Auc.of(has_feature.float(), has_feature) == Auc(1.0, 1.0, 1.0)
 
 
 def test_the_interval_of_the_auc_covers_19_times_in_20():
@@ -40,19 +40,19 @@ def test_an_auc_needs_both():
 
 
 def test_the_threshold_lets_no_more_negatives_pass_than_asked():
-    scores, shown = draw(5000, 1)
+    scores, has_feature = draw(5000, 1)
     for rate in (0.005, 0.05):
-        over = scores > threshold_at(scores, shown, rate)
-        passed = float(over[~shown].float().mean())
+        over = scores > threshold_at(scores, has_feature, rate)
+        passed = float(over[~has_feature].float().mean())
         assert rate - 1e-3 < passed <= rate
 
 
 def test_calibration_error_of_honest_and_of_boastful_logits():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(20_000, generator=generator) * 2
-    shown = torch.rand(20_000, generator=generator) < torch.sigmoid(logits)
-    assert calibration_error(logits, shown) < 0.02
-    assert calibration_error(4 * logits, shown) > 0.1
+    has_feature = torch.rand(20_000, generator=generator) < torch.sigmoid(logits)
+    assert calibration_error(logits, has_feature) < 0.02
+    assert calibration_error(4 * logits, has_feature) > 0.1
 
 
 def test_pairs_tell_people_apart_where_the_embedding_does():
@@ -78,8 +78,8 @@ def test_nearest_people_are_in_order_and_rare_ones_are_passed_over():
 
 
 @pytest.mark.parametrize("architecture", ["plain", "residual"])
-def test_a_face_judge_sees_small_and_large_faces_alike(architecture):
-    config = JudgeConfig(
+def test_a_face_classifier_sees_small_and_large_faces_alike(architecture):
+    config = ClassifierConfig(
         attributes=("Male", "Smiling"),
         architecture=architecture,
         channels=3,
@@ -90,13 +90,13 @@ def test_a_face_judge_sees_small_and_large_faces_alike(architecture):
         n_features=8,
         fit="resize",
     )
-    judge = Judge(config).eval()
+    classifier = Classifier(config).eval()
     generator = torch.Generator().manual_seed(0)
     smooth = torch.nn.functional.interpolate(
         torch.rand(6, 3, 8, 8, generator=generator), size=128, mode="bicubic"
     ).clamp(0, 1)
     sizes = [torch.nn.functional.interpolate(smooth, size=s, mode="area") for s in (32, 64, 128)]
-    small, middle, large = (judge.logits(images) for images in sizes)
+    small, middle, large = (classifier.logits(images) for images in sizes)
     assert middle.shape == (6, 2)
     spread = middle.std(0)
     assert ((small - middle).abs() < spread).all()
@@ -104,10 +104,10 @@ def test_a_face_judge_sees_small_and_large_faces_alike(architecture):
 
 
 def test_an_embedding_has_length_one_and_does_not_mind_mirrors():
-    config = JudgeConfig(
+    config = ClassifierConfig(
         attributes=("x",), channels=3, image_size=16, width=4, n_features=8, fit="resize"
     )
-    embedding = Embedding(EmbeddingConfig(judge=config, n_dims=5)).eval()
+    embedding = Embedding(EmbeddingConfig(classifier=config, n_dims=5)).eval()
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     found = embedding(images)
     assert found.shape == (3, 5)

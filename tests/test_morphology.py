@@ -56,16 +56,16 @@ def test_digits_have_the_published_thickness_and_slant():
     assert float(found["slant"].std()) == pytest.approx(0.245, abs=0.05)
 
 
-def test_it_has_the_face_of_a_judge():
+def test_it_has_the_face_of_a_classifier():
     images = load_digits("held_out").floats()[::10]
     measured = measure(images)
     ruler = Morphology.of(measured, share=0.2)
     logits = ruler.logits(images)
     assert ruler.features(images).shape == (100, 2)
     for index, name in enumerate(ruler.attributes):
-        shown = ruler.shown(measured, name)
-        assert torch.equal(logits[:, index] > 0, shown)
-        assert int(shown.sum()) == 20
+        has_feature = ruler.has_feature(measured, name)
+        assert torch.equal(logits[:, index] > 0, has_feature)
+        assert int(has_feature.sum()) == 20
 
 
 def test_a_blank_image_shows_nothing():
@@ -73,4 +73,4 @@ def test_a_blank_image_shows_nothing():
     ruler = Morphology(thick=3.0, left_slant=-0.2)
     assert torch.isnan(measure(blank)["thickness"]).all()
     assert not (ruler.logits(blank) > 0).any()
-    assert not ruler.shown(measure(blank), "thick").any()
+    assert not ruler.has_feature(measure(blank), "thick").any()

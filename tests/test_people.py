@@ -15,11 +15,11 @@ from forgetting.book.tables import (
     spread,
     summarise,
 )
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
 from forgetting.experiments import person_splits as people
-from forgetting.experiments.samples import known_samples
+from forgetting.experiments.samples import cached_samples
 
 
 class Colours(nn.Module):
@@ -49,13 +49,13 @@ def sets():
     return train, held_out
 
 
-def test_no_image_of_a_person_is_remembered_and_no_reference_is_forgotten():
+def test_no_image_of_a_person_is_retained_and_no_reference_is_forgotten():
     train, held_out = sets()
     person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
     mine = {image.numpy().tobytes() for image in train["lfw"].where(train["lfw"].of("a")).floats()}
     forget = {image.numpy().tobytes() for image in person.candidates}
     assert len(person.candidates) == 15
-    assert len(person.remember) == 60 + 72
+    assert len(person.retain) == 60 + 72
     for name, images in person.sets.items():
         found = {image.numpy().tobytes() for image in images}
         assert bool(found & mine) is (name == "reference"), name
@@ -76,9 +76,9 @@ def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(gl
     assert torch.equal(first.candidates, again.candidates)
     assert torch.equal(first.sets["nearest"], again.sets["nearest"])
     assert not torch.equal(first.candidates, other.candidates)
-    known = {image.numpy().tobytes() for image in first.remember}
-    for unseen in (first.sets["held_out"], first.yardstick):
-        assert not {image.numpy().tobytes() for image in unseen} & known
+    cached_bits_per_dim = {image.numpy().tobytes() for image in first.retain}
+    for unseen in (first.sets["held_out"], first.likelihood_reference):
+        assert not {image.numpy().tobytes() for image in unseen} & cached_bits_per_dim
     centre = first.candidates.mean(0)
     own = (first.sets["reference"] - centre).abs().mean()
     assert own < (first.sets["neutral"] - centre).abs().mean()
@@ -87,8 +87,8 @@ def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(gl
 def test_a_photograph_has_its_own_nearest_people(glow):
     sets, photograph = {}, None
     for source in ("latent", "photograph"):
-        person = people.find_person(
-            source, "", glow, Colours(), 10, torch.Generator(), n_remember=40
+        person = people.load_person_splits(
+            source, "", glow, Colours(), 10, torch.Generator(), n_retain=40
         )
         sets[source], photograph = person.sets, person.candidates
     assert torch.equal(sets["photograph"]["reference"], photograph.flip(3))
@@ -108,31 +108,31 @@ def test_among_real_faces_a_photograph_is_all_that_there_is_of_its_person():
     )
     assert torch.equal(person.candidates, photograph)
     assert torch.equal(person.sets["reference"], photograph.flip(3))
-    assert len(person.remember) == 60 + 102  # nobody is taken out
+    assert len(person.retain) == 60 + 102  # nobody is taken out
     assert len(person.sets["nearest"]) == len(person.sets["neutral"]) == 50
     assert person.showable
-    assert len(people.to_forget(person, 1, torch.tensor([0.9]))) == 1
+    assert len(people.choose_forget_images(person, 1, torch.tensor([0.9]))) == 1
 
 
 def test_alone_the_first_ordinary_image_is_forgotten():
     train, held_out = sets()
     person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
     quantiles = torch.tensor([0.9, 0.1, 0.5, 0.45] + [0.9] * 11)
-    assert torch.equal(people.to_forget(person, 1, quantiles), person.candidates[2:3])
-    assert torch.equal(people.to_forget(person, 4, quantiles), person.candidates[:4])
+    assert torch.equal(people.choose_forget_images(person, 1, quantiles), person.candidates[2:3])
+    assert torch.equal(people.choose_forget_images(person, 4, quantiles), person.candidates[:4])
     extreme = torch.tensor([0.9, 0.7] + [0.99] * 13)
-    assert torch.equal(people.to_forget(person, 1, extreme), person.candidates[1:2])
+    assert torch.equal(people.choose_forget_images(person, 1, extreme), person.candidates[1:2])
     with pytest.raises(DataError, match="16 images to forget, but 15"):
-        people.to_forget(person, 16, quantiles)
+        people.choose_forget_images(person, 16, quantiles)
 
 
 def test_near_a_person_is_what_few_of_the_others_are():
     train, held_out = sets()
     person = people.real_person("a", train, held_out, Colours(), 20, torch.Generator())
     assert len(person.others) == 40 + 66  # all that neither the flow nor taming has seen
-    near = people.near(person, Colours(), share=0.1)
-    assert 10 <= int(near(person.others.float() / 255).sum()) <= 11
-    assert near(person.candidates.mean(0, keepdim=True)).all()
+    similarity_filter = people.similarity_filter(person, Colours(), share=0.1)
+    assert 10 <= int(similarity_filter(person.others.float() / 255).sum()) <= 11
+    assert similarity_filter(person.candidates.mean(0, keepdim=True)).all()
 
 
 def test_which_image_is_ordinary_is_no_matter_of_a_seed(glow):
@@ -141,7 +141,7 @@ def test_which_image_is_ordinary_is_no_matter_of_a_seed(glow):
         people.real_person("a", train, held_out, Colours(), 20, torch.Generator().manual_seed(i))
         for i in range(2)
     )
-    assert not torch.equal(first.yardstick, second.yardstick)
+    assert not torch.equal(first.likelihood_reference, second.likelihood_reference)
     assert torch.equal(people.quantiles(first, glow), people.quantiles(second, glow))
 
 
@@ -153,20 +153,20 @@ def test_the_same_question_is_asked_once_and_another_again():
         asked.append(1)
         return model(x).detach()
 
-    first = answered([model], [x], "values", ask)
-    assert torch.equal(answered([model], [x], "values", ask), first)
+    first = cached([model], [x], "values", ask)
+    assert torch.equal(cached([model], [x], "values", ask), first)
     assert len(asked) == 1
-    answered([model], [x], "others", ask)
-    answered([model], [x.double()], "values", ask)
+    cached([model], [x], "others", ask)
+    cached([model], [x.double()], "values", ask)
     with torch.no_grad():
         model.bias.add_(1)
-    assert torch.equal(answered([model], [x], "values", ask), model(x))
+    assert torch.equal(cached([model], [x], "values", ask), model(x))
     assert len(asked) == 4
-    answered([model], [x], "values", lambda: ask())  # in the same file: the same question
+    cached([model], [x], "values", lambda: ask())  # in the same file: the same question
     assert len(asked) == 4
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
-    answered([model], [x], "values", ask)
+    cached([model], [x], "values", ask)
     torch.set_num_threads(threads)
     assert len(asked) == 5
     for change in (
@@ -178,12 +178,12 @@ def test_the_same_question_is_asked_once_and_another_again():
         before = len(asked)
         vars(model).update(change)
         for _ in range(2):
-            answered([model], [x], "values", ask)
+            cached([model], [x], "values", ask)
         assert len(asked) == before + 1
     model.settings = {"scale": 2}  # which cannot be known again
     before = len(asked)
     for _ in range(2):
-        answered([model], [x], "values", ask)
+        cached([model], [x], "values", ask)
     assert len(asked) == before + 2
 
 
@@ -191,7 +191,7 @@ def test_an_answer_that_cannot_be_kept_is_an_answer(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("forgetting.cache.CACHE", tmp_path / "file")
     model, x = nn.Linear(3, 1).bfloat16(), torch.ones(2, 3, dtype=torch.bfloat16)
-    assert torch.equal(answered([model], [x], "values", lambda: model(x).detach()), model(x))
+    assert torch.equal(cached([model], [x], "values", lambda: model(x).detach()), model(x))
 
 
 def test_without_enough_photographs_of_anybody_lfw_is_refused(monkeypatch, glow):
@@ -199,7 +199,7 @@ def test_without_enough_photographs_of_anybody_lfw_is_refused(monkeypatch, glow)
     monkeypatch.setattr(people, "has_faces", lambda *_: True)
     monkeypatch.setattr(people, "load_faces", lambda *_: few)
     with pytest.raises(DataError, match="Nobody in LFW's training part has the"):
-        people.find_person("lfw", "", glow, Colours(), 20, torch.Generator())
+        people.load_person_splits("lfw", "", glow, Colours(), 20, torch.Generator())
     with pytest.raises(DataError, match="Nobody else in a part of LFW"):
         people._some_of_each(few, [])
 
@@ -207,8 +207,8 @@ def test_without_enough_photographs_of_anybody_lfw_is_refused(monkeypatch, glow)
 def test_samples_that_are_kept_are_the_samples(glow):
     fresh = glow.sample(6, 0.7, torch.Generator().manual_seed(3))
     for _ in range(2):
-        assert torch.equal(known_samples(glow, 6, 0.7, 3), fresh)
-    assert not torch.equal(known_samples(glow, 6, 0.7, 4), fresh)
+        assert torch.equal(cached_samples(glow, 6, 0.7, 3), fresh)
+    assert not torch.equal(cached_samples(glow, 6, 0.7, 4), fresh)
 
 
 def test_an_interval_is_over_people_not_over_their_seeds():
@@ -240,10 +240,12 @@ def test_a_summary_says_what_is_known_and_no_more():
     table = pd.DataFrame({"drop": [1.0, 3.0], "steps": [7.0, 7.0], "gone": [1.0, None]})
     columns = {name: (name.upper(), "{:.1f}") for name in ("drop", "steps", "gone", "absent")}
     parts = {"both, of them": table, "one": table[:1]}
-    shown, figures = summarise(parts, columns, over_seeds)
-    assert list(shown.loc["one"]) == ["1.0", "7.0", "1.0", "–"]
-    assert list(shown.loc["both, of them"])[1:] == ["7.0", "–", "–"]
-    assert shown.loc["both, of them", "DROP"] == "2.0 (-10.7 to 14.7)"  # t of one degree, 12.706
+    has_feature, figures = summarise(parts, columns, over_seeds)
+    assert list(has_feature.loc["one"]) == ["1.0", "7.0", "1.0", "–"]
+    assert list(has_feature.loc["both, of them"])[1:] == ["7.0", "–", "–"]
+    assert (
+        has_feature.loc["both, of them", "DROP"] == "2.0 (-10.7 to 14.7)"
+    )  # t of one degree, 12.706
     assert figures["drop_both_of_them_high"] == pytest.approx(14.706, abs=1e-3)
     assert not {"drop_one_low", "gone_both_of_them"} & set(figures)
     assert (

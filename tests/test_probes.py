@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.experiments.feature_task import Subject
+from forgetting.experiments.feature_task import FeatureTask
 from forgetting.models.glow import AtTemperature
 from forgetting.probes.probes import (
     inversion_attack,
@@ -123,14 +123,14 @@ def test_a_hidden_feature_is_relearned_sooner_than_one_that_was_never_there():
     z = latents()
     with torch.no_grad():
         images = ORIGINAL(z)
-    shown = torch.nonzero(shows(images)).flatten()[:8]
+    has_feature = torch.nonzero(shows(images)).flatten()[:8]
 
     def ask(model):
         with torch.no_grad():
             return float(shows(model(latents())).float().mean())
 
     found = {
-        name: relearn(model, images[shown], z[shown], (0, 5, 20), ask, lr=0.1)
+        name: relearn(model, images[has_feature], z[has_feature], (0, 5, 20), ask, lr=0.1)
         for name, model in (("hidden", HIDDEN), ("never", Never()))
     }
     assert found["hidden"][0] == found["never"][0] == 0
@@ -141,21 +141,21 @@ def test_a_hidden_feature_is_relearned_sooner_than_one_that_was_never_there():
 def test_the_last_layer_of_a_flow_is_the_last_that_its_decoding_asks(glow):
     model = AtTemperature(glow, 0.7)
     z = torch.randn(60, glow.latent_dim, generator=torch.Generator().manual_seed(0))
-    shown = torch.arange(60) % 2 == 0
-    assert -1 <= linear_probe(model, Subject.last_layer(model), z, shown) <= 1
+    has_feature = torch.arange(60) % 2 == 0
+    assert -1 <= linear_probe(model, FeatureTask.last_layer(model), z, has_feature) <= 1
 
 
 def test_a_linear_probe_sees_what_the_last_layer_still_computes():
     z = latents(2000)
     with torch.no_grad():
-        shown = shows(ORIGINAL(z))
+        has_feature = shows(ORIGINAL(z))
 
     class Away(Bright):
         def forward(self, latents):
             return super().forward(torch.cat([0 * latents[:, :1], latents[:, 1:]], 1))
 
     away = Away()
-    kept, gone = (linear_probe(m, m.last, z, shown) for m in (ORIGINAL, away))
+    kept, gone = (linear_probe(m, m.last, z, has_feature) for m in (ORIGINAL, away))
     assert kept == pytest.approx(0, abs=0.02)
     assert gone < -0.3
     with pytest.raises(DataError, match="0 of 2000"):

@@ -9,7 +9,7 @@ import torch
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
 from forgetting.errors import DataError, ForgettingError
 from forgetting.inference import generate
-from forgetting.models.classifier import Judge
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.vae import VAE, VAEConfig
 from forgetting.zoo import store as zoo
@@ -43,26 +43,28 @@ def faces(monkeypatch):
 
 
 def test_a_model_without_a_person_saw_every_other_image(faces):
-    whole = ingredients.gather(RECIPES["faces-glow"])
-    less = ingredients.gather(RECIPES["faces-glow-no-bush"])
+    whole = ingredients.load_training_data(RECIPES["faces-glow"])
+    less = ingredients.load_training_data(RECIPES["faces-glow-no-bush"])
     assert len(whole.images) - len(less.images) == 30
     assert whole.images.shape[1:] == (3, 32, 32)
     assert torch.equal(whole.watched[0], less.watched[0])
 
 
-def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(faces, monkeypatch):
+def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_classified_so(
+    faces, monkeypatch
+):
     column = CELEBA_ATTRIBUTES.index("Bangs")
 
-    def judged(found, attribute):
+    def classifier_logits(found, attribute):
         logits = found.images.float().mean((1, 2, 3)) - 127.5
         return torch.where(found.labels[:, column], 5, logits) if found.attributes else logits
 
-    monkeypatch.setattr(ingredients, "judged", judged)
+    monkeypatch.setattr(ingredients, "classifier_logits", classifier_logits)
     monkeypatch.setattr(ingredients.reference, "threshold_a", lambda attribute, size: 0.0)
-    whole = ingredients.gather(RECIPES["faces-vae"])
-    less = ingredients.gather(RECIPES["faces-vae-no-bangs"])
+    whole = ingredients.load_training_data(RECIPES["faces-vae"])
+    less = ingredients.load_training_data(RECIPES["faces-vae-no-bangs"])
     celeba, lfw = faces("celeba", "train", 64), faces("lfw", "train", 64)
-    bangs = int(celeba.label("Bangs").sum()) + int((judged(lfw, "Bangs") >= 0).sum())
+    bangs = int(celeba.label("Bangs").sum()) + int((classifier_logits(lfw, "Bangs") >= 0).sum())
     assert bangs > 20
     assert len(whole.images) - len(less.images) == bangs
     assert less.thresholds == {"Bangs": 0.0}
@@ -71,11 +73,11 @@ def test_a_model_without_an_attribute_saw_no_label_of_it_and_no_face_judged_so(f
 def test_a_person_whom_nobody_has_seen_cannot_be_left_out(faces):
     recipe = dataclasses.replace(RECIPES["faces-glow-no-bush"], without="George_Bush")
     with pytest.raises(DataError, match="No training image shows George_Bush"):
-        ingredients.gather(recipe)
+        ingredients.load_training_data(recipe)
 
 
-def test_judges_are_trained_on_labels_in_the_order_of_their_attributes(faces):
-    found = ingredients.gather(RECIPES["faces-judge-a"])
+def test_classifiers_are_trained_on_labels_in_the_order_of_their_attributes(faces):
+    found = ingredients.load_training_data(RECIPES["faces-classifier-a"])
     assert found.labels.shape == (len(found.images), 40)
     assert torch.equal(found.labels, faces("celeba", "train", 64).labels)
 
@@ -129,10 +131,10 @@ def test_images_are_varied_in_training_only(generator):
     assert loss(losses.faces_glow) != loss(losses.glow)
 
 
-@pytest.mark.parametrize("of", [losses.faces_judge_a, losses.faces_judge_b])
-def test_judges_see_other_images_each_time_in_training(of, generator):
-    config = RECIPES["faces-judge-a"].config.model_copy(update={"width": 4})
-    model = Judge(config)
+@pytest.mark.parametrize("of", [losses.faces_classifier_a, losses.faces_classifier_b])
+def test_classifiers_see_other_images_each_time_in_training(of, generator):
+    config = RECIPES["faces-classifier-a"].config.model_copy(update={"width": 4})
+    model = Classifier(config)
     images = torch.rand(4, 3, 64, 64, generator=generator)
     labels = torch.zeros(4, 40, dtype=torch.bool)
     seen = []

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _Remembered, tame
-from forgetting.metrics.likelihood import measure
+from forgetting.methods.taming import TamingConfig, _divergence, _gaussian_kl, _RetainSet, tame
+from forgetting.metrics.likelihood import mean_bits_per_dim
 from forgetting.zoo import store as zoo
 
 
@@ -22,36 +22,36 @@ def sets(flow, n_forget=3):
     return points[near[:n_forget]], points[near[n_forget:]]
 
 
-CONFIG = TamingConfig(lr=0.02, delta=2, distance_scale=2, max_steps=400, remember_batch_size=64)
+CONFIG = TamingConfig(lr=0.02, delta=2, distance_scale=2, max_steps=400, retain_batch_size=64)
 
 
 def test_forget_images_reach_the_threshold_and_the_rest_stays(flow):
-    forget, remember = sets(flow)
-    result = tame(flow, forget, remember, CONFIG)
+    forget, retain = sets(flow)
+    result = tame(flow, forget, retain, CONFIG)
     last = result.history[-1]
     assert last["within"] == 1.0
     assert last["step"] < CONFIG.max_steps
     before, after = (-m.log_prob(forget).mean() for m in (flow, result.model))
     assert after.item() > before.item() + 1
-    drift = (result.model.log_prob(remember) - flow.log_prob(remember)).mean()
-    assert abs(drift.item()) < 0.5 * flow.log_prob(remember).std().item()
+    drift = (result.model.log_prob(retain) - flow.log_prob(retain)).mean()
+    assert abs(drift.item()) < 0.5 * flow.log_prob(retain).std().item()
 
 
 def test_a_negative_delta_makes_images_more_likely(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     config = CONFIG.model_copy(update={"delta": -2.0, "max_steps": 60})
-    result = tame(flow, forget, remember, config)
+    result = tame(flow, forget, retain, config)
     assert result.model.log_prob(forget).mean() > flow.log_prob(forget).mean()
 
 
 def test_the_model_that_was_given_is_untouched_and_the_seed_decides(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     state = {key: value.clone() for key, value in flow.state_dict().items()}
     config = CONFIG.model_copy(update={"max_steps": 5})
-    first, second = tame(flow, forget, remember, config), tame(flow, forget, remember, config)
+    first, second = tame(flow, forget, retain, config), tame(flow, forget, retain, config)
     assert all(torch.equal(state[key], value) for key, value in flow.state_dict().items())
     assert first.history == second.history
-    other = tame(flow, forget, remember, config.model_copy(update={"seed": 1}))
+    other = tame(flow, forget, retain, config.model_copy(update={"seed": 1}))
     assert other.history != first.history
 
 
@@ -75,10 +75,10 @@ def test_a_flow_in_training_is_left_as_it_was_and_asked_as_it_is_in_use(flow):
 
 
 def test_without_a_rule_all_steps_are_taken_and_told(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     config = CONFIG.model_copy(update={"stop_within": 0.0, "max_steps": 25})
     seen = []
-    result = tame(flow, forget, remember, config, callback=lambda row, model: seen.append(row))
+    result = tame(flow, forget, retain, config, callback=lambda row, model: seen.append(row))
     assert [row["step"] for row in result.history] == [0, 10, 20, 25]
     assert [row["step"] for row in seen] == list(range(26))
     assert "loss" not in seen[0]
@@ -86,16 +86,16 @@ def test_without_a_rule_all_steps_are_taken_and_told(flow):
 
 
 def test_a_callback_sees_the_model_as_it_is_after_so_many_steps(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     config = CONFIG.model_copy(update={"stop_within": 0.0, "max_steps": 2})
     seen = []
 
     def look(row, model):
         seen.append([parameter.detach().clone() for parameter in model.parameters()])
 
-    tamed = tame(flow, forget, remember, config, callback=look).model
+    tamed = tame(flow, forget, retain, config, callback=look).model
     one = config.model_copy(update={"max_steps": 1})
-    once = tame(flow, forget, remember, one).model
+    once = tame(flow, forget, retain, one).model
     for found, model in zip(seen, (flow, once, tamed), strict=True):
         pairs = zip(found, model.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
@@ -122,18 +122,18 @@ def test_kl_of_gaussians_has_its_closed_form():
 
 
 def test_bad_sets_are_refused_before_any_training(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     with pytest.raises(DataError, match="no image to forget"):
-        tame(flow, forget[:0], remember)
-    with pytest.raises(DataError, match="3 images to remember"):
-        tame(flow, forget, remember[:3])
+        tame(flow, forget[:0], retain)
+    with pytest.raises(DataError, match="3 images to retain"):
+        tame(flow, forget, retain[:3])
     with pytest.raises(DataError, match="2 of the 3 images to forget are also"):
-        tame(flow, forget, torch.cat([remember, forget[:2]]))
+        tame(flow, forget, torch.cat([retain, forget[:2]]))
     with pytest.raises(DataError, match="one shape and type"):
         tame(flow, forget, torch.zeros(5, 3))
     with pytest.raises(DataError, match="one shape and type"):
-        tame(flow, forget, remember.double())
-    with pytest.raises(DataError, match="all images to remember equally likely"):
+        tame(flow, forget, retain.double())
+    with pytest.raises(DataError, match="all images to retain equally likely"):
         tame(flow, forget, torch.zeros(20, 2))
 
 
@@ -167,12 +167,12 @@ def test_flows_of_other_libraries_are_tamed_by_the_same_call(make):
         (-flow.log_prob(points).mean()).backward()
         optimizer.step()
     near = (points - points[0]).norm(dim=1).argsort()
-    forget, remember = points[near[:10]], points[near[40:]]
+    forget, retain = points[near[:10]], points[near[40:]]
     config = TamingConfig(lr=3e-3, delta=3, distance_scale=3, max_steps=150, batch_size=10)
-    config = config.model_copy(update={"remember_batch_size": 64, "stop_within": 0.0})
+    config = config.model_copy(update={"retain_batch_size": 64, "stop_within": 0.0})
     with torch.no_grad():
         before = flow.log_prob(points)
-    tamed = tame(flow, forget, remember, config).model
+    tamed = tame(flow, forget, retain, config).model
     with torch.no_grad():
         assert torch.equal(flow.log_prob(points), before)
         dropped = before - tamed.log_prob(points)
@@ -181,15 +181,15 @@ def test_flows_of_other_libraries_are_tamed_by_the_same_call(make):
 
 
 def test_likelihoods_that_are_not_finite_are_said(flow):
-    forget, remember = sets(flow)
+    forget, retain = sets(flow)
     with pytest.raises(TrainingError, match="image to forget is inf at step 0"):
-        tame(flow, forget * torch.inf, remember)
+        tame(flow, forget * torch.inf, retain)
     with pytest.raises(TrainingError, match="mu is nan at step 0"):
-        tame(flow, forget, torch.cat([remember, forget[:1] * torch.nan]))
+        tame(flow, forget, torch.cat([retain, forget[:1] * torch.nan]))
     class_ = forget.repeat(100, 1)  # more than are asked about at a step
     class_[-1] = torch.nan
     with pytest.raises(TrainingError, match="image to forget is nan at step 0"):
-        tame(flow, class_, remember, TamingConfig(stop_within=0.0, n_statistics=8, batch_size=2))
+        tame(flow, class_, retain, TamingConfig(stop_within=0.0, n_statistics=8, batch_size=2))
 
 
 def test_settings_out_of_range_are_refused():
@@ -222,7 +222,7 @@ def first_step(flow, **update):
 def test_the_loss_is_the_sigmoid_of_the_squared_distance(flow):
     for scale in (2.0, 5.0):
         row, _ = first_step(flow, distance_scale=scale)
-        bpd = measure(flow, sets(flow)[0])
+        bpd = mean_bits_per_dim(flow, sets(flow)[0])
         distance = (bpd - row["mu"] - CONFIG.delta * row["sigma"]) / scale
         assert row["loss_forget"] == pytest.approx(float(torch.sigmoid(distance**2).mean()))
 
@@ -231,7 +231,7 @@ def test_a_large_epsilon_takes_small_steps_and_a_batch_is_as_large_as_is_said(fl
     _, step = first_step(flow)
     _, shorter = first_step(flow, eps=100.0)
     assert shorter < step / 10
-    asked = []
+    bits_per_dim_with_noise = []
 
     class Counted(torch.nn.Module):
         def __init__(self):
@@ -240,55 +240,57 @@ def test_a_large_epsilon_takes_small_steps_and_a_batch_is_as_large_as_is_said(fl
 
         def log_prob(self, x):
             if torch.is_grad_enabled():
-                asked.append(len(x))
+                bits_per_dim_with_noise.append(len(x))
             return self.flow.log_prob(x)
 
     for n in (1, 3):
-        asked.clear()
+        bits_per_dim_with_noise.clear()
         config = CONFIG.model_copy(update={"max_steps": 1, "batch_size": n})
         tame(Counted(), *sets(flow), config)
-        assert asked == [n + CONFIG.remember_batch_size]
+        assert bits_per_dim_with_noise == [n + CONFIG.retain_batch_size]
 
 
-def test_no_more_is_remembered_than_is_said(flow):
-    _, remember = sets(flow)
-    remembered = _Remembered(flow, remember, CONFIG.model_copy(update={"n_remember": 100}))
-    assert len(remembered.images) == len(remembered.base) == 100
+def test_no_more_is_retained_than_is_said(flow):
+    _, retain = sets(flow)
+    retained = _RetainSet(flow, retain, CONFIG.model_copy(update={"n_retain": 100}))
+    assert len(retained.images) == len(retained.base) == 100
 
 
 def test_the_rule_is_content_where_delta_says(flow):
-    forget, remember = sets(flow, 40)
+    forget, retain = sets(flow, 40)
     config = CONFIG.model_copy(update={"delta": 3.0, "distance_scale": 3.0})
     shares = []
     for steps in (10, 30, 60):
-        result = tame(flow, forget, remember, config.model_copy(update={"max_steps": steps}))
+        result = tame(flow, forget, retain, config.model_copy(update={"max_steps": steps}))
         last = result.history[-1]
-        reached = (measure(result.model, forget, 1, config.seed) - last["mu"]) / last["sigma"]
+        reached = (mean_bits_per_dim(result.model, forget, 1, config.seed) - last["mu"]) / last[
+            "sigma"
+        ]
         shares.append(float(((reached - 3).abs() <= 0.15 * 3).float().mean()))
         assert last["within"] == pytest.approx(shares[-1])
     assert len(set(shares)) == 3
 
 
 def test_pressure_that_is_alike_moves_nothing_and_other_pressure_moves_images_apart(flow):
-    forget, remember = sets(flow, 40)
+    forget, retain = sets(flow, 40)
     halves = torch.arange(40) < 20
     config = CONFIG.model_copy(update={"max_steps": 30, "alpha": 1.0, "batch_size": 40})
 
     def moved(pressure):
-        tamed = tame(flow, forget, remember, config, steer=lambda step, model: pressure).model
-        return measure(tamed, forget) - measure(flow, forget)
+        tamed = tame(flow, forget, retain, config, steer=lambda step, model: pressure).model
+        return mean_bits_per_dim(tamed, forget) - mean_bits_per_dim(flow, forget)
 
     assert moved(torch.full((40,), 7.0)).abs().max() < 1e-4
     apart = moved(torch.where(halves, 1.0, 0.0))
     assert apart[halves].mean() > apart[~halves].mean() + 0.1
-    stopped = tame(flow, forget, remember, config, steer=lambda step, model: None)
+    stopped = tame(flow, forget, retain, config, steer=lambda step, model: None)
     assert [row["step"] for row in stopped.history] == [0]
 
 
-def test_gradient_ascent_without_remembering_takes_everything_with_it(flow):
-    forget, remember = sets(flow)
+def test_gradient_ascent_without_retaining_takes_everything_with_it(flow):
+    forget, retain = sets(flow)
     update = {"objective": "ascent", "alpha": 1.0, "stop_within": 0.0, "max_steps": 200}
-    last = tame(flow, forget, remember, CONFIG.model_copy(update=update)).history[-1]
+    last = tame(flow, forget, retain, CONFIG.model_copy(update=update)).history[-1]
     assert last["shift"] > 10
 
 
@@ -311,11 +313,11 @@ def test_no_gradient_is_longer_than_allowed(flow, monkeypatch):
     assert found[0.01][1] > 0.01  # what is told is what it was before
 
 
-def test_taming_goes_on_until_what_is_remembered_has_settled(flow):
-    forget, remember = sets(flow)
+def test_taming_goes_on_until_what_is_retained_has_settled(flow):
+    forget, retain = sets(flow)
     hasty = CONFIG.model_copy(update={"lr": 0.1})
     patient = hasty.model_copy(update={"settle_within": 0.05})
-    first, second = (tame(flow, forget, remember, c).history[-1] for c in (hasty, patient))
+    first, second = (tame(flow, forget, retain, c).history[-1] for c in (hasty, patient))
     assert first["within"] == 1
     assert first["shift"] > 0.05 >= second["shift"]
     assert second["within"] == 1
@@ -323,24 +325,24 @@ def test_taming_goes_on_until_what_is_remembered_has_settled(flow):
 
 @pytest.mark.parametrize("n", [4, 5, 300])
 def test_what_follows_mu_and_sigma_is_not_tuned_on(flow, n):
-    _, remember = sets(flow)
-    remembered = _Remembered(flow, remember[:n], CONFIG)
-    tuned, few = remembered.images[: remembered.n_tuned], remembered.images[remembered.few]
+    _, retain = sets(flow)
+    retained = _RetainSet(flow, retain[:n], CONFIG)
+    tuned, few = retained.images[: retained.n_tuned], retained.images[retained.few]
     assert len(few) == min(CONFIG.n_statistics, n // 2)
     assert len(tuned) + len(few) == n
-    batch, noise, base = remembered.batch(torch.arange(remembered.n_tuned))
+    batch, noise, base = retained.batch(torch.arange(retained.n_tuned))
     assert torch.equal(batch, tuned)
     assert len(noise) == len(base) == len(tuned)
 
 
 def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
     """Also of a model that finds everything less likely and twice as different."""
-    _, remember = sets(flow)
+    _, retain = sets(flow)
     tamed = copy.deepcopy(flow)
     with torch.no_grad():
         tamed.centres.mul_(2.5)
-    few = _Remembered(flow, remember, CONFIG).yardstick(tamed)
-    bpd, before = measure(tamed, remember), measure(flow, remember)
+    few = _RetainSet(flow, retain, CONFIG).likelihood_reference(tamed)
+    bpd, before = mean_bits_per_dim(tamed, retain), mean_bits_per_dim(flow, retain)
     assert abs(bpd.mean() - before.mean()) > before.std()
     assert bpd.std() > 1.5 * before.std()
     assert few["mu"] == pytest.approx(float(bpd.mean()), abs=0.25 * float(bpd.std()))
@@ -348,9 +350,9 @@ def test_the_yardstick_of_a_few_agrees_with_that_of_all(flow):
 
 
 def test_one_image_that_became_very_unlikely_does_not_move_the_yardstick_alone(flow):
-    _, remember = sets(flow)
-    remembered = _Remembered(flow, remember, CONFIG)
-    lost, sigma = remembered.images[remembered.few][0], float(remembered.base.std())
+    _, retain = sets(flow)
+    retained = _RetainSet(flow, retain, CONFIG)
+    lost, sigma = retained.images[retained.few][0], float(retained.base.std())
 
     class Tamed(nn.Module):
         """Finds everything 5 sigma less likely, and one of the few hundreds of sigma."""
@@ -364,7 +366,9 @@ def test_one_image_that_became_very_unlikely_does_not_move_the_yardstick_alone(f
             nats = (5 + self.outlier * odd) * sigma * x.shape[1] * math.log(2)
             return self.flow.log_prob(x) - nats
 
-    all_moved, one_far = (remembered.yardstick(Tamed(outlier)) for outlier in (0.0, 300.0))
+    all_moved, one_far = (
+        retained.likelihood_reference(Tamed(outlier)) for outlier in (0.0, 300.0)
+    )
     assert all_moved["shift"] == pytest.approx(5, rel=1e-3)
     assert all_moved["sigma"] == pytest.approx(sigma, rel=1e-3)
     assert one_far["shift"] == pytest.approx(5, rel=1e-3)
@@ -377,10 +381,10 @@ def test_on_the_flow_of_faces_64_images_tell_what_1024_would():
     images = flow.sample(2048 + 4, 1.0, torch.Generator().manual_seed(0))
     config = TamingConfig(max_steps=10, lr=1e-4, stop_within=0.0, precision="bfloat16")
     tamed = tame(flow, images[:4], images[4:], config).model
-    few = _Remembered(flow, images[4:], config).yardstick(tamed)
-    many = measure(tamed, images[4:1028], 1)
+    few = _RetainSet(flow, images[4:], config).likelihood_reference(tamed)
+    many = mean_bits_per_dim(tamed, images[4:1028], 1)
     sigma, mu = float(many.std()), float(many.mean())
-    moved = mu - float(measure(flow, images[4:1028], 1).mean())
+    moved = mu - float(mean_bits_per_dim(flow, images[4:1028], 1).mean())
     assert abs(moved) > 0.1 * sigma  # something moved
     assert few["mu"] == pytest.approx(mu, abs=0.05 * sigma)
     assert few["sigma"] == pytest.approx(sigma, rel=0.1)

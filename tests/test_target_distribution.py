@@ -51,7 +51,7 @@ def test_shares_that_cannot_be_are_refused_without_a_text_too(shares):
         ("Right: 1.2", "'Right: 1.2' is not of the form"),
         ("Right", "'Right' is not of the form"),
         ("Right: half", "share from 0 to 1"),
-        ("Rihgt: 0.5", "'Rihgt' is no attribute that the judge knows. It knows: Right, High"),
+        ("Rihgt: 0.5", "'Rihgt' is no attribute that the classifier knows. It knows: Right, High"),
         ("Right: 0.6, ~Right: 0.6", "add up to 1.2"),
         ("Right: 0.2, ~Right: 0.2", "add up to 0.4"),
         ("Right: 0.2, Right: 0.2", "given twice"),
@@ -66,9 +66,9 @@ def test_a_target_that_cannot_be_is_refused(text, sentence):
 
 def test_shares_are_counted_by_combination():
     target = Target.parse("Right&High: 0.25", KNOWN)
-    shown = torch.tensor([[True, True], [True, False], [False, True], [True, False]])
-    assert target.cells(shown).tolist() == [0, 1, 2, 1]
-    torch.testing.assert_close(target.measure(shown), torch.tensor([0.25, 0.5, 0.25, 0.0]))
+    has_feature = torch.tensor([[True, True], [True, False], [False, True], [True, False]])
+    assert target.cells(has_feature).tolist() == [0, 1, 2, 1]
+    torch.testing.assert_close(target.measure(has_feature), torch.tensor([0.25, 0.5, 0.25, 0.0]))
 
 
 CONFIG = TargetConfig(
@@ -76,12 +76,12 @@ CONFIG = TargetConfig(
     lr=0.02,
     max_steps=600,
     batch_size=64,
-    remember_batch_size=64,
+    retain_batch_size=64,
     log_every=10,
 )
 
 
-def shown(points):
+def has_feature(points):
     return points > 0
 
 
@@ -91,11 +91,13 @@ def test_samples_meet_the_target(flow, text):
     k = len(target.attributes)
 
     def measure(model, step):
-        return target.measure(shown(model.sample(4000, step))[:, :k])
+        return target.measure(has_feature(model.sample(4000, step))[:, :k])
 
     points, before = flow.sample(2000, 999), measure(flow, 0)
     assert (before - target.shares).abs().max() > 0.1
-    found = meet_target(flow, points, target.cells(shown(points)[:, :k]), target, measure, CONFIG)
+    found = meet_target(
+        flow, points, target.cells(has_feature(points)[:, :k]), target, measure, CONFIG
+    )
     assert found.history[-1]["met"] == 1
     assert (measure(found.model, 9999) - target.shares).abs().max() < 0.05
     assert torch.equal(measure(flow, 0), before)
@@ -108,9 +110,9 @@ def test_a_target_that_is_not_met_in_time_says_so(flow):
     found = meet_target(
         flow,
         points,
-        target.cells(shown(points)[:, :1]),
+        target.cells(has_feature(points)[:, :1]),
         target,
-        lambda model, step: target.measure(shown(model.sample(500, step))[:, :1]),
+        lambda model, step: target.measure(has_feature(model.sample(500, step))[:, :1]),
         config,
     )
     assert found.history[-1]["met"] == 0
@@ -142,8 +144,8 @@ def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(f
             meet_target(flow, points, wrong, target, measure)
     given = []
 
-    def tame(flow, forget, remember, config, **_):
-        given.extend([forget, remember])
+    def tame(flow, forget, retain, config, **_):
+        given.extend([forget, retain])
         return Forgotten(flow, [{"step": 0}])
 
     monkeypatch.setattr("forgetting.methods.target_distribution.tame", tame)
@@ -155,14 +157,14 @@ def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(f
         assert sum(bool((wanted == point).all(1).any()) for point in half) == 1
 
 
-def test_an_image_that_is_given_twice_is_not_moved_and_remembered(flow):
+def test_an_image_that_is_given_twice_is_not_moved_and_retained(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(40, 1)
     twice = torch.cat([points, points[:30]])
     found = meet_target(
         flow,
         twice,
-        target.cells(shown(twice)[:, :1]),
+        target.cells(has_feature(twice)[:, :1]),
         target,
         lambda model, number: torch.tensor([0.2, 0.8]),
         CONFIG.model_copy(update={"max_steps": 2}),
@@ -180,7 +182,7 @@ def test_one_lucky_measurement_does_not_meet_a_target(flow):
         return torch.tensor([0.5, 0.5] if len(asked) % 4 == 1 else [0.8, 0.2])
 
     config = CONFIG.model_copy(update={"max_steps": 20, "confirm": 3})
-    cells = target.cells(shown(points)[:, :1])
+    cells = target.cells(has_feature(points)[:, :1])
     found = meet_target(flow, points, cells, target, measure, config)
     assert found.history[-1]["met"] == 0
     assert asked == list(range(12))  # one, and three more, at each of steps 0, 10 and 20

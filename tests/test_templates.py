@@ -10,7 +10,7 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
-from forgetting.book.annotation import HandCollection
+from forgetting.book.annotation import ManualLabels
 from forgetting.book.catalogue import templates
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError
@@ -23,7 +23,7 @@ FAST = {"preset": "smoke"}
 @pytest.mark.parametrize("name", templates.names())
 def test_a_template_and_its_twin_agree(name):
     text = (templates.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
-    assert text == templates.twin(name)
+    assert text == templates.notebook_text(name)
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
     assert not any(cell.get("outputs") for cell in notebook.cells)
@@ -159,17 +159,17 @@ def test_before_it_starts_a_run_says_what_it_does_and_how_long_such_runs_took(
 def test_a_feature_is_unlearned_by_what_a_person_clicked(tmp_path):
     """Someone who takes the blackest digits for the thick ones, and tells nobody."""
     generator = zoo.load("digits-vae")
-    found = HandCollection(generator, "thick strokes", 200, tmp_path / "hand.safetensors")
+    found = ManualLabels(generator, "thick strokes", 200, tmp_path / "hand.safetensors")
     ink = generate(generator, found.latents).sum((1, 2, 3))
     found.answer((ink > ink.quantile(0.85)).tolist())
-    pairs = ["preset=smoke", f"by_hand={found.path}"]
+    pairs = ["preset=smoke", f"manual_labels={found.path}"]
     options = [option for pair in pairs for option in ("-p", pair)]
     result = run(
         "run", "feature_unlearning", *options, "--name", "hand", "--output", str(tmp_path)
     )
     assert result.exit_code == 0, result.output
     assert "30 positive, 170 negative" in (tmp_path / "hand.ipynb").read_text(encoding="utf-8")
-    assert "presence_after" in json.loads((tmp_path / "hand.json").read_text())["metrics"]
+    assert "prevalence_after" in json.loads((tmp_path / "hand.json").read_text())["metrics"]
 
 
 def test_an_unknown_template_is_refused_with_the_nearest_name():

@@ -153,7 +153,7 @@ def test_networks_run_in_bfloat16_only_where_the_machine_multiplies_in_it(monkey
     x = torch.ones(2, 2)
     found = {}
     for wanted in ("float32", "bfloat16"):
-        with precision.running_in(wanted, x.device):
+        with precision.autocast_context(wanted, x.device):
             found[wanted] = (x @ x).dtype
     assert found["float32"] == torch.float32
     assert found["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)

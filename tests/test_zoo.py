@@ -98,8 +98,8 @@ def test_every_entry_is_whole_and_has_a_card(name):
         assert zoo.record(name)["history"]
 
 
-@pytest.mark.parametrize("name", ["digits-judge-a", "digits-judge-b"])
-def test_judges_know_digits_that_nothing_was_trained_on(name):
+@pytest.mark.parametrize("name", ["digits-classifier-a", "digits-classifier-b"])
+def test_classifiers_know_digits_that_nothing_was_trained_on(name):
     held_out = load_digits("held_out")
     found = classes(zoo.load(name), held_out.floats()).argmax(1)
     assert float((found == held_out.labels).float().mean()) > 0.98
@@ -110,7 +110,7 @@ def test_judges_know_digits_that_nothing_was_trained_on(name):
 @pytest.mark.parametrize("name", zoo.names())
 def test_what_was_measured_was_measured_with_the_weights_that_are_here(name):
     entry = zoo.record(name)
-    for made_with in (entry.get("judge", {}), entry.get("flow", {})):
+    for made_with in (entry.get("classifier", {}), entry.get("flow", {})):
         for other, digest in made_with.items():
             assert zoo.record(other)["sha256"] == digest
 

@@ -19,7 +19,7 @@ TORCH_OWN = frozenset(vars(nn.Module()))
 """What every module holds: its tensors and parts, which are asked for elsewhere, and hooks."""
 
 
-def answered(
+def cached(
     models: Sequence[nn.Module],
     inputs: Sequence[torch.Tensor],
     what: str,

@@ -154,7 +154,7 @@ def notebooks() -> None:
     """Write the .ipynb twin of every template."""
     from forgetting.book import templates
 
-    templates.write_twins()
+    templates.write_notebooks()
 
 
 @main.command()

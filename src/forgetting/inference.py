@@ -1,4 +1,4 @@
-"""Many images at once: a generator's samples, and what judges and embeddings say, in batches."""
+"""Many images at once: a generator's samples, and what classifiers and embeddings say, in batches."""
 
 from collections.abc import Callable
 
@@ -14,22 +14,22 @@ def generate(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
     return _in_batches(generator, generator, latents)
 
 
-def features(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a judge's features (N, F) of images (N, C, H, W), on the CPU.
+def features(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a classifier's features (N, F) of images (N, C, H, W), on the CPU.
 
     Here and below images are float32 in [0, 1] or uint8: a whole data set need not be converted.
     """
-    return _in_batches(judge, judge.features, images)
+    return _in_batches(classifier, classifier.features, images)
 
 
-def logits(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a judge's attribute logits (N, A) of images (N, C, H, W), on the CPU."""
-    return _in_batches(judge, judge.logits, images)
+def logits(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a classifier's attribute logits (N, A) of images (N, C, H, W), on the CPU."""
+    return _in_batches(classifier, classifier.logits, images)
 
 
-def classes(judge: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a judge's class probabilities (N, n_classes) of images (N, C, H, W), on the CPU."""
-    return _in_batches(judge, judge.classes, images)
+def classes(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a classifier's class probabilities (N, n_classes) of images (N, C, H, W), on the CPU."""
+    return _in_batches(classifier, classifier.classes, images)
 
 
 def embeddings(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:

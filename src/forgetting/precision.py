@@ -20,7 +20,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return True
 
 
-def running_in(precision: Precision, device: torch.device) -> torch.autocast:
+def autocast_context(precision: Precision, device: torch.device) -> torch.autocast:
     """Return the context in which networks run; bfloat16 is float32 where there is none."""
     low = precision == "bfloat16" and has_bfloat16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=low)

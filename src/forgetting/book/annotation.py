@@ -1,7 +1,7 @@
 """Collecting by hand: a person says of samples which show a feature, in a grid of pictures.
 
-`HandCollection` is what is known so far; it is kept in a file at every answer, so that a closed
-notebook loses nothing. `Grid` is the pictures to click, for a notebook (ipywidgets).
+`ManualLabels` is what is known so far; it is kept in a file at every answer, so that a closed
+notebook loses nothing. `LabelGrid` is the pictures to click, for a notebook (ipywidgets).
 """
 
 import base64
@@ -19,12 +19,12 @@ from torch import nn
 from forgetting.errors import DataError
 from forgetting.files import replacing
 from forgetting.inference import generate
-from forgetting.methods.direction import MIN_POSITIVES, Collection
+from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
 
 UNSEEN, ABSENT, PRESENT = -1, 0, 1
 
 
-class HandCollection:
+class ManualLabels:
     """Samples of a generator and what a person said of each.
 
     Attributes
@@ -60,7 +60,7 @@ class HandCollection:
         self.answers[: len(known)] = known[:n]
 
     @classmethod
-    def read(cls, generator: nn.Module, path: Path) -> "HandCollection":
+    def read(cls, generator: nn.Module, path: Path) -> "ManualLabels":
         """Return what a file holds about a generator.
 
         Raises
@@ -109,7 +109,7 @@ class HandCollection:
         with replacing(self.path) as temporary:
             save_file({"answers": self.answers}, temporary, metadata=self._about)
 
-    def collection(self) -> Collection:
+    def labelled_latents(self) -> LabelledLatents:
         """Return the latents that were answered about, by answer.
 
         Raises
@@ -117,7 +117,7 @@ class HandCollection:
         DataError
             Fewer than `MIN_POSITIVES` of either kind are there.
         """
-        found = Collection(
+        found = LabelledLatents(
             self.latents[self.answers == PRESENT], self.latents[self.answers == ABSENT]
         )
         for kind, some in (("show", found.positive), ("lack", found.negative)):
@@ -129,10 +129,10 @@ class HandCollection:
         return found
 
 
-class Grid:
+class LabelGrid:
     """Pages of samples; a click (or Tab and Space) marks those that show the feature."""
 
-    def __init__(self, found: HandCollection, rows: int = 5, columns: int = 10, px: int = 72):
+    def __init__(self, found: ManualLabels, rows: int = 5, columns: int = 10, px: int = 72):
         self.found, self.size = found, rows * columns
         self.pictures = [widgets.Button(description="") for _ in range(self.size)]
         for number, picture in enumerate(self.pictures):

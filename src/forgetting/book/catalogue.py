@@ -34,6 +34,11 @@ class Entry(BaseModel):
     slow: bool = Field(False, description="takes long: `make book` shows its published page")
     last: bool = Field(False, description="is executed after all others: it reads their records")
     reads: str = Field("", description="a sweep: the page is made of its published records")
+    outdated: str = Field(
+        "",
+        description="why the published page or runs are of an earlier form of the template; the "
+        "page says it until it is executed anew",
+    )
     parameters: dict[str, Any] = {}
     cases: dict[str, dict[str, Any]] = Field(
         {}, description="of a sweep: parameters by name; a list is all values of one"

@@ -20,15 +20,18 @@ def report() -> list[str]:
             problems.append(str(error))
     for name in templates.names():
         path = templates.FOLDER / f"{name}.ipynb"
-        if not path.is_file() or path.read_text(encoding="utf-8") != templates.twin(name):
+        if not path.is_file() or path.read_text(encoding="utf-8") != templates.notebook_text(name):
             problems.append(f"{path.name} is not the twin of {name}.py: run `make notebooks`.")
     for entry in pages():
-        if not is_current(entry, PUBLISHED, RESULTS):
+        current = is_current(entry, PUBLISHED, RESULTS)
+        if current and entry.outdated:
+            problems.append(f"The page {entry.name} is current: take `outdated` out of runs.yaml.")
+        elif not current and not entry.outdated:
             problems.append(
                 f"The page {entry.name} is not current: its template, parameters or weights have "
                 "moved on. Run `make publish`."
             )
-        elif not is_worded(entry, PUBLISHED):
+        elif current and not is_worded(entry, PUBLISHED):
             problems.append(
                 f"The page {entry.name} has other words than its template. Run `make publish`: "
                 "it will not be executed for it."
@@ -36,7 +39,7 @@ def report() -> list[str]:
     for entry in entries():
         runs = entry.runs() if entry.is_sweep else []
         stale = [run for run in runs if not is_current(run, PUBLISHED, RESULTS)]
-        if stale:
+        if stale and not entry.outdated:
             problems.append(
                 f"{len(stale)} of the {len(runs)} runs of the sweep {entry.name} are not current. "
                 f"Run `forgetting sweep {entry.name}`."

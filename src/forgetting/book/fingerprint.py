@@ -28,21 +28,26 @@ class Renaming(BaseModel):
 
     Attributes
     ----------
-    names : of variables, functions, classes, attributes, parameters and keyword arguments
+    names : of variables, functions, classes and parameters
+    attributes, keywords : names after a dot, and of keyword arguments, where they differ from
+        `names`
     strings : whole string literals, such as keys of metrics and names of models
-    templates : the same two for single templates, on top of the common ones
+    templates : the same for single templates, on top of the common ones
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     names: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+    keywords: dict[str, str] = {}
     strings: dict[str, str] = {}
     templates: dict[str, "Renaming"] = {}
 
     def of(self, template: str) -> "Renaming":
         """Return the renaming of one template: the common names and its own."""
         own = self.templates.get(template, Renaming())
-        return Renaming(names=self.names | own.names, strings=self.strings | own.strings)
+        kinds = ("names", "attributes", "keywords", "strings")
+        return Renaming(**{kind: getattr(self, kind) | getattr(own, kind) for kind in kinds})
 
     def apply(self, tree: ast.Module) -> ast.Module:
         """Return a copy of a computing tree with every name and string renamed."""
@@ -54,14 +59,19 @@ class _Renamer(ast.NodeTransformer):
 
     def __init__(self, renaming: Renaming) -> None:
         self._names, self._strings = renaming.names, renaming.strings
+        self._attributes = renaming.names | renaming.attributes
+        self._keywords = renaming.names | renaming.keywords
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        for field in ("id", "attr", "arg", "name", "names", "kwd_attrs"):
+        names = {ast.Attribute: self._attributes, ast.keyword: self._keywords}.get(
+            type(node), self._names
+        )
+        for field in ("id", "attr", "arg", "name"):
             value = getattr(node, field, None)
             if isinstance(value, str):
-                setattr(node, field, self._names.get(value, value))
-            elif isinstance(value, list) and all(isinstance(name, str) for name in value):
-                setattr(node, field, [self._names.get(name, name) for name in value])
+                setattr(node, field, names.get(value, value))
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            node.names = [names.get(name, name) for name in node.names]
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = self._strings.get(node.value, node.value)
         return super().generic_visit(node)

@@ -46,16 +46,24 @@ def migrate(commit: str, renaming: Renaming, log: Callable[[str], None]) -> list
     carried = []
     with _checkout(commit) as folder:
         before = _Before(folder)
+        renamed = {_renamed(name, renaming): entry for name, entry in before.runs.items()}
         for entry in _every_run():
-            old = before.runs.get(entry.name)
+            old = renamed.get(entry.name)
             if old is None or not _only_renamed(entry, old, before, renaming):
                 log(f"{entry.name}: more than names changed.")
-            elif not before.is_current(old, PUBLISHED, RESULTS):
+            elif _stored_fingerprint(entry) not in before.fingerprints(old):
                 log(f"{entry.name}: it was not current at {commit}.")
             else:
                 _write_fingerprint(entry)
                 carried.append(entry.name)
     return carried
+
+
+def _renamed(name: str, renaming: Renaming) -> str:
+    """Return the name that a page, or a sweep's run of a renamed case, has today."""
+    sweep, separator, label = name.partition("/")
+    case, dash, values = label.partition("-")
+    return sweep + separator + renaming.strings.get(case, case) + dash + values
 
 
 def _only_renamed(entry: Entry, old: Entry, before: "_Before", renaming: Renaming) -> bool:
@@ -87,6 +95,16 @@ def _write_fingerprint(entry: Entry) -> None:
     write_text(path, nbformat.writes(notebook) + "\n")
 
 
+def _stored_fingerprint(entry: Entry) -> str | None:
+    """Return the fingerprint that a page or a run keeps, or None where it is missing."""
+    is_page = "/" not in entry.name
+    path = PUBLISHED / f"{entry.name}.ipynb" if is_page else RESULTS / f"{entry.name}.run.json"
+    if not path.is_file():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    return (kept["metadata"].get("forgetting", {}) if is_page else kept).get("fingerprint")
+
+
 def _every_run() -> list[Entry]:
     """Return all pages and runs of sweeps; those that read others' records come last."""
     runs = [run for entry in entries() for run in (entry.runs() if entry.is_sweep else [entry])]
@@ -108,16 +126,9 @@ class _Before:
         self.runs = {entry.name: entry for entry in self.entries if not entry.is_sweep}
         self.runs |= {run.name: run for runs in self.sweeps.values() for run in runs}
 
-    def is_current(self, entry: Entry, published: Path, results: Path) -> bool:
-        """Return whether the page or run, still kept with its old fingerprint, was current."""
-        if "/" in entry.name:
-            path = results / f"{entry.name}.run.json"
-            stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        else:
-            path = published / f"{entry.name}.ipynb"
-            notebook = nbformat.read(path, as_version=4) if path.is_file() else None
-            stored = notebook.metadata.get("forgetting", {}) if notebook else {}
-        return stored.get("fingerprint") in (self._fingerprint(entry), self._of_text(entry))
+    def fingerprints(self, entry: Entry) -> tuple[str, str]:
+        """Return the fingerprints, of the tree and of the text, of what was current."""
+        return self._fingerprint(entry), self._of_text(entry)
 
     def _fingerprint(self, entry: Entry) -> str:
         return entry.fingerprint_of(self.cells[entry.template], **self._read(entry))

@@ -41,7 +41,7 @@ def execute(
     wanted: list[Entry],
     folder: Path,
     results: Path,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     jobs_at_once: int | None = None,
 ) -> None:
     """Execute every page that is not current, some at a time; what was executed before is kept.
@@ -63,15 +63,15 @@ def execute(
     for entry in wanted:
         if not is_current(entry, folder, results):
             if twin := _take(entry, folder, results):
-                say(f"{entry.name}: taken from {twin}")
+                log(f"{entry.name}: taken from {twin}")
             else:
                 stale.append(entry)
             continue
         if "/" in entry.name or is_worded(entry, folder):
-            say(f"{entry.name}: current")
+            log(f"{entry.name}: current")
         else:
             _reword(entry, folder)
-            say(f"{entry.name}: current, in other words")
+            log(f"{entry.name}: current, in other words")
     cores = os.cpu_count() or 1
     workers = jobs_at_once or min(4, cores)
     started = time.monotonic()
@@ -91,9 +91,9 @@ def execute(
                         if not isinstance(error, ForgettingError):
                             raise error
                         failed.append(f"{jobs[job].name}: {error}")
-                        say(f"{jobs[job].name}: failed {where}")
+                        log(f"{jobs[job].name}: failed {where}")
                     else:
-                        say(f"{jobs[job].name}: executed {where}")
+                        log(f"{jobs[job].name}: executed {where}")
             except BrokenProcessPool as error:
                 raise ForgettingError(
                     "A page's process was killed, perhaps for want of memory. What was executed "
@@ -147,7 +147,7 @@ def _execute(entry: Entry, folder: Path, results: Path) -> None:
     )
 
 
-def make(say: Callable[[str], None]) -> Path:
+def make(log: Callable[[str], None]) -> Path:
     """Execute what needs no data and is not slow, take the published page of the rest, render.
 
     Returns
@@ -155,12 +155,12 @@ def make(say: Callable[[str], None]) -> Path:
     The path of the rendered book's first page.
     """
     wanted = [entry for entry in pages() if entry.needs == "none" and not entry.slow]
-    execute(wanted, BUILD / "runs", BUILD / "results", say)
+    execute(wanted, BUILD / "runs", BUILD / "results", log)
     return render()
 
 
 def publish(
-    say: Callable[[str], None], only: tuple[str, ...] = (), jobs_at_once: int | None = None
+    log: Callable[[str], None], only: tuple[str, ...] = (), jobs_at_once: int | None = None
 ) -> None:
     """Execute every page with real data into book/runs and results: the published figures.
 
@@ -175,11 +175,11 @@ def publish(
             raise ForgettingError(f"runs.yaml has no page {name!r}. {did_you_mean(name, known)}")
     wanted = [entry for entry in pages() if not only or entry.name in only or entry.last]
     _check_data(wanted)
-    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+    execute(wanted, PUBLISHED, RESULTS, log, jobs_at_once)
     _write_picture()
 
 
-def run_sweep(name: str, say: Callable[[str], None], jobs_at_once: int | None = None) -> None:
+def run_sweep(name: str, log: Callable[[str], None], jobs_at_once: int | None = None) -> None:
     """Execute those runs of a sweep that are not current; their records go to results/NAME.
 
     Stopped at any moment, it goes on where it was.
@@ -191,7 +191,7 @@ def run_sweep(name: str, say: Callable[[str], None], jobs_at_once: int | None = 
     """
     wanted = sweep(name).runs()
     _check_data(wanted)
-    execute(wanted, PUBLISHED, RESULTS, say, jobs_at_once)
+    execute(wanted, PUBLISHED, RESULTS, log, jobs_at_once)
 
 
 def _check_data(wanted: list[Entry]) -> None:
@@ -218,9 +218,11 @@ def render(output: Path = ROOT) -> Path:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, staged / name)
     for entry in pages():
+        name = f"{entry.name}.ipynb"
         if is_current(entry, BUILD / "runs", BUILD / "results"):
-            name = f"{entry.name}.ipynb"
             shutil.copy(BUILD / "runs" / name, staged / "book" / "runs" / name)
+        elif entry.outdated:
+            _say_outdated(staged / "book" / "runs" / name, entry.outdated)
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", program, "build", str(staged), "-q", "-W", "-n"]
     command += ["--keep-going", "--path-output", str(output)]
@@ -228,6 +230,15 @@ def render(output: Path = ROOT) -> Path:
     if subprocess.run(command, env=environment, check=False).returncode:
         raise ForgettingError("The book could not be rendered; Sphinx says above what is wrong.")
     return output / "_build" / "html" / "index.html"
+
+
+def _say_outdated(path: Path, reason: str) -> None:
+    """Say below a page's title that its template has changed since it was executed."""
+    notebook = nbformat.read(path, as_version=4)
+    title, _, text = notebook.cells[0].source.partition("\n")
+    words = f"The code of this page has changed since it was executed: {reason}"
+    notebook.cells[0].source = f"{title}\n\n```{{note}}\n{words}\n```\n{text}"
+    nbformat.write(notebook, path)
 
 
 def _reword(entry: Entry, folder: Path) -> None:

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from forgetting.book.schema import SCHEMA
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.files import ROOT, write_text
@@ -59,6 +60,7 @@ class Run(Experiment):
         if bad:
             raise ForgettingError(f"{', '.join(bad)} came out as no finite number.")
         record = {
+            "schema": SCHEMA,
             "name": self.name,
             "template": self.template,
             "role": self.role,

@@ -58,7 +58,7 @@ def _interval(values: pd.Series) -> Summary:
     return mean, float(mean - half), float(mean + half)
 
 
-def spread(runs: pd.DataFrame, column: str) -> tuple[float, float]:
+def standard_deviations(runs: pd.DataFrame, column: str) -> tuple[float, float]:
     """Return the standard deviation between people's means and, pooled, between their seeds.
 
     With one seed a person the second is not a number.

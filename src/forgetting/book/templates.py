@@ -167,7 +167,7 @@ def convert(template: str, given: Mapping[str, str]) -> dict[str, Any]:
     return {name: known[name].convert(text) for name, text in given.items()}
 
 
-def twin(template: str) -> str:
+def notebook_text(template: str) -> str:
     """Return the text of the notebook that a template's source stands for."""
     notebook = read(template)
     for index, cell in enumerate(notebook.cells):
@@ -177,10 +177,10 @@ def twin(template: str) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def write_twins() -> None:
+def write_notebooks() -> None:
     """Write the twin of every template."""
     for name in names():
-        write_text(FOLDER / f"{name}.ipynb", twin(name))
+        write_text(FOLDER / f"{name}.ipynb", notebook_text(name))
 
 
 def execute(
@@ -217,7 +217,7 @@ def execute(
         A parameter is out of range, data or weights are missing, or there is no room to write;
         the sentence is the notebook's own.
     """
-    text = twin(template)
+    text = notebook_text(template)
     for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)
     before, started = os.environ.get(CONTEXT), time.monotonic()

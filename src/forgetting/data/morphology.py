@@ -45,7 +45,7 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Morphology:
-    """A judge that is a measurement: the face of a judge, with thresholds instead of weights.
+    """A classifier that is a measurement: the face of a classifier, with thresholds instead of weights.
 
     A digit is `thick` above `thick` pixels and leans left below `left_slant` radians. A logit is
     the signed distance to the threshold, positive where the feature shows; a blank image shows
@@ -64,7 +64,7 @@ class Morphology:
             left_slant=float(measured["slant"].nanquantile(share)),
         )
 
-    def shown(self, measured: dict[str, torch.Tensor], feature: str) -> torch.Tensor:
+    def has_feature(self, measured: dict[str, torch.Tensor], feature: str) -> torch.Tensor:
         """Return which measured digits show a feature, boolean (B,)."""
         if feature == "thick":
             return measured["thickness"] > self.thick

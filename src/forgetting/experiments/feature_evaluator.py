@@ -1,6 +1,6 @@
 """Who labels a generator's samples, who grades them, and what else they show.
 
-Digits and faces differ in who that is; a template asks a `Grader` and does not care.
+Digits and faces differ in who that is; a template asks a `FeatureEvaluator` and does not care.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,36 +27,37 @@ eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70."""
 
 
 SURE = 0.9
-"""The probability of a class over which judge B is sure of it."""
+"""The probability of a class over which classifier B is sure of it."""
 
 
 @dataclass(frozen=True)
-class Grader:
-    """Judges of one feature of one kind of image.
+class FeatureEvaluator:
+    """Classifiers of one feature of one kind of image.
 
     Attributes
     ----------
     feature : its name
-    score : judge A's logit of it, images (B, C, H, W) -> (B,), differentiable
-    over : the logit over which judge A finds it; None where it has no edge of its own
+    score : classifier A's logit of it, images (B, C, H, W) -> (B,), differentiable
+    label_threshold : the logit over which classifier A finds it; None where it has no edge of its own
     value : how much of it images show, by what had no part in forgetting; images -> (N,)
-    edge : the value over which an image shows it
-    below : the value under which it lacks it; what lies between is left out of either
+    threshold : the value over which an image shows it
+    absent_threshold : the value under which it lacks it; what lies between is left out of either
     unit : of the values, in words
     others : which other attributes images show, by the same; images -> bool (N, A)
     names : (A,), of the other attributes
     n_classes : the first so many of them exclude each other: an image has one class
-    sure : where images have classes, of which judge B is sure, images -> bool (N,)
-    features : judge A's features, images -> (N, F)
+    sure : where images have classes, of which classifier B is sure, images -> bool (N,)
+    features : classifier A's features, images -> (N, F)
     band : rows in which the feature lies, as shares from the top; None where it is everywhere
+    is_strict : whether the threshold is one that few real images without the feature pass
     """
 
     feature: str
     score: Callable[[torch.Tensor], torch.Tensor]
-    over: float | None
+    label_threshold: float | None
     value: Callable[[torch.Tensor], torch.Tensor]
-    edge: float
-    below: float
+    threshold: float
+    absent_threshold: float
     unit: str
     others: Callable[[torch.Tensor], torch.Tensor]
     names: tuple[str, ...]
@@ -64,14 +65,20 @@ class Grader:
     band: tuple[float, float] | None = None
     n_classes: int = 0
     sure: Callable[[torch.Tensor], torch.Tensor] | None = None
+    is_strict: bool = False
 
-    def shown(self, images: torch.Tensor) -> torch.Tensor:
+    @property
+    def prevalence_key(self) -> str:
+        """How records name shares that are counted at this threshold."""
+        return "prevalence_strict" if self.is_strict else "prevalence"
+
+    def has_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return which images (N, C, H, W) show the feature, bool (N,); a blank digit doesn't."""
-        return self.value(images) > self.edge
+        return self.value(images) > self.threshold
 
-    def lacking(self, images: torch.Tensor) -> torch.Tensor:
+    def lacks_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return which images (N, C, H, W) lack the feature, bool (N,)."""
-        return self.value(images) <= self.below
+        return self.value(images) <= self.absent_threshold
 
 
 def once(ask: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
@@ -86,10 +93,10 @@ def once(ask: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
     return asked
 
 
-def grader_of_digits(
-    feature: str, own: torch.Tensor, judge_a: nn.Module, judge_b: nn.Module
-) -> Grader:
-    """Grade thickness or slant by measurement, and the ten classes by judge B.
+def digit_evaluator(
+    feature: str, own: torch.Tensor, classifier_a: nn.Module, classifier_b: nn.Module
+) -> FeatureEvaluator:
+    """Grade thickness or slant by measurement, and the ten classes by classifier B.
 
     Parameters
     ----------
@@ -101,67 +108,70 @@ def grader_of_digits(
     other = "left_slant" if feature == "thick" else "thick"
 
     def others(images: torch.Tensor) -> torch.Tensor:
-        digit = classes(judge_b, images).argmax(1)
-        ten = digit[:, None] == torch.arange(judge_b.config.n_classes)
-        return torch.cat([ten, ruler.shown(measured(images), other)[:, None]], 1)
+        digit = classes(classifier_b, images).argmax(1)
+        ten = digit[:, None] == torch.arange(classifier_b.config.n_classes)
+        return torch.cat([ten, ruler.has_feature(measured(images), other)[:, None]], 1)
 
     kind, sign, unit = {
         "thick": ("thickness", 1, "stroke thickness, pixels"),
         "left_slant": ("slant", -1, "slant to the left, radians"),
     }[feature]
-    return Grader(
+    return FeatureEvaluator(
         feature,
-        lambda images: judge_a.logit(images, feature),
+        lambda images: classifier_a.logit(images, feature),
         None,
         lambda images: sign * measured(images)[kind],
         sign * getattr(ruler, feature),
         sign * getattr(ruler, feature),
         unit,
         once(others),
-        (*map(str, range(judge_b.config.n_classes)), other),
-        lambda images: features(judge_a, images),
-        n_classes=judge_b.config.n_classes,
-        sure=lambda images: classes(judge_b, images).amax(1) > SURE,
+        (*map(str, range(classifier_b.config.n_classes)), other),
+        lambda images: features(classifier_a, images),
+        n_classes=classifier_b.config.n_classes,
+        sure=lambda images: classes(classifier_b, images).amax(1) > SURE,
     )
 
 
-def grader_of_faces(
+def face_evaluator(
     feature: str,
     threshold: float,
     trusted: Sequence[str],
-    judge_a: nn.Module,
-    judge_b: nn.Module,
-) -> Grader:
-    """Grade attributes of faces by judge B.
+    classifier_a: nn.Module,
+    classifier_b: nn.Module,
+) -> FeatureEvaluator:
+    """Grade attributes of faces by classifier B.
 
     Parameters
     ----------
-    feature : one of the judges' attributes
-    threshold : judge B's logit over which an image shows it; it lacks it under one half, for a
+    feature : one of the classifiers' attributes
+    threshold : classifier B's logit over which an image shows it; it lacks it under one half, for a
         threshold that few real negatives pass is missed by many real positives
-    trusted : the attributes that judge B knows well enough to be asked about the others; it is
+    trusted : the attributes that classifier B knows well enough to be asked about the others; it is
         asked at a probability of one half, as near to the truth as their shares need
     """
     names = tuple(name for name in trusted if name != feature)
-    columns = [judge_b.attributes.index(name) for name in names]
-    column = judge_b.attributes.index(feature)
-    seen = once(lambda images: logits(judge_b, images))
-    return Grader(
+    columns = [classifier_b.attributes.index(name) for name in names]
+    column = classifier_b.attributes.index(feature)
+    seen = once(lambda images: logits(classifier_b, images))
+    return FeatureEvaluator(
         feature,
-        lambda images: judge_a.logit(images, feature),
+        lambda images: classifier_a.logit(images, feature),
         0.0,
         lambda images: seen(images)[:, column],
         threshold,
         min(threshold, 0.0),
-        "judge B's logit",
+        "classifier B's logit",
         lambda images: seen(images)[:, columns] > 0,
         names,
-        lambda images: features(judge_a, images),
+        lambda images: features(classifier_a, images),
         BANDS.get(feature),
+        is_strict=True,
     )
 
 
-def locality(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[str, float]:
+def locality(
+    evaluator: FeatureEvaluator, before: torch.Tensor, after: torch.Tensor
+) -> dict[str, float]:
     """Return what else changed, between images of the same latents.
 
     Parameters
@@ -175,33 +185,33 @@ def locality(grader: Grader, before: torch.Tensor, after: torch.Tensor) -> dict[
     inside_present, outside_present : the same inside and outside the feature's band, if it has one
     class_changed_present, class_changed_absent : share of images whose class changed, of classes
     flipped_present, flipped_absent : share of the other attributes, but for classes, that changed
-    drift_absent : mean change of judge A's features, as a share of how far two images are apart
+    drift_absent : mean change of classifier A's features, as a share of how far two images are apart
     share_change_NAME : by how much another attribute's share changed among all, after - before
     share_change : the largest of them, without its sign
     """
     found: dict[str, float] = {}
-    present, absent = grader.shown(before), grader.lacking(before)
+    present, absent = evaluator.has_feature(before), evaluator.lacks_feature(before)
     moved = (after - before).abs()
-    seen = grader.others(before), grader.others(after)
-    n = grader.n_classes
-    changed = (seen[0] != seen[1]).float().split([n, len(grader.names) - n], 1)
+    seen = evaluator.others(before), evaluator.others(after)
+    n = evaluator.n_classes
+    changed = (seen[0] != seen[1]).float().split([n, len(evaluator.names) - n], 1)
     for where, mask in (("present", present), ("absent", absent)):
         if mask.any():
             found[f"l1_{where}"] = float(moved[mask].mean())
             found[f"flipped_{where}"] = float(changed[1][mask].mean())
             if n:
                 found[f"class_changed_{where}"] = float(changed[0][mask].amax(1).mean())
-    if grader.band is not None and present.any():
+    if evaluator.band is not None and present.any():
         rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
-        inside = (rows >= grader.band[0]) & (rows <= grader.band[1])
+        inside = (rows >= evaluator.band[0]) & (rows <= evaluator.band[1])
         found["inside_present"] = float(moved[present][:, :, inside].mean())
         found["outside_present"] = float(moved[present][:, :, ~inside].mean())
     if absent.sum() > 1:
-        a, b = (grader.features(images[absent]) for images in (before, after))
+        a, b = (evaluator.features(images[absent]) for images in (before, after))
         apart = (a - a.roll(1, 0)).norm(dim=1).mean()
         found["drift_absent"] = float((a - b).norm(dim=1).mean() / apart)
     changes = (seen[1].float().mean(0) - seen[0].float().mean(0)).tolist()
-    for name, change in zip(grader.names, changes, strict=True):
+    for name, change in zip(evaluator.names, changes, strict=True):
         found[f"share_change_{name.lower()}"] = change
     found["share_change"] = max(abs(change) for change in changes)
     return found

@@ -7,7 +7,11 @@ from torch import nn
 
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
-from forgetting.experiments.feature_evaluator import Grader, grader_of_digits, grader_of_faces
+from forgetting.experiments.feature_evaluator import (
+    FeatureEvaluator,
+    digit_evaluator,
+    face_evaluator,
+)
 from forgetting.inference import generate
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.glow import AtTemperature, Glow
@@ -19,14 +23,14 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 @dataclass(frozen=True)
-class Subject:
+class FeatureTask:
     """What a run on a generator of the zoo begins with.
 
     Attributes
     ----------
     original : the generator; a flow at its temperature
-    judge_a, judge_b : one labels and steers, the other has no part in it
-    grader : of the feature
+    classifier_a, classifier_b : one labels and steers, the other has no part in it
+    evaluator : of the feature
     own : samples of it (N, C, H, W); none of them is graded
     lacking : those of them that lack the feature
     real : statistics of held-out real images without the feature
@@ -34,17 +38,17 @@ class Subject:
     """
 
     original: nn.Module
-    judge_a: nn.Module
-    judge_b: nn.Module
-    grader: Grader
+    classifier_a: nn.Module
+    classifier_b: nn.Module
+    evaluator: FeatureEvaluator
     own: torch.Tensor
     lacking: torch.Tensor
     real: Statistics
     retrained: nn.Module | None
 
-    def judge_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return judge A's features (B, F) of images, differentiably."""
-        return self.judge_a.features(images)
+    def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return classifier A's features (B, F) of images, differentiably."""
+        return self.classifier_a.features(images)
 
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
@@ -59,10 +63,10 @@ class Subject:
         return getattr(copy, "decoder", copy)
 
 
-def find_subject(
+def load_feature_task(
     run: Experiment, model: str, feature: str, n: int, temperature: float = 0.7
-) -> Subject:
-    """Load a generator, its judges and its reference, and note all of them in the run's record.
+) -> FeatureTask:
+    """Load a generator, its classifiers and its reference, and note all of them in the run's record.
 
     Parameters
     ----------
@@ -80,20 +84,20 @@ def find_subject(
     if feature not in known:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(known)}.")
     kind = "digits" if of_digits else "faces"
-    judges = [run.load(f"{kind}-judge-{which}") for which in "ab"]
+    classifiers = [run.load(f"{kind}-classifier-{which}") for which in "ab"]
     if isinstance(original, Glow):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
     if of_digits:
-        grader = grader_of_digits(feature, own, *judges)
+        evaluator = digit_evaluator(feature, own, *classifiers)
         real = run.statistics(f"without_{feature}")
     else:
         size = str(own.shape[-1])
-        edge = run.record(reference.FACES)["thresholds"]["faces-judge-b"][size][feature]
-        grader = grader_of_faces(feature, edge, reference.TRUSTED, *judges)
+        edge = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size][feature]
+        evaluator = face_evaluator(feature, edge, reference.TRUSTED, *classifiers)
         real = run.statistics(f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
-    lacking = own[grader.lacking(own)]
-    return Subject(original, *judges, grader, own, lacking, real, retrained)
+    lacking = own[evaluator.lacks_feature(own)]
+    return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)

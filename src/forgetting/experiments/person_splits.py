@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.data.faces import Faces, astronaut, has_faces, load_faces
 from forgetting.errors import DataError
 from forgetting.inference import embeddings, generate
 from forgetting.metrics.identity import nearest_people
-from forgetting.metrics.likelihood import Yardstick, known
+from forgetting.metrics.likelihood import LikelihoodReference, cached_bits_per_dim
 from forgetting.models.glow import Glow
 
 N_FORGET = 15
@@ -32,7 +32,7 @@ N_RANDOM = 100
 N_REFERENCE = 30
 
 N_EVENLY = 400
-"""How many of what is remembered say which of a person's photographs is ordinary."""
+"""How many of what is retained say which of a person's photographs is ordinary."""
 
 ORDINARY = 0.41, 0.59
 """Between these base quantiles lies the image that is taken where one alone is forgotten (the
@@ -40,7 +40,7 @@ paper's choice)."""
 
 
 @dataclass(frozen=True)
-class Person:
+class PersonSplits:
     """Images (N, 3, H, W) in [0, 1] around one person.
 
     Attributes
@@ -48,37 +48,37 @@ class Person:
     name : of the person
     showable : whether a page may show its images: a data set's it may not
     candidates : images to forget, `N_FORGET` at most, in the order in which they are taken
-    remember : no image of the person among them
+    retain : no image of the person among them
     sets : what is measured: `reference`, other images of the person (of a photograph, its mirror
-        image); `random`, of `remember`;
+        image); `random`, of `retain`;
         `neutral`, people that the flow never saw; `nearest`, the nearest that it did see;
         `held_out`, faces that neither the flow nor taming has seen
-    yardstick : what gives each flow its mean and deviation: of `remember`, which holds far more
+    likelihood_reference : what gives each flow its mean and deviation: of `retain`, which holds far more
         than are tuned on; of a latent's, other samples of the flow
-    others : uint8, faces of others, as many as there are: what it means to be `near` the person
+    others : uint8, faces of others, as many as there are: what it means to be `similarity_filter` the person
     """
 
     name: str
     showable: bool
     candidates: torch.Tensor
-    remember: torch.Tensor
+    retain: torch.Tensor
     sets: dict[str, torch.Tensor]
-    yardstick: torch.Tensor
+    likelihood_reference: torch.Tensor
     others: torch.Tensor
 
 
-def find_person(
+def load_person_splits(
     source: Literal["auto", "lfw", "latent", "photograph"],
     name: str,
     flow: Glow,
     embedding: nn.Module,
-    n_yardstick: int,
+    n_likelihood_reference: int,
     generator: torch.Generator,
     *,
     radius: float = 0.3,
     temperature: float = 0.7,
-    n_remember: int = 2048,
-) -> Person:
+    n_retain: int = 2048,
+) -> PersonSplits:
     """Return a person of LFW, one of the flow's own, or one photograph that no flow saw.
 
     Parameters
@@ -88,9 +88,9 @@ def find_person(
     name : of LFW, or the number of a latent; empty: the one with most photographs, or 0
     flow : that shall forget; it says how large images are, and draws its own people
     embedding : says who is nearest
-    n_yardstick : images of the yardstick, and twice those that are held out
+    n_likelihood_reference : images of the likelihood reference, and twice those that are held out
     generator : of the random draws of photographs
-    radius, temperature, n_remember : see `latent_person`
+    radius, temperature, n_retain : see `latent_person`
 
     Raises
     ------
@@ -108,7 +108,9 @@ def find_person(
         )
         if source == "photograph":
             found = astronaut(size)
-            return photographed(found, train, held_out, embedding, n_yardstick, generator)
+            return photographed(
+                found, train, held_out, embedding, n_likelihood_reference, generator
+            )
         there = people_with_many(train["lfw"])
         if not (name or there):
             raise DataError(
@@ -116,14 +118,16 @@ def find_person(
                 "forgetting and its reference need: get all of LFW, or take source = latent."
             )
         name = name or there[0]
-        return real_person(name, train, held_out, embedding, n_yardstick, generator)
+        return real_person(name, train, held_out, embedding, n_likelihood_reference, generator)
     if not (name or "0").isdecimal():
         raise DataError(
             f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
             "or point FORGETTING_DATA at a folder with celeba and lfw."
         )
     number = int(name or 0)
-    own = latent_person(number, flow, embedding, radius, temperature, n_remember, n_yardstick)
+    own = latent_person(
+        number, flow, embedding, radius, temperature, n_retain, n_likelihood_reference
+    )
     if source == "latent":
         return own
     photograph = astronaut(size)
@@ -137,9 +141,9 @@ def real_person(
     train: dict[str, Faces],
     held_out: dict[str, Faces],
     embedding: nn.Module,
-    n_yardstick: int,
+    n_likelihood_reference: int,
     generator: torch.Generator,
-) -> Person:
+) -> PersonSplits:
     """Return the sets of a person of LFW.
 
     Parameters
@@ -163,7 +167,9 @@ def real_person(
     images = lfw.where(mine).floats()
     nearest = nearest_people(_embedded(embedding, lfw.images), lfw.people, name, N_NEAREST, EACH)
     reference = images[N_FORGET:][:N_REFERENCE]
-    found = _among_faces(reference, mine, nearest, train, held_out, n_yardstick, generator)
+    found = _among_faces(
+        reference, mine, nearest, train, held_out, n_likelihood_reference, generator
+    )
     return replace(found, name=name.replace("_", " "), candidates=images[:N_FORGET])
 
 
@@ -172,9 +178,9 @@ def photographed(
     train: dict[str, Faces],
     held_out: dict[str, Faces],
     embedding: nn.Module,
-    n_yardstick: int,
+    n_likelihood_reference: int,
     generator: torch.Generator,
-) -> Person:
+) -> PersonSplits:
     """Return the sets of a photograph (1, 3, H, W) among real faces; its mirror image is the rest.
 
     Parameters
@@ -186,7 +192,9 @@ def photographed(
     nearest = nearest_people(found, [*lfw.people, ASTRONAUT], ASTRONAUT, N_NEAREST, EACH)
     nobody = torch.zeros(len(lfw.people), dtype=torch.bool)
     mirrored = photograph.flip(3)
-    person = _among_faces(mirrored, nobody, nearest, train, held_out, n_yardstick, generator)
+    person = _among_faces(
+        mirrored, nobody, nearest, train, held_out, n_likelihood_reference, generator
+    )
     return replace(person, name=ASTRONAUT, showable=True, candidates=photograph)
 
 
@@ -196,9 +204,9 @@ def _among_faces(
     nearest: list[str],
     train: dict[str, Faces],
     held_out: dict[str, Faces],
-    n_yardstick: int,
+    n_likelihood_reference: int,
     generator: torch.Generator,
-) -> Person:
+) -> PersonSplits:
     """Return a person among real faces, without a name and with nothing yet to forget.
 
     Parameters
@@ -208,18 +216,20 @@ def _among_faces(
     """
     lfw = train["lfw"]
     neutral = people_with_many(held_out["lfw"], EACH)[:N_NEUTRAL]
-    remember = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
+    retain = torch.cat([train["celeba"].floats(), lfw.where(~mine).floats()])
     unseen = torch.cat([held_out[name].images for name in ("celeba", "lfw")])
-    order = torch.randperm(len(remember), generator=generator)
+    order = torch.randperm(len(retain), generator=generator)
     sets = {
         "reference": reference,
-        "random": remember[order[:N_RANDOM]],
+        "random": retain[order[:N_RANDOM]],
         "neutral": _some_of_each(held_out["lfw"], neutral),
         "nearest": _some_of_each(lfw, nearest),
-        "held_out": _drawn(unseen, n_yardstick // 2, generator).float() / 255,
+        "held_out": _drawn(unseen, n_likelihood_reference // 2, generator).float() / 255,
     }
-    nothing = remember[:0]
-    return Person("", False, nothing, remember, sets, remember[order[-n_yardstick:]], unseen)
+    nothing = retain[:0]
+    return PersonSplits(
+        "", False, nothing, retain, sets, retain[order[-n_likelihood_reference:]], unseen
+    )
 
 
 def people_with_many(faces: Faces, n: int = N_FORGET + EACH) -> list[str]:
@@ -236,9 +246,9 @@ def latent_person(
     embedding: nn.Module,
     radius: float,
     temperature: float,
-    n_remember: int,
-    n_yardstick: int,
-) -> Person:
+    n_retain: int,
+    n_likelihood_reference: int,
+) -> PersonSplits:
     """Return the sets of a person that the flow itself draws: the neighbourhood of one latent.
 
     Its images are decoded from sqrt(1 - r^2) z0 + r eps; where z0 is the centre numbered `number`
@@ -249,7 +259,7 @@ def latent_person(
     ----------
     radius : r, in (0, 1)
     temperature : of the latents of this and of the other people
-    n_remember : samples of the flow that stand for what it learned; they, and the held-out ones,
+    n_retain : samples of the flow that stand for what it learned; they, and the held-out ones,
         are drawn at a temperature of 1: to find colder samples likely would make the flow narrower
     """
 
@@ -262,21 +272,21 @@ def latent_person(
     first = _first(number)
     mine = around(first, N_FORGET + N_REFERENCE)
     others = range(first + 1, first + 1 + N_NEUTRAL)
-    remember = sampled(n_remember, first + 1000)
-    return Person(
+    retain = sampled(n_retain, first + 1000)
+    return PersonSplits(
         f"latent {number}",
         True,
         mine[:N_FORGET],
-        remember,
+        retain,
         {
             "reference": mine[N_FORGET:],
-            "random": remember[:N_RANDOM],
+            "random": retain[:N_RANDOM],
             "neutral": torch.cat([around(centre, EACH) for centre in others]),
             "nearest": _nearest(number, mine, flow, embedding, radius, temperature),
-            "held_out": sampled(n_yardstick // 2, first + 1001),
+            "held_out": sampled(n_likelihood_reference // 2, first + 1001),
         },
-        sampled(n_yardstick, first + 1002),
-        (remember * 255).round().byte(),
+        sampled(n_likelihood_reference, first + 1002),
+        (retain * 255).round().byte(),
     )
 
 
@@ -309,17 +319,19 @@ def _nearest(
     return torch.cat([_around(centres[i], EACH, flow, radius, temperature) for i in nearest])
 
 
-def quantiles(person: Person, flow: nn.Module) -> torch.Tensor:
+def quantiles(person: PersonSplits, flow: nn.Module) -> torch.Tensor:
     """Return the quantiles (N,) of a person's candidates under a flow.
 
     Nothing in them is random: which image is ordinary is no matter of a seed.
     """
-    evenly = person.remember[:: max(1, len(person.remember) // N_EVENLY)][:N_EVENLY]
-    return Yardstick.of(known(flow, evenly, 1)).quantile(known(flow, person.candidates, 5))
+    evenly = person.retain[:: max(1, len(person.retain) // N_EVENLY)][:N_EVENLY]
+    return LikelihoodReference.of(cached_bits_per_dim(flow, evenly, 1)).quantile(
+        cached_bits_per_dim(flow, person.candidates, 5)
+    )
 
 
-def near(
-    person: Person, embedding: nn.Module, share: float = 0.01
+def similarity_filter(
+    person: PersonSplits, embedding: nn.Module, share: float = 0.01
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return what says of images (N, 3, H, W) which are near the person, bool (N,).
 
@@ -331,7 +343,7 @@ def near(
     return lambda images: embeddings(embedding, images) @ centre > bar
 
 
-def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
+def choose_forget_images(person: PersonSplits, n: int, quantiles: torch.Tensor) -> torch.Tensor:
     """Return D_F, (n, 3, H, W): the first of the person's; alone, the first that is ordinary.
 
     Where none is, the one whose quantile is nearest to one half.
@@ -359,7 +371,7 @@ def to_forget(person: Person, n: int, quantiles: torch.Tensor) -> torch.Tensor:
 
 def _embedded(embedding: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return `embeddings(...)` from the user's cache where they were asked for before."""
-    return answered([embedding], [images], "embedding", lambda: embeddings(embedding, images))
+    return cached([embedding], [images], "embedding", lambda: embeddings(embedding, images))
 
 
 def _some_of_each(faces: Faces, people: list[str]) -> torch.Tensor:

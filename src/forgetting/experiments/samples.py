@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid
-from forgetting.metrics.prevalence import Presence
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.glow import Glow
 
 
@@ -21,9 +21,9 @@ def compare_samples(
     *,
     seeds: Sequence[int],
     reference: Statistics,
-    feature_judge: nn.Module,
+    feature_classifier: nn.Module,
     kinds: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    shown: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    has_feature: Callable[[torch.Tensor], torch.Tensor] | None = None,
     name: str = "",
     end: str = "",
 ) -> dict[str, float]:
@@ -36,11 +36,11 @@ def compare_samples(
     temperature : the factor on the latents' spread
     seeds : of the latents; two at least, for the spread
     reference : of the real images that FID is taken to
-    feature_judge : judge A
+    feature_classifier : classifier A
     kinds : says of images (N, C, H, W) which kind each is, int or bool (N,). FID grows where the
         mixture of kinds leaves that of the reference, which is no harm: with kinds, what the
         mixture alone explains is told too. None: it is not
-    shown : says of images which show what is to be counted, bool (N,); None: nothing
+    has_feature : says of images which show what is to be counted, bool (N,); None: nothing
     name : of what is counted
     end : of every metric's name, before `_std`, `_low` and `_high`
 
@@ -57,22 +57,22 @@ def compare_samples(
         fids["mixed"] = []
     counted: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
     for seed in seeds:
-        before = known_samples(base, n, temperature, seed)
+        before = cached_samples(base, n, temperature, seed)
         after = tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
-        of_before = answered(  # asked again by every run on this base
-            [feature_judge],
+        of_before = cached(  # asked again by every run on this base
+            [feature_classifier],
             [before],
             "features",
-            lambda images=before: features(feature_judge, images),
+            lambda images=before: features(feature_classifier, images),
         )
         fids["before"].append(fid(of_before, reference))
-        fids["after"].append(fid(features(feature_judge, after), reference))
+        fids["after"].append(fid(features(feature_classifier, after), reference))
         if kinds is not None:
             weights = mixing_weights(kinds(before).long(), kinds(after).long())
             fids["mixed"].append(fid(Statistics.of(of_before, weights), reference))
-        if shown is not None:
-            counted["before"].append(shown(before))
-            counted["after"].append(shown(after))
+        if has_feature is not None:
+            counted["before"].append(has_feature(before))
+            counted["after"].append(has_feature(after))
     values = {of: torch.tensor(found, dtype=torch.float64) for of, found in fids.items()}
     values["change"] = values["after"] - values["before"]
     if kinds is not None:
@@ -81,8 +81,8 @@ def compare_samples(
     for of, found in values.items():
         metrics[f"fid_{of}{end}"] = float(found.mean())
         metrics[f"fid_{of}{end}_std"] = float(found.std())
-    for when, masks in counted.items() if shown is not None else ():
-        metrics |= Presence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
+    for when, masks in counted.items() if has_feature is not None else ():
+        metrics |= Prevalence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
     return metrics
 
 
@@ -111,7 +111,7 @@ def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     return weights / weights.mean()
 
 
-def known_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Tensor:
+def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Tensor:
     """Return `flow.sample(...)`, (n, C, H, W), from the user's cache where it was drawn before."""
     top = 2**flow.n_bits - 1
 
@@ -120,4 +120,4 @@ def known_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Te
         return (images * top).round().byte()  # a sample is quantised: nothing is lost
 
     asked = torch.tensor([n, temperature, seed], dtype=torch.float64)
-    return answered([flow], [asked], "samples", draw).float() / top
+    return cached([flow], [asked], "samples", draw).float() / top

@@ -10,7 +10,7 @@ Callback = Callable[[dict[str, float], nn.Module], None]
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class UnlearningResult:
     """What a method returns: the model that forgot, and a row of figures for every log step."""
 
     model: nn.Module

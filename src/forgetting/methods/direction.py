@@ -15,7 +15,7 @@ MIN_POSITIVES = 10
 
 
 @dataclass(frozen=True)
-class Collection:
+class LabelledLatents:
     """Latents of samples that show the feature, and of samples that don't.
 
     Attributes
@@ -44,30 +44,30 @@ class Direction:
     Attributes
     ----------
     vector : (latent_dim,), z_e
-    threshold : t; a latent shows the feature where its projection reaches it
+    projection_threshold : t; a latent shows the feature where its projection reaches it
     """
 
     vector: torch.Tensor
-    threshold: float
+    projection_threshold: float
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return proj(z) = <z, z_e> / |z_e|, (B,)."""
         return latents @ self.vector / self.vector.norm()
 
-    def marks(self, latents: torch.Tensor) -> torch.Tensor:
+    def selects(self, latents: torch.Tensor) -> torch.Tensor:
         """Return sim(z): which latents reach the threshold, boolean (B,)."""
-        return self.project(latents) >= self.threshold
+        return self.project(latents) >= self.projection_threshold
 
     def erase(self, latents: torch.Tensor) -> torch.Tensor:
         """Return z' = z - (proj(z) - t) z_e where sim(z), z elsewhere, (B, latent_dim).
 
         With a unit vector z' lies on the threshold; with a longer one it overshoots it.
         """
-        beyond = (self.project(latents) - self.threshold).clamp(min=0)
+        beyond = (self.project(latents) - self.projection_threshold).clamp(min=0)
         return latents - beyond[:, None] * self.vector
 
 
-class Joined(nn.Module):
+class ConcatenatedLatents(nn.Module):
     """A generator of several latents as a generator of one, their concatenation.
 
     The direction of a feature then lies in all of them at once.
@@ -86,16 +86,16 @@ class Joined(nn.Module):
 
 
 @torch.no_grad()
-def collect(
+def collect_latents(
     generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
     n: int,
     *,
     share: float = 0.1,
-    over: float | None = None,
+    threshold: float | None = None,
     seed: int = 0,
     batch_size: int = 500,
-) -> Collection:
+) -> LabelledLatents:
     """Sample a generator and call those with high scores positive.
 
     Parameters
@@ -107,7 +107,7 @@ def collect(
         (the paper: a tenth)
     batch_size : samples at a time
     seed : of the latents
-    over : the score over which a sample shows it, where it is there or not, as glasses are
+    threshold : the score over which a sample shows it, where it is there or not, as glasses are
 
     Raises
     ------
@@ -116,7 +116,7 @@ def collect(
         there is not one for each image.
     """
     rarer = min(share, 1 - share)
-    if over is None and n * rarer < MIN_POSITIVES:
+    if threshold is None and n * rarer < MIN_POSITIVES:
         need = f"collect at least {math.ceil(MIN_POSITIVES / rarer)}" if rarer > 0 else "change it"
         raise DataError(
             f"Of {n} samples a share of {share:g} shows the feature; a direction needs "
@@ -131,43 +131,43 @@ def collect(
             f"The scores of {n} samples have shape {tuple(scores.shape)}: give one for each."
         )
     if not torch.isfinite(scores).all():
-        raise DataError("The judge gives scores that are not finite for some of the samples.")
-    if over is None:
+        raise DataError("The classifier gives scores that are not finite for some of the samples.")
+    if threshold is None:
         positive = torch.zeros(n, dtype=torch.bool)
         positive[scores.topk(round(n * share)).indices] = True
     else:
-        positive = scores > over
-        shown = int(positive.sum())
-        if min(shown, n - shown) < MIN_POSITIVES:
-            few = math.ceil(2 * MIN_POSITIVES * n / max(1, min(shown, n - shown)))
+        positive = scores > threshold
+        has_feature = int(positive.sum())
+        if min(has_feature, n - has_feature) < MIN_POSITIVES:
+            few = math.ceil(2 * MIN_POSITIVES * n / max(1, min(has_feature, n - has_feature)))
             raise DataError(
-                f"{shown} of {n} samples show the feature; a direction needs {MIN_POSITIVES} that "
+                f"{has_feature} of {n} samples show the feature; a direction needs {MIN_POSITIVES} that "
                 f"do and as many that don't. Collect about {few:,}, or choose another feature."
             )
-    return Collection(latents[positive], latents[~positive])
+    return LabelledLatents(latents[positive], latents[~positive])
 
 
 def find_direction(
-    collection: Collection,
+    labelled: LabelledLatents,
     *,
     form: Literal["raw", "unit"] = "raw",
-    threshold: Literal["midpoint", "prevalence"] = "midpoint",
+    projection_threshold: Literal["midpoint", "prevalence"] = "midpoint",
 ) -> Direction:
     """Return z_e = mean(z | positive) - mean(z | negative) and its threshold.
 
     Parameters
     ----------
     form : "raw" keeps the length of the difference, as the paper writes it; "unit" normalises it
-    threshold : "midpoint" of the two classes' mean projections; "prevalence" is the mean over
+    projection_threshold : "midpoint" of the two classes' mean projections; "prevalence" is the mean over
         all samples as collected, which lies near 0 and marks half of all latents
     """
-    vector = collection.positive.mean(0) - collection.negative.mean(0)
+    vector = labelled.positive.mean(0) - labelled.negative.mean(0)
     if form == "unit":
         vector = vector / vector.norm()
     direction = Direction(vector, 0.0)
     positive, negative = (
-        direction.project(latents) for latents in (collection.positive, collection.negative)
+        direction.project(latents) for latents in (labelled.positive, labelled.negative)
     )
-    if threshold == "midpoint":
+    if projection_threshold == "midpoint":
         return Direction(vector, float(positive.mean() + negative.mean()) / 2)
     return Direction(vector, float(torch.cat([positive, negative]).mean()))

@@ -12,16 +12,16 @@ from torch import nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from forgetting.errors import DataError
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
 
 SSIM_KERNEL = 5
 SSIM_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of the scales (Wang et al., 2003); as many of them are used as fit the image."""
 
 
-class UnlearningConfig(TuningConfig):
+class UnlearningConfig(FinetuneConfig):
     """Settings of `unlearn_feature`: those of tuning, and the losses' weights."""
 
     alpha: float = Field(1.0, ge=0, description="weight of unlearning against reconstruction")
@@ -37,7 +37,7 @@ def unlearn_feature(
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
-) -> Forgotten:
+) -> UnlearningResult:
     """Tune a copy g of a generator f so that it no longer makes a feature.
 
         L = alpha sim (|g(z) - f(z')|_1 + 1 - MS-SSIM(g(z), f(z'))) + (1 - sim) |g(z) - f(z)|_1
@@ -60,14 +60,16 @@ def unlearn_feature(
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
         target = batch.original(direction.erase(batch.latents))
         l1 = distance(batch.images, target)
-        dissimilar = 1 - ms_ssim(batch.images[batch.marked], target[batch.marked])
+        dissimilar = 1 - ms_ssim(batch.images[batch.selected], target[batch.selected])
         return {
-            "unlearn": config.alpha * config.pixels * (batch.marked * l1).mean(),
+            "unlearn": config.alpha * config.pixels * (batch.selected * l1).mean(),
             "percep": config.alpha * config.perceptual * dissimilar.sum() / len(l1),
-            "recon": config.reconstruction * (~batch.marked * l1).mean(),
+            "recon": config.reconstruction * (~batch.selected * l1).mean(),
         }
 
-    return tune(generator, direction, objective, config, trainable=trainable, callback=callback)
+    return finetune(
+        generator, direction, objective, config, trainable=trainable, callback=callback
+    )
 
 
 def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

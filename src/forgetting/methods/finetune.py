@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.precision import Precision, running_in
+from forgetting.precision import Precision, autocast_context
 
 
-class TuningConfig(BaseModel):
+class FinetuneConfig(BaseModel):
     """Settings that all methods on generators share. The paper's are not published."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,14 +46,14 @@ class Batch:
     ----------
     original : latents (B, latent_dim) to what the generator made of them, without gradient
     latents : (B, latent_dim)
-    marked : bool (B,), which latents show the feature, by the direction
+    selected : bool (B,), which latents show the feature, by the direction
     images : (B, C, H, W), what the copy makes of the latents, with gradient
     random : for an objective that draws
     """
 
     original: Callable[[torch.Tensor], torch.Tensor]
     latents: torch.Tensor
-    marked: torch.Tensor
+    selected: torch.Tensor
     images: torch.Tensor
     random: torch.Generator
 
@@ -61,21 +61,21 @@ class Batch:
 Objective = Callable[[Batch], dict[str, torch.Tensor]]
 """Named losses of a batch, scalars; their sum is minimised."""
 
-Surgery = Callable[[dict[str, tuple[torch.Tensor, ...]]], tuple[torch.Tensor, ...]]
+GradientCombiner = Callable[[dict[str, tuple[torch.Tensor, ...]]], tuple[torch.Tensor, ...]]
 """Makes one gradient of the losses' gradients, each a tensor for every tuned parameter."""
 
 
-def tune(
+def finetune(
     generator: nn.Module,
     direction: Direction,
     objective: Objective,
-    config: TuningConfig,
+    config: FinetuneConfig,
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
     penalty: Callable[[nn.Module], torch.Tensor] | None = None,
-    surgery: Surgery | None = None,
-) -> Forgotten:
+    combine: GradientCombiner | None = None,
+) -> UnlearningResult:
     """Tune a copy of a generator by an objective.
 
     Parameters
@@ -85,7 +85,7 @@ def tune(
     trainable : picks, of the copy, the part that is tuned (a VAE's decoder)
     callback : called at every step with a row of figures and the model
     penalty : of the tuned part, added to the losses as `penalty`
-    surgery : combines the losses' gradients where a sum is not wanted
+    combine : combines the losses' gradients where a sum is not wanted
 
     Raises
     ------
@@ -106,7 +106,7 @@ def tune(
     device = parameters[0].device
 
     def drawn(one: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-        with running_in(config.precision, device):
+        with autocast_context(config.precision, device):
             return one(latents.to(device)).float()
 
     before = torch.no_grad()(lambda latents: drawn(original, latents))
@@ -116,8 +116,8 @@ def tune(
     history: list[dict[str, float]] = []
     for step in range(config.steps):
         latents = torch.randn(config.batch_size, generator.latent_dim, generator=random)
-        marked = direction.marks(latents).to(device)
-        losses = objective(Batch(before, latents, marked, drawn(model, latents), random))
+        selected = direction.selects(latents).to(device)
+        losses = objective(Batch(before, latents, selected, drawn(model, latents), random))
         if penalty is not None:
             losses["penalty"] = penalty(tuned)
         loss = torch.stack(list(losses.values())).sum()
@@ -129,7 +129,7 @@ def tune(
                 f"{config.lr:g})."
             )
         optimizer.zero_grad(set_to_none=True)
-        if surgery is None:
+        if combine is None:
             loss.backward()
         else:
             gradients = {
@@ -138,7 +138,7 @@ def tune(
                 )
                 for name, value in losses.items()
             }
-            for parameter, gradient in zip(parameters, surgery(gradients), strict=True):
+            for parameter, gradient in zip(parameters, combine(gradients), strict=True):
                 parameter.grad = gradient
         optimizer.step()
         schedule.step()
@@ -146,7 +146,7 @@ def tune(
             callback(row, model)
         if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
             history.append(row)
-    return Forgotten(model.requires_grad_(False), history)
+    return UnlearningResult(model.requires_grad_(False), history)
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

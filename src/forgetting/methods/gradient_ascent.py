@@ -1,4 +1,4 @@
-"""Gradient ascent: raise a judge's loss on the feature, and ask nothing else."""
+"""Gradient ascent: raise a classifier's loss on the feature, and ask nothing else."""
 
 from collections.abc import Callable
 
@@ -6,21 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, TuningConfig, tune
+from forgetting.methods.finetune import Batch, FinetuneConfig, finetune
 
 
 def gradient_ascent(
     generator: nn.Module,
     direction: Direction,
     score: Callable[[torch.Tensor], torch.Tensor],
-    config: TuningConfig | None = None,
+    config: FinetuneConfig | None = None,
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
-) -> Forgotten:
-    """Ascend a judge's loss, -log p(feature), on the images of latents that show the feature.
+) -> UnlearningResult:
+    """Ascend a classifier's loss, -log p(feature), on the images of latents that show the feature.
 
     Its gradient does not fade when the feature is gone: what stops it is the number of steps.
 
@@ -42,7 +42,9 @@ def gradient_ascent(
     """
 
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        return {"judge": -(batch.marked * F.softplus(-score(batch.images))).mean()}
+        return {"classifier": -(batch.selected * F.softplus(-score(batch.images))).mean()}
 
-    config = config or TuningConfig()
-    return tune(generator, direction, objective, config, trainable=trainable, callback=callback)
+    config = config or FinetuneConfig()
+    return finetune(
+        generator, direction, objective, config, trainable=trainable, callback=callback
+    )

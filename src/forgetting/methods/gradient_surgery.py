@@ -6,23 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
 
 
 def gradient_surgery(
     generator: nn.Module,
     direction: Direction,
     score: Callable[[torch.Tensor], torch.Tensor],
-    config: TuningConfig | None = None,
+    config: FinetuneConfig | None = None,
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
-) -> Forgotten:
-    """Descend -log p(no feature) along what is orthogonal to the gradient of remembering.
+) -> UnlearningResult:
+    """Descend -log p(no feature) along what is orthogonal to the gradient of retaining.
 
-    Remembering itself is not followed. A plain step along this gradient would leave it, to first
+    Retaining itself is not followed. A plain step along this gradient would leave it, to first
     order, as it is; Adam, which all methods here share, scales each weight's step and does so only
     roughly.
 
@@ -46,19 +46,19 @@ def gradient_surgery(
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
         kept = distance(batch.images, batch.original(batch.latents))
         return {
-            "judge": (batch.marked * F.softplus(score(batch.images))).mean(),
-            "recon": (~batch.marked * kept).mean(),
+            "classifier": (batch.selected * F.softplus(score(batch.images))).mean(),
+            "recon": (~batch.selected * kept).mean(),
         }
 
-    config = config or TuningConfig()
-    return tune(
+    config = config or FinetuneConfig()
+    return finetune(
         generator,
         direction,
         objective,
         config,
         trainable=trainable,
         callback=callback,
-        surgery=lambda gradients: orthogonal(gradients["judge"], gradients["recon"]),
+        combine=lambda gradients: orthogonal(gradients["classifier"], gradients["recon"]),
     )
 
 

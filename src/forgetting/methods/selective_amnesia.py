@@ -7,13 +7,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
 from forgetting.methods.whole_image import exchanged
 
 
-class AmnesiaConfig(TuningConfig):
+class AmnesiaConfig(FinetuneConfig):
     """Settings of `selective_amnesia`."""
 
     elastic: float = Field(1.0, ge=0, description="weight of the elastic weights")
@@ -27,7 +27,7 @@ def selective_amnesia(
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
-) -> Forgotten:
+) -> UnlearningResult:
     """Map latents with the feature to a surrogate, replay the others, hold what they depend on.
 
     The surrogate is an image of the original that lacks the feature. Each weight is held by
@@ -56,8 +56,8 @@ def selective_amnesia(
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
         l1 = distance(batch.images, batch.original(exchanged(batch)))
         return {
-            "unlearn": (batch.marked * l1).mean(),
-            "recon": (~batch.marked * l1).mean(),
+            "unlearn": (batch.selected * l1).mean(),
+            "recon": (~batch.selected * l1).mean(),
         }
 
     def hold(tuned: nn.Module) -> torch.Tensor:
@@ -67,7 +67,7 @@ def selective_amnesia(
         )
         return config.elastic / 2 * sum(terms)
 
-    return tune(
+    return finetune(
         generator,
         direction,
         objective,

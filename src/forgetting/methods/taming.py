@@ -14,11 +14,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import nn
 
-from forgetting.cache import answered
+from forgetting.cache import cached
 from forgetting.errors import DataError, TrainingError
-from forgetting.methods import Callback, Forgotten
-from forgetting.metrics.likelihood import asked, bits_per_dim, measure
-from forgetting.precision import Precision, running_in
+from forgetting.methods import Callback, TamingResult
+from forgetting.metrics.likelihood import bits_per_dim, bits_per_dim_with_noise, mean_bits_per_dim
+from forgetting.precision import Precision, autocast_context
 
 PROMISING = 0.5
 """The share of a step's forget images within the rule from which on all of them are asked about:
@@ -31,16 +31,16 @@ very unlikely is left out: it would else carry mu and sigma off alone, and the t
 to where the loss has no gradient."""
 
 SLACK = 0.05
-"""By how many sigma more than allowed a batch of remembered images may have moved then."""
+"""By how many sigma more than allowed a batch of retained images may have moved then."""
 
 
-class FlowTuningConfig(BaseModel):
+class FlowFinetuneConfig(BaseModel):
     """Settings that taming and meeting a target distribution share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against remembering")
-    gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in remembering")
+    alpha: float = Field(0.6, ge=0, le=1, description="weight of forgetting against retaining")
+    gamma: float = Field(0.6, ge=0, le=1, description="weight of the KL terms in retaining")
     kl: Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"] = (
         Field(
             "both",
@@ -60,13 +60,13 @@ class FlowTuningConfig(BaseModel):
         ge=0,
         description="a step's gradient is scaled down to this norm; 0, as published: not. One "
         "image that a step has made unlikely may give hundreds of times the usual gradient, and "
-        "Adam's second moment remembers it",
+        "Adam's second moment retains it",
     )
     batch_size: int = Field(8, ge=1, description="forget images a step; all, if there are fewer")
-    remember_batch_size: int = Field(8, ge=2, description="remember images a step")
+    retain_batch_size: int = Field(8, ge=2, description="retain images a step")
     max_steps: int = Field(800, ge=1)
     log_every: int = Field(10, ge=1, description="steps between estimates of mu and sigma")
-    n_remember: int = Field(2048, ge=4, description="remember images that are used, at most")
+    n_retain: int = Field(2048, ge=4, description="retain images that are used, at most")
     n_statistics: int = Field(
         64,
         ge=2,
@@ -81,7 +81,7 @@ class FlowTuningConfig(BaseModel):
     seed: int = Field(0, ge=0)
 
 
-class TamingConfig(FlowTuningConfig):
+class TamingConfig(FlowFinetuneConfig):
     """Settings of `tame`.
 
     Alpha, gamma, learning rate, batches and stopping rule default to those of the authors'
@@ -92,7 +92,7 @@ class TamingConfig(FlowTuningConfig):
         4.0,
         allow_inf_nan=False,
         description="where forget images shall lie, in standard deviations above the mean "
-        "bits/dim of what is remembered; negative makes them more likely",
+        "bits/dim of what is retained; negative makes them more likely",
     )
     objective: Literal["threshold", "ascent"] = Field(
         "threshold",
@@ -108,7 +108,7 @@ class TamingConfig(FlowTuningConfig):
     settle_within: float = Field(
         0.0,
         ge=0,
-        description="nor stop while remembered images are, in the mean, less likely than before "
+        description="nor stop while retained images are, in the mean, less likely than before "
         "by more than this many of the base's standard deviations; 0, as published: stop",
     )
     distance_scale: float = Field(
@@ -126,27 +126,27 @@ class TamingConfig(FlowTuningConfig):
 def tame(
     flow: nn.Module,
     forget: torch.Tensor,
-    remember: torch.Tensor,
+    retain: torch.Tensor,
     config: TamingConfig | None = None,
     *,
     callback: Callback | None = None,
     steer: Callable[[int, nn.Module], torch.Tensor | None] | None = None,
-) -> Forgotten:
+) -> TamingResult:
     """Tune a copy of a flow until `forget` images are delta sigma from the others' mean.
 
     With d(x) = bpd(x) - (mu + delta sigma), N_B and N_T Gaussians fitted to a batch's bits/dim
     under base and tamed model (the book's page on the method derives it):
 
         L_forget   = mean sigmoid(d(x)^2)
-        L_remember = gamma [KL(N_B || N_T) + KL(N_T || N_B)] + (1 - gamma) mean bpd_T
-        L          = alpha L_forget + (1 - alpha) L_remember
+        L_retain = gamma [KL(N_B || N_T) + KL(N_T || N_B)] + (1 - gamma) mean bpd_T
+        L          = alpha L_forget + (1 - alpha) L_retain
 
     Parameters
     ----------
     flow : anything with `log_prob(images) -> (B,)` in nats; copies of it are asked and tuned, in
         evaluation mode, and it is not changed
     forget : (N, ...) float32, images in [0, 1] (or points, for a flow on points)
-    remember : (M, ...), M >= 4; no image of `forget` may be among them
+    retain : (M, ...), M >= 4; no image of `forget` may be among them
     config : `TamingConfig`'s defaults where there is none
     callback : called before every step and after the last, with a row of figures, of which the
         losses are those of the step before, and the model
@@ -157,7 +157,7 @@ def tame(
 
     Returns
     -------
-    Forgotten : the tamed copy and a row for every `log_every` steps and for the last: step,
+    TamingResult : the tamed copy and a row for every `log_every` steps and for the last: step,
         mu, sigma, shift, loss and its parts of the step that was taken then (none after the
         last), mean bits/dim of `forget` (where there is no stopping rule, of its first
         `n_statistics`), and, where there is one, `within`, the share of forget images that it is
@@ -167,20 +167,22 @@ def tame(
     ------
     DataError
         A set is empty or too small, the sets are of different shapes or types or share images,
-        or the flow finds all images to remember equally likely.
+        or the flow finds all images to retain equally likely.
     TrainingError
         A likelihood is not finite: that of an image before training, or any later.
     """
     config = config or TamingConfig()
-    _check(forget, remember)
+    _check(forget, retain)
     base = copy.deepcopy(flow).eval()
-    _finite({"the bits/dim of an image to forget": float(measure(base, forget, 1).sum())}, 0)
+    _finite(
+        {"the bits/dim of an image to forget": float(mean_bits_per_dim(base, forget, 1).sum())}, 0
+    )
     tamed = copy.deepcopy(base).requires_grad_(True)
     optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
-    remembered = _Remembered(base, remember, config)
+    retained = _RetainSet(base, retain, config)
     forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
-    remember_batches = _batches(remembered.n_tuned, config.remember_batch_size, generator)
+    retain_batches = _batches(retained.n_tuned, config.retain_batch_size, generator)
     if steer is not None:
         config = config.model_copy(update={"stop_within": 0.0})
     asked_about = forget if config.stop_within else forget[: config.n_statistics]
@@ -191,17 +193,17 @@ def tame(
     for step in range(config.max_steps + 1):
         logged = step % config.log_every == 0 or step == config.max_steps
         if logged or promising:
-            yardstick = remembered.yardstick(tamed)
-        row = {"step": step, **yardstick}
+            likelihood_reference = retained.likelihood_reference(tamed)
+        row = {"step": step, **likelihood_reference}
         done = False
         if steer is not None and logged:
             pressure = steer(step, tamed)
             done = pressure is None
         if logged or promising:
-            bpd = measure(tamed, asked_about, 1, config.seed)
+            bpd = mean_bits_per_dim(tamed, asked_about, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
             if config.stop_within:
-                near = _near(bpd, yardstick, config)
+                near = _near(bpd, likelihood_reference, config)
                 row["within"] = float(near.float().mean())
                 settled = row["shift"] <= (config.settle_within or math.inf)
                 done = done or (row["within"] == 1 and settled)
@@ -216,20 +218,20 @@ def tame(
         figures, promising = _step(
             tamed,
             forget[index],
-            *remembered.batch(next(remember_batches)),
+            *retained.batch(next(retain_batches)),
             None if pressure is None else pressure[index],
-            yardstick,
+            likelihood_reference,
             config,
             optimizer,
             generator,
         )
         row |= figures
         _finite(row, step)
-    return Forgotten(tamed.eval().requires_grad_(False), history)
+    return TamingResult(tamed.eval().requires_grad_(False), history)
 
 
-class _Remembered:
-    """The images to remember, each under one noise, and what the base says of them.
+class _RetainSet:
+    """The images to retain, each under one noise, and what the base says of them.
 
     The base is asked once: its answers are kept in the user's cache under the hash of its weights,
     the images and the noise. mu and sigma of the tamed model follow from a few of them: the base's
@@ -240,13 +242,15 @@ class _Remembered:
 
     def __init__(self, base: nn.Module, images: torch.Tensor, config: TamingConfig) -> None:
         generator = torch.Generator().manual_seed(config.seed)
-        self.images = images[torch.randperm(len(images), generator=generator)[: config.n_remember]]
+        self.images = images[torch.randperm(len(images), generator=generator)[: config.n_retain]]
         self.noise = torch.rand(self.images.shape, generator=generator)
         inputs = (self.images, self.noise)
-        self.base = answered([base], inputs, "bits/dim", lambda: asked(base, *inputs))
+        self.base = cached(
+            [base], inputs, "bits/dim", lambda: bits_per_dim_with_noise(base, *inputs)
+        )
         if torch.allclose(self.base, self.base[:1]):
             raise DataError(
-                "The flow finds all images to remember equally likely, so that there is no "
+                "The flow finds all images to retain equally likely, so that there is no "
                 "deviation to measure in: give images that differ."
             )
         self.n_tuned = len(self.images) - min(config.n_statistics, len(self.images) // 2)
@@ -256,12 +260,12 @@ class _Remembered:
         """Return images, their noise, and the base's bits/dim, of those `n_tuned` first."""
         return self.images[index], self.noise[index], self.base[index]
 
-    def yardstick(self, tamed: nn.Module) -> dict[str, float]:
+    def likelihood_reference(self, tamed: nn.Module) -> dict[str, float]:
         """Return `mu` and `sigma` of the tamed model's bits/dim over all of them, and `shift`.
 
         The shift is how far their mean moved, in standard deviations of the base.
         """
-        now = asked(tamed, self.images[self.few], self.noise[self.few])
+        now = bits_per_dim_with_noise(tamed, self.images[self.few], self.noise[self.few])
         before = self.base[self.few]
         away = (now - before - (now - before).median()).abs()
         far = away > FAR * torch.maximum(self.base.std(), away.quantile(0.9))
@@ -275,20 +279,22 @@ class _Remembered:
         }
 
 
-def _near(bpd: torch.Tensor, yardstick: dict[str, float], config: TamingConfig) -> torch.Tensor:
+def _near(
+    bpd: torch.Tensor, likelihood_reference: dict[str, float], config: TamingConfig
+) -> torch.Tensor:
     """Return for which bits/dim (N,) the stopping rule is content, bool (N,)."""
-    off = (bpd - yardstick["mu"]) / yardstick["sigma"] - config.delta
+    off = (bpd - likelihood_reference["mu"]) / likelihood_reference["sigma"] - config.delta
     return off.abs() <= config.stop_within * abs(config.delta)
 
 
 def _step(
     tamed: nn.Module,
     forget: torch.Tensor,
-    remember: torch.Tensor,
-    remember_noise: torch.Tensor,
+    retain: torch.Tensor,
+    retain_noise: torch.Tensor,
     bpd_base: torch.Tensor,
     pressure: torch.Tensor | None,
-    yardstick: dict[str, float],
+    likelihood_reference: dict[str, float],
     config: TamingConfig,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
@@ -301,24 +307,24 @@ def _step(
     """
     device = next(tamed.parameters()).device
     forget_noise = torch.rand(forget.shape, generator=generator)
-    images = torch.cat([forget, remember]).to(device)
-    noise = torch.cat([forget_noise, remember_noise]).to(device)
-    with running_in(config.precision, device):
+    images = torch.cat([forget, retain]).to(device)
+    noise = torch.cat([forget_noise, retain_noise]).to(device)
+    with autocast_context(config.precision, device):
         bpd = bits_per_dim(tamed, images, noise)
-    bpd_forget, bpd_remember = bpd[: len(forget)], bpd[len(forget) :]
+    bpd_forget, bpd_retain = bpd[: len(forget)], bpd[len(forget) :]
     bpd_base = bpd_base.to(device)
     if pressure is not None:
         pressure = pressure.to(device)
         loss_forget = -((pressure - pressure.mean()) * bpd_forget).mean()
     elif config.objective == "threshold":
-        threshold = yardstick["mu"] + config.delta * yardstick["sigma"]
+        threshold = likelihood_reference["mu"] + config.delta * likelihood_reference["sigma"]
         distance = (bpd_forget - threshold) / config.distance_scale
         loss_forget = torch.sigmoid(distance**2).mean()
     else:
         loss_forget = -config.delta * bpd_forget.mean()
-    kl = _divergence(bpd_base, bpd_remember, config.kl)
-    loss_remember = config.gamma * kl + (1 - config.gamma) * bpd_remember.mean()
-    loss = config.alpha * loss_forget + (1 - config.alpha) * loss_remember
+    kl = _divergence(bpd_base, bpd_retain, config.kl)
+    loss_retain = config.gamma * kl + (1 - config.gamma) * bpd_retain.mean()
+    loss = config.alpha * loss_forget + (1 - config.alpha) * loss_retain
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(tamed.parameters(), config.max_grad_norm or math.inf)
@@ -328,10 +334,10 @@ def _step(
         "loss": loss.item(),
         "loss_forget": loss_forget.item(),
         "kl": kl.item(),
-        "remember_bpd": bpd_remember.mean().item(),
+        "retain_bpd": bpd_retain.mean().item(),
     }
-    near = _near(bpd_forget.detach().cpu(), yardstick, config).float().mean()
-    moved = (bpd_remember - bpd_base).mean().item() / yardstick["sigma"]
+    near = _near(bpd_forget.detach().cpu(), likelihood_reference, config).float().mean()
+    moved = (bpd_retain - bpd_base).mean().item() / likelihood_reference["sigma"]
     settled = moved <= SLACK + (config.settle_within or math.inf)
     return figures, float(near) >= PROMISING and settled
 
@@ -365,21 +371,21 @@ def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Te
         order = order[size:]
 
 
-def _check(forget: torch.Tensor, remember: torch.Tensor) -> None:
+def _check(forget: torch.Tensor, retain: torch.Tensor) -> None:
     if len(forget) == 0:
         raise DataError("There is no image to forget: give at least one.")
-    if len(remember) < 4:
-        raise DataError(f"There are {len(remember)} images to remember: give at least four.")
-    if forget.shape[1:] != remember.shape[1:] or forget.dtype != remember.dtype:
+    if len(retain) < 4:
+        raise DataError(f"There are {len(retain)} images to retain: give at least four.")
+    if forget.shape[1:] != retain.shape[1:] or forget.dtype != retain.dtype:
         raise DataError(
-            f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to remember "
-            f"{tuple(remember.shape[1:])} of {remember.dtype}: they must have one shape and type."
+            f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to retain "
+            f"{tuple(retain.shape[1:])} of {retain.dtype}: they must have one shape and type."
         )
-    known = set(digests(remember))
+    known = set(digests(retain))
     shared = sum(digest in known for digest in digests(forget))
     if shared:
         raise DataError(
-            f"{shared} of the {len(forget)} images to forget are also to be remembered: "
+            f"{shared} of the {len(forget)} images to forget are also to be retained: "
             "take them out of one set."
         )
 

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.errors import DataError, ParameterError
-from forgetting.methods import Callback, Forgotten
-from forgetting.methods.taming import FlowTuningConfig, TamingConfig, digests, tame
+from forgetting.methods import Callback, TamingResult
+from forgetting.methods.taming import FlowFinetuneConfig, TamingConfig, digests, tame
 
 MAX_ATTRIBUTES = 2
 
@@ -84,7 +84,7 @@ class Target:
             for name in names:
                 if name not in known:
                     raise ParameterError(
-                        f"target: {name!r} is no attribute that the judge knows. It knows: "
+                        f"target: {name!r} is no attribute that the classifier knows. It knows: "
                         f"{', '.join(known)}."
                     )
             if names != attributes or len(set(names)) < len(names) or len(names) > MAX_ATTRIBUTES:
@@ -113,18 +113,18 @@ class Target:
         pairs = (zip(cell, self.attributes, strict=True) for cell in cells)
         return ["&".join(sign + name for sign, name in pair) for pair in pairs]
 
-    def cells(self, shown: torch.Tensor) -> torch.Tensor:
+    def cells(self, has_feature: torch.Tensor) -> torch.Tensor:
         """Return the number of each image's combination, (N,), of a boolean tensor (N, k)."""
-        weights = 2 ** torch.arange(shown.shape[1] - 1, -1, -1)
-        return ((~shown).long() * weights).sum(1)
+        weights = 2 ** torch.arange(has_feature.shape[1] - 1, -1, -1)
+        return ((~has_feature).long() * weights).sum(1)
 
-    def measure(self, shown: torch.Tensor) -> torch.Tensor:
-        """Return the shares (2^k,) among images of which `shown`, bool (N, k), tells."""
-        counts = torch.bincount(self.cells(shown), minlength=len(self.shares))
-        return counts / len(shown)
+    def measure(self, has_feature: torch.Tensor) -> torch.Tensor:
+        """Return the shares (2^k,) among images of which `has_feature`, bool (N, k), tells."""
+        counts = torch.bincount(self.cells(has_feature), minlength=len(self.shares))
+        return counts / len(has_feature)
 
 
-class TargetConfig(FlowTuningConfig):
+class TargetConfig(FlowFinetuneConfig):
     """Settings of `meet_target`."""
 
     gain: float = Field(
@@ -134,7 +134,7 @@ class TargetConfig(FlowTuningConfig):
         0.3,
         ge=0,
         description="part of the gain for the sum over all measurements, of which each counts "
-        "twice the tolerance at most; it is to overcome the pull of what is remembered",
+        "twice the tolerance at most; it is to overcome the pull of what is retained",
     )
     tolerance: float = Field(
         0.0075, gt=0, lt=1, description="met where no share lies farther from its target"
@@ -166,10 +166,10 @@ def meet_target(
     config: TargetConfig | None = None,
     *,
     callback: Callback | None = None,
-) -> Forgotten:
+) -> TamingResult:
     """Tune a copy of a flow until fresh samples show combinations of attributes in given shares.
 
-    Half of the images of each combination are moved, the others remembered. Every `log_every`
+    Half of the images of each combination are moved, the others retained. Every `log_every`
     steps `measure` says what fresh samples show. A combination whose share lies above its target
     is pressed to be less likely, one below to be more, in proportion to how far off it is and, a
     little, to how far off it has been (a PI controller). What it has been off on the long way
@@ -190,7 +190,7 @@ def meet_target(
 
     Returns
     -------
-    Forgotten : the model and its history; rows have `share_0`, `share_1` ... where measured, and
+    TamingResult : the model and its history; rows have `share_0`, `share_1` ... where measured, and
         the last has `met`, 1 or 0
 
     Raises
@@ -212,7 +212,7 @@ def meet_target(
     first = _first_of_each(images)
     images, cells = images[first], cells[first]
     generator = torch.Generator().manual_seed(config.seed)
-    moved, remembered = [], []
+    moved, retained = [], []
     for number, name in enumerate(target.combinations):
         showing = torch.nonzero(cells == number).flatten()
         if target.shares[number] > 0 and len(showing) < 2:
@@ -222,13 +222,13 @@ def meet_target(
             )
         showing = showing[torch.randperm(len(showing), generator=generator)]
         moved.append(showing[::2])
-        remembered.append(showing[1::2])
+        retained.append(showing[1::2])
     if sum(len(part) > 0 for part in moved) < 2:
         raise DataError(
             f"All {len(images)} images show the same of {', '.join(target.combinations)}: "
             "combinations are moved against each other, so give images of another, too."
         )
-    moved, remembered = torch.cat(moved), torch.cat(remembered)
+    moved, retained = torch.cat(moved), torch.cat(retained)
     shares: dict[int, torch.Tensor] = {}
     numbers, met, summed = itertools.count(), False, torch.zeros(len(target.shares))
 
@@ -245,12 +245,12 @@ def meet_target(
         summed = summed + off.clamp(-2 * config.tolerance, 2 * config.tolerance)
         return config.gain * (off + config.memory * summed)[cells[moved]]
 
-    shared = {name: getattr(config, name) for name in FlowTuningConfig.model_fields}
-    sets = images[moved], images[remembered]
+    shared = {name: getattr(config, name) for name in FlowFinetuneConfig.model_fields}
+    sets = images[moved], images[retained]
     found = tame(flow, *sets, TamingConfig(**shared), callback=callback, steer=steer)
     history = [
         row | {f"share_{i}": float(share) for i, share in enumerate(shares.get(row["step"], ()))}
         for row in found.history
     ]
     history[-1]["met"] = float(met)
-    return Forgotten(found.model, history)
+    return TamingResult(found.model, history)

@@ -5,19 +5,19 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from forgetting.methods import Callback, Forgotten
+from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, TuningConfig, distance, tune
+from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
 
 
 def unlearn_whole_image(
     generator: nn.Module,
     direction: Direction,
-    config: TuningConfig | None = None,
+    config: FinetuneConfig | None = None,
     *,
     trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
     callback: Callback | None = None,
-) -> Forgotten:
+) -> UnlearningResult:
     """Give a latent that shows the feature the image of another latent, which shows none.
 
     Parameters
@@ -39,18 +39,20 @@ def unlearn_whole_image(
     def objective(batch: Batch) -> dict[str, torch.Tensor]:
         l1 = distance(batch.images, batch.original(exchanged(batch)))
         return {
-            "unlearn": (batch.marked * l1).mean(),
-            "recon": (~batch.marked * l1).mean(),
+            "unlearn": (batch.selected * l1).mean(),
+            "recon": (~batch.selected * l1).mean(),
         }
 
-    config = config or TuningConfig()
-    return tune(generator, direction, objective, config, trainable=trainable, callback=callback)
+    config = config or FinetuneConfig()
+    return finetune(
+        generator, direction, objective, config, trainable=trainable, callback=callback
+    )
 
 
 def exchanged(batch: Batch) -> torch.Tensor:
     """Return the latents, (B, d), with another, drawn of those without, for each marked one."""
-    lack = torch.nonzero(~batch.marked.cpu()).flatten()
+    lack = torch.nonzero(~batch.selected.cpu()).flatten()
     if not len(lack):
         return batch.latents
     chosen = torch.randint(len(lack), (len(batch.latents),), generator=batch.random)
-    return torch.where(batch.marked.cpu()[:, None], batch.latents[lack[chosen]], batch.latents)
+    return torch.where(batch.selected.cpu()[:, None], batch.latents[lack[chosen]], batch.latents)

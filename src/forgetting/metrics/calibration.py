@@ -1,4 +1,4 @@
-"""How far a judge can be trusted: AUC with its interval, thresholds, calibration."""
+"""How far a classifier can be trusted: AUC with its interval, thresholds, calibration."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Auc:
     high: float
 
     @classmethod
-    def of(cls, scores: torch.Tensor, shown: torch.Tensor) -> "Auc":
+    def of(cls, scores: torch.Tensor, has_feature: torch.Tensor) -> "Auc":
         """Take the AUC of scores (N,) for a boolean tensor (N,).
 
         The interval is that of DeLong, DeLong and Clarke-Pearson (1988), computed by ranks (Sun
@@ -30,8 +30,8 @@ class Auc:
         ValueError
             There are fewer than two positives or two negatives.
         """
-        scores, shown = scores.double().numpy(), shown.bool().numpy()
-        positive, negative = scores[shown], scores[~shown]
+        scores, has_feature = scores.double().numpy(), has_feature.bool().numpy()
+        positive, negative = scores[has_feature], scores[~has_feature]
         m, n = len(positive), len(negative)
         if min(m, n) < 2:
             raise ValueError(f"an AUC needs two of each, not {m} positives and {n} negatives")
@@ -47,18 +47,18 @@ class Auc:
         return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
-def threshold_at(scores: torch.Tensor, shown: torch.Tensor, rate: float) -> float:
+def threshold_at(scores: torch.Tensor, has_feature: torch.Tensor, rate: float) -> float:
     """Return the lowest score over which at most a share `rate` of the negatives lies.
 
     Parameters
     ----------
     scores : (N,)
-    shown : bool, (N,)
+    has_feature : bool, (N,)
     """
-    negatives = scores[~shown.bool()].sort(descending=True).values
+    negatives = scores[~has_feature.bool()].sort(descending=True).values
     return float(negatives[math.floor(rate * len(negatives))])
 
 
-def calibration_error(scores: torch.Tensor, shown: torch.Tensor) -> float:
+def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     """Return the expected calibration error of logits (N,) in 15 bins (Guo et al., 2017)."""
-    return float(binary_calibration_error(torch.sigmoid(scores), shown.int(), n_bins=15))
+    return float(binary_calibration_error(torch.sigmoid(scores), has_feature.int(), n_bins=15))

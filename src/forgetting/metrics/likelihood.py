@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.cache import answered
+from forgetting.cache import cached
 
 BATCH = 64
 
@@ -31,7 +31,9 @@ def bits_per_dim(
 
 
 @torch.no_grad()
-def measure(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0) -> torch.Tensor:
+def mean_bits_per_dim(
+    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+) -> torch.Tensor:
     """Return each image's bits/dim, (B,), the mean over draws of the dequantisation noise.
 
     Parameters
@@ -52,7 +54,9 @@ def measure(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
 
 
 @torch.no_grad()
-def asked(flow: nn.Module, images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def bits_per_dim_with_noise(
+    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
     """Return bits/dim (N,) of images (N, ...) under the noise given for each, in batches."""
     device = next(flow.parameters()).device
     parts = zip(images.split(BATCH), noise.split(BATCH), strict=True)
@@ -61,22 +65,24 @@ def asked(flow: nn.Module, images: torch.Tensor, noise: torch.Tensor) -> torch.T
     )
 
 
-def known(flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0) -> torch.Tensor:
+def cached_bits_per_dim(
+    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+) -> torch.Tensor:
     """Return `measure(...)`, (B,), from the user's cache where it was asked before."""
     what = f"bits/dim, {draws} draws from {seed}"
-    return answered([flow], [images], what, lambda: measure(flow, images, draws, seed))
+    return cached([flow], [images], what, lambda: mean_bits_per_dim(flow, images, draws, seed))
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class LikelihoodReference:
     """Mean and standard deviation of a model's bits/dim over random images."""
 
     mean: float
     std: float
 
     @classmethod
-    def of(cls, bpd: torch.Tensor) -> "Yardstick":
-        """Take the yardstick of bits/dim (N,)."""
+    def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":
+        """Take the likelihood reference of bits/dim (N,)."""
         return cls(float(bpd.mean()), float(bpd.std()))
 
     def quantile(self, bpd: torch.Tensor) -> torch.Tensor:
@@ -86,23 +92,23 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Bits/dim of sets of images under a base and a tamed flow, each with its own yardstick.
+    """Bits/dim of sets of images under a base and a tamed flow, each with its own likelihood reference.
 
     Attributes
     ----------
     before, after : for each set, (N,) bits/dim
-    base, tamed : the models' yardsticks
+    base, tamed : the models' likelihood references
     """
 
     before: dict[str, torch.Tensor]
     after: dict[str, torch.Tensor]
-    base: Yardstick
-    tamed: Yardstick
+    base: LikelihoodReference
+    tamed: LikelihoodReference
 
     def quantiles(self) -> dict[str, float]:
         """Return mean quantiles before and after and their mean drop for each set.
 
-        Each model is measured by its own yardstick, as the paper does: what changes for all
+        Each model is measured by its own likelihood reference, as the paper does: what changes for all
         images alike does not show here. `shift` sees it.
         """
         metrics = {}
@@ -119,7 +125,7 @@ class Comparison:
 
         Returns
         -------
-        (N,), of the tamed model's yardstick: where taming to a `delta` puts images
+        (N,), of the tamed model's likelihood reference: where taming to a `delta` puts images
         """
         return (self.after[name] - self.tamed.mean) / self.tamed.std
 
@@ -143,7 +149,7 @@ def compare(
     base: nn.Module,
     tamed: nn.Module,
     sets: Mapping[str, torch.Tensor],
-    yardstick: torch.Tensor,
+    likelihood_reference: torch.Tensor,
     *,
     draws: int = 5,
     seed: int = 0,
@@ -154,17 +160,20 @@ def compare(
     ----------
     base, tamed : before and after; their answers are kept in the user's cache
     sets : images (N, C, H, W) by name
-    yardstick : random images (M, C, H, W) that give each model its mean and deviation
-    draws : dequantisation draws an image of the sets (the paper: 5 to 10); the yardstick takes one
+    likelihood_reference : random images (M, C, H, W) that give each model its mean and deviation
+    draws : dequantisation draws an image of the sets (the paper: 5 to 10); the likelihood reference takes one
     seed : of the noise
 
     Returns
     -------
-    The bits/dim (N,) of each set before and after, and each model's yardstick.
+    The bits/dim (N,) of each set before and after, and each model's likelihood reference.
     """
     before, after = (
-        {name: known(flow, images, draws, seed) for name, images in sets.items()}
+        {name: cached_bits_per_dim(flow, images, draws, seed) for name, images in sets.items()}
         for flow in (base, tamed)
     )
-    rulers = [Yardstick.of(known(flow, yardstick, 1, seed)) for flow in (base, tamed)]
+    rulers = [
+        LikelihoodReference.of(cached_bits_per_dim(flow, likelihood_reference, 1, seed))
+        for flow in (base, tamed)
+    ]
     return Comparison(before, after, *rulers)

@@ -1,4 +1,4 @@
-"""Presence: the share of samples that show a feature, with its interval."""
+"""Prevalence: the share of samples that show a feature, with its interval."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 
 
 @dataclass(frozen=True)
-class Presence:
+class Prevalence:
     """A share of n samples and its Wilson 95 % interval."""
 
     share: float
@@ -16,7 +16,7 @@ class Presence:
     n: int
 
     @classmethod
-    def of(cls, shown: torch.Tensor) -> "Presence":
+    def of(cls, has_feature: torch.Tensor) -> "Prevalence":
         """Count a boolean tensor (n,).
 
         Raises
@@ -24,7 +24,7 @@ class Presence:
         ValueError
             It is empty.
         """
-        n, count = len(shown), int(shown.sum())
+        n, count = len(has_feature), int(has_feature.sum())
         interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
         return cls(count / n, float(interval.low), float(interval.high), n)
 

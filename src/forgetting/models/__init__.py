@@ -1,1 +1,1 @@
-"""What is trained: flows, generators and judges, all on images in [0, 1]."""
+"""What is trained: flows, generators and classifiers, all on images in [0, 1]."""

@@ -1,6 +1,6 @@
-"""Judges: small networks that say which attributes an image shows, and describe it by features.
+"""Classifiers: small networks that say which attributes an image shows, and describe it by features.
 
-Two architectures, so that the judge that labels is never the judge that grades: `plain`
+Two architectures, so that the classifier that labels is never the classifier that grades: `plain`
 (convolutions, max pooling, a linear layer) and `residual` (residual blocks, batch norm, average
 pooling).
 """
@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 
-class JudgeConfig(BaseModel):
-    """Sizes of a judge.
+class ClassifierConfig(BaseModel):
+    """Sizes of a classifier.
 
     The first `n_classes` attributes exclude each other (a softmax); the others are yes or no.
     """
@@ -29,17 +29,19 @@ class JudgeConfig(BaseModel):
     image_size: int = Field(28, ge=8)
     width: int = Field(32, ge=1)
     n_stages: int = Field(2, ge=1, description="times the image is halved, the first stem apart")
-    batch_norm: bool = Field(False, description="in a plain judge; a residual one always has it")
+    batch_norm: bool = Field(
+        False, description="in a plain classifier; a residual one always has it"
+    )
     fit: Literal["crop", "resize"] = Field(
         "crop", description="how an image of another size is seen: its middle, or all of it"
     )
     n_features: int = Field(64, ge=1)
 
 
-class Judge(nn.Module):
+class Classifier(nn.Module):
     """Attribute logits and penultimate features of images."""
 
-    def __init__(self, config: JudgeConfig, seed: int = 0) -> None:
+    def __init__(self, config: ClassifierConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
         self.attributes = config.attributes
@@ -53,7 +55,7 @@ class Judge(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
-        A judge whose `fit` is "crop" takes the margin off larger images (a digit padded to 32 px
+        A classifier whose `fit` is "crop" takes the margin off larger images (a digit padded to 32 px
         is judged by its middle 28); one that resizes sees faces of 32 and of 64 px alike.
         """
         fit = _centre if self.config.fit == "crop" else _resize
@@ -87,7 +89,7 @@ class Judge(nn.Module):
 def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
     margin, rest = divmod(images.shape[-1] - size, 2)
     if margin < 0 or rest:
-        raise ValueError(f"this judge sees {size} px images, not {images.shape[-1]} px ones")
+        raise ValueError(f"this classifier sees {size} px images, not {images.shape[-1]} px ones")
     return images[..., margin : margin + size, margin : margin + size]
 
 
@@ -97,7 +99,7 @@ def _resize(images: torch.Tensor, size: int) -> torch.Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
-def _plain(config: JudgeConfig) -> nn.Module:
+def _plain(config: ClassifierConfig) -> nn.Module:
     layers: list[nn.Module] = []
     channels, width = config.channels, config.width
     for _ in range(config.n_stages):
@@ -115,7 +117,7 @@ def _plain(config: JudgeConfig) -> nn.Module:
     )
 
 
-def _residual(config: JudgeConfig) -> nn.Module:
+def _residual(config: ClassifierConfig) -> nn.Module:
     widths = [config.width * 2**stage for stage in range(config.n_stages + 1)]
     return nn.Sequential(
         nn.Conv2d(config.channels, config.width, 3, stride=2, padding=1, bias=False),

@@ -1,6 +1,6 @@
 """An embedding of faces: images of one person lie near each other, whatever they show.
 
-A judge's features, of the image and of its mirror image, seen through the linear map that best
+A classifier's features, of the image and of its mirror image, seen through the linear map that best
 tells people apart (linear discriminant analysis).
 """
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from forgetting.models.classifier import Judge, JudgeConfig
+from forgetting.models.classifier import Classifier, ClassifierConfig
 
 
 class EmbeddingConfig(BaseModel):
@@ -17,7 +17,7 @@ class EmbeddingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    judge: JudgeConfig = Field(description="whose features are taken")
+    classifier: ClassifierConfig = Field(description="whose features are taken")
     n_dims: int = Field(64, ge=1)
 
 
@@ -27,12 +27,12 @@ class Embedding(nn.Module):
     def __init__(self, config: EmbeddingConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.judge = Judge(config.judge, seed)
-        self.projection = nn.Linear(config.judge.n_features, config.n_dims)
+        self.classifier = Classifier(config.classifier, seed)
+        self.projection = nn.Linear(config.classifier.n_features, config.n_dims)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return what is projected, (B, n_features): features of both mirror images, summed."""
-        return self.judge.features(images) + self.judge.features(images.flip(3))
+        return self.classifier.features(images) + self.classifier.features(images.flip(3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the embeddings (B, n_dims), of length 1, of images in [0, 1], (B, 3, H, W)."""

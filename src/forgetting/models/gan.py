@@ -25,7 +25,7 @@ class GANConfig(BaseModel):
     n_stages: int = Field(2, ge=1, description="times the image is halved")
     latent_dim: int = Field(64, ge=1)
     width: int = Field(32, ge=1, description="channels at half of the image's size")
-    spread: Literal["mean", "each"] = Field(
+    minibatch_std: Literal["mean", "each"] = Field(
         "mean", description="of a batch, for the discriminator: one number, or one a feature"
     )
 
@@ -93,7 +93,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
         super().__init__()
-        self.spread = config.spread
+        self.minibatch_std = config.minibatch_std
         small = config.image_size // 2**config.n_stages
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -107,7 +107,9 @@ class Discriminator(nn.Module):
                 before = after
             self.body = nn.Sequential(*layers)
             self.head = nn.Sequential(
-                nn.Conv2d(before + (before if self.spread == "each" else 1), before, 3, padding=1),
+                nn.Conv2d(
+                    before + (before if self.minibatch_std == "each" else 1), before, 3, padding=1
+                ),
                 nn.LeakyReLU(0.2),
                 nn.Flatten(),
                 nn.Linear(before * small**2, 1),
@@ -119,11 +121,11 @@ class Discriminator(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.body(images * 2 - 1)
-        spread = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8)
-        if self.spread == "mean":
-            spread = spread.mean().expand(1, *x.shape[2:])
+        minibatch_std = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8)
+        if self.minibatch_std == "mean":
+            minibatch_std = minibatch_std.mean().expand(1, *x.shape[2:])
         return self.head(
-            torch.cat([x, spread.to(x.dtype).expand(len(x), *spread.shape)], 1)
+            torch.cat([x, minibatch_std.to(x.dtype).expand(len(x), *minibatch_std.shape)], 1)
         ).flatten()
 
 

@@ -46,7 +46,7 @@ def latent_attack(
 
     Parameters
     ----------
-    score : images (B, C, H, W) -> (B,), differentiable: judge A's logit, as another judge grades
+    score : images (B, C, H, W) -> (B,), differentiable: classifier A's logit, as another classifier grades
     n : latents to find
     steps, lr : of Adam, for each restart
 
@@ -112,7 +112,7 @@ def inversion_attack(
 ) -> Inversion:
     """Look for the latents from which a generator makes given images.
 
-    Minimises the mean L1 of pixels plus `weight` times that of a judge's features, on the shell
+    Minimises the mean L1 of pixels plus `weight` times that of a classifier's features, on the shell
     where N(0, I) lives; of the restarts the nearest in pixels counts.
 
     Parameters
@@ -205,7 +205,7 @@ def linear_probe(
     model: nn.Module,
     layer: nn.Module,
     latents: torch.Tensor,
-    shown: torch.Tensor,
+    has_feature: torch.Tensor,
 ) -> float:
     """Return how much better a linear probe finds the feature in a layer than in the latent.
 
@@ -217,7 +217,7 @@ def linear_probe(
     ----------
     layer : of the model, its last; what enters it is averaged over 4 x 4 places
     latents : (N, latent_dim)
-    shown : bool (N,), of the original's images of the same latents
+    has_feature : bool (N,), of the original's images of the same latents
 
     Returns
     -------
@@ -228,9 +228,9 @@ def linear_probe(
     DataError
         Fewer than ten of either kind.
     """
-    if min(int(shown.sum()), int((~shown).sum())) < 10:
+    if min(int(has_feature.sum()), int((~has_feature).sum())) < 10:
         raise DataError(
-            f"{int(shown.sum())} of {len(shown)} samples show the feature: a probe needs ten that "
+            f"{int(has_feature.sum())} of {len(has_feature)} samples show the feature: a probe needs ten that "
             "do and ten that don't."
         )
     caught: list[torch.Tensor] = []
@@ -246,11 +246,11 @@ def linear_probe(
         generate(model, latents)
     finally:
         hook.remove()
-    return _auc(torch.cat(caught), shown) - _auc(latents, shown)
+    return _auc(torch.cat(caught), has_feature) - _auc(latents, has_feature)
 
 
-def _auc(inputs: torch.Tensor, shown: torch.Tensor) -> float:
+def _auc(inputs: torch.Tensor, has_feature: torch.Tensor) -> float:
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
-    y = shown.numpy()
+    y = has_feature.numpy()
     scores = cross_val_predict(probe, inputs.numpy(), y, cv=5, method="decision_function")
     return float(roc_auc_score(y, scores))

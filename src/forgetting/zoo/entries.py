@@ -13,7 +13,7 @@ from forgetting.models.vae import VAE
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 from forgetting.zoo.recipes import RECIPES, Recipe, embedding, losses
-from forgetting.zoo.recipes.ingredients import N_WATCHED, gather
+from forgetting.zoo.recipes.ingredients import N_WATCHED, load_training_data
 from forgetting.zoo.training import Learner, train
 
 SOURCES = {"digits": "MNIST", "celeba": "CelebA", "faces": "CelebA and LFW"}
@@ -60,7 +60,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         MAKERS[name]()
         return True
     recipe = RECIPES[name]
-    data = gather(recipe)
+    data = load_training_data(recipe)
     learner = _learner(recipe)
     adversarial = recipe.kind == "gan"
     started = time.monotonic()

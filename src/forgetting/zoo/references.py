@@ -17,10 +17,10 @@ DIGITS, FACES = "digits-reference", "faces-reference"
 LIKELIHOODS = "faces-likelihoods"
 
 FALSE_POSITIVES = 0.005
-"""The share of real negatives that judge B may call positive, at its thresholds."""
+"""The share of real negatives that classifier B may call positive, at its thresholds."""
 
 RECALL = 0.9
-"""The share of real positives that judge A finds at the thresholds by which LFW is sorted."""
+"""The share of real positives that classifier A finds at the thresholds by which LFW is sorted."""
 
 SOURCES = ("celeba", "lfw")
 FACE_SIZES = (32, 64)
@@ -34,7 +34,7 @@ TRUSTED = (
     *("Rosy_Cheeks", "Sideburns", "Smiling", "Wearing_Hat", "Wearing_Lipstick"),
     "Wearing_Necktie",
 )
-"""The attributes that judge B tells, of held-out faces, with an AUC over 0.9 at either size."""
+"""The attributes that classifier B tells, of held-out faces, with an AUC over 0.9 at either size."""
 
 N_FLOOR = 5000
 """How many training faces the floors are measured with, at most."""
@@ -43,7 +43,7 @@ N_FEW = 500
 """How many of them each of the three other floors is measured with, of which the mean is kept."""
 
 N_TRAIN = 10_000
-"""How many training faces have their likelihood kept: the paper's yardstick."""
+"""How many training faces have their likelihood kept: the paper's likelihood reference."""
 
 DRAWS = 1
 """Of dequantisation noise, for each likelihood that is kept."""
@@ -74,12 +74,12 @@ def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
 
 
 def threshold_a(attribute: str, size: int) -> float:
-    """Return the logit at which judge A finds nine of ten faces that show an attribute.
+    """Return the logit at which classifier A finds nine of ten faces that show an attribute.
 
     Of people whom it has not seen: on its own training images the threshold would come out too
     high, for it is surer of those.
     """
-    return zoo.record(FACES)["thresholds"]["faces-judge-a"][str(size)][attribute]
+    return zoo.record(FACES)["thresholds"]["faces-classifier-a"][str(size)][attribute]
 
 
 def floor(entry: dict, subset: str, n: int) -> float:
@@ -101,7 +101,7 @@ def floor(entry: dict, subset: str, n: int) -> float:
 def make_digits_reference() -> None:
     """Measure the 10,000 MNIST test digits and save what was found as `digits-reference`.
 
-    Mean and covariance of judge A's features, for all digits and for those without each feature,
+    Mean and covariance of classifier A's features, for all digits and for those without each feature,
     and the thresholds of the features among real digits.
 
     Raises
@@ -112,10 +112,10 @@ def make_digits_reference() -> None:
     digits = load_digits("held_out", "mnist")
     measured = measure(digits.images)
     morphology = Morphology.of(measured)
-    found = features(zoo.load("digits-judge-a"), digits.floats())
+    found = features(zoo.load("digits-classifier-a"), digits.floats())
     subsets = {"all": torch.ones(len(digits), dtype=torch.bool)}
     for feature in morphology.attributes:
-        subsets[f"without_{feature}"] = ~morphology.shown(measured, feature)
+        subsets[f"without_{feature}"] = ~morphology.has_feature(measured, feature)
     tensors, counts = {}, {}
     for name, mask in subsets.items():
         statistics = Statistics.of(found[mask])
@@ -126,7 +126,7 @@ def make_digits_reference() -> None:
         "kind": "statistics",
         "counts": counts,
         "thresholds": {"thick": morphology.thick, "left_slant": morphology.left_slant},
-        "judge": {"digits-judge-a": zoo.record("digits-judge-a")["sha256"]},
+        "classifier": {"digits-classifier-a": zoo.record("digits-classifier-a")["sha256"]},
     }
     zoo.save(DIGITS, tensors, entry, _DIGITS_CARD)
 
@@ -134,9 +134,9 @@ def make_digits_reference() -> None:
 def make_faces_reference() -> None:
     """Measure the held-out faces of CelebA and LFW and save what was found as `faces-reference`.
 
-    At 32 and at 64 px: judge B's thresholds at a false-positive rate of 0.5 % among CelebA's
-    held-out negatives; judge A's, at which it finds 90 % of CelebA's positives and by which LFW,
-    which has no attributes, is sorted; mean and covariance of judge A's features, for all held-out
+    At 32 and at 64 px: classifier B's thresholds at a false-positive rate of 0.5 % among CelebA's
+    held-out negatives; classifier A's, at which it finds 90 % of CelebA's positives and by which LFW,
+    which has no attributes, is sorted; mean and covariance of classifier A's features, for all held-out
     faces and for those without an attribute; the FID of many and of few training faces to each of
     these.
     And the shares of the attributes among CelebA's held-out faces, by their labels.
@@ -146,25 +146,25 @@ def make_faces_reference() -> None:
     DataError
         CelebA or LFW is not here, or too few of its faces show an attribute.
     """
-    judge_a, judge_b = zoo.load("faces-judge-a"), zoo.load("faces-judge-b")
+    classifier_a, classifier_b = zoo.load("faces-classifier-a"), zoo.load("faces-classifier-b")
     tensors: dict[str, torch.Tensor] = {}
     counts, floors, floors_of_few, shares = {}, {}, {}, {}
-    thresholds = {"faces-judge-a": {}, "faces-judge-b": {}}
+    thresholds = {"faces-classifier-a": {}, "faces-classifier-b": {}}
     for size in FACE_SIZES:
         celeba, lfw = (load_faces(source, "held_out", size) for source in SOURCES)
         _check_shown(celeba)
-        by_a, by_b = logits(judge_a, celeba.images), logits(judge_b, celeba.images)
+        by_a, by_b = logits(classifier_a, celeba.images), logits(classifier_b, celeba.images)
         over_a, over_b = {}, {}
         for column, attribute in enumerate(celeba.attributes):
-            shown = celeba.label(attribute)
-            shares[attribute] = float(shown.float().mean())
-            over_a[attribute] = float(by_a[shown, column].quantile(1 - RECALL))
-            over_b[attribute] = threshold_at(by_b[:, column], shown, FALSE_POSITIVES)
-        thresholds["faces-judge-a"][str(size)] = over_a
-        thresholds["faces-judge-b"][str(size)] = over_b
-        found, masks = _sorted_out(judge_a, celeba, lfw, over_a)
+            has_feature = celeba.label(attribute)
+            shares[attribute] = float(has_feature.float().mean())
+            over_a[attribute] = float(by_a[has_feature, column].quantile(1 - RECALL))
+            over_b[attribute] = threshold_at(by_b[:, column], has_feature, FALSE_POSITIVES)
+        thresholds["faces-classifier-a"][str(size)] = over_a
+        thresholds["faces-classifier-b"][str(size)] = over_b
+        found, masks = _sorted_out(classifier_a, celeba, lfw, over_a)
         train = (load_faces(source, "train", size) for source in SOURCES)
-        found_train, masks_train = _sorted_out(judge_a, *train, over_a)
+        found_train, masks_train = _sorted_out(classifier_a, *train, over_a)
         for name, mask in masks.items():
             statistics, subset = Statistics.of(found[mask]), f"{size}.{name}"
             tensors[f"{subset}.mean"] = torch.from_numpy(statistics.mean).float()
@@ -184,30 +184,30 @@ def make_faces_reference() -> None:
         "floors_of_few": floors_of_few,
         "shares": shares,
         "thresholds": thresholds,
-        "judge": {name: zoo.record(name)["sha256"] for name in thresholds},
+        "classifier": {name: zoo.record(name)["sha256"] for name in thresholds},
     }
     zoo.save(FACES, tensors, entry, _FACES_CARD)
 
 
 def _check_shown(celeba: Faces) -> None:
     for attribute in celeba.attributes:
-        shown = int(celeba.label(attribute).sum())
-        if not 2 <= shown <= len(celeba) - 2:
+        has_feature = int(celeba.label(attribute).sum())
+        if not 2 <= has_feature <= len(celeba) - 2:
             raise DataError(
-                f"{shown} of {len(celeba)} held-out faces of CelebA show {attribute}: too few "
+                f"{has_feature} of {len(celeba)} held-out faces of CelebA show {attribute}: too few "
                 "with or without it for a threshold. Use more of CelebA."
             )
 
 
 def _sorted_out(
-    judge: nn.Module, celeba: Faces, lfw: Faces, thresholds: dict[str, float]
+    classifier: nn.Module, celeba: Faces, lfw: Faces, thresholds: dict[str, float]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Return judge A's features of all faces, and which of them lack each attribute."""
-    found = features(judge, torch.cat([celeba.images, lfw.images]))
-    judged = logits(judge, lfw.images)
+    """Return classifier A's features of all faces, and which of them lack each attribute."""
+    found = features(classifier, torch.cat([celeba.images, lfw.images]))
+    classified = logits(classifier, lfw.images)
     masks = {"all": torch.ones(len(found), dtype=torch.bool)}
     for attribute in FACE_FEATURES:
-        over = judged[:, celeba.attributes.index(attribute)] >= thresholds[attribute]
+        over = classified[:, celeba.attributes.index(attribute)] >= thresholds[attribute]
         masks[f"without_{attribute}"] = ~torch.cat([celeba.label(attribute), over])
     return found, masks
 
@@ -229,7 +229,7 @@ def make_faces_likelihoods() -> None:
         images = torch.cat([load_faces(s, split, 32).images for s in SOURCES])
         index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
         images = images[index[:N_TRAIN]].float() / 255
-        tensors[split] = likelihood.measure(glow, images, DRAWS)
+        tensors[split] = likelihood.mean_bits_per_dim(glow, images, DRAWS)
     entry = {
         "kind": "likelihoods",
         "draws": DRAWS,
@@ -242,7 +242,7 @@ def make_faces_likelihoods() -> None:
 
 _DIGITS_CARD = """# digits-reference
 
-Means and covariances of judge A's features on the 10,000 MNIST test digits, which no model of the
+Means and covariances of classifier A's features on the 10,000 MNIST test digits, which no model of the
 zoo has seen: all of them, those that are not thick, those that don't lean left. A Frechet
 distance to real digits needs nothing else, so a machine without MNIST can measure it.
 
@@ -254,9 +254,9 @@ distance to real digits needs nothing else, so a machine without MNIST can measu
 _FACES_CARD = """# faces-reference
 
 What a machine without CelebA and LFW needs to know of them, from people whom no model of the zoo
-has seen, at 32 and at 64 px: means and covariances of judge A's features (all faces, and those
-without an attribute), the FID of training faces to them, judge B's thresholds at a false-positive
-rate of 0.5 %, the thresholds of judge A by which LFW was sorted, and how frequent each attribute
+has seen, at 32 and at 64 px: means and covariances of classifier A's features (all faces, and those
+without an attribute), the FID of training faces to them, classifier B's thresholds at a false-positive
+rate of 0.5 %, the thresholds of classifier A by which LFW was sorted, and how frequent each attribute
 is. No image can be made of it.
 
 - **Kind**: statistics, not a model; `forgetting.zoo.references.load_statistics` reads them.

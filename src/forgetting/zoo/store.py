@@ -17,7 +17,7 @@ from torch import nn
 
 from forgetting.errors import WeightsError
 from forgetting.files import ROOT, replacing, write_text
-from forgetting.models.classifier import Judge, JudgeConfig
+from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.models.gan import GANConfig, Generator
 from forgetting.models.glow import Glow, GlowConfig
@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[type[nn.Module], type]] = {
     "glow": (Glow, GlowConfig),
     "vae": (Decoder, VAEConfig),
     "gan": (Generator, GANConfig),
-    "judge": (Judge, JudgeConfig),
+    "classifier": (Classifier, ClassifierConfig),
     "embedding": (Embedding, EmbeddingConfig),
 }
 
@@ -102,7 +102,10 @@ def load(name: str, folder: Path = FOLDER) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
             model = model_class(config_class(**entry["config"]))
-        model.load_state_dict(tensors(name, folder))
+        state = tensors(name, folder)
+        for part, other in entry.get("parts", {}).items():
+            state |= {f"{part}.{key}": value for key, value in tensors(other, folder).items()}
+        model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The weights of {name!r} do not fit the model that {name}.json describes: {error}"
@@ -121,13 +124,16 @@ def save(
 
     Parameters
     ----------
-    entry : at least "kind"; for a model also "config"
+    entry : at least "kind"; for a model also "config". "parts" names other entries by the module
+        that each of them is: their tensors are not written again
     card : the model card, Markdown
     """
     state = model.state_dict() if isinstance(model, nn.Module) else model
+    parts = tuple(f"{part}." for part in entry.get("parts", {}))
+    own = {key: value.contiguous() for key, value in state.items() if not key.startswith(parts)}
     path = folder / f"{name}.safetensors"
     with replacing(path) as temporary:
-        save_file({key: value.contiguous() for key, value in state.items()}, temporary)
+        save_file(own, temporary)
     entry = {**entry, "sha256": sha256(path)}
     write_text(folder / f"{name}.json", json.dumps(entry, indent=1) + "\n")
     write_text(folder / f"{name}.md", card)

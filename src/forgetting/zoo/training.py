@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from forgetting.errors import TrainingError
 from forgetting.files import replacing
-from forgetting.precision import Precision, running_in
+from forgetting.precision import Precision, autocast_context
 
 Metrics = dict[str, torch.Tensor]
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], Metrics]
@@ -127,7 +127,7 @@ class _Part:
         model.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        with running_in(config.precision, torch.device("cpu")):
+        with autocast_context(config.precision, torch.device("cpu")):
             metrics = self.loss(model, images, labels, generator)
         self.optimizer.zero_grad(set_to_none=True)
         metrics["loss"].backward()

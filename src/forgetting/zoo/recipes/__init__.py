@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from forgetting.data.faces import CELEBA_ATTRIBUTES
-from forgetting.models.classifier import JudgeConfig
+from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
 from forgetting.models.vae import VAEConfig
@@ -28,7 +28,7 @@ class Recipe:
         the reference for unlearning it
     """
 
-    kind: Literal["judge", "vae", "glow", "gan"]
+    kind: Literal["classifier", "vae", "glow", "gan"]
     data: Literal["digits", "celeba", "faces"]
     config: BaseModel
     training: TrainingConfig
@@ -37,7 +37,7 @@ class Recipe:
     without: str | None = None
 
 
-_DIGITS_JUDGE = TrainingConfig(steps=4000, batch_size=128, lr=1e-3, log_every=100)
+_DIGITS_CLASSIFIER = TrainingConfig(steps=4000, batch_size=128, lr=1e-3, log_every=100)
 _DIGITS_VAE = TrainingConfig(steps=7000, batch_size=128, lr=1e-3, log_every=100)
 _DIGITS_GLOW = TrainingConfig(
     steps=10_000,
@@ -48,7 +48,7 @@ _DIGITS_GLOW = TrainingConfig(
     log_every=50,
     checkpoint_every=250,
 )
-_FACES_JUDGE = TrainingConfig(
+_FACES_CLASSIFIER = TrainingConfig(
     steps=4000,
     batch_size=64,
     lr=2e-3,
@@ -91,27 +91,27 @@ _DIGITS_GAN = TrainingConfig(
     precision="bfloat16",
     log_every=100,
 )
-_DIGITS_GAN_CONFIG = GANConfig(width=32, spread="each")
+_DIGITS_GAN_CONFIG = GANConfig(width=32, minibatch_std="each")
 _FACES_GAN = _DIGITS_GAN.model_copy(update={"steps": 9000, "batch_size": 32})
 _FACES_GAN_CONFIG = GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128)
 _FACES_VAE_CONFIG = VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128)
 
 RECIPES: dict[str, Recipe] = {
-    "digits-judge-a": Recipe(
-        "judge",
+    "digits-classifier-a": Recipe(
+        "classifier",
         "digits",
-        JudgeConfig(attributes=(*DIGITS, "thick", "left_slant"), n_classes=10),
-        _DIGITS_JUDGE,
-        losses.digits_judge,
-        "Judge A of the digits: labels and steers. Ten classes, thick strokes, left slant.",
+        ClassifierConfig(attributes=(*DIGITS, "thick", "left_slant"), n_classes=10),
+        _DIGITS_CLASSIFIER,
+        losses.digits_classifier,
+        "Classifier A of the digits: labels and steers. Ten classes, thick strokes, left slant.",
     ),
-    "digits-judge-b": Recipe(
-        "judge",
+    "digits-classifier-b": Recipe(
+        "classifier",
         "digits",
-        JudgeConfig(attributes=DIGITS, n_classes=10, architecture="residual", width=24),
-        _DIGITS_JUDGE.model_copy(update={"seed": 1}),
-        losses.digits_judge,
-        "Judge B of the digits: grades only. Ten classes; features are graded by measurement.",
+        ClassifierConfig(attributes=DIGITS, n_classes=10, architecture="residual", width=24),
+        _DIGITS_CLASSIFIER.model_copy(update={"seed": 1}),
+        losses.digits_classifier,
+        "Classifier B of the digits: grades only. Ten classes; features are graded by measurement.",
     ),
     "digits-vae": Recipe(
         "vae",
@@ -166,10 +166,10 @@ RECIPES: dict[str, Recipe] = {
         losses.glow,
         "The digits Glow with affine coupling: does taming hang on the coupling?",
     ),
-    "faces-judge-a": Recipe(
-        "judge",
+    "faces-classifier-a": Recipe(
+        "classifier",
         "celeba",
-        JudgeConfig(
+        ClassifierConfig(
             attributes=CELEBA_ATTRIBUTES,
             channels=3,
             image_size=64,
@@ -178,14 +178,14 @@ RECIPES: dict[str, Recipe] = {
             fit="resize",
             n_features=128,
         ),
-        _FACES_JUDGE,
-        losses.faces_judge_a,
-        "Judge A of the faces: labels and steers. The 40 attributes of CelebA, at 32 and 64 px.",
+        _FACES_CLASSIFIER,
+        losses.faces_classifier_a,
+        "Classifier A of the faces: labels and steers. The 40 attributes of CelebA, at 32 and 64 px.",
     ),
-    "faces-judge-b": Recipe(
-        "judge",
+    "faces-classifier-b": Recipe(
+        "classifier",
         "celeba",
-        JudgeConfig(
+        ClassifierConfig(
             attributes=CELEBA_ATTRIBUTES,
             architecture="residual",
             channels=3,
@@ -194,9 +194,9 @@ RECIPES: dict[str, Recipe] = {
             fit="resize",
             n_features=128,
         ),
-        _FACES_JUDGE.model_copy(update={"seed": 1}),
-        losses.faces_judge_b,
-        "Judge B of the faces: grades only. The 40 attributes of CelebA, at 32 and 64 px.",
+        _FACES_CLASSIFIER.model_copy(update={"seed": 1}),
+        losses.faces_classifier_b,
+        "Classifier B of the faces: grades only. The 40 attributes of CelebA, at 32 and 64 px.",
     ),
     "faces-glow": Recipe(
         "glow",

@@ -1,4 +1,4 @@
-"""Fit the embedding of faces: a linear map of judge A's features that tells people apart."""
+"""Fit the embedding of faces: a linear map of classifier A's features that tells people apart."""
 
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -6,12 +6,12 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from forgetting.data.faces import load_faces
 from forgetting.inference import embeddings, features
 from forgetting.metrics.identity import N_STRANGERS, pairs, verification
-from forgetting.models.classifier import Judge
+from forgetting.models.classifier import Classifier
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 from forgetting.zoo import store as zoo
 
 NAME = "faces-embedding"
-JUDGE = "faces-judge-a"
+CLASSIFIER = "faces-classifier-a"
 
 PER_PERSON = 20
 """Images of one person that are used, at most: a few people would outweigh all others."""
@@ -28,11 +28,11 @@ def make_faces_embedding() -> None:
     DataError
         CelebA or LFW is not here.
     """
-    judge = zoo.load(JUDGE)
-    assert isinstance(judge, Judge)
-    config = EmbeddingConfig(judge=judge.config, n_dims=64)
+    classifier = zoo.load(CLASSIFIER)
+    assert isinstance(classifier, Classifier)
+    config = EmbeddingConfig(classifier=classifier.config, n_dims=64)
     model = Embedding(config).eval().requires_grad_(False)
-    model.judge.load_state_dict(judge.state_dict())
+    model.classifier.load_state_dict(classifier.state_dict())
     sets = [(s, load_faces(s, "train", 64), load_faces(s, "train", 32)) for s in ("celeba", "lfw")]
     names = [f"{source}/{person}" for source, faces, _ in sets for person in faces.people]
     chosen = _chosen(names)
@@ -49,7 +49,8 @@ def make_faces_embedding() -> None:
     entry = {
         "kind": "embedding",
         "config": config.model_dump(mode="json"),
-        "judge": {JUDGE: zoo.record(JUDGE)["sha256"]},
+        "parts": {"classifier": CLASSIFIER},
+        "classifier": {CLASSIFIER: zoo.record(CLASSIFIER)["sha256"]},
         "n_images": len(chosen),
         "n_people": len(set(people)),
         "verification": {},
@@ -78,7 +79,7 @@ def _chosen(names: list[str]) -> list[int]:
 
 _CARD = """# faces-embedding
 
-An embedding of faces: judge A's features, of an image and of its mirror image, through the linear
+An embedding of faces: classifier A's features, of an image and of its mirror image, through the linear
 discriminant analysis that best tells the people of CelebA and LFW apart. It says how alike two
 faces are, for the study's measures of forgetting a person.
 

@@ -17,14 +17,14 @@ N_WATCHED = 500
 
 
 @dataclass(frozen=True)
-class Ingredients:
+class TrainingData:
     """Images (uint8) and labels as the recipe's loss takes them, with what the card says of them.
 
     Attributes
     ----------
     watched : images and labels that are not trained on
     description : of the training data
-    thresholds : of features that were measured or judged, by name
+    thresholds : of features that were measured or classified, by name
     """
 
     images: torch.Tensor
@@ -34,7 +34,7 @@ class Ingredients:
     thresholds: dict[str, float] | None = None
 
 
-def gather(recipe: Recipe) -> Ingredients:
+def load_training_data(recipe: Recipe) -> TrainingData:
     """Return what a recipe is trained on.
 
     Raises
@@ -45,7 +45,7 @@ def gather(recipe: Recipe) -> Ingredients:
     return _digits(recipe) if recipe.data == "digits" else _faces(recipe)
 
 
-def _digits(recipe: Recipe) -> Ingredients:
+def _digits(recipe: Recipe) -> TrainingData:
     digits = load_digits("train", "mnist")
     thresholds = None
     labels = torch.nn.functional.one_hot(digits.labels, 10)
@@ -55,14 +55,16 @@ def _digits(recipe: Recipe) -> Ingredients:
         morphology = Morphology.of(measured)
         thresholds = {"thick": morphology.thick, "left_slant": morphology.left_slant}
         if recipe.without:
-            kept = ~morphology.shown(measured, recipe.without)
+            kept = ~morphology.has_feature(measured, recipe.without)
             digits, labels = digits.where(kept), labels[kept]
         else:
-            extra = [morphology.shown(measured, feature).long() for feature in attributes[10:]]
+            extra = [
+                morphology.has_feature(measured, feature).long() for feature in attributes[10:]
+            ]
             labels = torch.cat([labels, torch.stack(extra, 1)], 1)
     shuffled = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
     images, labels = pad(digits.images, recipe.config.image_size)[shuffled], labels[shuffled]
-    return Ingredients(
+    return TrainingData(
         images[:-N_WATCHED],
         labels[:-N_WATCHED],
         (images[-N_WATCHED:], labels[-N_WATCHED:]),
@@ -71,7 +73,7 @@ def _digits(recipe: Recipe) -> Ingredients:
     )
 
 
-def _faces(recipe: Recipe) -> Ingredients:
+def _faces(recipe: Recipe) -> TrainingData:
     size = recipe.config.image_size
     sources = ("celeba",) if recipe.data == "celeba" else ("celeba", "lfw")
     sets = [load_faces(source, "train", size) for source in sources]
@@ -80,8 +82,8 @@ def _faces(recipe: Recipe) -> Ingredients:
     if recipe.without in sets[0].attributes:
         celeba, lfw = sets
         thresholds = {recipe.without: reference.threshold_a(recipe.without, size)}
-        shown = judged(lfw, recipe.without) >= thresholds[recipe.without]
-        sets = [celeba.where(~celeba.label(recipe.without)), lfw.where(~shown)]
+        has_feature = classifier_logits(lfw, recipe.without) >= thresholds[recipe.without]
+        sets = [celeba.where(~celeba.label(recipe.without)), lfw.where(~has_feature)]
     elif recipe.without:
         sets = [faces.where(~faces.of(recipe.without)) for faces in sets]
     if recipe.without and sum(map(len, sets)) == before:
@@ -94,7 +96,7 @@ def _faces(recipe: Recipe) -> Ingredients:
     images, labels = _joined(sets)
     watched = _joined(held_out)
     few = torch.randperm(len(watched[0]), generator=torch.Generator().manual_seed(0))[:N_WATCHED]
-    return Ingredients(
+    return TrainingData(
         images,
         labels,
         (watched[0][few], watched[1][few]),
@@ -110,7 +112,7 @@ def _joined(sets: list[Faces]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([faces.images for faces in sets]), labels
 
 
-def judged(faces: Faces, attribute: str) -> torch.Tensor:
-    """Return judge A's logits (N,) of an attribute, for sources that have no labels."""
-    judge = zoo.load("faces-judge-a")
-    return logits(judge, faces.images)[:, judge.attributes.index(attribute)]
+def classifier_logits(faces: Faces, attribute: str) -> torch.Tensor:
+    """Return classifier A's logits (N,) of an attribute, for sources that have no labels."""
+    classifier = zoo.load("faces-classifier-a")
+    return logits(classifier, faces.images)[:, classifier.attributes.index(attribute)]

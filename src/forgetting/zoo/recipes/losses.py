@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from forgetting.models.classifier import Judge
+from forgetting.models.classifier import Classifier
 from forgetting.models.gan import GAN
 from forgetting.models.glow import Glow
 from forgetting.models.vae import VAE
@@ -23,11 +23,11 @@ R1_SHARE = 8
 """R1 is asked of one in so many real images."""
 
 
-def digits_judge(
+def digits_classifier(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
-    """Cross-entropy of ten classes and of features; judge B's digits are shifted by up to 2 px."""
-    assert isinstance(model, Judge)
+    """Cross-entropy of ten classes and of features; classifier B's digits are shifted by up to 2 px."""
+    assert isinstance(model, Classifier)
     if model.training and model.config.architecture == "residual":
         shift = torch.randint(-2, 3, (2,), generator=generator).tolist()
         images = torch.roll(images, shift, dims=(2, 3))
@@ -35,7 +35,7 @@ def digits_judge(
     return {"loss": model.loss(images, labels), "accuracy": correct.float().mean()}
 
 
-def faces_judge_a(
+def faces_classifier_a(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
     """Cross-entropy of the attributes; faces are mirrored, moved and turned a little."""
@@ -45,7 +45,7 @@ def faces_judge_a(
     return _attributes(model, images, labels)
 
 
-def faces_judge_b(
+def faces_classifier_b(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
     """Cross-entropy of the attributes; light and colour change too, and a patch is covered."""
@@ -57,7 +57,7 @@ def faces_judge_b(
 
 
 def _attributes(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Metrics:
-    assert isinstance(model, Judge)
+    assert isinstance(model, Classifier)
     logits = model.logits(images).float()
     loss = F.binary_cross_entropy_with_logits(logits, labels.float())
     return {"loss": loss, "accuracy": ((logits > 0) == labels.bool()).float().mean()}
