@@ -10,10 +10,10 @@ import nbformat
 import pytest
 import yaml
 
-from forgetting.book.catalogue import catalogue as book
-from forgetting.book.catalogue import check as checking
-from forgetting.book.catalogue import publish as publishing
-from forgetting.book.catalogue import templates
+from forgetting.book import catalogue as book
+from forgetting.book import check as checking
+from forgetting.book import publish as publishing
+from forgetting.book import templates
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT, replacing
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forgetting.errors import DataError, ParameterError
-from forgetting.methods import Forgotten
+from forgetting.methods import TamingResult
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 
 KNOWN = ("Right", "High")
@@ -146,7 +146,7 @@ def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(f
 
     def tame(flow, forget, retain, config, **_):
         given.extend([forget, retain])
-        return Forgotten(flow, [{"step": 0}])
+        return TamingResult(flow, [{"step": 0}])
 
     monkeypatch.setattr("forgetting.methods.target_distribution.tame", tame)
     cells = torch.ones(40).long()

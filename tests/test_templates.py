@@ -10,12 +10,12 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
+from forgetting.book import templates
 from forgetting.book.annotation import ManualLabels
-from forgetting.book.catalogue import templates
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError
 from forgetting.inference import generate
-from forgetting.zoo.store import store as zoo
+from forgetting.zoo import store as zoo
 
 FAST = {"preset": "smoke"}
 
