@@ -1,3 +1,51 @@
-"""Make image generators forget, and measure whether they did."""
+"""Make image generators forget, and measure whether they did.
+
+The names below are the front door. Each is one function or class of a room of the house under a
+short name, and is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forgetting.methods.direction import collect_latents, find_direction
+    from forgetting.methods.feature_unlearning import unlearn_feature
+    from forgetting.methods.taming import tame
+    from forgetting.metrics.prevalence import prevalence
+    from forgetting.zoo.store import list_models, load
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "collect_latents": "forgetting.methods.direction",
+    "find_direction": "forgetting.methods.direction",
+    "list_models": "forgetting.zoo.store",
+    "load": "forgetting.zoo.store",
+    "prevalence": "forgetting.metrics.prevalence",
+    "tame": "forgetting.methods.taming",
+    "unlearn_feature": "forgetting.methods.feature_unlearning",
+}
+"""The module of each name of the front door."""
+
+__all__ = [
+    "__version__",
+    "collect_latents",
+    "find_direction",
+    "list_models",
+    "load",
+    "prevalence",
+    "tame",
+    "unlearn_feature",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"forgetting has no {name!r}. It has: {', '.join(__all__)}.")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
