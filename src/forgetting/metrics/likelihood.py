@@ -1,6 +1,5 @@
 """Likelihoods of a flow in bits/dim, and the quantiles and shifts that are made of them."""
 
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,60 +8,10 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
+from forgetting.adapters import bits_per_dim as bits_per_dim  # for callers of the old place
+from forgetting.adapters import bits_per_dim_with_noise as bits_per_dim_with_noise
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.cache import cached
-
-BATCH = 64
-
-
-def bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor | torch.Generator | None = None
-) -> torch.Tensor:
-    """Return -log2 p(x) / D + n_bits for each image, (B,), differentiably.
-
-    Parameters
-    ----------
-    flow : anything with `log_prob(images)`; one that quantises says so by `n_bits` and takes
-        the noise too
-    images : (B, ...)
-    """
-    takes_noise = "noise" in inspect.signature(flow.log_prob).parameters
-    log_p = flow.log_prob(images, noise) if takes_noise else flow.log_prob(images)
-    return -log_p / (images[0].numel() * math.log(2)) + getattr(flow, "n_bits", 0)
-
-
-@torch.no_grad()
-def mean_bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
-) -> torch.Tensor:
-    """Return each image's bits/dim, (B,), the mean over draws of the dequantisation noise.
-
-    Parameters
-    ----------
-    draws : 0 asks at the centre of each bin, once
-    seed : of the noise; the same seed asks two models the same question
-    """
-    generators = [torch.Generator().manual_seed(seed + i) for i in range(draws)] or [None]
-    device = next(flow.parameters()).device
-    return torch.stack(
-        [
-            torch.cat(
-                [bits_per_dim(flow, part.to(device), g).cpu() for part in images.split(BATCH)]
-            )
-            for g in generators
-        ]
-    ).mean(0)
-
-
-@torch.no_grad()
-def bits_per_dim_with_noise(
-    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Return bits/dim (N,) of images (N, ...) under the noise given for each, in batches."""
-    device = next(flow.parameters()).device
-    parts = zip(images.split(BATCH), noise.split(BATCH), strict=True)
-    return torch.cat(
-        [bits_per_dim(flow, part.to(device), some.to(device)).cpu() for part, some in parts]
-    )
 
 
 def cached_bits_per_dim(

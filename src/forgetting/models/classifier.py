@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
+
 
 class ClassifierConfig(BaseModel):
     """Sizes of a classifier.
@@ -148,3 +150,6 @@ class _Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.shortcut(x) + self.branch(x)
+
+
+MODELS.register("classifier")(ModelKind(Classifier, ClassifierConfig))

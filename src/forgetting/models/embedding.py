@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
 from forgetting.models.classifier import Classifier, ClassifierConfig
 
 
@@ -37,3 +38,6 @@ class Embedding(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the embeddings (B, n_dims), of length 1, of images in [0, 1], (B, 3, H, W)."""
         return F.normalize(self.projection(self.features(images)), dim=1)
+
+
+MODELS.register("embedding")(ModelKind(Embedding, EmbeddingConfig))

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
+
 
 class GANConfig(BaseModel):
     """Sizes of a generative adversarial network."""
@@ -148,3 +150,6 @@ class GAN(nn.Module):
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:
     return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6).to(x.dtype)
+
+
+MODELS.register("gan")(ModelKind(Generator, GANConfig))

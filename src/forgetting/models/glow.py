@@ -14,6 +14,10 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.adapters import AtTemperature as AtTemperature  # for callers of the old place
+from forgetting.adapters import Noise
+from forgetting.models import MODELS, ModelKind
+
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -25,8 +29,6 @@ def _float32(x: torch.Tensor) -> torch.autocast:
     """
     return torch.autocast(x.device.type, enabled=False)
 
-
-Noise = torch.Tensor | torch.Generator | None
 
 SAMPLED_AT_ONCE = 64
 """A larger batch leaves the cache: a third slower at 256."""
@@ -344,20 +346,6 @@ class Glow(nn.Module):
         return x
 
 
-class AtTemperature(nn.Module):
-    """A Glow as a generator of latents N(0, I): they are scaled before they are decoded."""
-
-    def __init__(self, flow: Glow, temperature: float) -> None:
-        super().__init__()
-        self.flow = flow
-        self.temperature = temperature
-        self.latent_dim = flow.latent_dim
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1], differentiably."""
-        return self.flow(self.temperature * latents)
-
-
 def _gaussian_log_prob(z: torch.Tensor, mean: torch.Tensor, log_sd: torch.Tensor) -> torch.Tensor:
     return -HALF_LOG_2PI - log_sd - 0.5 * ((z - mean) * torch.exp(-log_sd)) ** 2
 
@@ -368,3 +356,6 @@ def _squeeze(x: torch.Tensor) -> torch.Tensor:
 
 def _unsqueeze(x: torch.Tensor) -> torch.Tensor:
     return F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
+
+
+MODELS.register("glow")(ModelKind(Glow, GlowConfig))

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
+
 
 class VAEConfig(BaseModel):
     """Sizes of a VAE."""
@@ -104,3 +106,6 @@ def _inner(config: VAEConfig) -> tuple[int, int, int]:
         )
     small = config.image_size // 2**config.n_stages
     return _widths(config)[-1], small, small
+
+
+MODELS.register("vae")(ModelKind(Decoder, VAEConfig))
