@@ -4,16 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from forgetting.adapters import AtTemperature
 from forgetting.errors import DataError
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.models.glow import AtTemperature
-from forgetting.probes.probes import (
-    inversion_attack,
-    latent_attack,
-    linear_probe,
-    on_shell,
-    relearn,
-)
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack, on_shell
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 
 class Bright(nn.Module):
