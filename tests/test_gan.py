@@ -53,9 +53,9 @@ def test_scores_of_a_new_discriminator_neither_fade_nor_explode():
     assert 0.1 < size < 10
 
 
-@pytest.mark.parametrize("spread", ["mean", "each"])
+@pytest.mark.parametrize("minibatch_std", ["mean", "each"])
 def test_a_score_hangs_on_how_much_the_batch_differs(minibatch_std):
-    discriminator = Discriminator(CONFIG.model_copy(update={"spread": minibatch_std}))
+    discriminator = Discriminator(CONFIG.model_copy(update={"minibatch_std": minibatch_std}))
     some, others = (faces()[:6].float() / 255).split(3)
     alone = discriminator(some[:1].expand(3, -1, -1, -1))[0]
     among = discriminator(torch.cat([some[:1], others[:2]]))[0]
