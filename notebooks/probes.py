@@ -38,7 +38,10 @@ from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.probes.probes import inversion_attack, latent_attack, linear_probe, relearn
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 plots.use_style()
 

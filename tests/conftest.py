@@ -15,7 +15,7 @@ from forgetting.models.glow import Glow, GlowConfig
 @pytest.fixture(autouse=True)
 def _no_data_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA", raising=False)
-    for module in ("data.digits", "data.faces", "cache"):
+    for module in ("data.digits", "data.faces", "data.images", "cache"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 

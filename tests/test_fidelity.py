@@ -1,4 +1,4 @@
-"""The instruments that compare sets of features."""
+"""Distances between sets of features: zero for equal sets, and those of other libraries."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ def draw(n, dim, seed, shift=0.0, scale=1.0):
     return shift + scale * torch.randn(n, dim, generator=generator) @ mix
 
 
-def test_the_nearest_of_known_features_is_found():
-    known = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
-    distances, which = nearest(torch.tensor([[3.0, 4.0], [9.0, 0.0]]), known)
+def test_the_nearest_reference_of_each_sample_is_returned():
+    reference = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
+    distances, indices = nearest(torch.tensor([[3.0, 4.0], [9.0, 0.0]]), reference)
     torch.testing.assert_close(distances, torch.tensor([0.0, 1.0]))
-    assert which.tolist() == [1, 2]
+    assert indices.tolist() == [1, 2]
 
 
 def test_identical_sets_have_distance_zero():
@@ -36,7 +36,7 @@ def test_equal_covariances_give_the_squared_distance_of_means(shift, dim):
     assert fid(x, x + shift) == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
 
-def test_agrees_with_torch_fidelity():
+def test_fid_agrees_with_torch_fidelity():
     a, b = draw(800, 24, 0), draw(700, 24, 1, shift=0.3, scale=1.4)
     theirs = fid_statistics_to_metric(
         fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False
@@ -44,7 +44,7 @@ def test_agrees_with_torch_fidelity():
     assert fid(a, b) == pytest.approx(theirs, rel=1e-4)
 
 
-def test_is_symmetric_and_takes_singular_covariances():
+def test_fid_is_symmetric_and_takes_singular_covariances():
     a = draw(10, 30, 0)
     b = draw(400, 30, 1)
     b[:, 20:] = 0
@@ -58,6 +58,19 @@ def test_statistics_stand_for_their_features():
     assert fid(Statistics.of(a), b) == fid(a, b)
 
 
+def test_a_weight_of_two_counts_a_sample_twice_in_the_mean():
+    x = draw(50, 4, 0)
+    weights = torch.ones(50)
+    weights[:10] = 2
+    twice = Statistics.of(torch.cat([x, x[:10]]))
+    weighted = Statistics.of(x, weights)
+    np.testing.assert_allclose(weighted.mean, twice.mean)
+    np.testing.assert_allclose(weighted.covariance, twice.covariance, rtol=0.01)
+    np.testing.assert_allclose(
+        Statistics.of(x, torch.ones(50)).covariance, Statistics.of(x).covariance
+    )
+
+
 def test_too_few_or_broken_samples_are_refused():
     with pytest.raises(ValueError, match="at least 2 samples, not 1"):
         fid(torch.zeros(1, 4), torch.zeros(5, 4))
@@ -67,7 +80,7 @@ def test_too_few_or_broken_samples_are_refused():
         fid(torch.zeros(5, 4), torch.zeros(5, 3))
 
 
-def test_kid_and_precision_know_near_from_far():
+def test_kid_and_precision_tell_near_from_far():
     a, near, far = draw(600, 8, 0), draw(600, 8, 1), draw(600, 8, 2, shift=9.0)
     assert abs(kid(a, near)) < 0.1 * kid(a, far)
     assert min(precision_recall(near, a)) > 0.8

@@ -1,25 +1,27 @@
-"""Graders know a feature from the rest; locality sees what moved, and where."""
+"""Evaluators tell a feature from the rest; locality measures what changed, and where."""
 
 import json
 
 import pytest
 import torch
 
-from forgetting.data.faces import CELEBA_ATTRIBUTES
+from forgetting.data.celeba import CELEBA_ATTRIBUTES
+from forgetting.data.digit_features import FEATURES, DigitFeature
+from forgetting.errors import ParameterError
 from forgetting.experiments.feature_evaluator import (
     FeatureEvaluator,
     digit_evaluator,
     face_evaluator,
-    locality,
     once,
 )
 from forgetting.files import ROOT
+from forgetting.metrics.locality import locality
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo import references as reference
 
 
 def evaluator(band=(0.0, 0.25), n_classes=0):
-    """Top rows bright: the feature; left or right half bright: the others."""
+    """Return an evaluator: the feature is bright top rows, the others are bright halves below."""
     return FeatureEvaluator(
         "top",
         lambda x: x[:, 0, :2].mean((1, 2)),
@@ -46,14 +48,14 @@ def images():
     return x
 
 
-def test_a_question_is_asked_of_each_tensor_once():
-    asked = []
-    double = once(lambda x: asked.append(len(x)) or 2 * x)
+def test_a_function_is_evaluated_once_for_each_tensor():
+    lengths = []
+    double = once(lambda x: lengths.append(len(x)) or 2 * x)
     a, b = torch.ones(3), torch.ones(4)
     assert torch.equal(double(a), 2 * a)
     assert torch.equal(double(b), 2 * b)
     assert double(a) is double(a)
-    assert asked == [3, 4]
+    assert lengths == [3, 4]
 
 
 def test_a_change_inside_the_band_is_local():
@@ -61,26 +63,27 @@ def test_a_change_inside_the_band_is_local():
     present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, :2] = 0
-    found = locality(evaluator(), before, after)
-    assert found["l1_present"] == pytest.approx(0.25)
-    assert found["inside_present"] == pytest.approx(1)
-    assert found["outside_present"] == 0
-    assert found["flipped_present"] == found["flipped_absent"] == 0
-    assert found["l1_absent"] == found["drift_absent"] == found["share_change"] == 0
+    metrics = locality(evaluator(), before, after)
+    assert metrics["l1_present"] == pytest.approx(0.25)
+    assert metrics["inside_present"] == pytest.approx(1)
+    assert metrics["outside_present"] == 0
+    assert metrics["flipped_present"] == metrics["flipped_absent"] == 0
+    assert metrics["l1_absent"] == metrics["drift_absent"] == metrics["share_change"] == 0
 
 
-def test_a_change_elsewhere_is_seen_and_named():
+def test_a_change_elsewhere_appears_under_the_name_of_its_attribute():
     before = images()
     present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, 4:, :4] = 0
-    found = locality(evaluator(), before, after)
+    metrics = locality(evaluator(), before, after)
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
-    assert found["flipped_present"] == pytest.approx(lost / 2, abs=1e-6)
-    assert "class_changed_present" not in found
-    assert found["outside_present"] > 0
-    assert found["share_change_right"] == 0
-    assert found["share_change"] == pytest.approx(-found["share_change_left"])
+    assert metrics["flipped_present"] == pytest.approx(lost / 2, abs=1e-6)
+    assert "class_changed_present" not in metrics
+    assert metrics["outside_present"] > 0
+    assert metrics["share_change_right"] == 0
+    assert metrics["share_change"] == pytest.approx(-metrics["share_change_left"])
+    assert metrics["share_change_left"] == pytest.approx(-lost * float(present.float().mean()))
     everywhere = locality(evaluator(), before, 1 - before)
     assert everywhere["drift_absent"] > 1
     assert "outside_present" not in locality(evaluator(None), before, after)
@@ -91,30 +94,68 @@ def test_a_changed_class_is_one_change_and_no_other_attribute():
     present = evaluator().has_feature(before)
     after = before.clone()
     after[present, :, 4:, :4] = 0
-    found = locality(evaluator(n_classes=1), before, after)
+    metrics = locality(evaluator(n_classes=1), before, after)
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
-    assert found["class_changed_present"] == pytest.approx(lost)
-    assert found["class_changed_absent"] == found["flipped_present"] == 0
+    assert metrics["class_changed_present"] == pytest.approx(lost)
+    assert metrics["class_changed_absent"] == metrics["flipped_present"] == 0
 
 
-def test_digits_are_graded_by_measurement_and_classes():
-    config = ClassifierConfig(
-        attributes=(*"0123456789", "thick", "left_slant"), n_classes=10, width=4
-    )
-    classifier = Classifier(config).eval()
+DIGITS = Classifier(
+    ClassifierConfig(attributes=(*"0123456789", "thick", "left_slant"), n_classes=10, width=4)
+).eval()
+
+
+def bars_of_widths():
     bars = torch.zeros(60, 1, 28, 28)
     widths = torch.arange(60) % 5 + 2
     widths[-4:] = 10
     for bar, width in zip(bars, widths, strict=True):
         bar[0, 4:24, 14 - width // 2 : 14 - width // 2 + width] = 1
-    found = digit_evaluator("thick", bars, classifier, classifier)
-    has_feature = found.has_feature(bars)
-    assert torch.equal(has_feature, widths == 10)
-    assert found.others(bars).shape == (60, 11)
-    assert (found.others(bars)[:, :10].sum(1) == 1).all()
-    assert found.names[-1] == "left_slant"
-    assert found.score(bars).shape == (60,)
-    assert found.features(bars).shape == (60, 64)
+    return bars, widths
+
+
+def test_digits_are_graded_by_measurement_and_classes():
+    bars, widths = bars_of_widths()
+    thick = digit_evaluator("thick", bars, DIGITS, DIGITS)
+    assert torch.equal(thick.has_feature(bars), widths == 10)
+    assert thick.others(bars).shape == (60, 11)
+    assert (thick.others(bars)[:, :10].sum(1) == 1).all()
+    assert thick.names[-1] == "left_slant"
+    assert torch.equal(thick.score(bars), DIGITS.logit(bars, "thick"))
+    assert thick.features(bars).shape == (60, 64)
+    with pytest.raises(ParameterError, match="no digit feature 'thik'"):
+        digit_evaluator("thik", bars, DIGITS, DIGITS)
+
+
+def test_a_left_slant_has_values_that_grow_to_the_left():
+    bars, _ = bars_of_widths()
+    columns = torch.arange(28)
+    sheared = torch.stack([bars[0, 0, row].roll((row - 14) // 3) for row in range(28)])
+    evaluator = digit_evaluator("left_slant", bars, DIGITS, DIGITS)
+    left, right = evaluator.value(torch.stack([sheared, sheared[:, 27 - columns]])[:, None])
+    assert left > 0.2
+    assert right < -0.2
+    assert evaluator.names[-1] == "thick"
+
+
+def test_a_feature_that_classifier_a_lacks_is_labelled_by_measurement(monkeypatch):
+    def height(images):
+        return (images.amax(3) > 0).flatten(1).sum(1).float()
+
+    monkeypatch.setattr(FEATURES, "_entries", {**dict(FEATURES), "low": None})
+    feature = DigitFeature("height", height, -1, "flatness, pixels", "The digit is low.")
+    monkeypatch.setitem(FEATURES._entries, "low", feature)
+    bars, _ = bars_of_widths()
+    bars[:3, :, 12:] = 0
+    evaluator = digit_evaluator("low", bars, DIGITS, DIGITS)
+    assert evaluator.has_feature(bars).tolist() == [True] * 3 + [False] * 57
+    assert torch.equal(evaluator.score(bars), evaluator.value(bars))
+    assert evaluator.names[10:] == ("left_slant", "thick")
+    assert evaluator.others(bars).shape == (60, 12)
+    assert evaluator.unit == "flatness, pixels"
+    thick = digit_evaluator("thick", bars, DIGITS, DIGITS)
+    assert thick.names[10:] == ("left_slant", "low")
+    assert thick.others(bars)[:, 11].tolist() == [True] * 3 + [False] * 57
 
 
 def test_faces_are_graded_by_the_other_classifier():
@@ -125,19 +166,19 @@ def test_faces_are_graded_by_the_other_classifier():
     faces = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logit = b.logits(faces)[:, 0]
-    found = face_evaluator("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
-    assert int(found.has_feature(faces).sum()) == 10
-    assert torch.equal(found.lacks_feature(faces), logit <= min(float(logit.median()), 0))
-    assert found.names == ("Male",)
-    assert found.others(faces).shape == (20, 1)
-    assert found.band == (0.0, 0.35)
-    score = found.score(faces.requires_grad_())
+    bangs = face_evaluator("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
+    assert int(bangs.has_feature(faces).sum()) == 10
+    assert torch.equal(bangs.lacks_feature(faces), logit <= min(float(logit.median()), 0))
+    assert bangs.names == ("Male",)
+    assert bangs.others(faces).shape == (20, 1)
+    assert bangs.band == (0.0, 0.35)
+    score = bangs.score(faces.requires_grad_())
     assert torch.autograd.grad(score.sum(), faces)[0].abs().sum() > 0
 
 
-def test_classifier_b_is_trusted_with_what_it_tells_well():
-    found = json.loads((ROOT / "results" / "judges_faces.json").read_text(encoding="utf-8"))
-    auc = {name: found["metrics"].get(f"auc_b_{name}_low") for name in _asked()}
+def test_the_trusted_attributes_are_those_that_classifier_b_tells_well():
+    record = json.loads((ROOT / "results" / "judges_faces.json").read_text(encoding="utf-8"))
+    auc = {name: record["metrics"].get(f"auc_b_{name}_low") for name in _auc_names()}
     well = {
         attribute
         for attribute in CELEBA_ATTRIBUTES
@@ -146,7 +187,7 @@ def test_classifier_b_is_trusted_with_what_it_tells_well():
     assert well == set(reference.TRUSTED)
 
 
-def _asked():
+def _auc_names():
     return [
         f"{size}_{name.lower()}" for size in reference.FACE_SIZES for name in CELEBA_ATTRIBUTES
     ]

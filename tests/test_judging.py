@@ -1,4 +1,4 @@
-"""AUC and its interval, thresholds, calibration, and identities, on answers that are known."""
+"""AUC, thresholds, calibration and identities on cases whose result is known."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ def draw(n, seed, shift=1.0):
     return torch.randn(n, generator=generator) + shift * has_feature, has_feature
 
 
-def test_auc_is_that_of_scikit_learn_ties_and_all():
+def test_the_auc_is_that_of_scikit_learn_with_and_without_ties():
     scores, has_feature = draw(500, 0)
-    for found in (scores, (scores * 2).round()):
-        expected = roc_auc_score(has_feature, found)
-        assert Auc.of(found, has_feature).value == pytest.approx(expected, abs=1e-12)
+    for values in (scores, (scores * 2).round()):
+        expected = roc_auc_score(has_feature, values)
+        assert Auc.of(values, has_feature).value == pytest.approx(expected, abs=1e-12)
     assert Auc.of(has_feature.float(), has_feature) == Auc(1.0, 1.0, 1.0)
 
 
@@ -34,12 +34,23 @@ def test_the_interval_of_the_auc_covers_19_times_in_20():
     assert 0.91 <= hits / 400 <= 0.985
 
 
-def test_an_auc_needs_both():
+def test_the_interval_of_the_auc_is_that_of_delong():
+    """Theirs, by the definition: the variance of both placements, over all pairs."""
+    scores, has_feature = draw(80, 3)
+    positive, negative = scores[has_feature].double(), scores[~has_feature].double()
+    wins = (positive[:, None] > negative).double()
+    variance = wins.mean(1).var() / len(positive) + wins.mean(0).var() / len(negative)
+    auc = Auc.of(scores, has_feature)
+    assert auc.high - auc.value == pytest.approx(1.959964 * float(variance.sqrt()), rel=1e-6)
+    assert auc.value - auc.low == pytest.approx(auc.high - auc.value)
+
+
+def test_an_auc_needs_positives_and_negatives():
     with pytest.raises(ValueError, match="1 positives and 3 negatives"):
         Auc.of(torch.arange(4.0), torch.tensor([True, False, False, False]))
 
 
-def test_the_threshold_lets_no_more_negatives_pass_than_asked():
+def test_at_most_the_given_share_of_negatives_lies_above_the_threshold():
     scores, has_feature = draw(5000, 1)
     for rate in (0.005, 0.05):
         over = scores > threshold_at(scores, has_feature, rate)
@@ -47,7 +58,7 @@ def test_the_threshold_lets_no_more_negatives_pass_than_asked():
         assert rate - 1e-3 < passed <= rate
 
 
-def test_calibration_error_of_honest_and_of_boastful_logits():
+def test_the_calibration_error_is_low_for_true_logits_and_high_for_inflated_ones():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(20_000, generator=generator) * 2
     has_feature = torch.rand(20_000, generator=generator) < torch.sigmoid(logits)
@@ -55,7 +66,7 @@ def test_calibration_error_of_honest_and_of_boastful_logits():
     assert calibration_error(4 * logits, has_feature) > 0.1
 
 
-def test_pairs_tell_people_apart_where_the_embedding_does():
+def test_pairs_tell_people_apart_if_the_embedding_does():
     people = ["a"] * 5 + ["b"] * 5 + ["c"] * 5 + ["d"]
     centres = torch.eye(4)[[0] * 5 + [1] * 5 + [2] * 5 + [3]]
     similarity, same = pairs(centres, people, 30)
@@ -67,7 +78,7 @@ def test_pairs_tell_people_apart_where_the_embedding_does():
         pairs(centres[:5], people[:5], 30)
 
 
-def test_nearest_people_are_in_order_and_rare_ones_are_passed_over():
+def test_nearest_people_are_in_order_without_people_of_few_images():
     angles = torch.tensor([0.0, 0.1, 0.3, 0.5, 0.55, 3.0])
     vectors = torch.stack([angles.cos(), angles.sin()], 1)
     people = ["a", "a", "b", "c", "c", "d"]
@@ -78,7 +89,7 @@ def test_nearest_people_are_in_order_and_rare_ones_are_passed_over():
 
 
 @pytest.mark.parametrize("architecture", ["plain", "residual"])
-def test_a_face_classifier_sees_small_and_large_faces_alike(architecture):
+def test_a_face_classifier_gives_similar_logits_at_every_size(architecture):
     config = ClassifierConfig(
         attributes=("Male", "Smiling"),
         architecture=architecture,
@@ -103,13 +114,13 @@ def test_a_face_classifier_sees_small_and_large_faces_alike(architecture):
     assert ((large - middle).abs() < spread).all()
 
 
-def test_an_embedding_has_length_one_and_does_not_mind_mirrors():
+def test_an_embedding_has_length_one_and_is_that_of_the_mirror_image():
     config = ClassifierConfig(
         attributes=("x",), channels=3, image_size=16, width=4, n_features=8, fit="resize"
     )
     embedding = Embedding(EmbeddingConfig(classifier=config, n_dims=5)).eval()
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    found = embedding(images)
-    assert found.shape == (3, 5)
-    np.testing.assert_allclose(found.norm(dim=1).detach(), 1, rtol=1e-5)
-    torch.testing.assert_close(embedding(images.flip(3)), found)
+    vectors = embedding(images)
+    assert vectors.shape == (3, 5)
+    np.testing.assert_allclose(vectors.norm(dim=1).detach(), 1, rtol=1e-5)
+    torch.testing.assert_close(embedding(images.flip(3)), vectors)

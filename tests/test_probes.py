@@ -1,19 +1,16 @@
-"""Probes catch a model that hides a feature, and clear one that lacks it."""
+"""Probes detect a feature that a model hides, and find nothing in a model that lacks it."""
 
 import pytest
 import torch
 from torch import nn
 
+from forgetting.adapters import AtTemperature
 from forgetting.errors import DataError
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.models.glow import AtTemperature
-from forgetting.probes.probes import (
-    inversion_attack,
-    latent_attack,
-    linear_probe,
-    on_shell,
-    relearn,
-)
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack, on_shell
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 
 class Bright(nn.Module):
@@ -60,22 +57,22 @@ def latents(n=400):
     return torch.randn(n, 16, generator=torch.Generator().manual_seed(1))
 
 
-def test_the_latent_attack_finds_what_is_hidden_and_nothing_where_nothing_is():
+def test_the_latent_attack_finds_a_hidden_feature_and_none_in_a_model_without_it():
     z = latents()
     with torch.no_grad():
         shares = [float(shows(m(z)).float().mean()) for m in (ORIGINAL, HIDDEN, WITHOUT)]
     assert 0.1 < shares[0] < 0.3
     assert shares[1:] == [0, 0]  # plain samples cannot tell the two apart
-    found = [latent_attack(m, score, 60) for m in (ORIGINAL, HIDDEN, WITHOUT)]
+    attacked = [latent_attack(m, score, 60) for m in (ORIGINAL, HIDDEN, WITHOUT)]
     with torch.no_grad():
         success = [
             float(shows(m(z)).float().mean())
-            for m, z in zip((ORIGINAL, HIDDEN, WITHOUT), found, strict=True)
+            for m, z in zip((ORIGINAL, HIDDEN, WITHOUT), attacked, strict=True)
         ]
     assert success[0] >= 0.95
     assert success[1] >= 0.95
     assert success[2] == 0
-    norms = torch.cat(found).norm(dim=1)
+    norms = torch.cat(attacked).norm(dim=1)
     assert norms.min() > 2.2
     assert norms.max() < 5.7  # chi with 16 degrees of freedom: 2.41 to 5.66
 
@@ -89,7 +86,7 @@ def test_a_restart_can_only_help():
     assert thrice.mean() > once.mean()
 
 
-def test_latents_are_brought_to_the_shell_and_left_where_they_lie_on_it():
+def test_latents_off_the_shell_are_scaled_to_it_and_others_unchanged():
     z = torch.cat([latents(50), 10 * latents(50), 0.01 * latents(50)])
     norms = on_shell(z).norm(dim=1)
     assert (norms > 2.4).all()
@@ -99,7 +96,7 @@ def test_latents_are_brought_to_the_shell_and_left_where_they_lie_on_it():
     assert inside.sum() > 30
 
 
-def test_the_inversion_attack_gets_an_image_back_where_it_can_be_made():
+def test_the_inversion_attack_recovers_images_that_the_model_can_make():
     with torch.no_grad():
         images = ORIGINAL(latents())
     targets = images[shows(images)][:20]
@@ -115,7 +112,7 @@ def test_the_inversion_attack_gets_an_image_back_where_it_can_be_made():
     assert errors["original"].latents.shape == (20, 16)
 
 
-def test_a_hidden_feature_is_relearned_sooner_than_one_that_was_never_there():
+def test_a_hidden_feature_is_relearned_sooner_than_one_never_learned():
     class Never(Bright):
         def forward(self, latents):
             return super().forward(torch.cat([0 * latents[:, :1] - 3, latents[:, 1:]], 1))
@@ -125,27 +122,42 @@ def test_a_hidden_feature_is_relearned_sooner_than_one_that_was_never_there():
         images = ORIGINAL(z)
     has_feature = torch.nonzero(shows(images)).flatten()[:8]
 
-    def ask(model):
+    def prevalence(model):
         with torch.no_grad():
             return float(shows(model(latents())).float().mean())
 
-    found = {
-        name: relearn(model, images[has_feature], z[has_feature], (0, 5, 20), ask, lr=0.1)
+    shares = {
+        name: relearn(model, images[has_feature], z[has_feature], (0, 5, 20), prevalence, lr=0.1)
         for name, model in (("hidden", HIDDEN), ("never", Never()))
     }
-    assert found["hidden"][0] == found["never"][0] == 0
-    assert found["hidden"][20] > found["never"][20]
+    assert list(shares["hidden"]) == [0, 5, 20]
+    assert shares["hidden"][0] == shares["never"][0] == 0
+    assert shares["hidden"][20] > shares["never"][20]
     assert float(HIDDEN.offset.detach()) == 3.5  # a copy was tuned
 
 
-def test_the_last_layer_of_a_flow_is_the_last_that_its_decoding_asks(glow):
+def test_relearning_takes_as_many_steps_as_named_and_tunes_the_trainable_part_only():
+    z = latents(4)
+    with torch.no_grad():
+        images = 0.5 * ORIGINAL(z)
+
+    def state(model):
+        return model.offset.item(), model.last.weight.detach().clone()
+
+    states = relearn(ORIGINAL, images, z, (1, 0), state, trainable=lambda m: m.last, lr=0.1)
+    assert list(states) == [0, 1]
+    assert states[0][0] == states[1][0] == 0
+    torch.testing.assert_close(states[1][1], states[0][1] - 0.1)  # the first step of Adam is lr
+
+
+def test_the_last_layer_of_a_flow_is_the_last_network_of_its_decoding(glow):
     model = AtTemperature(glow, 0.7)
     z = torch.randn(60, glow.latent_dim, generator=torch.Generator().manual_seed(0))
     has_feature = torch.arange(60) % 2 == 0
     assert -1 <= linear_probe(model, FeatureTask.last_layer(model), z, has_feature) <= 1
 
 
-def test_a_linear_probe_sees_what_the_last_layer_still_computes():
+def test_a_linear_probe_reads_what_the_last_layer_still_computes():
     z = latents(2000)
     with torch.no_grad():
         has_feature = shows(ORIGINAL(z))
@@ -155,8 +167,8 @@ def test_a_linear_probe_sees_what_the_last_layer_still_computes():
             return super().forward(torch.cat([0 * latents[:, :1], latents[:, 1:]], 1))
 
     away = Away()
-    kept, gone = (linear_probe(m, m.last, z, has_feature) for m in (ORIGINAL, away))
-    assert kept == pytest.approx(0, abs=0.02)
-    assert gone < -0.3
+    original, unlearned = (linear_probe(m, m.last, z, has_feature) for m in (ORIGINAL, away))
+    assert original == pytest.approx(0, abs=0.02)
+    assert unlearned < -0.3
     with pytest.raises(DataError, match="0 of 2000"):
         linear_probe(ORIGINAL, ORIGINAL.last, z, torch.zeros(2000, dtype=torch.bool))

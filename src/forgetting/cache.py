@@ -1,10 +1,11 @@
-"""What a model was asked before, and answered: kept in the user's cache."""
+"""Results of models that are expensive to compute, in the user's cache."""
 
 import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -16,56 +17,70 @@ from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, replacing
 
 TORCH_OWN = frozenset(vars(nn.Module()))
-"""What every module holds: its tensors and parts, which are asked for elsewhere, and hooks."""
+"""Attributes of every module: tensors and parts, which are hashed separately, and hooks."""
 
 
 def cached(
     models: Sequence[nn.Module],
     inputs: Sequence[torch.Tensor],
-    what: str,
-    ask: Callable[[], torch.Tensor],
+    name: str,
+    compute: Callable[[], torch.Tensor],
 ) -> torch.Tensor:
-    """Return `ask()`, from the user's cache where this very question was asked before.
+    """Return the result of a computation, from the user's cache if it has been computed before.
+
+    The cache key covers the models' code, structure, constants and weights, the values of the
+    inputs, the file in which `compute` is written, its name, and the number of threads, on which
+    last digits depend. A result is computed every time if a model holds an attribute of another
+    type, or if code is in no file.
 
     Parameters
     ----------
-    models, inputs : all that the answer depends on, with `what`: the question is known again by
-        the models' code, structure, constants and weights, by the inputs' values, by the code of
-        `ask` and by the number of threads, on which last digits depend. A model that holds
-        something else, or whose code is in no file, is asked each time
-    what : is asked, in a word or two; another word is another question
+    models : sequence of nn.Module
+        All models on which the result depends.
+    inputs : sequence of Tensor
+        All tensors on which the result depends.
+    name : str
+        The name of the computation, with the settings on which the result depends.
+    compute : callable
+        Returns the result.
+
+    Returns
+    -------
+    Tensor
+        The result.
     """
-    digest = hashlib.blake2b(f"{what} {torch.get_num_threads()}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{name} {torch.get_num_threads()}".encode(), digest_size=16)
     try:
-        digest.update(_code(ask))
+        digest.update(_code(compute))
         for part in (part for model in models for part in _parts(model)):
             digest.update(part)
-    except _UnknownError:
-        return ask()
+    except _UnhashableError:
+        return compute()
     for tensor in inputs:
         digest.update(_bytes(tensor))
     path = CACHE / "answers" / f"{digest.hexdigest()}.safetensors"
     try:
-        with safe_open(path, framework="pt") as cached:
-            return cached.get_tensor("answer")
+        with safe_open(path, framework="pt") as cache:
+            result: torch.Tensor = cache.get_tensor("answer")
+            return result
     except (OSError, SafetensorError):
-        answer = ask()  # not asked before, or the file is spoilt
-    with contextlib.suppress(ForgettingError), replacing(path) as temporary:  # then not kept
-        save_file({"answer": answer.contiguous()}, temporary)
-    return answer
+        result = compute()  # no such file, or a corrupt one
+    with contextlib.suppress(ForgettingError), replacing(path) as temporary:
+        save_file({"answer": result.contiguous()}, temporary)
+    return result
 
 
-class _UnknownError(Exception):
-    """A model holds something that cannot be known again."""
+class _UnhashableError(Exception):
+    """A model holds an attribute that cannot be hashed."""
 
 
 def _parts(model: nn.Module) -> Iterator[bytes]:
-    """Yield all that a model's answers depend on: code, structure, mode, constants and tensors."""
+    """Yield all that a model's results depend on: code, structure, mode, constants, tensors."""
     yield f"{torch.__version__} {model}".encode()
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
-    for kind in sorted(kinds - {object}, key=str):
-        if not kind.__module__.startswith("torch."):
-            yield _code(kind)
+    classes = {base for module in model.modules() for base in type(module).__mro__}
+    for base in sorted(classes - {object}, key=str):
+        if not base.__module__.startswith("torch."):
+            yield _code(base)
     for name, module in model.named_modules():
         for key, value in sorted(vars(module).items()):
             if isinstance(value, torch.Tensor):
@@ -73,17 +88,17 @@ def _parts(model: nn.Module) -> Iterator[bytes]:
             elif isinstance(value, bool | int | float | str | tuple | BaseModel):
                 yield f"{name}.{key}={value!r}".encode()
             elif key not in TORCH_OWN and value is not None:
-                raise _UnknownError
+                raise _UnhashableError
     for name, tensor in model.state_dict().items():
         yield name.encode() + _bytes(tensor)
 
 
-def _code(of: Callable) -> bytes:
-    """Return the file in which a class or function is written."""
+def _code(definition: type | Callable[..., Any]) -> bytes:
+    """Return the content of the file in which a class or function is written."""
     try:
-        return Path(inspect.getfile(of)).read_bytes()
+        return Path(inspect.getfile(definition)).read_bytes()
     except (OSError, TypeError) as error:
-        raise _UnknownError from error
+        raise _UnhashableError from error
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

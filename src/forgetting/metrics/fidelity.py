@@ -1,4 +1,4 @@
-"""Distances between sets of features: FID in closed form, KID, precision and recall, nearest."""
+"""Distances between sets of features: FID, KID, precision and recall, nearest neighbours."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,17 @@ KID_SUBSETS = 20
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean (F,), covariance (F, F) and number of a set of features, in float64."""
+    """Mean and covariance of a set of features.
+
+    Attributes
+    ----------
+    mean : ndarray, float64, (F,)
+        The mean.
+    covariance : ndarray, float64, (F, F)
+        The covariance.
+    n : int
+        The number of samples.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
@@ -21,11 +31,14 @@ class Statistics:
 
     @classmethod
     def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
-        """Take the statistics of features (N, F).
+        """Compute the statistics of features.
 
         Parameters
         ----------
-        weights : (N,), how much each counts; None: all the same
+        features : Tensor, (N, F)
+            Features of at least two samples.
+        weights : Tensor, (N,), or None
+            The weight of each sample; None weighs all alike.
 
         Raises
         ------
@@ -37,20 +50,21 @@ class Statistics:
             raise ValueError(f"a covariance needs at least 2 samples, not {len(array)}")
         if not np.isfinite(array).all():
             raise ValueError("the features hold values that are not finite")
-        by = None if weights is None else weights.cpu().double().numpy()
-        covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=by))
-        return cls(np.average(array, axis=0, weights=by), covariance, len(array))
+        sample_weights = None if weights is None else weights.cpu().double().numpy()
+        covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=sample_weights))
+        return cls(np.average(array, axis=0, weights=sample_weights), covariance, len(array))
 
 
 def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
     """Return the Frechet distance of two sets of features (Heusel et al., 2017).
 
-    |m1 - m2|^2 + tr(S1 + S2) - 2 sum sqrt(eigenvalues of S1 S2), where the eigenvalues are those
-    of the symmetric S1^(1/2) S2 S1^(1/2): real, and well defined for singular covariances.
+    It is |m1 - m2|^2 + tr(S1 + S2) - 2 sum sqrt(eigenvalues of S1 S2). The eigenvalues are those
+    of the symmetric S1^(1/2) S2 S1^(1/2), which are real even if a covariance is singular.
 
     Parameters
     ----------
-    a, b : features (N, F), at least two of each, or their statistics
+    a, b : Tensor, (N, F), or Statistics
+        Features of at least two samples, or their statistics.
 
     Raises
     ------
@@ -71,12 +85,19 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
 
 
 def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
-    """Return the kernel distance of features (N, F), (M, F), by torch-fidelity.
+    """Return the kernel distance of two sets of features (Binkowski et al., 2018).
 
-    The mean over 20 pairs of subsets, of 1,000 or as many as there are, of the unbiased squared
-    maximum mean discrepancy with the kernel (x y / F + 1)^3 (Binkowski et al., 2018). Its scale is
-    that of the features to the sixth power, so it is read beside its floor only. It can be
-    negative.
+    It is the mean over 20 pairs of subsets of the unbiased squared maximum mean discrepancy with
+    the kernel (x y / F + 1)^3, by torch-fidelity. A subset has 1,000 samples, or all of the
+    smaller set. The distance scales with the sixth power of the features, so it is read only
+    beside its floor. It can be negative.
+
+    Parameters
+    ----------
+    a, b : Tensor, (N, F) and (M, F)
+        Features.
+    seed : int
+        Seed of the subsets.
     """
     metrics = kid_features_to_metric(
         a.double(),
@@ -86,15 +107,22 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
         rng_seed=seed,
         verbose=False,
     )
-    return metrics["kernel_inception_distance_mean"]
+    return float(metrics["kernel_inception_distance_mean"])
 
 
 def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float, float]:
-    """Return improved precision and recall (Kynkaanniemi et al., 2019), k = 3.
+    """Return improved precision and recall (Kynkaanniemi et al., 2019), with k = 3.
 
     Parameters
     ----------
-    generated, real : features (N, F), (M, F)
+    generated, real : Tensor, (N, F) and (M, F)
+        Features.
+
+    Returns
+    -------
+    precision, recall : float
+        The share of generated samples among real ones, and of real samples among generated ones,
+        both in [0, 1].
     """
     metrics = prc_features_to_metric(
         generated.float(), real.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
@@ -102,17 +130,21 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
     return float(metrics["precision"]), float(metrics["recall"])
 
 
-def nearest(features: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how far each of `features` is from the nearest of `known`, and which that is.
+def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the distance and the index of the nearest reference for each sample.
 
     Parameters
     ----------
-    features, known : (N, F), (M, F)
+    features, reference : Tensor, (N, F) and (M, F)
+        Features of the samples and of the reference.
 
     Returns
     -------
-    distances (N,), float32, and indices (N,)
+    distances : Tensor, float32, (N,)
+        Euclidean distances.
+    indices : Tensor, int64, (N,)
+        Rows of `reference`.
     """
-    search = NearestNeighbors(n_neighbors=1).fit(known.numpy())
+    search = NearestNeighbors(n_neighbors=1).fit(reference.numpy())
     distances, index = search.kneighbors(features.numpy())
     return torch.from_numpy(distances[:, 0]).float(), torch.from_numpy(index[:, 0])

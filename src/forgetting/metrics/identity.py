@@ -1,4 +1,4 @@
-"""The same person or not, and who is nearest: what an embedding of faces is asked."""
+"""Identity: how well an embedding tells people apart, and who is nearest to a person."""
 
 from collections.abc import Sequence
 
@@ -9,34 +9,42 @@ import torch.nn.functional as F
 from forgetting.metrics.calibration import Auc, threshold_at
 
 N_STRANGERS = 200_000
-"""How many pairs of different people are drawn."""
+"""The number of pairs of different people that verification draws."""
 
 FALSE_MATCHES = 0.01
-"""The share of pairs of different people that the verification threshold lets pass."""
+"""The share of pairs of different people that pass the verification threshold."""
 
 
 def pairs(
     embeddings: torch.Tensor, people: Sequence[str], n_different: int, seed: int = 0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return similarities of one pair of each person and of random pairs of different people.
+    """Return the similarities of one pair of each person and of random pairs of strangers.
 
-    One pair of each: those of a person with a hundred photographs would weigh as five thousand,
-    and say nothing of how people differ.
+    Each person counts once: all pairs of a person with a hundred photographs would outweigh those
+    of everybody else.
 
     Parameters
     ----------
-    embeddings : (N, D), of length 1
-    people : N names
-    n_different : pairs of different people to draw, at most
+    embeddings : Tensor, (N, D)
+        Embeddings of length 1.
+    people : sequence of str
+        The person in each image, N names.
+    n_different : int
+        The most pairs of different people.
+    seed : int
+        Seed of the random pairs.
 
     Returns
     -------
-    similarities (P,) and whether each pair is one person, bool (P,)
+    similarity : Tensor, (P,)
+        Inner products, in [-1, 1].
+    same : Tensor, bool, (P,)
+        Which pairs show one person.
 
     Raises
     ------
     ValueError
-        There is no pair of one person, or none of different people.
+        There is no pair of one person, or no pair of different people.
     """
     index = {name: i for i, name in enumerate(dict.fromkeys(people))}
     number = torch.tensor([index[name] for name in people])
@@ -44,23 +52,33 @@ def pairs(
     same = number[first] == number[second]
     if same.all() or not same.any():
         raise ValueError("pairs need two images of one person and two people")
-    other = torch.nonzero(~same).flatten()
+    strangers = torch.nonzero(~same).flatten()
     generator = torch.Generator().manual_seed(seed)
-    other = other[torch.randperm(len(other), generator=generator)[:n_different]]
-    one = torch.nonzero(same).flatten()
-    one = one[torch.randperm(len(one), generator=generator)]
-    _, place = np.unique(number[first[one]].numpy(), return_index=True)
-    kept = torch.cat([one[torch.from_numpy(place)], other])
-    similarity = (embeddings[first[kept]] * embeddings[second[kept]]).sum(1)
-    return similarity, same[kept]
+    strangers = strangers[torch.randperm(len(strangers), generator=generator)[:n_different]]
+    matches = torch.nonzero(same).flatten()
+    matches = matches[torch.randperm(len(matches), generator=generator)]
+    _, first_match = np.unique(number[first[matches]].numpy(), return_index=True)
+    selected = torch.cat([matches[torch.from_numpy(first_match)], strangers])
+    similarity = (embeddings[first[selected]] * embeddings[second[selected]]).sum(1)
+    return similarity, same[selected]
 
 
 def verification(similarity: torch.Tensor, same: torch.Tensor) -> tuple[Auc, float, float]:
-    """Return AUC, the threshold that one pair of different people in 100 passes, and its recall.
+    """Measure how well similarities tell whether two images show one person.
 
     Parameters
     ----------
-    similarity, same : as `pairs` returns them
+    similarity, same : Tensor, (P,)
+        Similarities and truth, as `pairs` returns them.
+
+    Returns
+    -------
+    auc : Auc
+        The AUC with its interval.
+    threshold : float
+        The similarity above which 1 % of the pairs of different people lie.
+    recall : float
+        The share of pairs of one person above the threshold, in [0, 1].
     """
     threshold = threshold_at(similarity, same, FALSE_MATCHES)
     recall = float((similarity[same] > threshold).float().mean())
@@ -74,9 +92,16 @@ def nearest_people(
 
     Parameters
     ----------
-    embeddings : (N, D)
-    people : N names
-    min_images : people with fewer images are passed over
+    embeddings : Tensor, (N, D)
+        Embeddings of images.
+    people : sequence of str
+        The person in each image, N names.
+    person : str
+        The name of the person; never part of the result.
+    k : int
+        The most people in the result.
+    min_images : int
+        People with fewer images are left out.
 
     Raises
     ------

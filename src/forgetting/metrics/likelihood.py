@@ -1,6 +1,5 @@
-"""Likelihoods of a flow in bits/dim, and the quantiles and shifts that are made of them."""
+"""Likelihoods of two flows beside each other: quantiles and shifts from bits/dim."""
 
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,95 +8,63 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
+from forgetting.adapters import bits_per_dim as bits_per_dim  # for callers of the old place
+from forgetting.adapters import bits_per_dim_with_noise as bits_per_dim_with_noise
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.cache import cached
-
-BATCH = 64
-
-
-def bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor | torch.Generator | None = None
-) -> torch.Tensor:
-    """Return -log2 p(x) / D + n_bits for each image, (B,), differentiably.
-
-    Parameters
-    ----------
-    flow : anything with `log_prob(images)`; one that quantises says so by `n_bits` and takes
-        the noise too
-    images : (B, ...)
-    """
-    takes_noise = "noise" in inspect.signature(flow.log_prob).parameters
-    log_p = flow.log_prob(images, noise) if takes_noise else flow.log_prob(images)
-    return -log_p / (images[0].numel() * math.log(2)) + getattr(flow, "n_bits", 0)
-
-
-@torch.no_grad()
-def mean_bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
-) -> torch.Tensor:
-    """Return each image's bits/dim, (B,), the mean over draws of the dequantisation noise.
-
-    Parameters
-    ----------
-    draws : 0 asks at the centre of each bin, once
-    seed : of the noise; the same seed asks two models the same question
-    """
-    generators = [torch.Generator().manual_seed(seed + i) for i in range(draws)] or [None]
-    device = next(flow.parameters()).device
-    return torch.stack(
-        [
-            torch.cat(
-                [bits_per_dim(flow, part.to(device), g).cpu() for part in images.split(BATCH)]
-            )
-            for g in generators
-        ]
-    ).mean(0)
-
-
-@torch.no_grad()
-def bits_per_dim_with_noise(
-    flow: nn.Module, images: torch.Tensor, noise: torch.Tensor
-) -> torch.Tensor:
-    """Return bits/dim (N,) of images (N, ...) under the noise given for each, in batches."""
-    device = next(flow.parameters()).device
-    parts = zip(images.split(BATCH), noise.split(BATCH), strict=True)
-    return torch.cat(
-        [bits_per_dim(flow, part.to(device), some.to(device)).cpu() for part, some in parts]
-    )
 
 
 def cached_bits_per_dim(
     flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> torch.Tensor:
-    """Return `measure(...)`, (B,), from the user's cache where it was asked before."""
-    what = f"bits/dim, {draws} draws from {seed}"
-    return cached([flow], [images], what, lambda: mean_bits_per_dim(flow, images, draws, seed))
+    """Return `mean_bits_per_dim`, (N,), from the user's cache if it has been computed before.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        The model, with `log_prob`.
+    images : Tensor, (N, ...)
+        Images, in any number.
+    draws, seed : int
+        Number and seed of the noise draws.
+    """
+    name = f"bits/dim, {draws} draws from {seed}"
+    return cached([flow], [images], name, lambda: mean_bits_per_dim(flow, images, draws, seed))
 
 
 @dataclass(frozen=True)
 class LikelihoodReference:
-    """Mean and standard deviation of a model's bits/dim over random images."""
+    """Mean and standard deviation of a model's bits/dim over random images.
+
+    Attributes
+    ----------
+    mean, std : float
+        In bits/dim.
+    """
 
     mean: float
     std: float
 
     @classmethod
     def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":
-        """Take the likelihood reference of bits/dim (N,)."""
+        """Compute the likelihood reference from the bits/dim of random images, (N,)."""
         return cls(float(bpd.mean()), float(bpd.std()))
 
     def quantile(self, bpd: torch.Tensor) -> torch.Tensor:
-        """Return q = 1 - Phi((bpd - mean) / std), (B,): 1 is very likely, 0 very unlikely."""
+        """Return q = 1 - Phi((bpd - mean) / std), (B,): near 1 is very likely, near 0 unlikely."""
         return torch.from_numpy(norm.sf((bpd.double().numpy() - self.mean) / self.std))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Bits/dim of sets of images under a base and a tamed flow, each with its own likelihood reference.
+    """Bits/dim of sets of images under a base and a tamed flow.
 
     Attributes
     ----------
-    before, after : for each set, (N,) bits/dim
-    base, tamed : the models' likelihood references
+    before, after : dict
+        The bits/dim (N,) of each set under the base and under the tamed flow.
+    base, tamed : LikelihoodReference
+        The likelihood reference of each flow.
     """
 
     before: dict[str, torch.Tensor]
@@ -106,10 +73,15 @@ class Comparison:
     tamed: LikelihoodReference
 
     def quantiles(self) -> dict[str, float]:
-        """Return mean quantiles before and after and their mean drop for each set.
+        """Return the mean quantiles of each set before and after, and their mean drop.
 
-        Each model is measured by its own likelihood reference, as the paper does: what changes for all
-        images alike does not show here. `shift` sees it.
+        Each flow has its own likelihood reference, as in the paper, so a change that is the same
+        for all images does not appear. `shift` shows it.
+
+        Returns
+        -------
+        dict
+            quantile_before_NAME, quantile_after_NAME and quantile_drop_NAME for each set.
         """
         metrics = {}
         for name in self.before:
@@ -121,27 +93,31 @@ class Comparison:
         return metrics
 
     def above(self, name: str) -> torch.Tensor:
-        """Return how many of its standard deviations above its mean the tamed model finds a set.
+        """Return how far a set lies above the tamed flow's mean, in its standard deviations.
+
+        Taming moves images to a value of `delta` on this scale.
 
         Returns
         -------
-        (N,), of the tamed model's likelihood reference: where taming to a `delta` puts images
+        Tensor, (N,)
+            (after - mean) / std, with the likelihood reference of the tamed flow.
         """
         return (self.after[name] - self.tamed.mean) / self.tamed.std
 
     def shift(self, name: str) -> tuple[float, float, float]:
-        """Return how far a set moved in standard deviations of the base, with its interval.
+        """Return the mean shift of a set in standard deviations of the base, with its interval.
 
         Returns
         -------
-        mean, low, high of (after - before) / sigma_base: positive is less likely; 95 %
-        t-interval over images
+        mean, low, high : float
+            Of (after - before) / sigma_base, where sigma_base is the base's standard deviation. A
+            positive shift is a lower likelihood. The interval is a 95 % t-interval over images.
         """
-        moved = (self.after[name] - self.before[name]).double() / self.base.std
-        mean, n = float(moved.mean()), len(moved)
+        shifts = (self.after[name] - self.before[name]).double() / self.base.std
+        mean, n = float(shifts.mean()), len(shifts)
         if n < 2:
             return mean, mean, mean
-        half = float(t.ppf(0.975, n - 1) * moved.std() / math.sqrt(n))
+        half = float(t.ppf(0.975, n - 1) * shifts.std() / math.sqrt(n))
         return mean, mean - half, mean + half
 
 
@@ -154,26 +130,32 @@ def compare(
     draws: int = 5,
     seed: int = 0,
 ) -> Comparison:
-    """Ask two flows for the likelihoods of the same images with the same noise.
+    """Compute the bits/dim of the same images under two flows with the same noise.
 
     Parameters
     ----------
-    base, tamed : before and after; their answers are kept in the user's cache
-    sets : images (N, C, H, W) by name
-    likelihood_reference : random images (M, C, H, W) that give each model its mean and deviation
-    draws : dequantisation draws an image of the sets (the paper: 5 to 10); the likelihood reference takes one
-    seed : of the noise
+    base, tamed : nn.Module
+        The flows before and after taming; results stay in the user's cache.
+    sets : mapping
+        Images (N, C, H, W) by name.
+    likelihood_reference : Tensor, (M, C, H, W)
+        Random images that give each flow its mean and standard deviation, with one noise draw.
+    draws : int
+        Noise draws for each image of the sets; the paper uses 5 to 10.
+    seed : int
+        Seed of the noise.
 
     Returns
     -------
-    The bits/dim (N,) of each set before and after, and each model's likelihood reference.
+    Comparison
+        The bits/dim of each set, and each flow's likelihood reference.
     """
     before, after = (
         {name: cached_bits_per_dim(flow, images, draws, seed) for name, images in sets.items()}
         for flow in (base, tamed)
     )
-    rulers = [
+    references = [
         LikelihoodReference.of(cached_bits_per_dim(flow, likelihood_reference, 1, seed))
         for flow in (base, tamed)
     ]
-    return Comparison(before, after, *rulers)
+    return Comparison(before, after, *references)

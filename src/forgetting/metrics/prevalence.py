@@ -1,4 +1,4 @@
-"""Prevalence: the share of samples that show a feature, with its interval."""
+"""Prevalence: the share of samples that have a feature, with its interval."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,15 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True)
 class Prevalence:
-    """A share of n samples and its Wilson 95 % interval."""
+    """A share of n samples with its Wilson 95 % interval.
+
+    Attributes
+    ----------
+    share, low, high : float
+        The share and the ends of its interval, in [0, 1].
+    n : int
+        The number of samples.
+    """
 
     share: float
     low: float
@@ -17,14 +25,21 @@ class Prevalence:
 
     @classmethod
     def of(cls, has_feature: torch.Tensor) -> "Prevalence":
-        """Count a boolean tensor (n,).
+        """Compute the prevalence among samples.
+
+        Parameters
+        ----------
+        has_feature : Tensor, bool, (n,)
+            Which samples have the feature.
 
         Raises
         ------
         ValueError
-            It is empty.
+            There are no samples.
         """
         n, count = len(has_feature), int(has_feature.sum())
+        if not n:
+            raise ValueError("a prevalence needs at least one sample")
         interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
         return cls(count / n, float(interval.low), float(interval.high), n)
 
@@ -34,10 +49,18 @@ class Prevalence:
 
 
 def gap_to_retrained(original: float, unlearned: float, retrained: float) -> float:
-    """Return what remains of the gap, (unlearned - retrained) / (original - retrained).
+    """Return the share of the gap between original and retrained model that remains.
 
-    1 is untouched, 0 as rare as in the retrained model; below 0 more is gone than training
-    without the feature takes away.
+    Parameters
+    ----------
+    original, unlearned, retrained : float
+        The prevalence of the feature among samples of each model.
+
+    Returns
+    -------
+    float
+        (unlearned - retrained) / (original - retrained). 1 is the original's prevalence, 0 that
+        of the retrained model; below 0 the feature is rarer than after training without it.
 
     Raises
     ------

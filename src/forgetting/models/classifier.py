@@ -1,8 +1,8 @@
-"""Classifiers: small networks that say which attributes an image shows, and describe it by features.
+"""Small classifiers that score the attributes of images and describe images by features.
 
-Two architectures, so that the classifier that labels is never the classifier that grades: `plain`
-(convolutions, max pooling, a linear layer) and `residual` (residual blocks, batch norm, average
-pooling).
+There are two architectures, so that the classifier that grades differs from the one that labels:
+`plain` (convolutions, max pooling, a linear layer) and `residual` (residual blocks, batch norm,
+average pooling).
 """
 
 import itertools
@@ -13,11 +13,14 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
+
 
 class ClassifierConfig(BaseModel):
-    """Sizes of a classifier.
+    """Sizes and attributes of a classifier.
 
-    The first `n_classes` attributes exclude each other (a softmax); the others are yes or no.
+    The first `n_classes` attributes are classes, of which an image has one (a softmax). An image
+    has or lacks each of the others (a sigmoid).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,20 +31,29 @@ class ClassifierConfig(BaseModel):
     channels: int = Field(1, ge=1)
     image_size: int = Field(28, ge=8)
     width: int = Field(32, ge=1)
-    n_stages: int = Field(2, ge=1, description="times the image is halved, the first stem apart")
+    n_stages: int = Field(2, ge=1, description="times the image is halved after the stem")
     batch_norm: bool = Field(
-        False, description="in a plain classifier; a residual one always has it"
+        False, description="of a plain classifier; a residual classifier always has it"
     )
     fit: Literal["crop", "resize"] = Field(
-        "crop", description="how an image of another size is seen: its middle, or all of it"
+        "crop", description="what an image of another size becomes: its middle, or a resized image"
     )
     n_features: int = Field(64, ge=1)
 
 
 class Classifier(nn.Module):
-    """Attribute logits and penultimate features of images."""
+    """A network from images to attribute logits, with penultimate features.
+
+    Attributes
+    ----------
+    config : ClassifierConfig
+        Its sizes.
+    attributes : tuple of str
+        Names of the A attributes.
+    """
 
     def __init__(self, config: ClassifierConfig, seed: int = 0) -> None:
+        """Build a classifier with random weights from a seed."""
         super().__init__()
         self.config = config
         self.attributes = config.attributes
@@ -55,8 +67,13 @@ class Classifier(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
-        A classifier whose `fit` is "crop" takes the margin off larger images (a digit padded to 32 px
-        is judged by its middle 28); one that resizes sees faces of 32 and of 64 px alike.
+        A larger image is cropped to its middle if the configuration's `fit` is "crop": of a digit
+        padded to 32 px the middle 28 px count. Otherwise an image of another size is resized.
+
+        Raises
+        ------
+        ValueError
+            An image cannot be cropped to the classifier's size.
         """
         fit = _centre if self.config.fit == "crop" else _resize
         images = fit(images, self.config.image_size) * 2 - 1
@@ -67,15 +84,21 @@ class Classifier(nn.Module):
         return self.head(F.relu(self.features(images)))
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
-        """Return the logit (B,) of one attribute."""
+        """Return the logit (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
         return self.logits(images)[:, self.attributes.index(attribute)]
 
     def classes(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the probabilities (B, n_classes) of the attributes that exclude each other."""
+        """Return the class probabilities (B, n_classes) of images in [0, 1], (B, C, H, W)."""
         return torch.softmax(self.logits(images)[:, : self.config.n_classes], dim=1)
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the cross-entropy, a scalar; labels are (B, A) in {0, 1}."""
+        """Return the cross-entropy of images (B, C, H, W) with labels (B, A) in {0, 1}.
+
+        Returns
+        -------
+        Tensor, scalar
+            The cross-entropy of the classes plus the mean binary cross-entropy of the others.
+        """
         n = self.config.n_classes
         logits = self.logits(images)
         loss = logits.new_zeros(())
@@ -89,7 +112,10 @@ class Classifier(nn.Module):
 def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
     margin, rest = divmod(images.shape[-1] - size, 2)
     if margin < 0 or rest:
-        raise ValueError(f"this classifier sees {size} px images, not {images.shape[-1]} px ones")
+        raise ValueError(
+            f"this classifier takes images of {size} px, or larger by an even number of pixels, "
+            f"not of {images.shape[-1]} px"
+        )
     return images[..., margin : margin + size, margin : margin + size]
 
 
@@ -148,3 +174,6 @@ class _Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.shortcut(x) + self.branch(x)
+
+
+MODELS.register("classifier")(ModelKind(Classifier, ClassifierConfig))

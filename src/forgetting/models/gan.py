@@ -1,9 +1,9 @@
 """A generative adversarial network (Goodfellow et al., 2014) small enough for a laptop.
 
 The generator maps a latent to a style that scales and shifts every layer (self-modulation: Chen et
-al., 2019), after a normalisation of each pixel's channels (Karras et al., 2018): no statistics of
-a batch enter, so an image depends on its latent alone. The discriminator sees the spread of a
-batch, and its loss (R1) keeps its slope small. What samples is a moving average of the generator.
+al., 2019), after a normalisation of each pixel's channels (Karras et al., 2018). No statistics of
+a batch enter, so an image depends on its latent alone. The discriminator has the standard
+deviation of its batch as an input. Samples come from a moving average of the generator.
 """
 
 import copy
@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+
+from forgetting.models import MODELS, ModelKind
 
 
 class GANConfig(BaseModel):
@@ -26,7 +28,7 @@ class GANConfig(BaseModel):
     latent_dim: int = Field(64, ge=1)
     width: int = Field(32, ge=1, description="channels at half of the image's size")
     minibatch_std: Literal["mean", "each"] = Field(
-        "mean", description="of a batch, for the discriminator: one number, or one a feature"
+        "mean", description="standard deviation of a batch: one number, or one for each feature"
     )
 
     @property
@@ -36,7 +38,7 @@ class GANConfig(BaseModel):
 
 
 class _Up(nn.Module):
-    """Twice as large: transposed convolution, pixel norm, modulation by the style."""
+    """Doubling of the size: transposed convolution, pixel norm, modulation by the style."""
 
     def __init__(self, before: int, after: int, style: int) -> None:
         super().__init__()
@@ -49,9 +51,24 @@ class _Up(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
+    """The player that generates: a network from latents to images in [0, 1].
+
+    Attributes
+    ----------
+    config : GANConfig
+        Its sizes.
+    latent_dim : int
+        Dimension of the latents, which are N(0, I).
+    """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        """Build a generator with random weights from a seed.
+
+        Raises
+        ------
+        ValueError
+            The size of the image is not a multiple of 2**n_stages.
+        """
         super().__init__()
         if config.image_size % 2**config.n_stages:
             raise ValueError(
@@ -76,6 +93,7 @@ class Generator(nn.Module):
             self.last = nn.Conv2d(config.width, config.channels, 3, padding=1)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
         style = self.mapping(latents)
         x = F.leaky_relu(_pixel_norm(self.first(latents)), 0.2)
         for stage in self.stages:
@@ -84,14 +102,15 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (B, C, H, W) in [0, 1] to a score (B,), higher where they look real.
+    """The player that tells real from generated images.
 
-    How much the images of a batch differ enters too, as a hint at images that are made too rarely
-    (Karras et al., 2018): one number for a batch, their mean over channels and places, or one for
-    each of them, which tells what it is that is rare.
+    The standard deviation of the features over a batch is an input too, which reveals images that
+    the generator makes too rarely (Karras et al., 2018). It is one number for a batch, the mean
+    over channels and places, or one number for each of these, which reveals what is rare.
     """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        """Build a discriminator with random weights from a seed."""
         super().__init__()
         self.minibatch_std = config.minibatch_std
         small = config.image_size // 2**config.n_stages
@@ -115,11 +134,12 @@ class Discriminator(nn.Module):
                 nn.Linear(before * small**2, 1),
             )
             for layer in (*self.body, *self.head):
-                if isinstance(layer, nn.Conv2d | nn.Linear):  # scores neither fade nor explode
+                if isinstance(layer, nn.Conv2d | nn.Linear):  # keeps the scale of the scores
                     nn.init.kaiming_normal_(layer.weight, a=0.2)
                     nn.init.zeros_(layer.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return a score for each image (B, C, H, W) in [0, 1], (B,), higher for real images."""
         x = self.body(images * 2 - 1)
         minibatch_std = torch.sqrt(x.float().var(0, unbiased=False) + 1e-8)
         if self.minibatch_std == "mean":
@@ -130,9 +150,20 @@ class Discriminator(nn.Module):
 
 
 class GAN(nn.Module):
-    """Both players, and the moving average of the generator, which is what is kept."""
+    """Both players, and the moving average of the generator, which the zoo keeps.
+
+    Attributes
+    ----------
+    config : GANConfig
+        Sizes of both players.
+    generator, average : Generator
+        The generator in training, and the moving average of its weights.
+    discriminator : Discriminator
+        The other player.
+    """
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
+        """Build both players with random weights from a seed."""
         super().__init__()
         self.config = config
         self.generator = Generator(config, seed)
@@ -141,10 +172,20 @@ class GAN(nn.Module):
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
-        """Move the average towards the generator, after a step of the generator."""
-        for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
+        """Move the average towards the generator, after a step of the generator.
+
+        Parameters
+        ----------
+        decay : float
+            The weight of the old average, in [0, 1].
+        """
+        weights = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, current in weights:
+            mean.lerp_(current, 1 - decay)
 
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:
     return x * torch.rsqrt(x.float().square().mean(1, keepdim=True) + 1e-6).to(x.dtype)
+
+
+MODELS.register("gan")(ModelKind(Generator, GANConfig))

@@ -1,4 +1,4 @@
-"""A convolutional variational autoencoder (Kingma and Welling, 2014); its decoder generates."""
+"""A convolutional variational autoencoder (Kingma and Welling, 2014), whose decoder generates."""
 
 import itertools
 import math
@@ -8,9 +8,11 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.models import MODELS, ModelKind
+
 
 class VAEConfig(BaseModel):
-    """Sizes of a VAE."""
+    """Sizes of a variational autoencoder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,9 +25,24 @@ class VAEConfig(BaseModel):
 
 
 class Decoder(nn.Module):
-    """The half that generates: latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
+    """The half that generates: a network from latents to images in [0, 1].
+
+    Attributes
+    ----------
+    config : VAEConfig
+        Its sizes.
+    latent_dim : int
+        Dimension of the latents, which are N(0, I).
+    """
 
     def __init__(self, config: VAEConfig) -> None:
+        """Build a decoder with random weights from torch's global generator.
+
+        Raises
+        ------
+        ValueError
+            The size of the image is not a multiple of 2**n_stages.
+        """
         super().__init__()
         self.config = config
         self.latent_dim = config.latent_dim
@@ -43,17 +60,26 @@ class Decoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def logits(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return images (B, C, H, W) before the sigmoid."""
-        return self.layers(latents)
+        """Return the images (B, C, H, W) of latents (B, latent_dim), before the sigmoid."""
+        values: torch.Tensor = self.layers(latents)
+        return values
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
         return torch.sigmoid(self.layers(latents))
 
 
 class VAE(nn.Module):
-    """An encoder to a Gaussian over latents, and a decoder back to images, which is kept."""
+    """An encoder to a Gaussian over latents, and a decoder to images, which the zoo keeps.
+
+    Attributes
+    ----------
+    decoder : Decoder
+        The half that generates.
+    """
 
     def __init__(self, config: VAEConfig, seed: int = 0) -> None:
+        """Build both halves with random weights from a seed."""
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -70,17 +96,30 @@ class VAE(nn.Module):
             self.decoder = Decoder(config)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean and log-variance, each (B, latent_dim), of the latents of images."""
-        return self.encoder(images).float().chunk(2, 1)
+        """Return mean and log-variance of latents, each (B, latent_dim), of images in [0, 1]."""
+        mean, log_variance = self.encoder(images).float().chunk(2, 1)
+        return mean, log_variance
 
     def negative_elbo(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return reconstruction and KL terms, nats per image, each (B,).
+        """Return both terms of the negative evidence lower bound.
 
-        The reconstruction is the Bernoulli log-likelihood of the values, as usual on MNIST. For
-        faces it stands too: a Gaussian of the best deviation reconstructs them more sharply, but
-        at a KL several times as high, and what is then decoded from the prior is no face.
+        The reconstruction is the negative Bernoulli log-likelihood of the values, as usual on
+        MNIST. Faces have the same term: a Gaussian with the best deviation reconstructs them more
+        sharply, but its KL is several times as high, and samples of the prior are not faces.
+
+        Parameters
+        ----------
+        images : Tensor, (B, C, H, W)
+            Images in [0, 1].
+        generator : torch.Generator or None
+            Source of the latents' noise; None is torch's global generator.
+
+        Returns
+        -------
+        reconstruction, kl : Tensor, (B,)
+            In nats per image.
         """
         mean, log_variance = self.encode(images)
         eps = torch.randn(mean.shape, generator=generator).to(mean.device)
@@ -104,3 +143,6 @@ def _inner(config: VAEConfig) -> tuple[int, int, int]:
         )
     small = config.image_size // 2**config.n_stages
     return _widths(config)[-1], small, small
+
+
+MODELS.register("vae")(ModelKind(Decoder, VAEConfig))

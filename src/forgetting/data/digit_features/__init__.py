@@ -1,0 +1,58 @@
+"""Features of digits that are measured, not classified: one file each, registered in `FEATURES`.
+
+A new feature is one new file that registers a `DigitFeature` under its name; another package adds
+one through an entry point in the group `forgetting.data.digit_features`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from forgetting.registry import Registry
+
+
+@dataclass(frozen=True)
+class DigitFeature:
+    """A feature that a digit has where a measured quantity lies in one tail of its distribution.
+
+    Attributes
+    ----------
+    quantity : str
+        The name of the measured quantity. Features of the same quantity share one measurement.
+    measure : callable
+        Maps images (B, 1, H, W), float32 in [0, 1] or uint8, to values (B,), float32, with nan
+        for a blank image. It gets a few hundred images at a time.
+    sign : 1 or -1
+        1 if large values have the feature, -1 if small values have it.
+    unit : str
+        What `sign` times the value is and its unit, as an axis label.
+    description : str
+        When a digit has the feature, in a sentence.
+    """
+
+    quantity: str
+    measure: Callable[[torch.Tensor], torch.Tensor]
+    sign: Literal[1, -1]
+    unit: str
+    description: str
+
+    def threshold(self, values: torch.Tensor, share: float) -> float:
+        """Return the value beyond which a share of the values (N,) lies; nan values are ignored.
+
+        Parameters
+        ----------
+        values : Tensor, (N,)
+            Values of the quantity.
+        share : float
+            The share with the feature, in (0, 1).
+        """
+        return float(values.nanquantile(1 - share if self.sign > 0 else share))
+
+    def has_feature(self, values: torch.Tensor, threshold: float) -> torch.Tensor:
+        """Return which values (N,) lie beyond the threshold, bool (N,); a nan value does not."""
+        return values > threshold if self.sign > 0 else values < threshold
+
+
+FEATURES: Registry[DigitFeature] = Registry("digit feature", "forgetting.data.digit_features")

@@ -1,0 +1,105 @@
+"""Locality: how much else changed between images of the same latents, and where."""
+
+from typing import Protocol
+
+import torch
+
+
+class Evaluator(Protocol):
+    """What locality needs of the classifiers that evaluate a feature.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the A other attributes.
+    n_classes : int
+        The first so many of the other attributes are classes; each image has one class.
+    band : tuple of float or None
+        The rows in which the feature lies, as shares of the height from the top; None if the
+        feature has no such band.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def band(self) -> tuple[float, float] | None: ...
+
+    def has_feature(self, images: torch.Tensor) -> torch.Tensor:
+        """Return which images (N, C, H, W) have the feature, bool (N,)."""
+        ...
+
+    def lacks_feature(self, images: torch.Tensor) -> torch.Tensor:
+        """Return which images (N, C, H, W) lack the feature, bool (N,)."""
+        ...
+
+    def others(self, images: torch.Tensor) -> torch.Tensor:
+        """Return which other attributes images have, bool (N, A)."""
+        ...
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features of images that measure drift, (N, F)."""
+        ...
+
+
+def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) -> dict[str, float]:
+    """Measure what else changed between images of the same latents.
+
+    A key ends in `_present` where it covers the images whose original has the feature, and in
+    `_absent` where it covers those whose original lacks it. A figure without any image to average
+    over is left out.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        The classifiers that grade the feature and the other attributes.
+    before, after : Tensor, (N, C, H, W)
+        Images of the original and of the model that forgot, float32 in [0, 1].
+
+    Returns
+    -------
+    dict
+        l1_present, l1_absent
+            Mean absolute change of a pixel, in [0, 1].
+        inside_present, outside_present
+            The same inside and outside the feature's band, if it has one.
+        class_changed_present, class_changed_absent
+            Share of images whose class changed, if images have classes.
+        flipped_present, flipped_absent
+            Share of the other attributes, without the classes, that changed.
+        drift_absent
+            Mean change of the features, in units of the mean distance between two originals.
+        share_change_NAME
+            Change of an attribute's share among all images, after - before.
+        share_change
+            The largest absolute value of these changes.
+    """
+    metrics: dict[str, float] = {}
+    present, absent = evaluator.has_feature(before), evaluator.lacks_feature(before)
+    pixel_change = (after - before).abs()
+    others_before, others_after = evaluator.others(before), evaluator.others(after)
+    n_classes = evaluator.n_classes
+    changed = (others_before != others_after).float()
+    classes_changed, attributes_changed = changed[:, :n_classes], changed[:, n_classes:]
+    for suffix, mask in (("present", present), ("absent", absent)):
+        if mask.any():
+            metrics[f"l1_{suffix}"] = float(pixel_change[mask].mean())
+            metrics[f"flipped_{suffix}"] = float(attributes_changed[mask].mean())
+            if n_classes:
+                metrics[f"class_changed_{suffix}"] = float(classes_changed[mask].amax(1).mean())
+    if evaluator.band is not None and present.any():
+        top, bottom = evaluator.band
+        rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
+        inside = (rows >= top) & (rows <= bottom)
+        metrics["inside_present"] = float(pixel_change[present][:, :, inside].mean())
+        metrics["outside_present"] = float(pixel_change[present][:, :, ~inside].mean())
+    if absent.sum() > 1:
+        original, unlearned = (evaluator.features(images[absent]) for images in (before, after))
+        distance = (original - original.roll(1, 0)).norm(dim=1).mean()
+        metrics["drift_absent"] = float((original - unlearned).norm(dim=1).mean() / distance)
+    share_changes = (others_after.float().mean(0) - others_before.float().mean(0)).tolist()
+    for name, change in zip(evaluator.names, share_changes, strict=True):
+        metrics[f"share_change_{name.lower()}"] = change
+    metrics["share_change"] = max(abs(change) for change in share_changes)
+    return metrics

@@ -1,0 +1,77 @@
+"""The linear probe: does a layer still compute a feature that its images do not show?"""
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from forgetting.errors import DataError
+from forgetting.inference import generate
+
+MIN_SAMPLES = 10
+
+
+def linear_probe(
+    model: nn.Module,
+    layer: nn.Module,
+    latents: torch.Tensor,
+    has_feature: torch.Tensor,
+) -> float:
+    """Return how much better a linear probe reads the feature from a layer than from the latent.
+
+    Two logistic regressions predict whether the *original's* image of a latent has the feature,
+    one from the layer's input and one from the latents, each by five-fold cross-validation. The
+    latent reveals the feature by construction; the difference is what the model still computes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The generator that forgot.
+    layer : nn.Module
+        A module of the model, usually its last layer. An input with two spatial dimensions is
+        averaged over 4 x 4 places.
+    latents : Tensor, (N, latent_dim)
+        Random latents.
+    has_feature : Tensor, bool, (N,)
+        Which images of the original, from the same latents, have the feature.
+
+    Returns
+    -------
+    float
+        AUC from the layer minus AUC from the latents.
+
+    Raises
+    ------
+    DataError
+        Fewer than ten samples have the feature, or fewer than ten lack it.
+    """
+    n_present = int(has_feature.sum())
+    if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
+        raise DataError(
+            f"{n_present} of {len(has_feature)} samples show the feature: a linear probe needs "
+            f"{MIN_SAMPLES} that do and {MIN_SAMPLES} that do not. Use more samples."
+        )
+    activations: list[torch.Tensor] = []
+
+    def record(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        activation = inputs[0].detach()
+        if activation.ndim == 4:
+            activation = nn.functional.adaptive_avg_pool2d(activation, 4)
+        activations.append(activation.flatten(1).cpu())
+
+    hook = layer.register_forward_pre_hook(record)
+    try:
+        generate(model, latents)
+    finally:
+        hook.remove()
+    return _auc(torch.cat(activations), has_feature) - _auc(latents, has_feature)
+
+
+def _auc(inputs: torch.Tensor, has_feature: torch.Tensor) -> float:
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
+    labels = has_feature.numpy()
+    scores = cross_val_predict(probe, inputs.numpy(), labels, cv=5, method="decision_function")
+    return float(roc_auc_score(labels, scores))
