@@ -56,7 +56,8 @@ class Direction:
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
-        return latents @ self.vector / self.vector.norm()
+        projections: torch.Tensor = latents @ self.vector / self.vector.norm()
+        return projections
 
     def selects(self, latents: torch.Tensor) -> torch.Tensor:
         """Return sim(z), bool (B,): which projections reach the projection threshold."""

@@ -20,27 +20,17 @@ SSIM_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 class UnlearningConfig(FinetuneConfig):
-    """Settings of feature unlearning: those of the shared loop and the weights of the losses.
+    """Settings of feature unlearning: those of the shared loop and factors of the losses.
 
-    The paper weighs all parts of the loss alike, up to an alpha that it does not publish.
+    The factors have no unit. The paper has alpha, whose value it does not publish, before both
+    parts of unlearning, L1 and MS-SSIM, and none before any other term.
     """
 
-    alpha: float = Field(
-        1.0,
-        ge=0,
-        description="weight of unlearning (L1 and MS-SSIM) against reconstruction, without unit; "
-        "not published, 1 is the study's choice",
-    )
-    perceptual: float = Field(
-        1.0,
-        ge=0,
-        description="weight of 1 - MS-SSIM in unlearning, without unit; 1 is the paper's",
-    )
-    pixels: float = Field(
-        1.0, ge=0, description="weight of the L1 in unlearning, without unit; 1 is the paper's"
-    )
+    alpha: float = Field(1.0, ge=0, description="factor of L1 and MS-SSIM; the study's choice")
+    perceptual: float = Field(1.0, ge=0, description="factor of 1 - MS-SSIM; 1 as in the paper")
+    pixels: float = Field(1.0, ge=0, description="factor of the L1 in unlearning; 1 as published")
     reconstruction: float = Field(
-        1.0, ge=0, description="weight of reconstruction, without unit; 1 is the paper's"
+        1.0, ge=0, description="factor of reconstruction; 1 as published"
     )
 
 

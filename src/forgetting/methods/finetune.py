@@ -146,7 +146,8 @@ def finetune(
 
     def decode(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
         with autocast_context(config.precision, device):
-            return generator(latents.to(device)).float()
+            images: torch.Tensor = generator(latents.to(device)).float()
+        return images
 
     @torch.no_grad()
     def decode_original(latents: torch.Tensor) -> torch.Tensor:

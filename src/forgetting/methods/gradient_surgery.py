@@ -1,5 +1,6 @@
 """Gradient surgery: forget along directions that do not touch what is retained."""
 
+import torch
 import torch.nn.functional as F
 
 from forgetting.methods.finetune import (
@@ -50,6 +51,7 @@ def orthogonal(forget: Gradients, retain: Gradients) -> Gradients:
 
     For gradients f and r over all parameters this is f - <f, r> / |r|^2 r.
     """
-    dot = sum((f * r).sum() for f, r in zip(forget, retain, strict=True))
-    square = sum(r.square().sum() for r in retain).clamp(min=SMALLEST_SQUARE)
+    zero = torch.zeros(())
+    dot = sum(((f * r).sum() for f, r in zip(forget, retain, strict=True)), zero)
+    square = sum((r.square().sum() for r in retain), zero).clamp(min=SMALLEST_SQUARE)
     return tuple(f - dot / square * r for f, r in zip(forget, retain, strict=True))

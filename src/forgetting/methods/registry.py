@@ -105,7 +105,8 @@ class Method(Generic[C]):
         Raises
         ------
         ParameterError
-            The method needs a score and there is none, or `config` is of another class.
+            The method needs a score and there is none, `config` is of another class, or settings
+            are given in place of the score.
         DataError
             The direction and the generator's latents differ in dimension.
         TrainingError
@@ -114,8 +115,13 @@ class Method(Generic[C]):
         config = self.configuration() if config is None else config
         if not isinstance(config, self.configuration):
             raise ParameterError(
-                f"The settings of {self.name} are a {self.configuration.__name__}, not a "
-                f"{type(config).__name__}: use METHODS[...].configure(settings)."
+                f"The method {self.name} takes settings of class {self.configuration.__name__}, "
+                f"not {type(config).__name__}: make them with its `configure`."
+            )
+        if isinstance(score, BaseModel):
+            raise ParameterError(
+                f"The third argument of {self.name} is a score function or None: give the "
+                f"{type(score).__name__} as the fourth argument, `config`."
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
         if not self.needs_score:

@@ -55,7 +55,7 @@ def selective_amnesia(problem: UnlearningProblem, config: AmnesiaConfig) -> Unle
     def elastic_term(tuned: nn.Module) -> torch.Tensor:
         weights = zip(fisher, tuned.parameters(), start, strict=True)
         terms = ((f * (now - before).square()).sum() for f, now, before in weights)
-        return config.elastic / 2 * sum(terms)
+        return config.elastic / 2 * sum(terms, torch.zeros(()))
 
     return finetune(problem, surrogate_losses, config, penalty=elastic_term)
 

@@ -43,8 +43,8 @@ class FlowFinetuneConfig(BaseModel):
     eps: float = Field(
         1e-8,
         gt=0,
-        description="epsilon of Adam, in units of the gradient; PyTorch's default. A "
-        "weight whose gradient is smaller moves in proportion to it instead of by a whole step",
+        description="epsilon of Adam, in units of the gradient; PyTorch's default. A weight whose "
+        "gradient is smaller moves in proportion to it instead of by a whole step",
     )
     max_grad_norm: float = Field(
         0.0,
@@ -135,36 +135,34 @@ class TamingConfig(FlowFinetuneConfig):
 
 
 class TargetConfig(FlowFinetuneConfig):
-    """Settings of `meet_target`. The paper has no such loop: the defaults are the study's."""
+    """Settings of `meet_target`. The paper has no such loop: all defaults are the study's."""
 
     gain: float = Field(
-        10.0,
-        gt=0,
-        description="pressure per unit of a share's distance from its target; study's choice",
+        10.0, gt=0, description="pressure per unit of a share's distance from its target"
     )
     memory: float = Field(
         0.3,
         ge=0,
         description="weight of the sum of all distances so far beside the last one, without unit; "
         "each counts in the sum up to twice the tolerance; it overcomes the pull of what is "
-        "retained; study's choice",
+        "retained",
     )
     tolerance: float = Field(
         0.0075,
         gt=0,
         lt=1,
         description="largest distance of any share from its target at which the target is met, a "
-        "share from 0 to 1; study's choice",
+        "share from 0 to 1",
     )
     confirm: int = Field(
         5,
         ge=1,
         description="further measurements of the same model, taken where one measurement lies "
-        "within twice the tolerance; their mean decides; study's choice",
+        "within twice the tolerance; their mean decides",
     )
     log_every: int = Field(
         20,
         ge=1,
-        description="steps from one measurement of the shares to the next; study's choice",
+        description="steps from one measurement of the shares to the next",
     )
-    max_steps: int = Field(600, ge=1, description="steps at most; study's choice")
+    max_steps: int = Field(600, ge=1, description="steps at most")
