@@ -64,6 +64,28 @@ def test_gradient_ascent_removes_the_feature_and_changes_other_images(
     assert change(ascended, bars, others) > change(unlearned, bars, others)
 
 
+def test_the_gradient_of_ascent_does_not_fade_when_the_feature_is_gone(bars, labelled):
+    """Of a score far below 0 surgery's loss is flat, and ascent's falls as fast as the score."""
+    few = FinetuneConfig(steps=1, lr=0.01)
+    absent = {offset: (lambda x, offset=offset: width(x) - offset) for offset in (50.0, 60.0)}
+    losses = {
+        method: [
+            method(bars, find_direction(labelled), score, few).history[0]["loss_classifier"]
+            for score in absent.values()
+        ]
+        for method in (gradient_ascent, gradient_surgery)
+    }
+    share = 10 * float(
+        find_direction(labelled)
+        .selects(torch.randn(128, 6, generator=torch.Generator().manual_seed(0)))
+        .float()
+        .mean()
+    )
+    first, second = losses[gradient_ascent]
+    assert first - second == pytest.approx(share, rel=1e-4)
+    assert max(losses[gradient_surgery]) < 1e-9
+
+
 def _like(config):
     return UnlearningConfig(**config.model_dump())
 
@@ -117,9 +139,7 @@ def test_the_elastic_term_of_selective_amnesia_holds_the_weights(bars, labelled,
     state = {name: value.clone() for name, value in bars.state_dict().items()}
     loose, firm = (
         selective_amnesia(
-            bars,
-            find_direction(labelled),
-            config=AmnesiaConfig(steps=150, lr=0.02, elastic=elastic),
+            bars, find_direction(labelled), AmnesiaConfig(steps=150, lr=0.02, elastic=elastic)
         )
         for elastic in (0.0, 1e4)
     )

@@ -150,6 +150,26 @@ def test_without_selected_latents_nothing_changes(bars):
     torch.testing.assert_close(result.model(z), bars(z))
 
 
+def test_the_losses_are_means_over_all_latents_of_the_batch(bars, labelled):
+    """At the first step the tuned copy is the original, so that every loss has a closed form."""
+    direction = find_direction(labelled)
+    config = UnlearningConfig(
+        steps=1, batch_size=40, alpha=2.0, pixels=0.5, perceptual=3.0, reconstruction=5.0, seed=4
+    )
+    row = unlearn_feature(bars, direction, config).history[0]
+    z = torch.randn(40, 6, generator=torch.Generator().manual_seed(4))
+    selected = direction.selects(z)
+    assert 0 < int(selected.sum()) < 40
+    with torch.no_grad():
+        images, targets = bars(z[selected]), bars(direction.erase(z[selected]))
+        l1 = float((images - targets).abs().sum())
+        dissimilarity = float((1 - ms_ssim(images, targets)).sum())
+    assert row["loss_unlearn"] == pytest.approx(2.0 * 0.5 * l1 / 40, rel=1e-4)
+    assert row["loss_percep"] == pytest.approx(2.0 * 3.0 * dissimilarity / 40, rel=1e-3)
+    assert row["loss_recon"] == 0
+    assert row["loss"] == pytest.approx(row["loss_unlearn"] + row["loss_percep"], rel=1e-5)
+
+
 def test_bad_input_is_refused_in_a_sentence(bars, labelled):
     with pytest.raises(DataError, match="collect at least 100"):
         collect_latents(bars, width, 50)

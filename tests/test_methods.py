@@ -149,8 +149,8 @@ def test_the_call_of_a_method_is_checked_before_anything_is_tuned(bars, labelled
         gradient_ascent(bars, direction)
     with pytest.raises(ParameterError, match="of class AmnesiaConfig, not FinetuneConfig"):
         selective_amnesia(bars, direction, None, FinetuneConfig())
-    with pytest.raises(ParameterError, match="fourth argument"):
-        selective_amnesia(bars, direction, AmnesiaConfig())
+    with pytest.raises(ParameterError, match="gradient ascent follows a score"):
+        gradient_ascent(bars, direction, FinetuneConfig())
     for method in METHODS.values():
         with pytest.raises(
             DataError, match="direction has 3 dimensions, the generator's latents 6"
@@ -158,11 +158,15 @@ def test_the_call_of_a_method_is_checked_before_anything_is_tuned(bars, labelled
             method(bars, Direction(torch.ones(3), 0.0), width)
 
 
-def test_unlearn_feature_is_the_method_without_a_score(bars, labelled):
+def test_a_method_without_a_score_takes_its_configuration_in_third_place(bars, labelled):
     direction, config = find_direction(labelled), UnlearningConfig(steps=2)
-    direct = unlearn_feature(bars, direction, config)
-    by_name = METHODS["feature_unlearning"](bars, direction, None, config)
-    assert direct.history == by_name.history
+    uniform = METHODS["feature_unlearning"](bars, direction, width, config)
+    for short in (METHODS["feature_unlearning"], unlearn_feature):
+        assert short(bars, direction, config).history == uniform.history
+    amnesia = AmnesiaConfig(steps=2, fisher_batches=2)
+    short = selective_amnesia(bars, direction, amnesia)
+    assert short.history == selective_amnesia(bars, direction, None, amnesia).history
+    assert len(short.history) == 1
 
 
 ROW = {"step": 3, "mu": 2.0, "sigma": 0.5, "shift": 0.2, "forget_bpd": 4.0}

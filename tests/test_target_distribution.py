@@ -175,6 +175,35 @@ def test_an_image_that_is_given_twice_is_not_both_moved_and_retained(flow):
     assert result.history[-1]["step"] == 2
 
 
+def test_the_pressure_follows_the_last_error_and_a_clipped_sum_of_all_errors(flow, monkeypatch):
+    target = Target.parse("Right: 0.5", KNOWN)
+    points = flow.sample(20, 1)
+    cells = target.cells(has_feature(points)[:, :1])
+    measured = [torch.tensor([share, 1 - share]) for share in (0.9, 0.6, 0.2)]
+    config = TargetConfig(gain=4.0, memory=0.5, tolerance=0.01, confirm=1)
+    pressures = []
+
+    def tame(flow, forget, retain, config, *, steer, callback):
+        pressures.extend(steer(step, flow) for step in range(3))
+        moved = target.cells(has_feature(forget)[:, :1])
+        assert all(
+            len(pressure[moved == cell].unique()) == 1 for pressure in pressures for cell in (0, 1)
+        )
+        pressures[:] = [float(pressure[moved == 0][0]) for pressure in pressures]
+        return TamingResult(flow, [{"step": step} for step in range(3)])
+
+    monkeypatch.setattr("forgetting.methods.target_distribution.tame", tame)
+    result = meet_target(flow, points, cells, target, lambda model, n: measured[n], config)
+    limit = 2 * config.tolerance
+    expected = [
+        4.0 * (0.4 + 0.5 * limit),
+        4.0 * (0.1 + 0.5 * 2 * limit),
+        4.0 * (-0.3 + 0.5 * limit),
+    ]
+    assert pressures == pytest.approx(expected, abs=1e-5)
+    assert [row["share_0"] for row in result.history] == pytest.approx([0.9, 0.6, 0.2])
+
+
 def test_one_lucky_measurement_does_not_meet_a_target(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(100, 1)

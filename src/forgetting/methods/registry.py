@@ -73,7 +73,7 @@ class Method(Generic[C]):
         self,
         generator: nn.Module,
         direction: Direction,
-        score: Score | None = None,
+        score: Score | C | None = None,
         config: C | None = None,
         *,
         trainable: Trainable = all_weights,
@@ -89,7 +89,7 @@ class Method(Generic[C]):
             Where the feature lies in the generator's latent space.
         score : callable, optional
             Images (B, C, H, W) to the feature's logits (B,), differentiably. A method that needs
-            no score does not call it.
+            no score does not call it, and takes its configuration in this place as well.
         config : BaseModel, optional
             An instance of `configuration`; its defaults where there is none.
         trainable : callable
@@ -105,23 +105,19 @@ class Method(Generic[C]):
         Raises
         ------
         ParameterError
-            The method needs a score and there is none, `config` is of another class, or settings
-            are given in place of the score.
+            The method needs a score and there is none, or `config` is of another class.
         DataError
             The direction and the generator's latents differ in dimension.
         TrainingError
             The loss is not finite.
         """
+        if isinstance(score, BaseModel):
+            score, config = None, score
         config = self.configuration() if config is None else config
         if not isinstance(config, self.configuration):
             raise ParameterError(
                 f"The method {self.name} takes settings of class {self.configuration.__name__}, "
                 f"not {type(config).__name__}: make them with its `configure`."
-            )
-        if isinstance(score, BaseModel):
-            raise ParameterError(
-                f"The third argument of {self.name} is a score function or None: give the "
-                f"{type(score).__name__} as the fourth argument, `config`."
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
         if not self.needs_score:

@@ -13,10 +13,10 @@ from forgetting.metrics.likelihood import bits_per_dim_with_noise
 FAR = 3.0
 """Factor beyond which a reference image is an outlier.
 
-An outlier's bits/dim changed by a value that lies farther from the median change than FAR times
-the base's standard deviation or FAR times what nine of ten images stay within, whichever is more.
-A single image that became very unlikely would carry mu and sigma off, and with them the threshold,
-to where the loss has no gradient.
+The change of an outlier's bits/dim lies far from the median change: farther than FAR times the
+base's standard deviation, and farther than FAR times the distance of the ninth of ten images. A
+single image that became very unlikely would otherwise carry mu and sigma off, and with them the
+threshold, to where the loss has no gradient.
 """
 
 
@@ -56,11 +56,11 @@ class RetainSet:
     base_bpd : torch.Tensor
         (N,), bits/dim under the base.
     n_tuned : int
-        How many of the images, the first ones, steps may tune on.
+        Number of images, from the first on, that steps may tune on.
     """
 
     def __init__(self, base: nn.Module, images: torch.Tensor, config: FlowFinetuneConfig) -> None:
-        """Draw `config.n_retain` of the images and their noise and score them with the base.
+        """Draw `config.n_retain` of the images and their noise, and compute the base's bits/dim.
 
         Parameters
         ----------

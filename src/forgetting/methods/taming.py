@@ -24,9 +24,9 @@ Steer = Callable[[int, nn.Module], torch.Tensor | None]
 """Pressures (N,) on the images to forget, given a step's number and the model; None: stop."""
 
 PROMISING = 0.5
-"""Share of a step's images to forget near the threshold from which the rule is checked at once.
+"""Share of a batch near the threshold from which the stopping rule is checked at once.
 
-Under each step's own noise an image lies elsewhere, so that a whole batch is rarely near."""
+Every step draws new noise, under which bits/dim differ, so that a whole batch is rarely near."""
 
 SLACK = 0.05
 """By how much more than `settle_within` a step's retained images may then have moved, in sigma."""
