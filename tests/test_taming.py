@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from forgetting.errors import DataError, TrainingError
-from forgetting.methods.retain_set import RetainSet
-from forgetting.methods.taming import TamingConfig, gaussian_kl, retain_divergence, tame
+from forgetting.methods.retain_set import RetainSet, TamedReference
+from forgetting.methods.taming import TamingConfig, gaussian_kl, is_near, retain_divergence, tame
 from forgetting.metrics.likelihood import mean_bits_per_dim
 from forgetting.zoo import store as zoo
 
@@ -264,6 +264,14 @@ def test_no_more_images_are_retained_than_configured(flow):
     _, retain = sets(flow)
     retained = RetainSet(flow, retain, CONFIG.model_copy(update={"n_retain": 100}))
     assert len(retained.images) == len(retained.base_bpd) == 100
+
+
+@pytest.mark.parametrize("delta", [4.0, -4.0])
+def test_near_is_a_share_of_delta_on_either_side_of_the_threshold(delta):
+    reference = TamedReference(mu=2.0, sigma=0.5, shift=0.0)
+    bpd = 2.0 + 0.5 * (delta + torch.tensor([-0.7, -0.5, 0.0, 0.5, 0.7]))
+    near = is_near(bpd, reference, TamingConfig(delta=delta, stop_within=0.15))
+    assert near.tolist() == [False, True, True, True, False]
 
 
 def test_images_count_as_near_within_the_rules_share_of_delta(flow):

@@ -123,7 +123,7 @@ def tame(
             bpd = mean_bits_per_dim(tamed, watched, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
             if config.stop_within:
-                row["within"] = float(_is_near(bpd, reference, config).float().mean())
+                row["within"] = float(is_near(bpd, reference, config).float().mean())
                 has_settled = reference.shift <= _settle_limit(config)
                 is_done = is_done or (row["within"] == 1 and has_settled)
         _check_finite(row, step)
@@ -145,7 +145,7 @@ def tame(
     return TamingResult(tamed.eval().requires_grad_(False), history, config.settle_within)
 
 
-def _is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
+def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
     """Return bool (N,): which bits/dim the stopping rule counts as near the threshold."""
     distance = (bpd - reference.mu) / reference.sigma - config.delta
     return distance.abs() <= config.stop_within * abs(config.delta)
@@ -208,7 +208,7 @@ def _step(
         "kl": kl.item(),
         "retain_bpd": bpd_retain.mean().item(),
     }
-    share_near = float(_is_near(bpd_forget.detach().cpu(), reference, config).float().mean())
+    share_near = float(is_near(bpd_forget.detach().cpu(), reference, config).float().mean())
     shift = (bpd_retain - bpd_base).mean().item() / reference.sigma
     has_settled = shift <= SLACK + _settle_limit(config)
     return figures, share_near >= PROMISING and has_settled

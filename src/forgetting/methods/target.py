@@ -44,7 +44,7 @@ class Target:
             )
 
     @classmethod
-    def parse(cls, text: str | Mapping[str, float], known: Sequence[str]) -> "Target":
+    def parse(cls, text: str | Mapping[str, float], available: Sequence[str]) -> "Target":
         """Read a target such as "Male: 0.5" or "Male&Smiling: 0.2, Male&~Smiling: 0.3".
 
         Combinations that are not named get equal parts of what is left of one.
@@ -53,7 +53,7 @@ class Target:
         ----------
         text : str or mapping
             Shares from 0 to 1 by combination; `~` before an attribute means its absence.
-        known : sequence of str
+        available : sequence of str
             Attributes that the classifier has.
 
         Raises
@@ -67,7 +67,7 @@ class Target:
         attributes: tuple[str, ...] = ()
         shares: dict[tuple[bool, ...], float] = {}
         for part in text.split(","):
-            names, cell, share = _parse_part(part, known)
+            names, cell, share = _parse_part(part, available)
             attributes = attributes or names
             if names != attributes or len(set(names)) < len(names) or len(names) > MAX_ATTRIBUTES:
                 raise ParameterError(
@@ -118,7 +118,7 @@ class Target:
 
 
 def _parse_part(
-    part: str, known: Sequence[str]
+    part: str, available: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[bool, ...], float]:
     """Return the attributes of "A&~B: 0.2", which of them are present, and the share."""
     left, separator, right = part.partition(":")
@@ -134,8 +134,9 @@ def _parse_part(
         )
     names = tuple(literal.lstrip("~").strip() for literal in literals)
     for name in names:
-        if name not in known:
+        if name not in available:
             raise ParameterError(
-                f"target: {name!r} is no attribute of the classifier. It has: {', '.join(known)}."
+                f"target: {name!r} is no attribute of the classifier. It has: "
+                f"{', '.join(available)}."
             )
     return names, tuple(not literal.startswith("~") for literal in literals), share
