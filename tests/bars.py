@@ -1,11 +1,11 @@
-"""A generator of nobody's library whose feature is known: the width of a bar."""
+"""A small generator whose feature can be measured: the width of a bar."""
 
 import torch
 from torch import nn
 
 
 class Bars(nn.Module):
-    """Any `nn.Module` with a latent_dim: z_0 widens a bar, z_1 moves it."""
+    """Draws a vertical bar: z_0 widens it and z_1 moves it."""
 
     latent_dim = 6
 
@@ -23,4 +23,5 @@ class Bars(nn.Module):
 
 
 def width(images):
+    """Return the widths (B,) of the bars of images (B, 1, 32, 32), in pixels."""
     return images[:, 0, 0].sum(1)

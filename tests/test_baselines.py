@@ -1,4 +1,4 @@
-"""The baselines do what they are named for, on a generator whose feature is the width of a bar."""
+"""Every baseline does what its name says, on a generator whose feature is the width of a bar."""
 
 import copy
 
@@ -8,13 +8,19 @@ from bars import width
 from torch import nn
 
 from forgetting.errors import TrainingError
-from forgetting.methods.direction import find_direction
-from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
-from forgetting.methods.finetune import FinetuneConfig
+from forgetting.methods import METHODS
+from forgetting.methods.direction import Direction, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, feature_unlearning
+from forgetting.methods.finetune import Batch, FinetuneConfig, finetune
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.gradient_surgery import gradient_surgery, orthogonal
-from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
-from forgetting.methods.whole_image import unlearn_whole_image
+from forgetting.methods.problem import UnlearningProblem
+from forgetting.methods.selective_amnesia import (
+    AmnesiaConfig,
+    _fisher_diagonal,
+    selective_amnesia,
+)
+from forgetting.methods.whole_image import surrogate_latents, unlearn_whole_image
 
 CONFIG = FinetuneConfig(steps=200, lr=0.02)
 
@@ -25,100 +31,186 @@ def z():
 
 
 @pytest.fixture(scope="module")
-def edge(bars, z):
+def threshold(bars, z):
     with torch.no_grad():
         return width(bars(z)).quantile(0.9)
 
 
-def wide(model, z, edge):
+def prevalence(model, z, threshold):
+    """Return the share of samples whose bar is wider than a threshold."""
     with torch.no_grad():
-        return float((width(model(z)) > edge).float().mean())
+        return float((width(model(z)) > threshold).float().mean())
 
 
-def test_gradient_ascent_takes_the_feature_and_does_not_ask_what_it_costs(bars, labelled, z, edge):
-    direction = find_direction(labelled)
+def change(model, bars, latents):
+    """Return the mean change of a pixel from the original's images."""
+    with torch.no_grad():
+        return float((model(latents) - bars(latents)).abs().mean())
+
+
+def tuned(method, bars, labelled, config, score=None):
+    """Return the model that a method makes of the bars, along the direction of width."""
+    return method(bars, find_direction(labelled), score, config).model
+
+
+def test_gradient_ascent_removes_the_feature_and_changes_other_images(
+    bars, labelled, z, threshold
+):
     few = CONFIG.model_copy(update={"steps": 60})  # with more of them narrow bars become wide
-    found = gradient_ascent(bars, direction, lambda x: width(x) - edge, few)
-    assert wide(found.model, z, edge) < 0.05
-    moved = [
-        float((model(z) - bars(z)).abs().mean((1, 2, 3))[~direction.selects(z)].mean().detach())
-        for model in (found.model, unlearn_feature(bars, direction, _like(CONFIG)).model)
-    ]
-    assert moved[0] > moved[1]
+    ascended = tuned(gradient_ascent, bars, labelled, few, lambda x: width(x) - threshold)
+    unlearned = tuned(feature_unlearning, bars, labelled, _like(CONFIG))
+    assert prevalence(ascended, z, threshold) < 0.05
+    others = z[~find_direction(labelled).selects(z)]
+    assert change(ascended, bars, others) > change(unlearned, bars, others)
+
+
+def test_the_gradient_of_ascent_does_not_fade_when_the_feature_is_gone(bars, labelled):
+    """Of a score far below 0 surgery's loss is flat, and ascent's falls as fast as the score."""
+    few = FinetuneConfig(steps=1, lr=0.01)
+    absent = {offset: (lambda x, offset=offset: width(x) - offset) for offset in (50.0, 60.0)}
+    losses = {
+        method: [
+            method(bars, find_direction(labelled), score, few).history[0]["loss_classifier"]
+            for score in absent.values()
+        ]
+        for method in (gradient_ascent, gradient_surgery)
+    }
+    share = 10 * float(
+        find_direction(labelled)
+        .selects(torch.randn(128, 6, generator=torch.Generator().manual_seed(0)))
+        .float()
+        .mean()
+    )
+    first, second = losses[gradient_ascent]
+    assert first - second == pytest.approx(share, rel=1e-4)
+    assert max(losses[gradient_surgery]) < 1e-9
 
 
 def _like(config):
     return UnlearningConfig(**config.model_dump())
 
 
-def test_surgery_leaves_no_part_along_the_retain_gradient():
+def test_surgery_leaves_no_component_along_the_retain_gradient():
     random = torch.Generator().manual_seed(0)
     forget, retain = (
         tuple(torch.randn(shape, generator=random) for shape in ((3, 4), (5,))) for _ in range(2)
     )
-    found = orthogonal(forget, retain)
-    assert sum((f * r).sum() for f, r in zip(found, retain, strict=True)).abs() < 1e-4
-    left = sum((f * g).sum() for f, g in zip(found, forget, strict=True))
-    assert left > 0  # it still goes down the forget loss
-    nothing = tuple(torch.zeros_like(r) for r in retain)
-    assert all(torch.equal(a, b) for a, b in zip(orthogonal(forget, nothing), forget, strict=True))
+    combined = orthogonal(forget, retain)
+    assert sum((c * r).sum() for c, r in zip(combined, retain, strict=True)).abs() < 1e-4
+    along = sum((c * f).sum() for c, f in zip(combined, forget, strict=True))
+    assert along > 0  # a step still lowers the forget loss
+    zero = tuple(torch.zeros_like(r) for r in retain)
+    assert all(torch.equal(a, b) for a, b in zip(orthogonal(forget, zero), forget, strict=True))
 
 
-def test_gradient_surgery_forgets_with_less_damage_than_ascent(bars, labelled, z, edge):
-    direction = find_direction(labelled)
-    score = lambda x: width(x) - edge  # noqa: E731
-    ascent, combine = (
-        method(bars, direction, score, CONFIG).model
+def test_gradient_surgery_forgets_with_less_damage_than_ascent(bars, labelled, z, threshold):
+    ascended, operated = (
+        tuned(method, bars, labelled, CONFIG, lambda x: width(x) - threshold)
         for method in (gradient_ascent, gradient_surgery)
     )
-    kept = ~direction.selects(z)
-    with torch.no_grad():
-        damage = [float((m(z) - bars(z)).abs()[kept].mean()) for m in (ascent, combine)]
-    assert damage[1] < damage[0]
-    assert wide(combine, z, edge) < 0.1
+    others = z[~find_direction(labelled).selects(z)]
+    assert change(operated, bars, others) < change(ascended, bars, others)
+    assert prevalence(operated, z, threshold) < 0.1
 
 
-def test_the_whole_image_goes_where_the_feature_was(bars, labelled, z, edge):
-    direction = find_direction(labelled)
-    found = unlearn_whole_image(bars, direction, CONFIG).model
-    assert wide(found, z, edge) < 0.06
-    with torch.no_grad():
-        kept = ~direction.selects(z)
-        assert float((found(z) - bars(z)).abs()[kept].mean()) < 0.02
+def test_unlearning_the_whole_image_removes_the_feature_and_leaves_other_images(
+    bars, labelled, z, threshold
+):
+    model = tuned(unlearn_whole_image, bars, labelled, CONFIG)
+    assert prevalence(model, z, threshold) < 0.06
+    assert change(model, bars, z[~find_direction(labelled).selects(z)]) < 0.02
 
 
-def test_selective_amnesia_holds_the_weights_as_firmly_as_it_is_told(bars, labelled, z, edge):
-    direction = find_direction(labelled)
-    state = {key: value.clone() for key, value in bars.state_dict().items()}
+def test_a_surrogate_replaces_each_selected_latent_by_one_that_is_not_selected(bars):
+    random = torch.Generator().manual_seed(0)
+    latents = torch.randn(200, 6, generator=random)
+    selected = latents[:, 0] > 0.5
+    replaced = surrogate_latents(Batch(bars, latents, selected, bars(latents), random))
+    assert torch.equal(replaced[~selected], latents[~selected])
+    surrogates = replaced[selected]
+    assert all(bool((latents[~selected] == z).all(1).any()) for z in surrogates)
+    assert len(surrogates.unique(dim=0)) > 20
+    everything = torch.ones(200, dtype=torch.bool)
+    left = surrogate_latents(Batch(bars, latents, everything, bars(latents), random))
+    assert torch.equal(left, latents)
+
+
+def test_the_elastic_term_of_selective_amnesia_holds_the_weights(bars, labelled, z, threshold):
+    state = {name: value.clone() for name, value in bars.state_dict().items()}
     loose, firm = (
-        selective_amnesia(bars, direction, AmnesiaConfig(steps=150, lr=0.02, elastic=elastic))
+        selective_amnesia(
+            bars, find_direction(labelled), AmnesiaConfig(steps=150, lr=0.02, elastic=elastic)
+        )
         for elastic in (0.0, 1e4)
     )
-    assert wide(loose.model, z, edge) < 0.08
+    assert prevalence(loose.model, z, threshold) < 0.08
     moved = [
-        sum(float((now - state[k]).abs().sum()) for k, now in found.model.state_dict().items())
-        for found in (loose, firm)
+        sum(float((now - state[k]).abs().sum()) for k, now in result.model.state_dict().items())
+        for result in (loose, firm)
     ]
     assert moved[1] < 0.3 * moved[0]
     assert "loss_penalty" in firm.history[-1]
     assert all(torch.equal(state[k], v) for k, v in bars.state_dict().items())
 
 
-def test_weights_that_make_no_image_are_left_alone(bars, labelled):
+def test_the_elastic_term_is_the_fisher_weighted_square_of_the_change(bars, labelled):
+    """The Fisher matrix is scaled to a mean of 1, so that a common change of weights shows it."""
+    config = AmnesiaConfig(steps=1, lr=0.5, elastic=3.0, log_every=1)
+    problem = UnlearningProblem(bars, find_direction(labelled))
+    fisher = _fisher_diagonal(problem, config)
+    mean = sum(f.sum() for f in fisher) / sum(f.numel() for f in fisher)
+    assert float(mean) == pytest.approx(1, rel=1e-5)
+    two = config.model_copy(update={"steps": 2})
+    moved = []
+    selective_amnesia(
+        bars,
+        find_direction(labelled),
+        config=two,
+        callback=lambda row, model: moved.append(
+            (row["loss_penalty"], [p.detach().clone() for p in model.parameters()])
+        ),
+    )
+    changes = zip(fisher, moved[0][1], bars.parameters(), strict=True)
+    expected = 3.0 / 2 * sum(float((f * (now - p).square()).sum()) for f, now, p in changes)
+    assert moved[0][0] == 0
+    assert moved[1][0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_weights_that_make_no_image_stay_as_they_are(bars, labelled, method):
     """As those of a VAE's encoder, in a generator that comes with one."""
-    whole, direction, few = copy.deepcopy(bars), find_direction(labelled), FinetuneConfig(steps=3)
-    whole.encoder = nn.Linear(3, 3)
-    for found in (
-        unlearn_feature(whole, direction, _like(few)),
-        gradient_ascent(whole, direction, width, few),
-        gradient_surgery(whole, direction, width, few),
-        selective_amnesia(whole, direction, AmnesiaConfig(steps=3)),
-        unlearn_whole_image(whole, direction, few),
-    ):
-        assert torch.equal(found.model.encoder.weight, whole.encoder.weight)
+    with_encoder = copy.deepcopy(bars)
+    with_encoder.encoder = nn.Linear(3, 3)
+    config = method.configure({"steps": 3})
+    model = tuned(method, with_encoder, labelled, config, width)
+    encoder = getattr(model, "generator", model).encoder
+    assert torch.equal(encoder.weight, with_encoder.encoder.weight)
 
 
-def test_a_loss_that_is_not_finite_is_a_sentence(bars, labelled):
+def test_finetuning_logs_every_so_many_steps_and_the_last_and_lowers_the_rate_to_zero(bars):
+    """The objective pulls one weight with a constant gradient: Adam moves it by the rate."""
+    seen, places = [], []
+    config = FinetuneConfig(steps=4, lr=0.1, log_every=3, batch_size=16)
+
+    def callback(row, model):
+        seen.append(row)
+        places.append(float(model.bend.detach()))
+
+    problem = UnlearningProblem(bars, Direction(torch.eye(6)[0], 0.0), callback=callback)
+    result = finetune(
+        problem,
+        lambda batch: {"zero": 0 * batch.images.sum()},
+        config,
+        penalty=lambda m: m.bend[0],
+    )
+    assert [row["step"] for row in seen] == [1, 2, 3, 4]
+    assert [row["step"] for row in result.history] == [3, 4]
+    assert seen[0].keys() == {"step", "loss", "loss_zero", "loss_penalty"}
+    assert places == pytest.approx([-0.1, -0.175, -0.225, -0.25], abs=1e-5)
+    assert not any(parameter.requires_grad for parameter in result.model.parameters())
+
+
+def test_a_loss_that_is_not_finite_is_refused_in_a_sentence(bars, labelled):
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         gradient_ascent(
             bars, find_direction(labelled), lambda x: width(x) * torch.nan, FinetuneConfig(steps=2)

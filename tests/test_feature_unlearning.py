@@ -1,4 +1,4 @@
-"""Feature unlearning on a generator whose feature is known: the width of a bar."""
+"""Feature unlearning, on a generator whose feature is the width of a bar."""
 
 import pytest
 import torch
@@ -16,25 +16,28 @@ from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unl
 from forgetting.methods.latent_filter import LatentFilter
 
 
-def test_the_tenth_with_the_highest_scores_is_positive(bars, labelled):
+def test_the_tenth_of_samples_with_the_highest_scores_is_positive(bars, labelled):
     assert labelled.positive.shape == (500, 6)
     assert labelled.negative.shape == (4500, 6)
     lowest = width(bars(labelled.positive)).min()
     assert bool((width(bars(labelled.negative)) <= lowest).all())
 
 
-def test_a_feature_with_an_edge_is_positive_over_it(bars):
-    found = collect_latents(bars, width, 500, over=float(width(bars(torch.zeros(1, 6))).detach()))
-    assert 150 < len(found.positive) < 350
-    edge = width(bars(found.negative)).max()
-    assert bool((width(bars(found.positive)) > edge).all())
+def test_samples_beyond_a_given_threshold_are_positive(bars):
+    threshold = float(width(bars(torch.zeros(1, 6))).detach())
+    labelled = collect_latents(bars, width, 500, threshold=threshold)
+    assert 150 < len(labelled.positive) < 350
+    assert bool((width(bars(labelled.positive)) > threshold).all())
+    assert bool((width(bars(labelled.negative)) <= threshold).all())
     with pytest.raises(
         DataError, match=r"0 of 500 samples show the feature; a direction needs 10"
     ):
-        collect_latents(bars, width, 500, over=1e6)
+        collect_latents(bars, width, 500, threshold=1e6)
+    with pytest.raises(DataError, match=r"500 of 500 samples .* Collect about 10,000"):
+        collect_latents(bars, width, 500, threshold=-1.0)
 
 
-def test_the_direction_is_found(labelled):
+def test_the_direction_of_width_is_found(labelled):
     direction = find_direction(labelled, form="unit")
     assert float(direction.vector[0]) > 0.98
     assert labelled.agreement() > 0.95
@@ -43,17 +46,17 @@ def test_the_direction_is_found(labelled):
     assert raw.projection_threshold == pytest.approx(direction.projection_threshold, abs=1e-5)
 
 
-def test_thresholds_mark_a_fifth_or_a_half(labelled):
+def test_projection_thresholds_select_a_fifth_or_a_half_of_the_latents(labelled):
     z = torch.randn(20_000, 6, generator=torch.Generator().manual_seed(1))
-    midpoint = find_direction(labelled).selects(z).float().mean()
-    prevalence = (
-        find_direction(labelled, projection_threshold="prevalence").selects(z).float().mean()
-    )
-    assert 0.15 < float(midpoint) < 0.3
-    assert 0.45 < float(prevalence) < 0.55
+    shares = [
+        float(find_direction(labelled, projection_threshold=name).selects(z).float().mean())
+        for name in ("midpoint", "prevalence")
+    ]
+    assert 0.15 < shares[0] < 0.3
+    assert 0.45 < shares[1] < 0.55
 
 
-def test_a_unit_vector_lands_on_the_threshold_and_a_longer_one_overshoots():
+def test_a_unit_vector_erases_to_the_projection_threshold_and_a_longer_one_beyond():
     z = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
     unit = Direction(torch.tensor([0.6, 0.8, 0.0, 0.0]), 0.3)
     selected = unit.selects(z)
@@ -65,20 +68,20 @@ def test_a_unit_vector_lands_on_the_threshold_and_a_longer_one_overshoots():
     torch.testing.assert_close(mirrored, 0.6 - unit.project(z)[selected])
 
 
-def test_the_feature_goes_and_the_rest_stays(bars, labelled):
+def test_the_feature_goes_and_other_images_stay(bars, labelled):
     direction = find_direction(labelled)
     config = UnlearningConfig(steps=300, lr=0.02)
     state = {key: value.clone() for key, value in bars.state_dict().items()}
     result = unlearn_feature(bars, direction, config)
     assert all(torch.equal(state[key], value) for key, value in bars.state_dict().items())
     z = torch.randn(4000, 6, generator=torch.Generator().manual_seed(1))
-    edge = width(bars(z)).quantile(0.9)
+    threshold = width(bars(z)).quantile(0.9)
     with torch.no_grad():
         after = result.model(z)
-        moved = (after - bars(z)).abs().mean((1, 2, 3))
-    assert float((width(after) > edge).float().mean()) < 0.01
+        change = (after - bars(z)).abs().mean((1, 2, 3))
+    assert float((width(after) > threshold).float().mean()) < 0.01
     selected = direction.selects(z)
-    assert float(moved[~selected].mean()) < 0.3 * float(moved[selected].mean())
+    assert float(change[~selected].mean()) < 0.3 * float(change[selected].mean())
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
@@ -91,18 +94,18 @@ def test_several_latents_are_unlearned_as_their_concatenation(bars):
         def forward(self, first, second):
             return self.bars(torch.cat([second, first], 1))
 
-    joined = ConcatenatedLatents(Two(), (5, 1))
-    direction = find_direction(collect_latents(joined, width, 5000))
+    concatenated = ConcatenatedLatents(Two(), (5, 1))
+    direction = find_direction(collect_latents(concatenated, width, 5000))
     assert int(direction.vector.abs().argmax()) == 5
-    result = unlearn_feature(joined, direction, UnlearningConfig(steps=300, lr=0.02))
+    result = unlearn_feature(concatenated, direction, UnlearningConfig(steps=300, lr=0.02))
     z = torch.randn(2000, 6, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        before, after = width(joined(z)), width(result.model(z))
-    edge = before.quantile(0.9)
-    assert float((after > edge).float().mean()) < 0.01
+        before, after = width(concatenated(z)), width(result.model(z))
+    threshold = before.quantile(0.9)
+    assert float((after > threshold).float().mean()) < 0.01
 
 
-def test_only_the_part_that_is_named_is_tuned(bars, labelled):
+def test_only_the_trainable_part_is_tuned(bars, labelled):
     class Wrapped(nn.Module):
         latent_dim = 6
 
@@ -120,7 +123,7 @@ def test_only_the_part_that_is_named_is_tuned(bars, labelled):
     assert not torch.equal(result.model.decoder.gain, wrapped.decoder.gain)
 
 
-def test_the_filter_leaves_the_weights_and_erases_the_latent(bars, labelled):
+def test_the_latent_filter_erases_latents_and_leaves_the_weights(bars, labelled):
     direction = find_direction(labelled)
     z = torch.randn(50, 6, generator=torch.Generator().manual_seed(2))
     assert torch.equal(LatentFilter(bars, direction)(z), bars(direction.erase(z)))
@@ -139,7 +142,7 @@ def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
     assert torch.isfinite(a.grad).all()
 
 
-def test_latents_that_nothing_marks_are_kept(bars):
+def test_without_selected_latents_nothing_changes(bars):
     far = Direction(torch.eye(6)[0], 100.0)
     result = unlearn_feature(bars, far, UnlearningConfig(steps=2))
     assert result.history[-1]["loss_percep"] == result.history[-1]["loss_unlearn"] == 0
@@ -147,7 +150,27 @@ def test_latents_that_nothing_marks_are_kept(bars):
     torch.testing.assert_close(result.model(z), bars(z))
 
 
-def test_bad_input_is_a_sentence(bars, labelled):
+def test_the_losses_are_means_over_all_latents_of_the_batch(bars, labelled):
+    """At the first step the tuned copy is the original, so that every loss has a closed form."""
+    direction = find_direction(labelled)
+    config = UnlearningConfig(
+        steps=1, batch_size=40, alpha=2.0, pixels=0.5, perceptual=3.0, reconstruction=5.0, seed=4
+    )
+    row = unlearn_feature(bars, direction, config).history[0]
+    z = torch.randn(40, 6, generator=torch.Generator().manual_seed(4))
+    selected = direction.selects(z)
+    assert 0 < int(selected.sum()) < 40
+    with torch.no_grad():
+        images, targets = bars(z[selected]), bars(direction.erase(z[selected]))
+        l1 = float((images - targets).abs().sum())
+        dissimilarity = float((1 - ms_ssim(images, targets)).sum())
+    assert row["loss_unlearn"] == pytest.approx(2.0 * 0.5 * l1 / 40, rel=1e-4)
+    assert row["loss_percep"] == pytest.approx(2.0 * 3.0 * dissimilarity / 40, rel=1e-3)
+    assert row["loss_recon"] == 0
+    assert row["loss"] == pytest.approx(row["loss_unlearn"] + row["loss_percep"], rel=1e-5)
+
+
+def test_bad_input_is_refused_in_a_sentence(bars, labelled):
     with pytest.raises(DataError, match="collect at least 100"):
         collect_latents(bars, width, 50)
     with pytest.raises(DataError, match="scores that are not finite"):
@@ -162,7 +185,7 @@ def test_bad_input_is_a_sentence(bars, labelled):
         ms_ssim(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4))
 
 
-def test_collecting_leaves_a_generator_in_training_as_it_was():
+def test_collecting_leaves_a_generator_in_training_mode_as_it_was():
     class Normed(nn.Module):
         latent_dim = 3
 

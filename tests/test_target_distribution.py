@@ -1,4 +1,4 @@
-"""A target distribution is read or refused, and met by the samples, or said not to be."""
+"""A target distribution is read or refused, and samples meet it or the result says no."""
 
 import pytest
 import torch
@@ -22,25 +22,23 @@ KNOWN = ("Right", "High")
         ),
     ],
 )
-def test_a_target_is_read(text, combinations, shares):
+def test_a_target_is_read_from_text(text, combinations, shares):
     target = Target.parse(text, KNOWN)
     assert target.combinations == combinations
     torch.testing.assert_close(target.shares, torch.tensor(shares))
 
 
-def test_a_target_is_read_of_a_dictionary_as_of_a_text():
-    wanted = {"Right&High": 0.1, "~Right&~High": 0.5}
-    given, text = (
-        Target.parse(target, KNOWN) for target in (wanted, "Right&High: 0.1, ~Right&~High: 0.5")
-    )
-    assert given.combinations == text.combinations
-    assert torch.equal(given.shares, text.shares)
+def test_a_target_is_read_from_a_mapping_as_from_text():
+    from_mapping = Target.parse({"Right&High": 0.1, "~Right&~High": 0.5}, KNOWN)
+    from_text = Target.parse("Right&High: 0.1, ~Right&~High: 0.5", KNOWN)
+    assert from_mapping.combinations == from_text.combinations
+    assert torch.equal(from_mapping.shares, from_text.shares)
     with pytest.raises(ParameterError, match=r"'Right: 1\.5' is not of the form"):
         Target.parse({"Right": 1.5}, KNOWN)
 
 
 @pytest.mark.parametrize("shares", [[1.2, -0.2], [0.5, 0.4], [0.5, 0.25, 0.25], [float("nan"), 1]])
-def test_shares_that_cannot_be_are_refused_without_a_text_too(shares):
+def test_impossible_shares_are_refused(shares):
     with pytest.raises(ParameterError, match="2 numbers from 0 to 1 that add up to one"):
         Target(("Right",), torch.tensor(shares))
 
@@ -51,7 +49,7 @@ def test_shares_that_cannot_be_are_refused_without_a_text_too(shares):
         ("Right: 1.2", "'Right: 1.2' is not of the form"),
         ("Right", "'Right' is not of the form"),
         ("Right: half", "share from 0 to 1"),
-        ("Rihgt: 0.5", "'Rihgt' is no attribute that the classifier knows. It knows: Right, High"),
+        ("Rihgt: 0.5", "'Rihgt' is no attribute of the classifier. It has: Right, High"),
         ("Right: 0.6, ~Right: 0.6", "add up to 1.2"),
         ("Right: 0.2, ~Right: 0.2", "add up to 0.4"),
         ("Right: 0.2, Right: 0.2", "given twice"),
@@ -59,7 +57,7 @@ def test_shares_that_cannot_be_are_refused_without_a_text_too(shares):
         ("Right&Right: 0.2", "two different attributes"),
     ],
 )
-def test_a_target_that_cannot_be_is_refused(text, sentence):
+def test_an_impossible_target_is_refused(text, sentence):
     with pytest.raises(ParameterError, match=sentence):
         Target.parse(text, KNOWN)
 
@@ -95,19 +93,20 @@ def test_samples_meet_the_target(flow, text):
 
     points, before = flow.sample(2000, 999), measure(flow, 0)
     assert (before - target.shares).abs().max() > 0.1
-    found = meet_target(
+    result = meet_target(
         flow, points, target.cells(has_feature(points)[:, :k]), target, measure, CONFIG
     )
-    assert found.history[-1]["met"] == 1
-    assert (measure(found.model, 9999) - target.shares).abs().max() < 0.05
+    assert result.history[-1]["met"] == 1
+    assert result.is_within_rule
+    assert (measure(result.model, 9999) - target.shares).abs().max() < 0.05
     assert torch.equal(measure(flow, 0), before)
 
 
-def test_a_target_that_is_not_met_in_time_says_so(flow):
+def test_a_result_says_when_its_target_is_not_met_in_time(flow):
     target = Target.parse("Right: 0.05", KNOWN)
     points = flow.sample(500, 1)
     config = CONFIG.model_copy(update={"max_steps": 5})
-    found = meet_target(
+    result = meet_target(
         flow,
         points,
         target.cells(has_feature(points)[:, :1]),
@@ -115,8 +114,9 @@ def test_a_target_that_is_not_met_in_time_says_so(flow):
         lambda model, step: target.measure(has_feature(model.sample(500, step))[:, :1]),
         config,
     )
-    assert found.history[-1]["met"] == 0
-    assert found.history[-1]["step"] == 5
+    assert result.history[-1]["met"] == 0
+    assert not result.is_within_rule
+    assert result.history[-1]["step"] == 5
 
 
 def test_a_combination_without_images_is_refused_before_any_training(flow):
@@ -132,7 +132,9 @@ def test_a_combination_without_images_is_refused_before_any_training(flow):
         meet_target(flow, points, ones, nothing_else, lambda model, step: 1 / 0)
 
 
-def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(flow, monkeypatch):
+def test_numbers_of_combinations_are_checked_and_each_half_gets_some_of_every_combination(
+    flow, monkeypatch
+):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(40, 1)
 
@@ -152,16 +154,17 @@ def test_numbers_of_combinations_are_checked_and_few_images_end_in_both_halves(f
     cells = torch.ones(40).long()
     cells[[3, 30]] = 0
     meet_target(flow, points, cells, target, measure)
-    wanted = points[[3, 30]]
+    rare = points[[3, 30]]
+    assert [len(half) for half in given] == [20, 20]
     for half in given:
-        assert sum(bool((wanted == point).all(1).any()) for point in half) == 1
+        assert sum(bool((rare == point).all(1).any()) for point in half) == 1
 
 
-def test_an_image_that_is_given_twice_is_not_moved_and_retained(flow):
+def test_an_image_that_is_given_twice_is_not_both_moved_and_retained(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(40, 1)
     twice = torch.cat([points, points[:30]])
-    found = meet_target(
+    result = meet_target(
         flow,
         twice,
         target.cells(has_feature(twice)[:, :1]),
@@ -169,21 +172,50 @@ def test_an_image_that_is_given_twice_is_not_moved_and_retained(flow):
         lambda model, number: torch.tensor([0.2, 0.8]),
         CONFIG.model_copy(update={"max_steps": 2}),
     )
-    assert found.history[-1]["step"] == 2
+    assert result.history[-1]["step"] == 2
+
+
+def test_the_pressure_follows_the_last_error_and_a_clipped_sum_of_all_errors(flow, monkeypatch):
+    target = Target.parse("Right: 0.5", KNOWN)
+    points = flow.sample(20, 1)
+    cells = target.cells(has_feature(points)[:, :1])
+    measured = [torch.tensor([share, 1 - share]) for share in (0.9, 0.6, 0.2)]
+    config = TargetConfig(gain=4.0, memory=0.5, tolerance=0.01, confirm=1)
+    pressures = []
+
+    def tame(flow, forget, retain, config, *, steer, callback):
+        pressures.extend(steer(step, flow) for step in range(3))
+        moved = target.cells(has_feature(forget)[:, :1])
+        assert all(
+            len(pressure[moved == cell].unique()) == 1 for pressure in pressures for cell in (0, 1)
+        )
+        pressures[:] = [float(pressure[moved == 0][0]) for pressure in pressures]
+        return TamingResult(flow, [{"step": step} for step in range(3)])
+
+    monkeypatch.setattr("forgetting.methods.target_distribution.tame", tame)
+    result = meet_target(flow, points, cells, target, lambda model, n: measured[n], config)
+    limit = 2 * config.tolerance
+    expected = [
+        4.0 * (0.4 + 0.5 * limit),
+        4.0 * (0.1 + 0.5 * 2 * limit),
+        4.0 * (-0.3 + 0.5 * limit),
+    ]
+    assert pressures == pytest.approx(expected, abs=1e-5)
+    assert [row["share_0"] for row in result.history] == pytest.approx([0.9, 0.6, 0.2])
 
 
 def test_one_lucky_measurement_does_not_meet_a_target(flow):
     target = Target.parse("Right: 0.5", KNOWN)
     points = flow.sample(100, 1)
-    asked = []
+    numbers = []
 
     def measure(model, number):
-        asked.append(number)
-        return torch.tensor([0.5, 0.5] if len(asked) % 4 == 1 else [0.8, 0.2])
+        numbers.append(number)
+        return torch.tensor([0.5, 0.5] if len(numbers) % 4 == 1 else [0.8, 0.2])
 
     config = CONFIG.model_copy(update={"max_steps": 20, "confirm": 3})
     cells = target.cells(has_feature(points)[:, :1])
-    found = meet_target(flow, points, cells, target, measure, config)
-    assert found.history[-1]["met"] == 0
-    assert asked == list(range(12))  # one, and three more, at each of steps 0, 10 and 20
-    assert found.history[0]["share_0"] == pytest.approx(0.8)
+    result = meet_target(flow, points, cells, target, measure, config)
+    assert result.history[-1]["met"] == 0
+    assert numbers == list(range(12))  # one and three further ones, at each of steps 0, 10 and 20
+    assert result.history[0]["share_0"] == pytest.approx(0.8)

@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from tqdm import tqdm
 
 from forgetting.book.schema import SCHEMA
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.files import ROOT, write_text
-from forgetting.methods import Callback
+from forgetting.methods.progress import progress as progress
 from forgetting.precision import has_bfloat16
 
 OWN = ROOT / "_build" / "my_runs"
@@ -117,19 +115,6 @@ def begin(
         if values.get(name, 0) == 0:
             values[name] = value
     return Run(template, validated(model, values))
-
-
-def progress(total: int, name: str) -> Callback:
-    """Return a callback for a method that moves a progress bar on stderr."""
-    bar = tqdm(total=total, desc=name, unit="step", file=sys.stderr)
-
-    def advance(row: dict[str, float], model: nn.Module) -> None:
-        bar.update(row["step"] - bar.n)
-        bar.set_postfix({key: f"{row[key]:.3g}" for key in ("loss", "within") if key in row})
-        if bar.n >= total:
-            bar.close()
-
-    return advance
 
 
 def records(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -1,25 +1,12 @@
-"""Ways to make a model forget; each leaves the model it was given untouched."""
+"""Methods: ways to make a model forget. Each tunes a copy and leaves the given model as it is.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+`taming` and `target_distribution` change how likely a flow finds images. `METHODS` lists, by
+name, the ways to unlearn a feature of a generator; a new one is one file of this package or of
+another. Methods may import adapters, registry, cache, errors and precision, and no metric of the
+study: a method is given, as a function, what it must look at while it works.
+"""
 
-from torch import nn
+from forgetting.methods.registry import METHODS, Method
+from forgetting.methods.results import Callback, TamingResult, UnlearningResult
 
-Callback = Callable[[dict[str, float], nn.Module], None]
-"""Called at every step with a row of figures and the model as it is then."""
-
-
-@dataclass(frozen=True)
-class UnlearningResult:
-    """What a method returns: the model that forgot, and a row of figures for every log step."""
-
-    model: nn.Module
-    history: list[dict[str, float]]
-
-
-@dataclass(frozen=True)
-class TamingResult:
-    """What taming returns: the tamed flow, and a row of figures for every log step."""
-
-    model: nn.Module
-    history: list[dict[str, float]]
+__all__ = ["METHODS", "Callback", "Method", "TamingResult", "UnlearningResult"]

@@ -1,10 +1,10 @@
-"""Where a feature lies in a generator's latent space, and how that is found."""
+"""Where a feature lies in the latent space of a generator, and how that is found."""
 
 import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -13,25 +13,27 @@ from forgetting.adapters import ConcatenatedLatents as ConcatenatedLatents  # fo
 from forgetting.errors import DataError
 
 MIN_POSITIVES = 10
+"""Least number of samples with the feature, and without it, that give a direction."""
 
 
 @dataclass(frozen=True)
 class LabelledLatents:
-    """Latents of samples that show the feature, and of samples that don't.
+    """Latents of samples that show a feature, and of samples that do not.
 
     Attributes
     ----------
-    positive, negative : (P, latent_dim), (N, latent_dim)
+    positive, negative : torch.Tensor
+        (P, latent_dim) and (N, latent_dim).
     """
 
     positive: torch.Tensor
     negative: torch.Tensor
 
     def agreement(self) -> float:
-        """Return the cosine of the directions of two halves: 1 is a direction without noise.
+        """Return the cosine between the directions of two halves; 1: no noise.
 
-        Each half has half of the samples: at a cosine of r, that between the direction of all
-        samples and the true one is about sqrt(2 r / (1 + r)).
+        Each half has half of the samples. At a cosine of r between the halves, the cosine between
+        the direction of all samples and the true one is about sqrt(2 r / (1 + r)).
         """
         first = self.positive[::2].mean(0) - self.negative[::2].mean(0)
         second = self.positive[1::2].mean(0) - self.negative[1::2].mean(0)
@@ -40,32 +42,36 @@ class LabelledLatents:
 
 @dataclass(frozen=True)
 class Direction:
-    """Where a feature lies in latent space.
+    """A feature as a direction in latent space with a threshold on it.
 
     Attributes
     ----------
-    vector : (latent_dim,), z_e
-    projection_threshold : t; a latent shows the feature where its projection reaches it
+    vector : torch.Tensor
+        (latent_dim,), z_e of the paper.
+    projection_threshold : float
+        t of the paper: a latent has the feature where its projection reaches it.
     """
 
     vector: torch.Tensor
     projection_threshold: float
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return proj(z) = <z, z_e> / |z_e|, (B,)."""
-        return latents @ self.vector / self.vector.norm()
+        """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
+        projections: torch.Tensor = latents @ self.vector / self.vector.norm()
+        return projections
 
     def selects(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return sim(z): which latents reach the threshold, boolean (B,)."""
+        """Return sim(z), bool (B,): which projections reach the projection threshold."""
         return self.project(latents) >= self.projection_threshold
 
     def erase(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return z' = z - (proj(z) - t) z_e where sim(z), z elsewhere, (B, latent_dim).
+        """Return latents (B, latent_dim) from which the feature is erased.
 
-        With a unit vector z' lies on the threshold; with a longer one it overshoots it.
+        A selected latent becomes z' = z - (proj(z) - t) z_e; any other stays as it is. With a
+        unit vector z' lies on the projection threshold; a longer one carries it beyond.
         """
-        beyond = (self.project(latents) - self.projection_threshold).clamp(min=0)
-        return latents - beyond[:, None] * self.vector
+        excess = (self.project(latents) - self.projection_threshold).clamp(min=0)
+        return latents - excess[:, None] * self.vector
 
 
 @torch.no_grad()
@@ -79,54 +85,79 @@ def collect_latents(
     seed: int = 0,
     batch_size: int = 500,
 ) -> LabelledLatents:
-    """Sample a generator and call those with high scores positive.
+    """Sample a generator and label the latents by the scores of their images.
 
     Parameters
     ----------
-    generator : `latent_dim` and `forward(z) -> images`; a copy of it is asked, in evaluation mode
-    score : images (B, C, H, W) -> (B,), higher where the feature shows more
-    n : samples; a direction in d dimensions wants some hundred times d of them
-    share : of the samples that show the feature, where it has no edge of its own, as thickness
-        (the paper: a tenth)
-    batch_size : samples at a time
-    seed : of the latents
-    threshold : the score over which a sample shows it, where it is there or not, as glasses are
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. A copy in evaluation mode
+        is sampled.
+    score : callable
+        Images (B, C, H, W) to scores (B,), higher where the feature shows more.
+    n : int
+        Number of samples. A direction in d dimensions needs some hundred times d of them.
+    share : float
+        Share of the samples, those with the highest scores, that count as positive where there
+        is no `threshold`: for a continuous feature, such as thickness. The default is the
+        paper's tenth.
+    threshold : float, optional
+        Score beyond which a sample is positive: for a feature that is there or not, such as
+        eyeglasses.
+    seed : int
+        Seed of the latents.
+    batch_size : int
+        Samples that are decoded at a time.
+
+    Returns
+    -------
+    LabelledLatents
+        The positive and the negative latents, on the CPU.
 
     Raises
     ------
     DataError
-        Too few would show the feature, or lack it, to give a direction; a score is not finite, or
-        there is not one for each image.
+        Fewer than ten samples would be positive, or negative; a score is not finite; or there is
+        not one score for each image.
     """
     rarer = min(share, 1 - share)
     if threshold is None and n * rarer < MIN_POSITIVES:
-        need = f"collect at least {math.ceil(MIN_POSITIVES / rarer)}" if rarer > 0 else "change it"
+        remedy = (
+            f"collect at least {math.ceil(MIN_POSITIVES / rarer)}"
+            if rarer > 0
+            else "choose a share between 0 and 1"
+        )
         raise DataError(
             f"Of {n} samples a share of {share:g} shows the feature; a direction needs "
-            f"{MIN_POSITIVES} that do and as many that don't: {need}."
+            f"{MIN_POSITIVES} that do and as many that don't: {remedy}."
         )
     generator = copy.deepcopy(generator).eval()
     device = next(generator.parameters()).device
-    latents = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
+    random = torch.Generator().manual_seed(seed)
+    latents = torch.randn(n, cast(int, generator.latent_dim), generator=random)
     scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])
     if scores.shape != (n,):
         raise DataError(
             f"The scores of {n} samples have shape {tuple(scores.shape)}: give one for each."
         )
     if not torch.isfinite(scores).all():
-        raise DataError("The classifier gives scores that are not finite for some of the samples.")
+        raise DataError(
+            "The score function gives scores that are not finite for some of the samples: check "
+            "it on the generator's images."
+        )
     if threshold is None:
         positive = torch.zeros(n, dtype=torch.bool)
         positive[scores.topk(round(n * share)).indices] = True
-    else:
-        positive = scores > threshold
-        has_feature = int(positive.sum())
-        if min(has_feature, n - has_feature) < MIN_POSITIVES:
-            few = math.ceil(2 * MIN_POSITIVES * n / max(1, min(has_feature, n - has_feature)))
-            raise DataError(
-                f"{has_feature} of {n} samples show the feature; a direction needs {MIN_POSITIVES} that "
-                f"do and as many that don't. Collect about {few:,}, or choose another feature."
-            )
+        return LabelledLatents(latents[positive], latents[~positive])
+    positive = scores > threshold
+    n_positive = int(positive.sum())
+    n_rarer = min(n_positive, n - n_positive)
+    if n_rarer < MIN_POSITIVES:
+        n_needed = math.ceil(2 * MIN_POSITIVES * n / max(1, n_rarer))
+        raise DataError(
+            f"{n_positive} of {n} samples show the feature; a direction needs {MIN_POSITIVES} "
+            f"that do and as many that don't. Collect about {n_needed:,}, or choose another "
+            "feature."
+        )
     return LabelledLatents(latents[positive], latents[~positive])
 
 
@@ -136,21 +167,26 @@ def find_direction(
     form: Literal["raw", "unit"] = "raw",
     projection_threshold: Literal["midpoint", "prevalence"] = "midpoint",
 ) -> Direction:
-    """Return z_e = mean(z | positive) - mean(z | negative) and its threshold.
+    """Return the direction of a feature, the difference between two means of latents.
+
+    It is z_e = mean(z | positive) - mean(z | negative), with a projection threshold.
 
     Parameters
     ----------
-    form : "raw" keeps the length of the difference, as the paper writes it; "unit" normalises it
-    projection_threshold : "midpoint" of the two classes' mean projections; "prevalence" is the mean over
-        all samples as collected, which lies near 0 and marks half of all latents
+    labelled : LabelledLatents
+        Latents with and without the feature.
+    form : {"raw", "unit"}
+        "raw" keeps the length of the difference, as the paper writes it; "unit" scales it to 1.
+    projection_threshold : {"midpoint", "prevalence"}
+        "midpoint" lies halfway between the mean projections of positive and negative latents.
+        "prevalence" is the mean projection of all of them as collected; it lies near 0 and
+        selects half of all latents.
     """
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
     if form == "unit":
         vector = vector / vector.norm()
     direction = Direction(vector, 0.0)
-    positive, negative = (
-        direction.project(latents) for latents in (labelled.positive, labelled.negative)
-    )
+    positive, negative = map(direction.project, (labelled.positive, labelled.negative))
     if projection_threshold == "midpoint":
         return Direction(vector, float(positive.mean() + negative.mean()) / 2)
     return Direction(vector, float(torch.cat([positive, negative]).mean()))

@@ -1,10 +1,4 @@
-"""Feature unlearning for pre-trained GANs and VAEs (Moon, Cho and Kim, AAAI 2024).
-
-A copy of the generator is tuned to make, of a latent beyond the direction's threshold, what the
-original makes of that latent with the feature erased, and to leave every other latent as it was.
-"""
-
-from collections.abc import Callable
+"""Feature unlearning for pre-trained GANs and VAEs (Moon, Cho and Kim, AAAI 2024)."""
 
 import torch
 from pydantic import Field
@@ -12,22 +6,60 @@ from torch import nn
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from forgetting.errors import DataError
-from forgetting.methods import Callback, UnlearningResult
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
+from forgetting.methods.finetune import Batch, FinetuneConfig, Losses, finetune, l1_distance
+from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import Callback, UnlearningResult
 
 SSIM_KERNEL = 5
+"""Side of the window of MS-SSIM, in pixels; the usual 11 px do not fit images of 28 px."""
+
 SSIM_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Weights of the scales (Wang et al., 2003); as many of them are used as fit the image."""
+"""Weights of the scales of MS-SSIM (Wang et al., 2003), from the finest on."""
 
 
 class UnlearningConfig(FinetuneConfig):
-    """Settings of `unlearn_feature`: those of tuning, and the losses' weights."""
+    """Settings of feature unlearning: those of the shared loop and factors of the losses.
 
-    alpha: float = Field(1.0, ge=0, description="weight of unlearning against reconstruction")
-    perceptual: float = Field(1.0, ge=0, description="weight of 1 - MS-SSIM in unlearning")
-    pixels: float = Field(1.0, ge=0, description="weight of the L1 in unlearning")
-    reconstruction: float = Field(1.0, ge=0, description="weight of reconstruction")
+    The factors have no unit. The paper has alpha, whose value it does not publish, before both
+    parts of unlearning, L1 and MS-SSIM, and none before any other term.
+    """
+
+    alpha: float = Field(1.0, ge=0, description="factor of L1 and MS-SSIM; the study's choice")
+    perceptual: float = Field(1.0, ge=0, description="factor of 1 - MS-SSIM; 1 as in the paper")
+    pixels: float = Field(1.0, ge=0, description="factor of the L1 in unlearning; 1 as published")
+    reconstruction: float = Field(
+        1.0, ge=0, description="factor of reconstruction; 1 as published"
+    )
+
+
+@unlearning_method(
+    "feature unlearning", UnlearningConfig, source="Moon, Cho and Kim, AAAI 2024 (2303.05699)"
+)
+def feature_unlearning(problem: UnlearningProblem, config: UnlearningConfig) -> UnlearningResult:
+    """Give latents with the feature the image of the latent from which the feature is erased.
+
+    With f the original, g the tuned copy, sim(z) = 1 for a latent that the direction selects and
+    0 for any other, and z' the erased latent, the loss is the mean over latents of
+
+        alpha sim (|g(z) - f(z')|_1 + 1 - MS-SSIM(g(z), f(z'))) + (1 - sim) |g(z) - f(z)|_1
+
+    The L1 is a sum over pixels; the paper leaves open whether it is a sum or a mean.
+    """
+
+    def objective(batch: Batch) -> Losses:
+        target = batch.original(problem.direction.erase(batch.latents))
+        distances = l1_distance(batch.images, target)
+        dissimilarities = 1 - ms_ssim(batch.images[batch.selected], target[batch.selected])
+        n = len(distances)
+        return {
+            "unlearn": config.alpha * config.pixels * (batch.selected * distances).mean(),
+            "percep": config.alpha * config.perceptual * dissimilarities.sum() / n,
+            "recon": config.reconstruction * (~batch.selected * distances).mean(),
+        }
+
+    return finetune(problem, objective, config)
 
 
 def unlearn_feature(
@@ -35,48 +67,54 @@ def unlearn_feature(
     direction: Direction,
     config: UnlearningConfig | None = None,
     *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
+    trainable: Trainable = all_weights,
     callback: Callback | None = None,
 ) -> UnlearningResult:
-    """Tune a copy g of a generator f so that it no longer makes a feature.
+    """Tune a copy of a generator so that it no longer makes a feature.
 
-        L = alpha sim (|g(z) - f(z')|_1 + 1 - MS-SSIM(g(z), f(z'))) + (1 - sim) |g(z) - f(z)|_1
-
-    The L1 is a sum over pixels and a mean over images (the paper doesn't say which).
+    This is the method `feature_unlearning`, whose docstring has the loss, without the score
+    argument that it does not need.
 
     Parameters
     ----------
-    generator, direction, trainable, callback : as `forgetting.methods.finetune.tune` takes them
+    generator, direction, config, trainable, callback
+        As `forgetting.methods.Method` takes them.
+
+    Returns
+    -------
+    UnlearningResult
+        The tuned copy; the rows of the history have `loss_unlearn`, `loss_percep` and
+        `loss_recon`.
 
     Raises
     ------
     DataError
-        The direction and the generator have different dimensions, or images are of 5 px or less.
+        The direction and the generator's latents differ in dimension, or images have a side of
+        5 px or less.
     TrainingError
         The loss is not finite.
     """
-    config = config or UnlearningConfig()
-
-    def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        target = batch.original(direction.erase(batch.latents))
-        l1 = distance(batch.images, target)
-        dissimilar = 1 - ms_ssim(batch.images[batch.selected], target[batch.selected])
-        return {
-            "unlearn": config.alpha * config.pixels * (batch.selected * l1).mean(),
-            "percep": config.alpha * config.perceptual * dissimilar.sum() / len(l1),
-            "recon": config.reconstruction * (~batch.selected * l1).mean(),
-        }
-
-    return finetune(
-        generator, direction, objective, config, trainable=trainable, callback=callback
+    return feature_unlearning(
+        generator, direction, None, config, trainable=trainable, callback=callback
     )
 
 
 def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return the multi-scale SSIM of images in [0, 1], (B, C, H, W), for each pair, (B,).
+    """Return the multi-scale structural similarity of image pairs (Wang et al., 2003).
 
-    A uniform 5 px window and as many of the five usual scales as fit: three at 28 and 32 px,
-    four at 64, five at 128. Their weights stay as they are, and sum to less than 1.
+    The window is uniform and 5 px wide. Of the five usual scales as many are used as fit: three
+    at 28 and 32 px, four at 64 px, five at 128 px. They keep their usual weights, which then sum
+    to less than one.
+
+    Parameters
+    ----------
+    a, b : torch.Tensor
+        Images (B, C, H, W) in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        (B,), 1 where the images of a pair are equal.
 
     Raises
     ------
@@ -86,16 +124,16 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if not len(a):
         return a.new_zeros(0)
     side = min(a.shape[-2:])
-    fits = [side // max(1, scale**2) > SSIM_KERNEL for scale in range(len(SSIM_BETAS))]
-    scales = sum(fits)
-    if not scales:
+    n_scales = sum(side // max(1, scale**2) > SSIM_KERNEL for scale in range(len(SSIM_BETAS)))
+    if not n_scales:
         raise DataError(f"MS-SSIM needs images of over {SSIM_KERNEL} px, not {side} px ones.")
-    return multiscale_structural_similarity_index_measure(
+    similarities: torch.Tensor = multiscale_structural_similarity_index_measure(
         a,
         b,
         gaussian_kernel=False,
         kernel_size=SSIM_KERNEL,
-        betas=SSIM_BETAS[:scales],
+        betas=SSIM_BETAS[:n_scales],
         data_range=1.0,
         reduction="none",
     )
+    return similarities

@@ -1,10 +1,9 @@
 """The loop that feature unlearning and its baselines share: a copy of a generator is tuned.
 
-Every step draws latents, marks those that show the feature, and asks an objective what the copy
-shall do with either kind. What differs between methods is the objective alone.
+A method gives the loop its objective and, where it has one, a penalty on the weights or its own
+way to combine gradients. Latents, optimizer, schedule and logging are the same for all.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,29 +12,37 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from forgetting.errors import DataError, TrainingError
-from forgetting.methods import Callback, UnlearningResult
-from forgetting.methods.direction import Direction
+from forgetting.errors import TrainingError
+from forgetting.methods.problem import UnlearningProblem
+from forgetting.methods.results import UnlearningResult
 from forgetting.precision import Precision, autocast_context
 
 
 class FinetuneConfig(BaseModel):
-    """Settings that all methods on generators share. The paper's are not published."""
+    """Settings of the shared loop. The papers publish none of them: the defaults are the study's.
+
+    They follow a pilot on a VAE of digits: 300 steps of 128 latents at a learning rate of 1e-3.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(300, ge=1)
-    batch_size: int = Field(128, ge=1)
+    steps: int = Field(300, ge=1, description="steps of the optimizer; default: the pilot's")
+    batch_size: int = Field(128, ge=1, description="latents per step; default: the pilot's")
     lr: float = Field(
-        1e-3, gt=0, description="of Adam at the first step; it falls to 0 at the last"
+        1e-3,
+        gt=0,
+        description="learning rate of Adam at the first step, per step; it falls linearly to 0 "
+        "at the last; default: the pilot's",
     )
     precision: Precision = Field(
         "float32",
-        description="of the generators' passes, where the machine has it; losses and weights stay "
-        "in float32",
+        description="number format of the generators' forward passes, where the device has it; "
+        "losses and weights stay in float32; default: the exact one",
     )
-    log_every: int = Field(10, ge=1)
-    seed: int = Field(0, ge=0)
+    log_every: int = Field(
+        10, ge=1, description="steps from one row of the history to the next; the study's choice"
+    )
+    seed: int = Field(0, ge=0, description="seed of all random draws, a whole number")
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,18 @@ class Batch:
 
     Attributes
     ----------
-    original : latents (B, latent_dim) to what the generator made of them, without gradient
-    latents : (B, latent_dim)
-    selected : bool (B,), which latents show the feature, by the direction
-    images : (B, C, H, W), what the copy makes of the latents, with gradient
-    random : for an objective that draws
+    original : callable
+        Decodes latents (B, latent_dim) to the original generator's images (B, C, H, W), without
+        gradient.
+    latents : torch.Tensor
+        (B, latent_dim), standard normal, on the CPU.
+    selected : torch.Tensor
+        Bool (B,), on the images' device: the latents whose projection reaches the projection
+        threshold.
+    images : torch.Tensor
+        (B, C, H, W), the images that the tuned copy makes of the latents, with gradient.
+    random : torch.Generator
+        The loop's random stream, for an objective that draws.
     """
 
     original: Callable[[torch.Tensor], torch.Tensor]
@@ -58,97 +72,132 @@ class Batch:
     random: torch.Generator
 
 
-Objective = Callable[[Batch], dict[str, torch.Tensor]]
-"""Named losses of a batch, scalars; their sum is minimised."""
+Losses = dict[str, torch.Tensor]
+"""Losses of one step by name, each a scalar."""
 
-GradientCombiner = Callable[[dict[str, tuple[torch.Tensor, ...]]], tuple[torch.Tensor, ...]]
-"""Makes one gradient of the losses' gradients, each a tensor for every tuned parameter."""
+Gradients = tuple[torch.Tensor, ...]
+"""A gradient: one tensor for each tuned parameter, in the order of the parameters."""
+
+Objective = Callable[[Batch], Losses]
+"""Losses of a batch; the loop minimises their sum."""
+
+Penalty = Callable[[nn.Module], torch.Tensor]
+"""Loss, a scalar, of the tuned part of the copy alone."""
+
+GradientCombiner = Callable[[dict[str, Gradients]], Gradients]
+"""Makes one gradient of the gradients of the losses, given by the losses' names."""
 
 
 def finetune(
-    generator: nn.Module,
-    direction: Direction,
+    problem: UnlearningProblem,
     objective: Objective,
     config: FinetuneConfig,
     *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
-    callback: Callback | None = None,
-    penalty: Callable[[nn.Module], torch.Tensor] | None = None,
+    penalty: Penalty | None = None,
     combine: GradientCombiner | None = None,
 ) -> UnlearningResult:
-    """Tune a copy of a generator by an objective.
+    """Tune a copy of a generator with an objective.
+
+    The copy starts at the original's weights. Each of `config.steps` steps
+
+    1. draws `config.batch_size` latents z ~ N(0, I) and selects those whose projection on the
+       direction reaches the projection threshold;
+    2. decodes them with the copy, in `config.precision`, and computes the objective's losses and
+       the penalty in float32;
+    3. takes the gradient of the losses' sum or, with `combine`, what it makes of the losses'
+       gradients, with respect to the weights that `problem.trainable` picks;
+    4. moves these weights by one step of Adam, whose learning rate falls linearly from
+       `config.lr` at the first step to 0 after the last;
+    5. calls `problem.callback`, and logs the step's figures if its number is a multiple of
+       `config.log_every` or the last.
+
+    The model stays in evaluation mode, so that no running statistic changes. All random draws
+    come from one stream with the seed `config.seed`, first the step's latents and then what the
+    objective draws.
 
     Parameters
     ----------
-    generator : `latent_dim` and `forward(z: (B, latent_dim)) -> images` in [0, 1]; not changed
-    direction : where the feature lies
-    trainable : picks, of the copy, the part that is tuned (a VAE's decoder)
-    callback : called at every step with a row of figures and the model
-    penalty : of the tuned part, added to the losses as `penalty`
-    combine : combines the losses' gradients where a sum is not wanted
+    problem : UnlearningProblem
+        The generator, the direction, what is tuned, and the callback.
+    objective : callable
+        Returns the losses of a `Batch` by name.
+    config : FinetuneConfig
+        Settings of the loop.
+    penalty : callable, optional
+        Returns a loss of the tuned part; it counts among the losses as `penalty`.
+    combine : callable, optional
+        Returns the gradient of the step, given the gradients of the losses by name.
+
+    Returns
+    -------
+    UnlearningResult
+        The tuned copy, and rows with `step` (from 1), `loss` (the sum of all losses) and
+        `loss_NAME` for each of them, as they were before the step moved the weights.
 
     Raises
     ------
-    DataError
-        The direction and the generator have different dimensions.
     TrainingError
         The loss is not finite.
     """
-    if direction.vector.shape != (generator.latent_dim,):
-        raise DataError(
-            f"The direction has {len(direction.vector)} dimensions, the generator's latents "
-            f"{generator.latent_dim}: find the direction with this generator."
-        )
-    original = copy.deepcopy(generator).requires_grad_(False).eval()
-    model = copy.deepcopy(generator).requires_grad_(False).eval()
-    tuned = trainable(model).requires_grad_(True)
+    original, model = problem.frozen_copy(), problem.frozen_copy()
+    tuned = problem.trainable(model).requires_grad_(True)
     parameters = list(tuned.parameters())
     device = parameters[0].device
 
-    def drawn(one: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    def decode(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
         with autocast_context(config.precision, device):
-            return one(latents.to(device)).float()
+            images: torch.Tensor = generator(latents.to(device)).float()
+        return images
 
-    before = torch.no_grad()(lambda latents: drawn(original, latents))
+    @torch.no_grad()
+    def decode_original(latents: torch.Tensor) -> torch.Tensor:
+        return decode(original, latents)
+
     optimizer = torch.optim.Adam(parameters, lr=config.lr, fused=True)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
     random = torch.Generator().manual_seed(config.seed)
     history: list[dict[str, float]] = []
-    for step in range(config.steps):
-        latents = torch.randn(config.batch_size, generator.latent_dim, generator=random)
-        selected = direction.selects(latents).to(device)
-        losses = objective(Batch(before, latents, selected, drawn(model, latents), random))
+    for step in range(1, config.steps + 1):
+        latents = torch.randn(config.batch_size, problem.latent_dim, generator=random)
+        selected = problem.direction.selects(latents).to(device)
+        images = decode(model, latents)
+        losses = objective(Batch(decode_original, latents, selected, images, random))
         if penalty is not None:
             losses["penalty"] = penalty(tuned)
-        loss = torch.stack(list(losses.values())).sum()
-        row = {"step": step + 1, "loss": loss.item()}
-        row |= {f"loss_{name}": value.item() for name, value in losses.items()}
+        total = torch.stack(list(losses.values())).sum()
+        row = {"step": step, "loss": total.item()}
+        row |= {f"loss_{name}": loss.item() for name, loss in losses.items()}
         if not math.isfinite(row["loss"]):
             raise TrainingError(
-                f"The loss is {row['loss']} at step {step + 1}. Lower the learning rate (now "
+                f"The loss is {row['loss']} at step {step}. Lower the learning rate (now "
                 f"{config.lr:g})."
             )
         optimizer.zero_grad(set_to_none=True)
         if combine is None:
-            loss.backward()
+            total.backward()
         else:
-            gradients = {
-                name: torch.autograd.grad(
-                    value, parameters, retain_graph=True, materialize_grads=True
-                )
-                for name, value in losses.items()
-            }
-            for parameter, gradient in zip(parameters, combine(gradients), strict=True):
-                parameter.grad = gradient
+            _combine_gradients(losses, parameters, combine)
         optimizer.step()
         schedule.step()
-        if callback is not None:
-            callback(row, model)
-        if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
+        if problem.callback is not None:
+            problem.callback(row, model)
+        if step % config.log_every == 0 or step == config.steps:
             history.append(row)
     return UnlearningResult(model.requires_grad_(False), history)
 
 
-def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return the L1 of images (B, C, H, W), (B,): a sum over pixels."""
+def _combine_gradients(
+    losses: Losses, parameters: list[nn.Parameter], combine: GradientCombiner
+) -> None:
+    """Set the parameters' gradients to what a combiner makes of the losses' gradients."""
+    gradients = {
+        name: torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+        for name, loss in losses.items()
+    }
+    for parameter, gradient in zip(parameters, combine(gradients), strict=True):
+        parameter.grad = gradient
+
+
+def l1_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the L1 distances (B,) of images (B, C, H, W), each a sum over pixels."""
     return (a - b).abs().flatten(1).sum(1)

@@ -1,50 +1,30 @@
-"""Gradient ascent: raise a classifier's loss on the feature, and ask nothing else."""
+"""Gradient ascent: raise a classifier's loss on the feature, whatever else it costs."""
 
-from collections.abc import Callable
-
-import torch
 import torch.nn.functional as F
-from torch import nn
 
-from forgetting.methods import Callback, UnlearningResult
-from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, finetune
+from forgetting.methods.finetune import Batch, FinetuneConfig, Losses, finetune
+from forgetting.methods.problem import Score, UnlearningProblem
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import UnlearningResult
 
 
+@unlearning_method(
+    "gradient ascent",
+    FinetuneConfig,
+    needs_score=True,
+    source="the baseline of Malnick, Avidan and Fried, WACV 2024, on a classifier's loss",
+)
 def gradient_ascent(
-    generator: nn.Module,
-    direction: Direction,
-    score: Callable[[torch.Tensor], torch.Tensor],
-    config: FinetuneConfig | None = None,
-    *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
-    callback: Callback | None = None,
+    problem: UnlearningProblem, config: FinetuneConfig, score: Score
 ) -> UnlearningResult:
-    """Ascend a classifier's loss, -log p(feature), on the images of latents that show the feature.
+    """Ascend a classifier's loss on the images of latents that have the feature.
 
-    Its gradient does not fade when the feature is gone: what stops it is the number of steps.
-
-    Parameters
-    ----------
-    score : images (B, C, H, W) -> logits (B,), differentiable
-    others : as `forgetting.methods.finetune.tune` takes them
-
-    Returns
-    -------
-    The tuned copy and its history.
-
-    Raises
-    ------
-    DataError
-        The direction and the generator have different dimensions.
-    TrainingError
-        The loss is not finite.
+    With s the score, sim(z) = 1 for a selected latent and g the tuned copy, the mean of
+    sim log p is minimised, where p = sigmoid(s(g(z))) is the probability of the feature. The
+    gradient does not fade once the feature is gone: only the number of steps ends it.
     """
 
-    def objective(batch: Batch) -> dict[str, torch.Tensor]:
+    def objective(batch: Batch) -> Losses:
         return {"classifier": -(batch.selected * F.softplus(-score(batch.images))).mean()}
 
-    config = config or FinetuneConfig()
-    return finetune(
-        generator, direction, objective, config, trainable=trainable, callback=callback
-    )
+    return finetune(problem, objective, config)

@@ -1,71 +1,57 @@
-"""Gradient surgery (Bae et al., arXiv 2307.04550): forget only where it costs nothing."""
-
-from collections.abc import Callable
+"""Gradient surgery: forget along directions that do not touch what is retained."""
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from forgetting.methods import Callback, UnlearningResult
-from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
+from forgetting.methods.finetune import (
+    Batch,
+    FinetuneConfig,
+    Gradients,
+    Losses,
+    finetune,
+    l1_distance,
+)
+from forgetting.methods.problem import Score, UnlearningProblem
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import UnlearningResult
+
+SMALLEST_SQUARE = 1e-20
+"""Least squared norm of a retain gradient to divide by: a zero gradient changes nothing."""
 
 
+@unlearning_method(
+    "gradient surgery", FinetuneConfig, needs_score=True, source="Bae et al., 2023 (2307.04550)"
+)
 def gradient_surgery(
-    generator: nn.Module,
-    direction: Direction,
-    score: Callable[[torch.Tensor], torch.Tensor],
-    config: FinetuneConfig | None = None,
-    *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
-    callback: Callback | None = None,
+    problem: UnlearningProblem, config: FinetuneConfig, score: Score
 ) -> UnlearningResult:
-    """Descend -log p(no feature) along what is orthogonal to the gradient of retaining.
+    """Lower the probability of the feature, orthogonally to the gradient of retaining.
 
-    Retaining itself is not followed. A plain step along this gradient would leave it, to first
-    order, as it is; Adam, which all methods here share, scales each weight's step and does so only
-    roughly.
-
-    Parameters
-    ----------
-    score : images (B, C, H, W) -> logits (B,), differentiable
-    others : as `forgetting.methods.finetune.tune` takes them
-
-    Returns
-    -------
-    The tuned copy and its history.
-
-    Raises
-    ------
-    DataError
-        The direction and the generator have different dimensions.
-    TrainingError
-        The loss is not finite.
+    The forget loss is the mean of -sim log(1 - p), with p = sigmoid(score) the probability of the
+    feature. The retain loss, the mean of (1 - sim) |g(z) - f(z)|_1, is not descended. A plain
+    gradient step would leave it as it is to first order. Adam, which all methods here share,
+    scales the step of each weight, and leaves it only roughly.
     """
 
-    def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        kept = distance(batch.images, batch.original(batch.latents))
+    def objective(batch: Batch) -> Losses:
+        distances = l1_distance(batch.images, batch.original(batch.latents))
         return {
             "classifier": (batch.selected * F.softplus(score(batch.images))).mean(),
-            "recon": (~batch.selected * kept).mean(),
+            "recon": (~batch.selected * distances).mean(),
         }
 
-    config = config or FinetuneConfig()
-    return finetune(
-        generator,
-        direction,
-        objective,
-        config,
-        trainable=trainable,
-        callback=callback,
-        combine=lambda gradients: orthogonal(gradients["classifier"], gradients["recon"]),
-    )
+    def combine(gradients: dict[str, Gradients]) -> Gradients:
+        return orthogonal(gradients["classifier"], gradients["recon"])
+
+    return finetune(problem, objective, config, combine=combine)
 
 
-def orthogonal(
-    forget: tuple[torch.Tensor, ...], retain: tuple[torch.Tensor, ...]
-) -> tuple[torch.Tensor, ...]:
-    """Return the forget gradient without its part along the retain gradient."""
-    along = sum((f * r).sum() for f, r in zip(forget, retain, strict=True))
-    length = sum(r.square().sum() for r in retain).clamp(min=1e-20)
-    return tuple(f - along / length * r for f, r in zip(forget, retain, strict=True))
+def orthogonal(forget: Gradients, retain: Gradients) -> Gradients:
+    """Return the forget gradient without its component along the retain gradient.
+
+    For gradients f and r over all parameters this is f - <f, r> / |r|^2 r.
+    """
+    zero = torch.zeros(())
+    dot = sum(((f * r).sum() for f, r in zip(forget, retain, strict=True)), zero)
+    square = sum((r.square().sum() for r in retain), zero).clamp(min=SMALLEST_SQUARE)
+    return tuple(f - dot / square * r for f, r in zip(forget, retain, strict=True))

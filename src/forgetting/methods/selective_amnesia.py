@@ -1,101 +1,81 @@
-"""Selective Amnesia (Heng and Soh, arXiv 2305.10120): a surrogate, replay and elastic weights."""
-
-import copy
-from collections.abc import Callable
+"""Selective Amnesia: a surrogate, replay, and weights that are held as far as images need them."""
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.methods import Callback, UnlearningResult
-from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
-from forgetting.methods.whole_image import exchanged
+from forgetting.methods.finetune import FinetuneConfig, finetune
+from forgetting.methods.problem import UnlearningProblem
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import UnlearningResult
+from forgetting.methods.whole_image import surrogate_losses
+
+FISHER_BATCH = 8
+"""Latents in each batch that estimates the Fisher matrix."""
 
 
 class AmnesiaConfig(FinetuneConfig):
-    """Settings of `selective_amnesia`."""
+    """Settings of Selective Amnesia: those of the shared loop and of the elastic weights.
 
-    elastic: float = Field(1.0, ge=0, description="weight of the elastic weights")
-    fisher_batches: int = Field(50, ge=1, description="batches that estimate the Fisher matrix")
-
-
-def selective_amnesia(
-    generator: nn.Module,
-    direction: Direction,
-    config: AmnesiaConfig | None = None,
-    *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
-    callback: Callback | None = None,
-) -> UnlearningResult:
-    """Map latents with the feature to a surrogate, replay the others, hold what they depend on.
-
-    The surrogate is an image of the original that lacks the feature. Each weight is held by
-    F / 2 (theta - theta_0)^2, with F the diagonal of the Fisher matrix of a Gaussian around the
-    image, relative to its mean over all weights.
-
-    Parameters
-    ----------
-    all : as `forgetting.methods.finetune.tune` takes them
-
-    Returns
-    -------
-    The tuned copy and its history.
-
-    Raises
-    ------
-    DataError
-        The direction and the generator have different dimensions.
-    TrainingError
-        The loss is not finite.
+    The paper weighs its elastic term for other models, so that the defaults are the study's.
     """
-    config = config or AmnesiaConfig()
-    fisher = _fisher(generator, config, trainable)
-    start = [value.detach().clone() for value in trainable(generator).parameters()]
 
-    def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        l1 = distance(batch.images, batch.original(exchanged(batch)))
-        return {
-            "unlearn": (batch.selected * l1).mean(),
-            "recon": (~batch.selected * l1).mean(),
-        }
-
-    def hold(tuned: nn.Module) -> torch.Tensor:
-        terms = (
-            (f * (now - then).square()).sum()
-            for f, now, then in zip(fisher, tuned.parameters(), start, strict=True)
-        )
-        return config.elastic / 2 * sum(terms)
-
-    return finetune(
-        generator,
-        direction,
-        objective,
-        config,
-        trainable=trainable,
-        callback=callback,
-        penalty=hold,
+    elastic: float = Field(
+        1.0,
+        ge=0,
+        description="weight of the elastic term, in units of the losses for a Fisher matrix of "
+        "mean 1; the study's choice, to be searched",
+    )
+    fisher_batches: int = Field(
+        50,
+        ge=1,
+        description="batches of 8 latents that estimate the Fisher matrix; study's choice",
     )
 
 
-def _fisher(
-    generator: nn.Module, config: AmnesiaConfig, trainable: Callable[[nn.Module], nn.Module]
-) -> list[torch.Tensor]:
-    """Return the diagonal of the Fisher matrix, its mean over all weights scaled to one.
+@unlearning_method(
+    "selective amnesia",
+    AmnesiaConfig,
+    knob="elastic",
+    source="Heng and Soh, NeurIPS 2023 (2305.10120)",
+)
+def selective_amnesia(problem: UnlearningProblem, config: AmnesiaConfig) -> UnlearningResult:
+    """Give latents with the feature a surrogate image and hold the weights that images depend on.
 
-    For a Gaussian of unit variance around the image, the score at a draw image + noise is the
-    noise times the image's derivative.
+    To the losses of `surrogate_losses` comes the elastic term of the weights theta,
+
+        elastic sum_i F_i / 2 (theta_i - theta_0,i)^2
+
+    with theta_0 the original's weights and F the diagonal of the Fisher matrix, divided by its
+    mean over all weights.
     """
-    model = copy.deepcopy(generator).requires_grad_(False).eval()
-    parameters = list(trainable(model).requires_grad_(True).parameters())
+    fisher = _fisher_diagonal(problem, config)
+    start = [p.detach().clone() for p in problem.trainable(problem.generator).parameters()]
+
+    def elastic_term(tuned: nn.Module) -> torch.Tensor:
+        weights = zip(fisher, tuned.parameters(), start, strict=True)
+        terms = ((f * (now - before).square()).sum() for f, now, before in weights)
+        return config.elastic / 2 * sum(terms, torch.zeros(()))
+
+    return finetune(problem, surrogate_losses, config, penalty=elastic_term)
+
+
+def _fisher_diagonal(problem: UnlearningProblem, config: AmnesiaConfig) -> list[torch.Tensor]:
+    """Return the diagonal of the Fisher matrix, one tensor per tuned parameter, of mean 1.
+
+    The image is taken for the mean of a Gaussian of unit variance. The score of a draw
+    image + noise is then the derivative of <noise, image> with respect to the weights.
+    """
+    model = problem.frozen_copy()
+    parameters = list(problem.trainable(model).requires_grad_(True).parameters())
     random = torch.Generator().manual_seed(config.seed)
-    found = [torch.zeros_like(value) for value in parameters]
+    squares = [torch.zeros_like(parameter) for parameter in parameters]
     for _ in range(config.fisher_batches):
-        latents = torch.randn(8, generator.latent_dim, generator=random)
+        latents = torch.randn(FISHER_BATCH, problem.latent_dim, generator=random)
         images = model(latents.to(parameters[0].device))
         noise = torch.randn(images.shape, generator=random).to(images.device)
-        gradients = torch.autograd.grad((images * noise).sum(), parameters, materialize_grads=True)
-        for total, gradient in zip(found, gradients, strict=True):
-            total += gradient.square()
-    mean = sum(value.sum() for value in found) / sum(value.numel() for value in found)
-    return [value / mean for value in found]
+        scores = torch.autograd.grad((images * noise).sum(), parameters, materialize_grads=True)
+        for square, score in zip(squares, scores, strict=True):
+            square += score.square()
+    mean = sum(square.sum() for square in squares) / sum(square.numel() for square in squares)
+    return [square / mean for square in squares]

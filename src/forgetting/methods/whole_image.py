@@ -1,58 +1,49 @@
-"""Unlearning the whole image: what unlearning a feature is said to be better than."""
-
-from collections.abc import Callable
+"""Unlearning the whole image: a surrogate takes the place of an image that has the feature."""
 
 import torch
-from torch import nn
 
-from forgetting.methods import Callback, UnlearningResult
-from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, distance, finetune
+from forgetting.methods.finetune import Batch, FinetuneConfig, Losses, finetune, l1_distance
+from forgetting.methods.problem import UnlearningProblem
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import UnlearningResult
 
 
-def unlearn_whole_image(
-    generator: nn.Module,
-    direction: Direction,
-    config: FinetuneConfig | None = None,
-    *,
-    trainable: Callable[[nn.Module], nn.Module] = lambda model: model,
-    callback: Callback | None = None,
-) -> UnlearningResult:
-    """Give a latent that shows the feature the image of another latent, which shows none.
+@unlearning_method(
+    "whole image",
+    FinetuneConfig,
+    source="what Moon, Cho and Kim, AAAI 2024, set unlearning a feature against",
+)
+def unlearn_whole_image(problem: UnlearningProblem, config: FinetuneConfig) -> UnlearningResult:
+    """Give latents with the feature the whole image of another latent, which lacks it.
 
-    Parameters
-    ----------
-    all : as `forgetting.methods.finetune.tune` takes them
-
-    Returns
-    -------
-    The tuned copy and its history.
-
-    Raises
-    ------
-    DataError
-        The direction and the generator have different dimensions.
-    TrainingError
-        The loss is not finite.
+    `surrogate_losses` has the loss.
     """
-
-    def objective(batch: Batch) -> dict[str, torch.Tensor]:
-        l1 = distance(batch.images, batch.original(exchanged(batch)))
-        return {
-            "unlearn": (batch.selected * l1).mean(),
-            "recon": (~batch.selected * l1).mean(),
-        }
-
-    config = config or FinetuneConfig()
-    return finetune(
-        generator, direction, objective, config, trainable=trainable, callback=callback
-    )
+    return finetune(problem, surrogate_losses, config)
 
 
-def exchanged(batch: Batch) -> torch.Tensor:
-    """Return the latents, (B, d), with another, drawn of those without, for each marked one."""
-    lack = torch.nonzero(~batch.selected.cpu()).flatten()
-    if not len(lack):
+def surrogate_losses(batch: Batch) -> Losses:
+    """Return the losses of a batch whose selected latents are to make a surrogate's image.
+
+    With f the original, g the tuned copy and z~ a random latent of the batch that lacks the
+    feature, the losses are the means of sim |g(z) - f(z~)|_1, `unlearn`, and of
+    (1 - sim) |g(z) - f(z)|_1, `recon`.
+    """
+    distances = l1_distance(batch.images, batch.original(surrogate_latents(batch)))
+    return {
+        "unlearn": (batch.selected * distances).mean(),
+        "recon": (~batch.selected * distances).mean(),
+    }
+
+
+def surrogate_latents(batch: Batch) -> torch.Tensor:
+    """Return the batch's latents (B, d), each selected one replaced by one that is not selected.
+
+    The replacements are drawn with replacement. A batch without latents to draw from stays as it
+    is.
+    """
+    selected = batch.selected.cpu()
+    candidates = torch.nonzero(~selected).flatten()
+    if not len(candidates):
         return batch.latents
-    chosen = torch.randint(len(lack), (len(batch.latents),), generator=batch.random)
-    return torch.where(batch.selected.cpu()[:, None], batch.latents[lack[chosen]], batch.latents)
+    drawn = torch.randint(len(candidates), (len(batch.latents),), generator=batch.random)
+    return torch.where(selected[:, None], batch.latents[candidates[drawn]], batch.latents)

@@ -1,0 +1,56 @@
+"""Checks of the images that are given to taming: how many, of which shape, and which are equal."""
+
+import hashlib
+
+import torch
+
+from forgetting.errors import DataError
+
+MIN_RETAINED = 4
+"""Least number of images to retain: a step tunes on half of them, sigma comes from the others."""
+
+
+def digests(images: torch.Tensor) -> list[bytes]:
+    """Return 16 bytes for each of the images (N, ...); equal images have equal ones."""
+    return [
+        hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in images.cpu()
+    ]
+
+
+def distinct(images: torch.Tensor) -> torch.Tensor:
+    """Return the indices of those images (N, ...) that equal no earlier one, in order."""
+    first: dict[bytes, int] = {}
+    for index, digest in enumerate(digests(images)):
+        first.setdefault(digest, index)
+    return torch.tensor(list(first.values()), dtype=torch.long)
+
+
+def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> None:
+    """Raise an error unless a flow can be tamed with these two sets of images.
+
+    Parameters
+    ----------
+    forget, retain : torch.Tensor
+        Images to forget (N, ...) and to retain (M, ...).
+
+    Raises
+    ------
+    DataError
+        A set is too small, the sets differ in shape or type, or they share an image.
+    """
+    if len(forget) == 0:
+        raise DataError("There is no image to forget: give at least one.")
+    if len(retain) < MIN_RETAINED:
+        raise DataError(f"There are {len(retain)} images to retain: give at least four.")
+    if forget.shape[1:] != retain.shape[1:] or forget.dtype != retain.dtype:
+        raise DataError(
+            f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to retain "
+            f"{tuple(retain.shape[1:])} of {retain.dtype}: they must have one shape and type."
+        )
+    retained = set(digests(retain))
+    n_shared = sum(digest in retained for digest in digests(forget))
+    if n_shared:
+        raise DataError(
+            f"{n_shared} of the {len(forget)} images to forget are also to be retained: "
+            "take them out of one set."
+        )

@@ -1,0 +1,68 @@
+"""What a method that unlearns a feature is given: a generator, and where the feature lies."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from forgetting.errors import DataError
+from forgetting.methods.direction import Direction
+from forgetting.methods.results import Callback
+
+Score = Callable[[torch.Tensor], torch.Tensor]
+"""Images (B, C, H, W) to the logits (B,) of a feature, differentiably."""
+
+Trainable = Callable[[nn.Module], nn.Module]
+"""Picks the part of a generator that is tuned, such as the decoder of a VAE."""
+
+
+def all_weights(model: nn.Module) -> nn.Module:
+    """Return the model itself: every weight is tuned."""
+    return model
+
+
+@dataclass(frozen=True)
+class UnlearningProblem:
+    """A feature to unlearn, and the generator that shall unlearn it.
+
+    Attributes
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
+        Methods copy it and do not change it.
+    direction : Direction
+        Where the feature lies in the generator's latent space.
+    trainable : callable
+        Returns, of a copy of the generator, the part that is tuned.
+    callback : callable, optional
+        Called at every step with the step's figures and the tuned copy.
+
+    Raises
+    ------
+    DataError
+        The direction and the generator's latents differ in dimension.
+    """
+
+    generator: nn.Module
+    direction: Direction
+    trainable: Trainable = all_weights
+    callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction.vector.shape != (self.latent_dim,):
+            raise DataError(
+                f"The direction has {len(self.direction.vector)} dimensions, the generator's "
+                f"latents {self.latent_dim}: find the direction with this generator."
+            )
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of dimensions of the generator's latents."""
+        return cast(int, self.generator.latent_dim)
+
+    def frozen_copy(self) -> nn.Module:
+        """Return a copy of the generator in evaluation mode whose weights take no gradient."""
+        return copy.deepcopy(self.generator).requires_grad_(False).eval()

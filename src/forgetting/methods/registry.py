@@ -1,0 +1,179 @@
+"""The methods that unlearn a feature of a generator, by name, under one calling convention.
+
+A module of this package or of another adds a method with `@unlearning_method(...)`. Another
+package names its module in an entry point of the group `forgetting.methods`, under the method's
+name, so that `METHODS` imports it.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+from torch import nn
+
+from forgetting.errors import ParameterError
+from forgetting.methods.direction import Direction
+from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
+from forgetting.methods.results import Callback, UnlearningResult
+from forgetting.registry import Registry
+
+C = TypeVar("C", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Method(Generic[C]):
+    """A method that unlearns a feature of a generator; a call runs it.
+
+    Attributes
+    ----------
+    name : str
+        In words, as a table shows it.
+    function : callable
+        Solves an `UnlearningProblem` with a configuration. Where `needs_score`, the score
+        function is its third argument.
+    configuration : type
+        Class of the method's settings; without arguments it gives the defaults.
+    knob : str or None
+        Field of the configuration that a small search varies; None: nothing to search.
+    needs_score : bool
+        Whether the method follows the gradient of a score function.
+    source : str
+        Where the method comes from, in words.
+    description : str
+        One sentence on what the method does.
+    """
+
+    name: str
+    function: Callable[..., UnlearningResult]
+    configuration: type[C]
+    knob: str | None
+    needs_score: bool
+    source: str
+    description: str
+
+    def configure(self, settings: Mapping[str, Any]) -> C:
+        """Return the method's configuration, made of those settings that it has a field for.
+
+        Parameters
+        ----------
+        settings : mapping
+            Values by name, for all methods of a comparison; those of other methods are left out.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            A value is of the wrong type or out of range.
+        """
+        fields = self.configuration.model_fields
+        return self.configuration(**{k: v for k, v in settings.items() if k in fields})
+
+    def __call__(
+        self,
+        generator: nn.Module,
+        direction: Direction,
+        score: Score | C | None = None,
+        config: C | None = None,
+        *,
+        trainable: Trainable = all_weights,
+        callback: Callback | None = None,
+    ) -> UnlearningResult:
+        """Unlearn a feature with a copy of a generator.
+
+        Parameters
+        ----------
+        generator : nn.Module
+            Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
+        direction : Direction
+            Where the feature lies in the generator's latent space.
+        score : callable, optional
+            Images (B, C, H, W) to the feature's logits (B,), differentiably. A method that needs
+            no score does not call it, and takes its configuration in this place as well.
+        config : BaseModel, optional
+            An instance of `configuration`; its defaults where there is none.
+        trainable : callable
+            Returns, of a copy of the generator, the part that is tuned.
+        callback : callable, optional
+            Called at every step with the step's figures and the tuned copy.
+
+        Returns
+        -------
+        UnlearningResult
+            The tuned copy and its history.
+
+        Raises
+        ------
+        ParameterError
+            The method needs a score and there is none, or `config` is of another class.
+        DataError
+            The direction and the generator's latents differ in dimension.
+        TrainingError
+            The loss is not finite.
+        """
+        if isinstance(score, BaseModel):
+            score, config = None, score
+        config = self.configuration() if config is None else config
+        if not isinstance(config, self.configuration):
+            raise ParameterError(
+                f"The method {self.name} takes settings of class {self.configuration.__name__}, "
+                f"not {type(config).__name__}: make them with its `configure`."
+            )
+        problem = UnlearningProblem(generator, direction, trainable, callback)
+        if not self.needs_score:
+            return self.function(problem, config)
+        if not callable(score):
+            raise ParameterError(
+                f"The method {self.name} follows a score: give, as the third argument, a function "
+                "from images (B, C, H, W) to the feature's logits (B,)."
+            )
+        return self.function(problem, config, score)
+
+
+METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")
+"""All methods that unlearn a feature, by their name with underscores."""
+
+
+def unlearning_method(
+    name: str,
+    configuration: type[C],
+    *,
+    source: str,
+    knob: str | None = "lr",
+    needs_score: bool = False,
+) -> Callable[[Callable[..., UnlearningResult]], Method[C]]:
+    """Return a decorator that makes a function a `Method` and adds it to `METHODS`.
+
+    The first line of the function's docstring is the method's description.
+
+    Parameters
+    ----------
+    name : str
+        In words; with underscores instead of spaces it is the key in `METHODS`.
+    configuration : type
+        Class of the method's settings.
+    source : str
+        Where the method comes from, in words.
+    knob : str, optional
+        Field of the configuration that a small search varies; None: nothing to search.
+    needs_score : bool
+        Whether the function takes a score function after the problem and the configuration.
+
+    Raises
+    ------
+    ParameterError
+        Another method has that name, or the configuration has no field named like the knob.
+    """
+    if knob is not None and knob not in configuration.model_fields:
+        raise ParameterError(
+            f"The knob of {name} is {knob!r}, which is no field of {configuration.__name__}: name "
+            f"one of {', '.join(configuration.model_fields)}, or None."
+        )
+
+    def add(function: Callable[..., UnlearningResult]) -> Method[C]:
+        description = (inspect.getdoc(function) or name).splitlines()[0]
+        method = Method(name, function, configuration, knob, needs_score, source, description)
+        METHODS.register(name.replace(" ", "_"))(method)
+        return method
+
+    return add

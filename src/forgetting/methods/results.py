@@ -1,0 +1,67 @@
+"""What every method returns: a tuned copy of a model and its history."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+Callback = Callable[[dict[str, float], nn.Module], None]
+"""Function that a method calls at every step, with the step's figures and the model so far."""
+
+
+@dataclass(frozen=True)
+class UnlearningResult:
+    """The model that forgot, and how it got there.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The tuned copy, in evaluation mode; its weights take no gradient.
+    history : list of dict
+        One row of figures for each logged step, in order. Every row has `step`.
+    """
+
+    model: nn.Module
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TamingResult(UnlearningResult):
+    """The tamed flow, its history, and whether it met the rule that it was tamed by.
+
+    Attributes
+    ----------
+    settle_within : float
+        Largest mean shift of retained images that the stopping rule allows, in standard
+        deviations of the base; 0: the rule sets no limit.
+    """
+
+    settle_within: float = 0.0
+
+    @property
+    def is_within_rule(self) -> bool:
+        """Whether the last row meets the stopping rule, or the target distribution.
+
+        A result of `tame` meets the rule where all images to forget lie near their threshold and
+        the retained images have settled. Without a rule this is False.
+        """
+        last = self.history[-1]
+        if "met" in last:
+            return last["met"] == 1
+        has_settled = not self.settle_within or last.get("shift", 0.0) <= self.settle_within
+        return last.get("within") == 1 and has_settled
+
+    @property
+    def share_within(self) -> float | None:
+        """Share of images to forget that lie near their threshold at the end; None: no rule."""
+        return self.history[-1].get("within")
+
+    @property
+    def position(self) -> float:
+        """Where the images to forget lie at the end, in the mean: (bpd - mu) / sigma.
+
+        The unit is the standard deviation of the tamed flow's bits/dim over retained images, and
+        `TamingConfig.delta` is the value to reach.
+        """
+        last = self.history[-1]
+        return (last["forget_bpd"] - last["mu"]) / last["sigma"]

@@ -1,0 +1,226 @@
+"""Methods by name: one call for all, a file more is a method more; results and progress."""
+
+import builtins
+import io
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+import torch
+from bars import Bars, width
+from pydantic import BaseModel
+
+from forgetting import registry
+from forgetting.errors import DataError, ParameterError
+from forgetting.methods import METHODS, TamingResult, UnlearningResult
+from forgetting.methods import registry as method_registry
+from forgetting.methods.direction import Direction, find_direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.finetune import FinetuneConfig
+from forgetting.methods.gradient_ascent import gradient_ascent
+from forgetting.methods.progress import progress
+from forgetting.methods.registry import unlearning_method
+from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
+from forgetting.registry import Registry
+
+FEW = {"steps": 3, "batch_size": 16, "fisher_batches": 2}
+
+
+def test_the_registry_holds_feature_unlearning_and_its_baselines():
+    assert list(METHODS) == [
+        "feature_unlearning",
+        "gradient_ascent",
+        "gradient_surgery",
+        "latent_filter",
+        "selective_amnesia",
+        "whole_image",
+    ]
+    assert [name for name, method in METHODS.items() if method.needs_score] == [
+        "gradient_ascent",
+        "gradient_surgery",
+    ]
+    assert METHODS["selective_amnesia"].knob == "elastic"
+    assert METHODS["latent_filter"].knob is None
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_describes_itself_and_its_settings(name):
+    method = METHODS[name]
+    assert method.name.replace(" ", "_") == name
+    assert method.description.endswith(".")
+    assert method.source
+    assert issubclass(method.configuration, BaseModel)
+    assert method.knob is None or method.knob in method.configuration.model_fields
+    for field in method.configuration.model_fields.values():
+        assert field.description
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_all_methods_run_by_the_same_call_and_leave_the_given_generator(bars, labelled, name):
+    method, direction = METHODS[name], find_direction(labelled)
+    state = {key: value.clone() for key, value in bars.state_dict().items()}
+    steps = []
+    result = method(
+        bars,
+        direction,
+        lambda images: width(images) - 10,
+        method.configure(FEW | {"lr": 0.05}),
+        trainable=lambda model: model,
+        callback=lambda row, model: steps.append(row["step"]),
+    )
+    assert isinstance(result, UnlearningResult)
+    assert all(torch.equal(state[key], value) for key, value in bars.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in result.model.parameters())
+    z = torch.randn(500, 6, generator=torch.Generator().manual_seed(1))
+    wide = z[direction.selects(z)]
+    with torch.no_grad():
+        assert width(result.model(wide)).mean() < width(bars(wide)).mean()
+    assert steps == ([] if name == "latent_filter" else [1, 2, 3])
+
+
+def test_a_small_search_varies_the_knob_of_every_method():
+    for method in METHODS.values():
+        config = method.configure(FEW | {"elastic": 7.0})
+        if method.knob is not None:
+            assert getattr(config.model_copy(update={method.knob: 0.5}), method.knob) == 0.5
+    assert METHODS["selective_amnesia"].configure(FEW | {"elastic": 7.0}).elastic == 7.0
+    assert METHODS["whole_image"].configure(FEW | {"elastic": 7.0}).steps == 3
+
+
+FADE = '''
+from pydantic import BaseModel
+
+from forgetting.methods.finetune import FinetuneConfig, finetune, l1_distance
+from forgetting.methods.registry import unlearning_method
+
+
+@unlearning_method("fade out", FinetuneConfig, source="a test")
+def fade_out(problem, config):
+    """Give latents with the feature a black image."""
+
+    def objective(batch):
+        black = l1_distance(batch.images, 0 * batch.images)
+        return {"fade": (batch.selected * black).mean()}
+
+    return finetune(problem, objective, config)
+'''
+
+
+@pytest.fixture
+def fresh_methods(monkeypatch):
+    """Return a registry of methods that has not yet looked for other packages."""
+    methods = Registry("method", "forgetting.methods")
+    methods._entries.update(METHODS)
+    monkeypatch.setattr(method_registry, "METHODS", methods)
+    return methods
+
+
+def test_a_file_of_another_package_is_a_seventh_method(
+    bars, labelled, tmp_path, monkeypatch, fresh_methods
+):
+    (tmp_path / "fading.py").write_text(FADE)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("fade_out", "fading", "forgetting.methods")
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point][: group == "forgetting.methods"]
+    )
+    try:
+        assert len(fresh_methods) == 7
+        method = fresh_methods["fade_out"]
+    finally:
+        sys.modules.pop("fading", None)
+    assert method.description == "Give latents with the feature a black image."
+    config = method.configure({"steps": 20, "lr": 0.05})
+    result = method(bars, find_direction(labelled), None, config)
+    z = torch.randn(500, 6, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert result.model(z).mean() < bars(z).mean()
+    assert result.history[-1]["loss_fade"] > 0
+
+
+def test_a_method_whose_knob_is_no_setting_is_refused():
+    with pytest.raises(ParameterError, match=r"knob of odd is 'elastic', which is no field"):
+        unlearning_method("odd", FinetuneConfig, source="a test", knob="elastic")
+
+
+def test_the_call_of_a_method_is_checked_before_anything_is_tuned(bars, labelled):
+    direction = find_direction(labelled)
+    with pytest.raises(ParameterError, match="gradient ascent follows a score"):
+        gradient_ascent(bars, direction)
+    with pytest.raises(ParameterError, match="of class AmnesiaConfig, not FinetuneConfig"):
+        selective_amnesia(bars, direction, None, FinetuneConfig())
+    with pytest.raises(ParameterError, match="gradient ascent follows a score"):
+        gradient_ascent(bars, direction, FinetuneConfig())
+    for method in METHODS.values():
+        with pytest.raises(
+            DataError, match="direction has 3 dimensions, the generator's latents 6"
+        ):
+            method(bars, Direction(torch.ones(3), 0.0), width)
+
+
+def test_a_method_without_a_score_takes_its_configuration_in_third_place(bars, labelled):
+    direction, config = find_direction(labelled), UnlearningConfig(steps=2)
+    uniform = METHODS["feature_unlearning"](bars, direction, width, config)
+    for short in (METHODS["feature_unlearning"], unlearn_feature):
+        assert short(bars, direction, config).history == uniform.history
+    amnesia = AmnesiaConfig(steps=2, fisher_batches=2)
+    short = selective_amnesia(bars, direction, amnesia)
+    assert short.history == selective_amnesia(bars, direction, None, amnesia).history
+    assert len(short.history) == 1
+
+
+ROW = {"step": 3, "mu": 2.0, "sigma": 0.5, "shift": 0.2, "forget_bpd": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("row", "settle_within", "is_within_rule"),
+    [
+        ({"within": 1.0}, 0.0, True),
+        ({"within": 0.9}, 0.0, False),
+        ({"within": 1.0}, 0.1, False),
+        ({"within": 1.0}, 0.2, True),
+        ({}, 0.0, False),
+        ({"met": 1.0}, 0.0, True),
+        ({"met": 0.0}, 0.0, False),
+    ],
+)
+def test_a_taming_result_says_whether_its_last_row_meets_the_rule(
+    row, settle_within, is_within_rule
+):
+    history = [ROW | {"within": 0.0, "forget_bpd": 2.0}, ROW | row]
+    result = TamingResult(Bars(), history, settle_within)
+    assert result.is_within_rule is is_within_rule
+    assert result.share_within == row.get("within")
+    assert result.position == 4.0
+
+
+class Terminal(io.StringIO):
+    """A stderr that somebody looks at."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stderr", "in_notebook", "is_shown"),
+    [
+        (io.StringIO, False, False),
+        (Terminal, False, True),
+        (io.StringIO, True, True),
+    ],
+)
+def test_a_progress_bar_shows_in_terminals_and_notebooks_and_not_in_logs(
+    monkeypatch, stderr, in_notebook, is_shown
+):
+    stream = stderr()
+    monkeypatch.setattr(sys, "stderr", stream)
+    if in_notebook:
+        monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    else:
+        monkeypatch.delattr(builtins, "__IPYTHON__", raising=False)
+    advance = progress(2, "taming")
+    for step in range(3):
+        advance({"step": step, "loss": 0.25}, Bars())
+    shown = stream.getvalue()
+    assert ("taming" in shown and "2/2" in shown and "loss=0.25" in shown) is is_shown
+    assert bool(shown) is is_shown
