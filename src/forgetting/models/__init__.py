@@ -1,11 +1,34 @@
-"""What is trained: flows, generators and classifiers, all on images in [0, 1]."""
+"""Networks that the study trains: a flow, a VAE, a GAN, classifiers and an embedding of faces.
+
+Each file holds one kind of model, whole, and registers it in `MODELS` under the name that the
+zoo's records use. Images are float32 in [0, 1], (B, C, H, W); a model scales and quantises them
+itself. This wing may import `adapters`, `registry` and `errors`, and no other part of the study.
+Another package adds a kind through an entry point in the group `forgetting.models`.
+"""
+
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 from torch import nn
 
 from forgetting.registry import Registry
 
-MODELS: Registry[tuple[type[nn.Module], type[BaseModel]]] = Registry(
-    "kind of model", "forgetting.models"
-)
-"""The kinds of models that weights are kept of: the class and the class of its configuration."""
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A kind of model, as the zoo builds it from a record.
+
+    Attributes
+    ----------
+    model_class : type
+        The module, built by `model_class(config)`. It holds what the zoo keeps: of a VAE the
+        decoder, of a GAN the generator.
+    config_class : type
+        The module's configuration.
+    """
+
+    model_class: type[nn.Module]
+    config_class: type[BaseModel]
+
+
+MODELS: Registry[ModelKind] = Registry("kind of model", "forgetting.models")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -22,16 +21,20 @@ from torch import nn
 from forgetting import resources
 from forgetting.errors import WeightsError
 from forgetting.files import replacing, write_text
-from forgetting.models import MODELS
+from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.release import sha256
 
 VARIABLE = "FORGETTING_ZOO"
 
+NO_MODELS = ("statistics", "likelihoods")
+"""Kinds of entries that are measured on real images: tensors, not models."""
+
 
 def list_models() -> list[str]:
     """Return the names of the models that the package can load, wherever it is run."""
-    return [name for name, entry in release.manifest().items() if entry["kind"] in MODELS]
+    entries = release.manifest().items()
+    return [name for name, entry in entries if entry["kind"] not in NO_MODELS]
 
 
 def names(folder: Path | None = None) -> list[str]:
@@ -124,10 +127,10 @@ def load(name: str, folder: Path | None = None) -> nn.Module:
         model, or cannot be fetched.
     """
     entry = record(name, folder)
-    model_class, config_class = _kind(name, entry)
+    kind = _model_kind(name, entry.get("kind"))
     try:
         with torch.random.fork_rng(devices=[]):
-            model = model_class(config_class(**entry["config"]))
+            model = kind.model_class(kind.config_class(**entry["config"]))
         state = tensors(name, folder)
         for part, other in entry.get("parts", {}).items():
             state |= {f"{part}.{key}": value for key, value in tensors(other, folder).items()}
@@ -218,9 +221,12 @@ def _path(name: str, suffix: str, folder: Path | None) -> Path:
     return release.fetch(name, suffix)
 
 
-def _kind(name: str, entry: dict[str, Any]) -> tuple[type[nn.Module], type[BaseModel]]:
-    """Return the classes of an entry's model and of its configuration."""
-    kind = entry.get("kind")
+def _model_kind(name: str, kind: str | None) -> ModelKind:
+    """Return the kind of model of an entry."""
+    if kind not in MODELS and kind not in NO_MODELS:
+        from forgetting.zoo.recipes import RECIPES
+
+        len(RECIPES)  # imports the modules of recipes: one of them may register the kind
     if kind not in MODELS:
         raise WeightsError(f"{name!r} holds {kind}, not a model; see zoo/{name}.md.")
     return MODELS[kind]
