@@ -1,4 +1,4 @@
-"""The GAN: its players learn from each other, its average follows, and it resumes bit for bit."""
+"""The GAN: both players learn, the average follows, and a training resumes bit for bit."""
 
 import copy
 
@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from forgetting.models.gan import GAN, Discriminator, GANConfig, Generator
-from forgetting.zoo.recipes import losses
-from forgetting.zoo.training import Learner, TrainingConfig, train
+from forgetting.zoo.learner import Learner
+from forgetting.zoo.recipes import augmentations, learners, losses
+from forgetting.zoo.training import TrainingConfig, train
 
 CONFIG = GANConfig(channels=3, image_size=16, n_stages=2, latent_dim=6, width=4)
 TRAINING = TrainingConfig(
@@ -17,7 +18,7 @@ TRAINING = TrainingConfig(
 
 def learner():
     parts = {"discriminator": losses.discriminate, "generator": losses.deceive}
-    return Learner(GAN(CONFIG), parts, after=losses.follow)
+    return Learner(GAN(CONFIG), parts, after=learners.follow_generator)
 
 
 def faces():
@@ -54,7 +55,7 @@ def test_scores_of_a_new_discriminator_neither_fade_nor_explode():
 
 
 @pytest.mark.parametrize("minibatch_std", ["mean", "each"])
-def test_a_score_hangs_on_how_much_the_batch_differs(minibatch_std):
+def test_a_score_depends_on_how_much_the_batch_differs(minibatch_std):
     discriminator = Discriminator(CONFIG.model_copy(update={"minibatch_std": minibatch_std}))
     some, others = (faces()[:6].float() / 255).split(3)
     alone = discriminator(some[:1].expand(3, -1, -1, -1))[0]
@@ -75,19 +76,19 @@ def test_r1_is_the_squared_slope_of_the_score_at_real_images():
 
     model = GAN(CONFIG)
     model.discriminator = Linear()
-    found = losses.discriminate(
+    metrics = losses.discriminate(
         model, faces().float() / 255, None, torch.Generator().manual_seed(0)
     )
-    assert found["slope"].item() == pytest.approx(3 * 16 * 16 * 0.1**2, rel=1e-5)
+    assert metrics["slope"].item() == pytest.approx(3 * 16 * 16 * 0.1**2, rel=1e-5)
     real, fake = model.discriminator.seen[:2]
     logistic = torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake)
-    penalty = losses.R1_GAMMA / 2 * found["slope"]
-    torch.testing.assert_close(found["loss"], logistic.mean() + penalty)
-    found["slope"].backward()
+    penalty = losses.R1_GAMMA / 2 * metrics["slope"]
+    torch.testing.assert_close(metrics["loss"], logistic.mean() + penalty)
+    metrics["slope"].backward()
     assert model.discriminator.weight.grad.abs().min() > 0
 
 
-def test_a_slower_part_takes_its_share_of_the_learning_rate():
+def test_a_slower_part_learns_with_its_share_of_the_learning_rate():
     student = learner()
     before = copy.deepcopy(student.model.state_dict())
     config = TRAINING.model_copy(update={"slower": {"generator": 0.0}})
@@ -106,16 +107,16 @@ def test_both_players_learn_and_the_average_follows_the_generator():
         "discriminator_slope", "generator_loss",
     }  # fmt: skip
     after = model.state_dict()
-    moved = {k: float((after[k] - before[k]).abs().max()) for k in after if k.endswith("weight")}
-    assert all(value > 0 for value in moved.values())
-    for name, value in model.average.named_parameters():
-        now = model.generator.get_parameter(name)
-        assert (value - before[f"generator.{name}"]).abs().max() < 0.1 * (
-            now - before[f"generator.{name}"]
-        ).abs().max() + 1e-7
+    shifts = {k: float((after[k] - before[k]).abs().max()) for k in after if k.endswith("weight")}
+    assert all(shift > 0 for shift in shifts.values())
+    for name, mean in model.average.named_parameters():
+        first, last = before[f"generator.{name}"], model.generator.get_parameter(name)
+        assert (mean - first).abs().max() < 0.1 * (last - first).abs().max() + 1e-7
+        assert not mean.requires_grad
+        assert last.requires_grad
 
 
-def test_a_player_is_not_moved_by_the_other_ones_loss():
+def test_a_player_gets_no_gradient_from_the_loss_of_the_other():
     model = GAN(CONFIG)
     images, generator = faces().float() / 255, torch.Generator().manual_seed(0)
     losses.discriminate(model, images, None, generator)["loss"].backward()
@@ -150,21 +151,21 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
 def test_shifts_are_whole_pixels_and_differentiable():
     images = torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(1)) + 0.1
     images.requires_grad_()
-    found = losses.shifted(images, torch.Generator().manual_seed(0))
-    found.sum().backward()
-    assert images.grad.unique().tolist() == [0, 1]  # seen, or pushed over the edge
+    shifted = augmentations.shifted(images, torch.Generator().manual_seed(0))
+    shifted.sum().backward()
+    assert images.grad.unique().tolist() == [0, 1]  # inside, or shifted out of the image
     corners = {
         (dy, dx)
-        for one, image in zip(found, images, strict=True)
+        for result, image in zip(shifted, images, strict=True)
         for dy in range(-2, 3)
         for dx in range(-2, 3)
-        if torch.equal(one[:, 2 + dy : 14 + dy, 2 + dx : 14 + dx], image[:, 2:14, 2:14])
+        if torch.equal(result[:, 2 + dy : 14 + dy, 2 + dx : 14 + dx], image[:, 2:14, 2:14])
     }
     assert len(corners) > 12
     assert {x for x, _ in corners} == {y for _, y in corners} == {-2, -1, 0, 1, 2}
 
 
-def test_the_discriminator_sees_that_images_are_alike():
+def test_the_score_of_an_image_changes_among_copies_of_it():
     discriminator, generator = Discriminator(CONFIG), torch.Generator().manual_seed(0)
     images = torch.rand(4, 3, 16, 16, generator=generator)
     among_others = discriminator(images)[0]
@@ -172,20 +173,20 @@ def test_the_discriminator_sees_that_images_are_alike():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_faces_are_shifted_and_digits_are_seen_as_they_are(channels):
+def test_faces_are_shifted_and_digits_are_not(channels):
     seen = []
 
-    class Watching(Discriminator):
+    class RecordingDiscriminator(Discriminator):
         def forward(self, images):
             seen.append(images)
             return super().forward(images)
 
     config = CONFIG.model_copy(update={"channels": channels})
     model = GAN(config)
-    model.discriminator = Watching(config)
+    model.discriminator = RecordingDiscriminator(config)
     images = torch.rand(4, channels, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.1
     losses.discriminate(model, images, None, torch.Generator().manual_seed(0))
     losses.deceive(model, images, None, torch.Generator().manual_seed(0))
-    real, made = seen[0], seen[-1]
+    real, generated = seen[0], seen[-1]
     assert torch.equal(real, images) == (channels == 1)
-    assert bool((made == 0).any()) == (channels == 3)  # what a shift lets in from outside
+    assert bool((generated == 0).any()) == (channels == 3)  # what comes in from outside

@@ -1,4 +1,4 @@
-"""The loop: the same weights whether it was left alone, stopped or killed."""
+"""The loop: the same weights whether a training is undisturbed, stopped or killed."""
 
 import os
 import signal
@@ -13,8 +13,10 @@ from safetensors import safe_open
 from forgetting import precision
 from forgetting.errors import TrainingError
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.zoo.recipes.losses import glow, start_glow
-from forgetting.zoo.training import Learner, TrainingConfig, train
+from forgetting.zoo.learner import Averaged, Learner
+from forgetting.zoo.recipes.learners import follow_glow, start_averaged_glow, start_glow
+from forgetting.zoo.recipes.losses import averaged_faces_glow, glow
+from forgetting.zoo.training import TrainingConfig, train
 
 CONFIG = TrainingConfig(
     steps=40, batch_size=4, lr=1e-3, warmup=5, max_grad_norm=50, log_every=2, checkpoint_every=4
@@ -61,7 +63,7 @@ def same(first, second):
     )
 
 
-def test_same_seed_same_bits_other_seed_others():
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     (first, history), (second, again) = run(), run()
     assert same(first, second)
     assert history == again
@@ -102,7 +104,7 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
     """SIGKILL as soon as a checkpoint is there, then to the end."""
     checkpoint, out = tmp_path / "c.safetensors", tmp_path / "out.safetensors"
     command = [sys.executable, "-c", SCRIPT, str(checkpoint), str(out)]
-    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     child = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     while not checkpoint.exists() and child.poll() is None:
         time.sleep(0.01)
@@ -118,7 +120,65 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
     assert same(undisturbed, resumed)
 
 
-def test_a_loss_that_is_not_finite_stops_with_a_sentence(tmp_path):
+def averaged_learner():
+    model = Averaged(learner().model)
+    return Learner(model, averaged_faces_glow, start_averaged_glow, follow_glow)
+
+
+def test_the_average_of_the_weights_follows_without_a_gradient_and_resumes(tmp_path):
+    torch.set_num_threads(1)
+    images, labels, checkpoint = data(), torch.zeros(30), tmp_path / "c.safetensors"
+    undisturbed = averaged_learner()
+    history = train(undisturbed, images, labels, CONFIG, checkpoint=checkpoint)
+    with safe_open(checkpoint, "pt") as file:
+        keys = set(file.keys())
+    plain = learner().model
+    assert {key for key in keys if key.startswith("model.")} == {
+        f"model.{part}.{key}" for part in ("model", "average") for key in plain.state_dict()
+    }
+    n_parameters = len(list(plain.parameters()))
+    assert {key for key in keys if key.endswith("exp_avg")} == {
+        f"adam..{index}.exp_avg" for index in range(n_parameters)
+    }
+    stopped, loss = averaged_learner(), averaged_faces_glow
+    calls = []
+
+    def failing(*arguments):
+        calls.append(1)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    stopped.loss = failing
+    checkpoint.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, images, labels, CONFIG, checkpoint=checkpoint)
+    resumed = averaged_learner()
+    assert train(resumed, images, labels, CONFIG, checkpoint=checkpoint) == history
+    assert same(undisturbed.model, resumed.model)
+    assert not any(parameter.requires_grad for parameter in resumed.model.average.parameters())
+    first = averaged_learner().model
+    start_averaged_glow(first, images[:4].float() / 255, torch.Generator().manual_seed(0))
+    assert same(first.model, first.average)
+    assert not same(resumed.model.model, resumed.model.average)
+
+
+def test_the_average_is_what_evaluation_measures():
+    student = averaged_learner()
+    images, labels = data().float() / 255, torch.zeros(30)
+    start_averaged_glow(student.model, images, torch.Generator().manual_seed(0))
+    for parameter in student.model.average.parameters():
+        parameter.add_(0.01)
+
+    def loss(of, model):
+        return float(of(model, images, labels, torch.Generator().manual_seed(0))["loss"].detach())
+
+    student.model.eval()
+    assert loss(averaged_faces_glow, student.model) == loss(glow, student.model.average)
+    assert loss(averaged_faces_glow, student.model) != loss(glow, student.model.model)
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
     student = learner()
     student.loss = lambda model, *rest: {"loss": model.blocks[0].prior.scale.sum() * torch.nan}
     with pytest.raises(TrainingError, match=r"loss is nan .* at step 0\. Lower the"):
@@ -151,9 +211,9 @@ def test_the_learning_rate_rises_stays_and_falls():
 def test_networks_run_in_bfloat16_only_where_the_machine_multiplies_in_it(monkeypatch, multiplies):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: multiplies)
     x = torch.ones(2, 2)
-    found = {}
-    for wanted in ("float32", "bfloat16"):
-        with precision.autocast_context(wanted, x.device):
-            found[wanted] = (x @ x).dtype
-    assert found["float32"] == torch.float32
-    assert found["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)
+    dtypes = {}
+    for name in ("float32", "bfloat16"):
+        with precision.autocast_context(name, x.device):
+            dtypes[name] = (x @ x).dtype
+    assert dtypes["float32"] == torch.float32
+    assert dtypes["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)

@@ -6,13 +6,23 @@ import pickle
 import pytest
 import torch
 
+from forgetting import resources
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataError, WeightsError
 from forgetting.inference import classes
+from forgetting.models import MODELS
 from forgetting.models.vae import Decoder, VAEConfig
-from forgetting.zoo import references as reference
-from forgetting.zoo import store as zoo
-from forgetting.zoo.recipes import RECIPES
+from forgetting.zoo import references, release, store
+from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
+from forgetting.zoo.train import card
+
+FOLDER = resources.checkout() / "zoo"
+
+
+@pytest.fixture(autouse=True)
+def _no_zoo_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.delenv(store.VARIABLE, raising=False)
+    monkeypatch.setattr(release, "CACHE", tmp_path / "cache")
 
 
 @pytest.fixture
@@ -20,15 +30,20 @@ def entry(tmp_path):
     """Return a folder that holds one small VAE."""
     torch.manual_seed(0)
     config = VAEConfig(latent_dim=4, width=4)
-    zoo.save(
+    store.save(
         "small", Decoder(config), {"kind": "vae", "config": config.model_dump()}, "card", tmp_path
     )
     return tmp_path
 
 
-def test_what_was_saved_is_loaded(entry):
+def change_record(folder, **values):
+    path = folder / "small.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_saved_model_is_loaded_and_nothing_is_drawn(entry):
     torch.manual_seed(0)
-    model = zoo.load("small", entry)  # draws nothing
+    model = store.load("small", entry)
     expected = Decoder(VAEConfig(latent_dim=4, width=4)).eval()
     z = torch.randn(2, 4)
     assert torch.equal(model(z), expected(z))
@@ -36,17 +51,17 @@ def test_what_was_saved_is_loaded(entry):
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_unknown_missing_and_corrupt_weights_are_said(entry):
+def test_unknown_missing_and_corrupt_weights_are_errors(entry):
     with pytest.raises(WeightsError, match=r"no 'large'. It has: small"):
-        zoo.load("large", entry)
+        store.load("large", entry)
     path = entry / "small.safetensors"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1] + b"!")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"!")
     with pytest.raises(WeightsError, match="corrupt or another"):
-        zoo.load("small", entry)
+        store.load("small", entry)
     path.unlink()
     with pytest.raises(WeightsError, match="are missing"):
-        zoo.load("small", entry)
+        store.load("small", entry)
 
 
 def test_a_pickle_is_refused_unread(entry):
@@ -57,19 +72,16 @@ def test_a_pickle_is_refused_unread(entry):
             return (pytest.fail, ("the pickle was read",))
 
     path.write_bytes(pickle.dumps(Trap()))
-    record = json.loads((entry / "small.json").read_text())
-    record["sha256"] = zoo.sha256(path)
-    (entry / "small.json").write_text(json.dumps(record))
+    change_record(entry, sha256=release.sha256(path))
     with pytest.raises(WeightsError, match="pickled weights are never read"):
-        zoo.load("small", entry)
+        store.load("small", entry)
 
 
 def test_weights_of_another_model_are_refused(entry):
-    record = json.loads((entry / "small.json").read_text())
-    record["config"]["latent_dim"] = 5
-    (entry / "small.json").write_text(json.dumps(record))
+    config = json.loads((entry / "small.json").read_text())["config"]
+    change_record(entry, config=config | {"latent_dim": 5})
     with pytest.raises(WeightsError, match="do not fit"):
-        zoo.load("small", entry)
+        store.load("small", entry)
 
 
 @pytest.mark.parametrize(
@@ -78,48 +90,58 @@ def test_weights_of_another_model_are_refused(entry):
         ({"config": {"latent_dim": 4, "colour": 1}}, "do not fit"),
         ({"config": {"latent_dim": "many"}}, "do not fit"),
         ({"kind": None}, "not a model"),
+        ({"kind": "statistics"}, "not a model"),
     ],
 )
 def test_a_record_that_describes_no_model_is_refused(entry, change, sentence):
-    record = json.loads((entry / "small.json").read_text()) | change
-    (entry / "small.json").write_text(json.dumps(record))
+    change_record(entry, **change)
     with pytest.raises(WeightsError, match=sentence):
-        zoo.load("small", entry)
+        store.load("small", entry)
 
 
-@pytest.mark.parametrize("name", zoo.names())
-def test_every_entry_is_whole_and_has_a_card(name):
-    assert zoo.tensors(name)
-    assert (zoo.FOLDER / f"{name}.md").read_text().startswith(f"# {name}\n")
-    assert (zoo.FOLDER / f"{name}.safetensors").stat().st_size < 25 * 2**20
-    if zoo.record(name)["kind"] in zoo.KINDS:
-        assert zoo.load(name)
-    if name in RECIPES:
-        assert zoo.record(name)["history"]
+@pytest.mark.parametrize("name", store.names(FOLDER))
+def test_every_entry_is_whole_and_has_the_card_of_its_recipe(name):
+    assert store.tensors(name)
+    text = (FOLDER / f"{name}.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    assert max(map(len, text.splitlines())) < 100
+    assert (FOLDER / f"{name}.safetensors").stat().st_size < 25 * 2**20
+    record = store.record(name)
+    assert (record["kind"] in MODELS) == (name in store.list_models())
+    if record["kind"] in MODELS:
+        assert store.load(name)
+    if isinstance(RECIPES[name], Recipe):
+        assert record["history"]
+        assert text == card(name, RECIPES[name], record)
 
 
 @pytest.mark.parametrize("name", ["digits-classifier-a", "digits-classifier-b"])
-def test_classifiers_know_digits_that_nothing_was_trained_on(name):
+def test_classifiers_recognise_digits_that_nothing_was_trained_on(name):
     held_out = load_digits("held_out")
-    found = classes(zoo.load(name), held_out.floats()).argmax(1)
-    assert float((found == held_out.labels).float().mean()) > 0.98
-    padded = classes(zoo.load(name), held_out.floats(32)).argmax(1)
-    assert torch.equal(padded, found)
+    predicted = classes(store.load(name), held_out.floats()).argmax(1)
+    assert float((predicted == held_out.labels).float().mean()) > 0.98
+    of_padded = classes(store.load(name), held_out.floats(32)).argmax(1)
+    assert torch.equal(of_padded, predicted)
 
 
-@pytest.mark.parametrize("name", zoo.names())
-def test_what_was_measured_was_measured_with_the_weights_that_are_here(name):
-    entry = zoo.record(name)
+@pytest.mark.parametrize("name", store.names(FOLDER))
+def test_measurements_were_made_with_the_weights_of_the_zoo(name):
+    entry = store.record(name)
     for made_with in (entry.get("classifier", {}), entry.get("flow", {})):
         for other, digest in made_with.items():
-            assert zoo.record(other)["sha256"] == digest
+            assert store.record(other)["sha256"] == digest
+            assert isinstance(RECIPES[name], Measurement)
+            assert other in RECIPES[name].needs
 
 
 def test_statistics_of_real_images_travel_with_the_zoo():
-    assert reference.load_statistics().n == 10_000
-    assert reference.load_statistics("without_thick").n < 10_000
-    faces = [reference.load_statistics(s, reference.FACES) for s in ("64.all", "64.without_Bangs")]
+    assert references.load_statistics().n == 10_000
+    assert references.load_statistics("without_thick").n < 10_000
+    faces = [
+        references.load_statistics(subset, references.FACES)
+        for subset in ("64.all", "64.without_Bangs")
+    ]
     assert faces[0].n > faces[1].n > 2000
     assert faces[0].covariance.shape == (128, 128)
     with pytest.raises(DataError, match=r"no statistics of '128\.all'; it has .*64\.all"):
-        reference.load_statistics("128.all", reference.FACES)
+        references.load_statistics("128.all", references.FACES)

@@ -93,7 +93,7 @@ def list_templates() -> None:
 @click.option("--again", is_flag=True, help="Train it although the zoo has it.")
 def train(name: str, threads: int | None, again: bool) -> None:
     """Train the zoo's entry NAME, or go on with a training that was interrupted."""
-    from forgetting.zoo.entries import train_entry
+    from forgetting.zoo.train import train_entry
 
     if not train_entry(name, threads=threads, again=again):
         click.echo(f"The zoo has {name}; `forgetting train {name} --again` makes it anew.")

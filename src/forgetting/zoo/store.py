@@ -1,12 +1,15 @@
-"""The weights that the study trained: a name becomes a verified model.
+"""Trained weights: a name becomes a verified model.
 
 An entry is three files: NAME.safetensors (weights), NAME.json (what the model is, how it was
 trained, the sha256 of the weights) and NAME.md (the model card). Pickles are never read. Of a
-generator only what generates is kept: a VAE's decoder, the average of a GAN's generator.
+generator only the part that generates is kept: a VAE's decoder, the average of a GAN's generator.
+
+An entry is looked for in the checkout's `zoo/`, then in the folder that `FORGETTING_ZOO` names,
+then in a cache that is filled from the project's release.
 """
 
-import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,67 +18,87 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from forgetting import resources
 from forgetting.errors import WeightsError
-from forgetting.files import ROOT, replacing, write_text
-from forgetting.models.classifier import Classifier, ClassifierConfig
-from forgetting.models.embedding import Embedding, EmbeddingConfig
-from forgetting.models.gan import GANConfig, Generator
-from forgetting.models.glow import Glow, GlowConfig
-from forgetting.models.vae import Decoder, VAEConfig
+from forgetting.files import replacing, write_text
+from forgetting.models import MODELS, ModelKind
+from forgetting.zoo import release
+from forgetting.zoo.release import sha256
 
-FOLDER = ROOT / "zoo"
+VARIABLE = "FORGETTING_ZOO"
 
-KINDS: dict[str, tuple[type[nn.Module], type]] = {
-    "glow": (Glow, GlowConfig),
-    "vae": (Decoder, VAEConfig),
-    "gan": (Generator, GANConfig),
-    "classifier": (Classifier, ClassifierConfig),
-    "embedding": (Embedding, EmbeddingConfig),
-}
+NO_MODELS = ("statistics", "likelihoods")
+"""Kinds of entries that are measured on real images: tensors, not models."""
 
 
-def names(folder: Path = FOLDER) -> list[str]:
-    """Return the names of all entries."""
+def list_models() -> list[str]:
+    """Return the names of the models that the package can load, wherever it is run."""
+    entries = release.manifest().items()
+    return [name for name, entry in entries if entry["kind"] not in NO_MODELS]
+
+
+def names(folder: Path | None = None) -> list[str]:
+    """Return the names of all entries, models and statistics.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where to look; without it, the entries that the package's manifest lists.
+    """
+    if folder is None:
+        return list(release.manifest())
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
-def record(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """Return what NAME.json says.
+def record(name: str, folder: Path | None = None) -> dict[str, Any]:
+    """Return the content of an entry's NAME.json.
+
+    Parameters
+    ----------
+    name : str
+        Name of the entry.
+    folder : Path, optional
+        Folder of the entry; without it, the first place that holds it.
 
     Raises
     ------
     WeightsError
-        There is no such entry, or its record cannot be read.
+        There is no such entry, it cannot be fetched, or its record cannot be read.
     """
-    path = folder / f"{name}.json"
+    path = _path(name, "json", folder)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        known = ", ".join(names(folder)) or "nothing yet"
-        raise WeightsError(f"The zoo has no {name!r}. It has: {known}.") from error
+        entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise WeightsError(f"{path} cannot be read ({error}); restore it from git.") from error
+    return entry
 
 
-def tensors(name: str, folder: Path = FOLDER) -> dict[str, torch.Tensor]:
-    """Return the tensors of an entry after their hash was verified.
+def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
+    """Return the tensors of an entry after a check of their hash.
+
+    Parameters
+    ----------
+    name : str
+        Name of the entry.
+    folder : Path, optional
+        Folder of the entry; without it, the first place that holds it.
 
     Raises
     ------
     WeightsError
-        The file is missing, corrupt, or not the one that NAME.json describes.
+        The file is missing, corrupt, not the one that NAME.json describes, or cannot be fetched.
     """
     expected = record(name, folder)["sha256"]
-    path = folder / f"{name}.safetensors"
+    path = _path(name, "safetensors", folder)
     if not path.is_file():
         raise WeightsError(
             f"The weights {path} are missing. Restore them from git, or train them: "
             f"`forgetting train {name}`."
         )
-    found = sha256(path)
-    if found != expected:
+    digest = sha256(path)
+    if digest != expected:
         raise WeightsError(
-            f"The weights {path} have sha256 {found[:12]}..., but {name}.json says "
+            f"The weights {path} have sha256 {digest[:12]}..., but {name}.json says "
             f"{expected[:12]}...: the file is corrupt or another. Restore it from git."
         )
     try:
@@ -87,21 +110,27 @@ def tensors(name: str, folder: Path = FOLDER) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load(name: str, folder: Path = FOLDER) -> nn.Module:
-    """Return a model of the zoo, ready to be used: in eval mode, without gradients.
+def load(name: str, folder: Path | None = None) -> nn.Module:
+    """Return a model of the zoo in evaluation mode, its parameters without gradients.
+
+    Parameters
+    ----------
+    name : str
+        Name of the entry; `list_models` returns them.
+    folder : Path, optional
+        Folder of the entry; without it, the first place that holds it.
 
     Raises
     ------
     WeightsError
-        There is no such entry, or its weights are missing, corrupt or of another model.
+        There is no such entry, it is no model, or its weights are missing, corrupt, of another
+        model, or cannot be fetched.
     """
     entry = record(name, folder)
-    if entry.get("kind") not in KINDS:
-        raise WeightsError(f"{name!r} holds {entry.get('kind')}, not a model; see zoo/{name}.md.")
-    model_class, config_class = KINDS[entry["kind"]]
+    kind = _model_kind(name, entry.get("kind"))
     try:
         with torch.random.fork_rng(devices=[]):
-            model = model_class(config_class(**entry["config"]))
+            model = kind.model_class(kind.config_class(**entry["config"]))
         state = tensors(name, folder)
         for part, other in entry.get("parts", {}).items():
             state |= {f"{part}.{key}": value for key, value in tensors(other, folder).items()}
@@ -118,28 +147,86 @@ def save(
     model: nn.Module | dict[str, torch.Tensor],
     entry: dict[str, Any],
     card: str,
-    folder: Path = FOLDER,
+    folder: Path | None = None,
 ) -> None:
     """Write an entry: weights, record (with the sha256 added) and card.
 
     Parameters
     ----------
-    entry : at least "kind"; for a model also "config". "parts" names other entries by the module
-        that each of them is: their tensors are not written again
-    card : the model card, Markdown
+    name : str
+        Name of the entry.
+    model : Module or dict of str to Tensor
+        Whose tensors are written.
+    entry : dict
+        At least "kind"; of a model also "config". "parts" maps a submodule to the entry whose
+        tensors it has: these are not written again.
+    card : str
+        The model card, Markdown.
+    folder : Path, optional
+        Where to write. Without it, the checkout's zoo, whose manifest is written anew, or the
+        folder that `FORGETTING_ZOO` names.
+
+    Raises
+    ------
+    WeightsError
+        There is neither a checkout nor `FORGETTING_ZOO`.
     """
     state = model.state_dict() if isinstance(model, nn.Module) else model
     parts = tuple(f"{part}." for part in entry.get("parts", {}))
     own = {key: value.contiguous() for key, value in state.items() if not key.startswith(parts)}
-    path = folder / f"{name}.safetensors"
+    places = [folder] if folder else local_folders()
+    if not places:
+        raise WeightsError(f"There is no folder for {name}: set {VARIABLE} to one.")
+    path = places[0] / f"{name}.safetensors"
     with replacing(path) as temporary:
         save_file(own, temporary)
     entry = {**entry, "sha256": sha256(path)}
-    write_text(folder / f"{name}.json", json.dumps(entry, indent=1) + "\n")
-    write_text(folder / f"{name}.md", card)
+    write_text(path.with_suffix(".json"), json.dumps(entry, indent=1) + "\n")
+    write_text(path.with_suffix(".md"), card)
+    if path.parent == checkout_folder():
+        release.write_manifest(path.parent)
 
 
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def checkout_folder() -> Path | None:
+    """Return the checkout's zoo, or None where the package is not run from a checkout."""
+    top = resources.checkout()
+    return top / "zoo" if top else None
+
+
+def local_folders() -> list[Path]:
+    """Return the folders of this machine that may hold entries, in the order of look-up.
+
+    Raises
+    ------
+    WeightsError
+        `FORGETTING_ZOO` names something that is not a folder.
+    """
+    named = os.environ.get(VARIABLE)
+    if named and not Path(named).is_dir():
+        raise WeightsError(f"{VARIABLE} names {named}, which is not a folder: make or mend it.")
+    places = [checkout_folder(), Path(named).resolve() if named else None]
+    return [folder for folder in places if folder]
+
+
+def _path(name: str, suffix: str, folder: Path | None) -> Path:
+    """Return the path of an entry's file; fetch it where no local folder has the entry."""
+    for place in [folder] if folder else local_folders():
+        if (place / f"{name}.json").is_file():
+            return place / f"{name}.{suffix}"
+    available = names(folder)
+    if folder or name not in available:
+        raise WeightsError(
+            f"The zoo has no {name!r}. It has: {', '.join(available) or 'nothing yet'}."
+        )
+    return release.fetch(name, suffix)
+
+
+def _model_kind(name: str, kind: str | None) -> ModelKind:
+    """Return the kind of model of an entry."""
+    if kind not in MODELS and kind not in NO_MODELS:
+        from forgetting.zoo.recipes import RECIPES
+
+        len(RECIPES)  # imports the modules of recipes: one of them may register the kind
+    if kind not in MODELS:
+        raise WeightsError(f"{name!r} holds {kind}, not a model; see zoo/{name}.md.")
+    return MODELS[kind]

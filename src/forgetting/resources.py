@@ -1,0 +1,58 @@
+"""What the package reads beside its code: from the checkout, or from the installed package.
+
+In a checkout these files lie in its top folder. A wheel carries the templates, `runs.yaml` and the
+published records inside the package; the weights are fetched (see `forgetting.zoo.store`).
+"""
+
+from pathlib import Path
+
+from forgetting.errors import ForgettingError
+
+PACKAGE = Path(__file__).resolve().parent
+PACKAGED = PACKAGE / "_checkout"
+"""Where a wheel holds what a checkout holds in its top folder."""
+
+
+def checkout() -> Path | None:
+    """Return the top folder of the checkout that the package is run from.
+
+    Returns
+    -------
+    Path or None
+        None where the package is installed from a wheel.
+    """
+    top = PACKAGE.parents[1]
+    is_checkout = PACKAGE.parent.name == "src" and (top / "pyproject.toml").is_file()
+    return top if is_checkout else None
+
+
+def find(name: str) -> Path:
+    """Return the path of a file or folder that the package reads.
+
+    Parameters
+    ----------
+    name : str
+        Path below the checkout's top folder: "notebooks", "runs.yaml" or "results".
+
+    Raises
+    ------
+    ForgettingError
+        Neither the checkout nor the installed package has it.
+    """
+    path = (checkout() or PACKAGED) / name
+    if not path.exists():
+        raise ForgettingError(
+            f"{path} is missing. Restore it from git, or install the package anew."
+        )
+    return path
+
+
+def working_folder() -> Path:
+    """Return the folder in which runs are executed and below which they are written.
+
+    Returns
+    -------
+    Path
+        The checkout's top folder, or the current folder where there is no checkout.
+    """
+    return checkout() or Path.cwd()

@@ -1,0 +1,141 @@
+"""Checkpoints of a training: all that is needed to go on, in one safetensors file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from forgetting.errors import TrainingError
+from forgetting.files import replacing
+
+
+class OptimisedPart(Protocol):
+    """A part of a model that has an optimiser of its own."""
+
+    @property
+    def name(self) -> str:
+        """The submodule's name; "" for the whole model."""
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimiser moves."""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """An Adam, which keeps moments of every parameter."""
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken.
+    history : list of dict of str to float
+        One row of metrics for every `log_every` steps.
+    """
+
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def write_checkpoint(
+    path: Path,
+    model: nn.Module,
+    parts: Sequence[OptimisedPart],
+    generator: torch.Generator,
+    identity: dict[str, str],
+    progress: Progress,
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Of the checkpoint.
+    model : Module
+        The model that learns.
+    parts : sequence of OptimisedPart
+        Its parts, with their optimisers.
+    generator : Generator
+        From which the losses draw.
+    identity : dict of str to str
+        What the training is: its "config" and a digest of its "data".
+    progress : Progress
+        How far the training has come.
+    """
+    tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
+    for part in parts:
+        for index, state in part.optimizer.state_dict()["state"].items():
+            place = f"adam.{part.name}.{index}"
+            tensors |= {f"{place}.{key}": value.contiguous() for key, value in state.items()}
+    tensors["generator"] = generator.get_state()
+    metadata = {
+        **identity,
+        "step": str(progress.step),
+        "history": json.dumps(progress.history),
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def read_checkpoint(
+    path: Path,
+    model: nn.Module,
+    parts: Sequence[OptimisedPart],
+    generator: torch.Generator,
+    identity: dict[str, str],
+) -> Progress:
+    """Bring model, optimisers and generator to the state of a checkpoint; return its progress.
+
+    Parameters are those of `write_checkpoint`.
+
+    Raises
+    ------
+    TrainingError
+        The checkpoint cannot be read, or belongs to another training or model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(
+            f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
+        ) from error
+    if metadata["config"] != identity["config"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training with other settings "
+            f"({metadata['config']}). Delete it, or go on with those."
+        )
+    if metadata.get("data") != identity["data"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
+            "or bring back the data that it was begun with."
+        )
+    weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to another model. Delete it to start afresh."
+        ) from error
+    for part in parts:
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"adam.{part.name}."):
+                index, entry = key.split(".")[-2:]
+                if value.ndim:  # a moment has the memory layout of its parameter
+                    value = torch.empty_like(part.parameters[int(index)]).copy_(value)
+                state.setdefault(int(index), {})[entry] = value
+        part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
+    generator.set_state(tensors["generator"])
+    return Progress(int(metadata["step"]), json.loads(metadata["history"]))

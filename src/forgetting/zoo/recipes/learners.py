@@ -1,0 +1,84 @@
+"""How a model of each kind is set up to learn: what is built, started, averaged and kept."""
+
+import torch
+from torch import nn
+
+from forgetting.models.classifier import Classifier, ClassifierConfig
+from forgetting.models.gan import GAN, GANConfig
+from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.vae import VAE, VAEConfig
+from forgetting.zoo.learner import Averaged, Learner
+from forgetting.zoo.recipes import Recipe
+
+GAN_DECAY = 0.999
+"""Of the average of a GAN's generator: a half-life of about 700 steps."""
+
+GLOW_DECAY = 0.998
+"""Of the average of a flow's weights: a half-life of about 350 steps."""
+
+
+def classifier(recipe: Recipe) -> Learner:
+    """Return a classifier that learns and is kept whole."""
+    assert isinstance(recipe.config, ClassifierConfig)
+    return Learner(Classifier(recipe.config, recipe.training.seed), recipe.loss)
+
+
+def vae(recipe: Recipe) -> Learner:
+    """Return a VAE that learns, of which the decoder is kept."""
+    assert isinstance(recipe.config, VAEConfig)
+    return Learner(VAE(recipe.config, recipe.training.seed), recipe.loss, keep=_decoder)
+
+
+def gan(recipe: Recipe) -> Learner:
+    """Return a GAN whose players learn from each other; the generator's average is kept."""
+    assert isinstance(recipe.config, GANConfig)
+    model = GAN(recipe.config, recipe.training.seed)
+    return Learner(model, recipe.loss, after=follow_generator, keep=_average)
+
+
+def glow(recipe: Recipe) -> Learner:
+    """Return a Glow that learns and is kept whole."""
+    assert isinstance(recipe.config, GlowConfig)
+    return Learner(Glow(recipe.config, recipe.training.seed), recipe.loss, start_glow)
+
+
+def averaged_glow(recipe: Recipe) -> Learner:
+    """Return a Glow that learns, of which the moving average of the weights is kept."""
+    assert isinstance(recipe.config, GlowConfig)
+    model = Averaged(Glow(recipe.config, recipe.training.seed))
+    return Learner(model, recipe.loss, start_averaged_glow, follow_glow, _average)
+
+
+def start_glow(model: nn.Module, images: torch.Tensor, generator: torch.Generator) -> None:
+    """Set a Glow's actnorms from the first batch."""
+    assert isinstance(model, Glow)
+    model.initialise(images, generator)
+
+
+def start_averaged_glow(
+    model: nn.Module, images: torch.Tensor, generator: torch.Generator
+) -> None:
+    """Set a Glow's actnorms from the first batch, and start its average there."""
+    assert isinstance(model, Averaged)
+    start_glow(model.model, images, generator)
+    model.average.load_state_dict(model.model.state_dict())
+
+
+def follow_glow(model: nn.Module) -> None:
+    """Move the average of a Glow's weights towards the weights."""
+    assert isinstance(model, Averaged)
+    model.follow(GLOW_DECAY)
+
+
+def follow_generator(model: nn.Module) -> None:
+    """Move the average of a GAN's generator towards the generator."""
+    assert isinstance(model, GAN)
+    model.follow(GAN_DECAY)
+
+
+def _decoder(model: nn.Module) -> nn.Module:
+    return model.get_submodule("decoder")
+
+
+def _average(model: nn.Module) -> nn.Module:
+    return model.get_submodule("average")

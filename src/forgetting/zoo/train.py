@@ -1,0 +1,146 @@
+"""Make an entry of the zoo by its recipe, and write its card."""
+
+import platform
+import textwrap
+import time
+from graphlib import TopologicalSorter
+from typing import Any
+
+import torch
+
+from forgetting.files import CACHE
+from forgetting.zoo import store
+from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
+from forgetting.zoo.recipes.ingredients import N_HELD_OUT
+from forgetting.zoo.training import TrainingConfig, train
+
+
+def names() -> list[str]:
+    """Return the names of all recipes, each after those that it needs."""
+    needs = {name: recipe.needs for name, recipe in RECIPES.items()}
+    return list(TopologicalSorter(needs).static_order())
+
+
+def train_entry(name: str, *, threads: int | None = None, again: bool = False) -> bool:
+    """Make an entry of the zoo and save it, or go on with a training that was interrupted.
+
+    Checkpoints lie in the user's cache. The full data is needed: MNIST, or CelebA and LFW.
+
+    Parameters
+    ----------
+    name : str
+        Name of the recipe; `names` returns them.
+    threads : int, optional
+        CPU threads; without it, as many as torch uses.
+    again : bool
+        Make the entry although the zoo has it.
+
+    Returns
+    -------
+    bool
+        Whether the entry was made. It was not, where the zoo has it and nothing was interrupted.
+
+    Raises
+    ------
+    ParameterError
+        There is no such recipe.
+    DataError
+        The data is not at hand.
+    """
+    recipe = RECIPES[name]
+    if threads:
+        torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    checkpoint = CACHE / "training" / f"{name}.safetensors"
+    if name in store.names() and not again and not checkpoint.is_file():
+        return False
+    if isinstance(recipe, Measurement):
+        recipe.make()
+        return True
+    data = recipe.data.load(recipe)
+    learner = recipe.learner(recipe)
+    started = time.monotonic()
+    history = train(
+        learner,
+        data.images,
+        data.labels,
+        recipe.training,
+        checkpoint=checkpoint,
+        held_out=None if learner.is_adversarial else data.held_out,
+        name=name,
+    )
+    entry = {
+        "kind": recipe.kind,
+        "config": recipe.config.model_dump(mode="json"),
+        "training": {
+            "data": data.description,
+            "without": recipe.without,
+            "thresholds": data.thresholds,
+            "n_images": len(data.images),
+            **recipe.training.model_dump(),
+        },
+        "circumstances": {
+            "seconds_since_last_start": round(time.monotonic() - started, 1),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+        },
+        "history": history,
+    }
+    store.save(name, learner.keep(learner.model), entry, card(name, recipe, entry))
+    checkpoint.unlink(missing_ok=True)
+    return True
+
+
+def card(name: str, recipe: Recipe, entry: dict[str, Any]) -> str:
+    """Return the model card, Markdown: what the model is, what it saw, what it may be used for.
+
+    Parameters
+    ----------
+    name : str
+        Name of the entry.
+    recipe : Recipe
+        By which it is made.
+    entry : dict
+        Its record, with "training" and "history".
+    """
+    made = entry["training"]
+    settings = {key: value for key, value in made.items() if key in TrainingConfig.model_fields}
+    training = TrainingConfig(**settings)
+    without = f" Left out: {recipe.without.replace('_', ' ')}." if recipe.without else ""
+    decay = f" with weight decay {training.weight_decay:g}" if training.weight_decay else ""
+    facts = {
+        "Kind": (
+            f"`{recipe.kind}`, configuration in `{name}.json`; load it with "
+            f'`forgetting.zoo.load("{name}")`.'
+        ),
+        "Training data": (
+            f"{made['n_images']:,} images: {made['data']}.{without} The loss was measured on "
+            f"{N_HELD_OUT} other images."
+        ),
+        "Training": (
+            f"{training.steps:,} steps of {training.batch_size}, Adam{decay}, learning rate "
+            f"{training.lr:g}, {training.precision}, seed {training.seed}; again with "
+            f"`forgetting train {name} --again`."
+        ),
+        "Use": f"research on unlearning and its evaluation. {recipe.data.scope}",
+        "Licence": recipe.data.licence,
+    }
+    lines = [
+        *(f"# {name}", "", recipe.summary, ""),
+        *(_bullet(title, text) for title, text in facts.items()),
+        *("", "| at the end of training | |", "|---|---|"),
+        *(f"| {key.replace('_', ' ')} | {x:.4g} |" for key, x in entry["history"][-1].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _bullet(title: str, text: str) -> str:
+    """Return an item of a list, wrapped."""
+    return textwrap.fill(
+        f"- **{title}**: {text}",
+        width=99,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
