@@ -161,7 +161,8 @@ def book(render_only: bool) -> None:
 def publish(names: tuple[str, ...], jobs: int | None) -> None:
     """Execute and publish pages with real data.
 
-    The pages are NAMES, or all. They go to book/runs and their records to results. Current pages are not executed.
+    The pages are NAMES, or all. They go to book/runs, and their records to results. Current pages
+    are not executed.
     """
     from forgetting.book import publish as publishing
 
@@ -198,8 +199,8 @@ def _require(names: tuple[str, ...], kind: str) -> None:
 def validate(names: tuple[str, ...], again: bool) -> None:
     """Execute published pages again, and compare.
 
-    The pages are NAMES, or all. Words must be the same. Numbers may differ within what the record of the page allows. The exit code is 1 if a page
-    differs. A validation that was stopped continues where it stopped.
+    The pages are NAMES, or all. Words must be the same; numbers may differ within what the record
+    of the page allows. The exit code is 1 if a page differs. A stopped validation continues.
     """
     from forgetting.book import validation
 
