@@ -1,4 +1,4 @@
-"""The book: its parts agree, it renders without a warning, its pages are clean."""
+"""The book: its parts agree, it renders without a warning, and its pages are clean."""
 
 import json
 import re
@@ -59,10 +59,10 @@ def test_a_record_explains_its_metrics(entry):
     assert entry.parameters.items() <= record["parameters"].items()
     explained = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     patterns = re.findall(r"^\| `([^`]+)`", explained, flags=re.M)
-    known = [re.compile(re.sub(r"[A-Z]+", r"[a-z0-9_]+", pattern)) for pattern in patterns]
+    allowed = [re.compile(re.sub(r"[A-Z]+", r"[a-z0-9_]+", pattern)) for pattern in patterns]
     for name in record["metrics"]:
         stem = re.sub(r"_(low|high|std)$", "", name)
-        assert any(pattern.fullmatch(stem) for pattern in known), name
+        assert any(pattern.fullmatch(stem) for pattern in allowed), name
 
 
 SWEEP = Entry(
