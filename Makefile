@@ -5,7 +5,7 @@
 #   make render     render the pages as they are, without executing
 #   make publish    execute everything with real data into book/runs and results
 #   make validate   execute the published pages again and compare; continues where it stopped.
-#                   NAMES="page page" chooses pages
+#                   NAMES="page page" chooses pages, SHARD=2/6 the second of six parts
 #   make models     train every model of the zoo (hours; continues where it stopped)
 #   make sweep      execute the missing runs of every sweep (hours; continues where it stopped)
 #   make bench      compare speed with normflows, the public loop and the machine's limit (an hour)
@@ -21,6 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NAMES ?=
+SHARD ?=
 
 .PHONY: book test render publish sweep validate models bench notebooks contents check lint
 
@@ -44,7 +45,7 @@ sweep: $(READY)
 	$(BIN)/forgetting sweep --all
 
 validate: $(READY)
-	$(BIN)/forgetting validate $(NAMES)
+	$(BIN)/forgetting validate $(if $(SHARD),--shard $(SHARD)) $(NAMES)
 
 models: $(READY)
 	$(BIN)/forgetting train --all

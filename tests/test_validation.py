@@ -190,7 +190,7 @@ def measure(checkout, share):
 
 def validate(checkout, *names, again=False):
     lines = []
-    differing = validation.validate(lines.append, names, again, checkout)
+    differing = validation.validate(lines.append, names, again, checkout=checkout)
     return differing, [line.split(" (")[0] for line in lines]
 
 
@@ -269,15 +269,28 @@ def test_a_named_page_without_its_data_or_its_entry_is_refused(checkout):
 def test_the_command_fails_if_a_page_differs(monkeypatch):
     given = []
 
-    def pretend(log, names, again):
-        given.append((names, again))
+    def pretend(log, names, again, shard):
+        given.append((names, again, shard))
         log("a: differs (1/1, 0.1 min)")
         return ["a"]
 
     monkeypatch.setattr(validation, "validate", pretend)
-    result = CliRunner().invoke(main, ["validate", "a", "b", "--again"])
-    assert given == [(("a", "b"), True)]
+    result = CliRunner().invoke(main, ["validate", "a", "b", "--again", "--shard", "2/6"])
+    assert given == [(("a", "b"), True, (2, 6))]
     assert result.exit_code == 1
     assert "These pages differ: a." in result.output
     monkeypatch.setattr(validation, "validate", lambda *arguments: [])
     assert CliRunner().invoke(main, ["validate"]).exit_code == 0
+    result = CliRunner().invoke(main, ["validate", "--shard", "second"])
+    assert "--shard takes K/N, as in 2/6, not 'second'." in result.output
+
+
+def test_shards_divide_the_pages_among_them(checkout, monkeypatch):
+    monkeypatch.setattr(validation, "_differences", lambda *arguments: [])
+    lines = []
+    for part in (1, 2, 3):
+        validation.validate(lines.append, shard=(part, 3), checkout=checkout)
+    names = [line.split(":")[0] for line in lines]
+    assert names == ["first", "with_data", "second", "old"]
+    with pytest.raises(ForgettingError, match="no shard 4 of 3"):
+        validation.validate(lines.append, shard=(4, 3), checkout=checkout)

@@ -150,9 +150,10 @@ def book(render_only: bool) -> None:
 
     Pages that need data or take long are rendered in their published form.
     """
-    from forgetting.book import publish as publishing
+    from forgetting.book.publish import make
+    from forgetting.book.render import render
 
-    click.echo(publishing.render() if render_only else publishing.make(click.echo))
+    click.echo(render() if render_only else make(click.echo))
 
 
 @main.command()
@@ -196,7 +197,8 @@ def _require(names: tuple[str, ...], kind: str) -> None:
 @main.command()
 @click.argument("names", nargs=-1)
 @click.option("--again", is_flag=True, help="Execute pages that agreed before, too.")
-def validate(names: tuple[str, ...], again: bool) -> None:
+@click.option("--shard", default="1/1", metavar="K/N", help="Take the K-th of N parts.")
+def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
     """Execute published pages again, and compare.
 
     The pages are NAMES, or all. Words must be the same; numbers may differ within what the record
@@ -204,7 +206,10 @@ def validate(names: tuple[str, ...], again: bool) -> None:
     """
     from forgetting.book import validation
 
-    if differing := validation.validate(click.echo, names, again):
+    if not (match := re.fullmatch(r"(\d+)/(\d+)", shard)):
+        raise ForgettingError(f"--shard takes K/N, as in 2/6, not {shard!r}.")
+    part = int(match[1]), int(match[2])
+    if differing := validation.validate(click.echo, names, again, part):
         raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 

@@ -93,7 +93,8 @@ def code_moved_on(checkout: Checkout = HERE) -> list[str]:
     -------
     list of str
     """
-    notes, is_same = [], {}
+    notes: list[str] = []
+    is_same: dict[str, bool] = {}
     for entry in entries(checkout):
         runs = entry.runs() if entry.is_sweep else [entry]
         revisions = []

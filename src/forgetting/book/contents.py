@@ -88,7 +88,7 @@ class _Tree:
 
     def lines(self, chapters: list[dict[str, Any]], indent: str) -> list[str]:
         """Return the lines of chapters, given the hand-written pages among them."""
-        lines = []
+        lines: list[str] = []
         for chapter in chapters:
             if not chapter["file"].startswith(RUNS):
                 lines += self._page(chapter["file"], chapter.get("sections", []), indent)

@@ -152,9 +152,9 @@ def execute(
             record = read_record(fresh / f"{name}.json")
             circumstances = read_record(fresh / f"{name}.run.json")
         except PapermillExecutionError as error:
-            kind = getattr(errors, error.ename, None)
+            kind: type[ForgettingError] | None = getattr(errors, error.ename, None)
             refused = kind in (errors.ParameterError, errors.WeightsError, errors.DataError)
-            if refused and time.monotonic() - started < EARLY:
+            if kind and refused and time.monotonic() - started < EARLY:
                 raise kind(error.evalue) from error
             kept = _keep(fresh / "executed.ipynb", failed)
             if kind is None:

@@ -139,8 +139,9 @@ def _stored_fingerprint(entry: Entry, checkout: Checkout) -> str | None:
         path = checkout.results / f"{entry.name}.run.json"
         return _json(path).get("fingerprint") if path.is_file() else None
     path = checkout.published / f"{entry.name}.ipynb"
-    metadata = _json(path)["metadata"] if path.is_file() else {}
-    return metadata.get("forgetting", {}).get("fingerprint")
+    metadata = _json(path)["metadata"].get("forgetting", {}) if path.is_file() else {}
+    fingerprint: str | None = metadata.get("fingerprint")
+    return fingerprint
 
 
 def _json(path: Path) -> Record:

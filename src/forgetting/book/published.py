@@ -40,7 +40,8 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
         return False
     used = stored.get("weights", {})
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
-    return stored.get("fingerprint") == entry.fingerprint(results, checkout) and used == present
+    is_same = bool(stored.get("fingerprint") == entry.fingerprint(results, checkout))
+    return is_same and used == present
 
 
 def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:
@@ -60,4 +61,4 @@ def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:
     bool
     """
     page = nbformat.read(folder / f"{entry.name}.ipynb", as_version=4)
-    return page == reworded(page, entry.template, entry.title, checkout)
+    return bool(page == reworded(page, entry.template, entry.title, checkout))

@@ -132,7 +132,7 @@ def read_record(path: Path) -> Record:
     DataError
         The file is not valid JSON, or its record is of an older or a newer schema.
     """
-    record = _json(path)
+    record: Record | None = _json(path)
     if record is None:
         raise DataError(f"{path} is not a record: it is not valid JSON. Make the run again.")
     if _is_record(record) and record.get("schema", 1) != SCHEMA:

@@ -260,7 +260,7 @@ def notebook_text(template: str, checkout: Checkout = HERE) -> str:
         cell["id"] = f"cell-{index}"
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return nbformat.writes(notebook) + "\n"
+    return str(nbformat.writes(notebook)) + "\n"
 
 
 def write_notebooks(checkout: Checkout = HERE) -> None:

@@ -35,6 +35,7 @@ def validate(
     log: Callable[[str], None],
     names: Collection[str] = (),
     again: bool = False,
+    shard: tuple[int, int] = (1, 1),
     checkout: Checkout = HERE,
 ) -> list[str]:
     """Execute published pages again and compare their marked cells with the published outputs.
@@ -50,6 +51,8 @@ def validate(
         Names of pages; all pages if it is empty.
     again : bool
         Whether to execute pages that agreed before.
+    shard : tuple of int
+        (k, n) takes the k-th of n parts of the pages, counted from 1.
     checkout : Checkout
         The book.
 
@@ -61,13 +64,17 @@ def validate(
     Raises
     ------
     ForgettingError
-        runs.yaml lacks one of the pages, nbval is not installed, or a file cannot be written.
+        runs.yaml lacks one of the pages, there is no such shard, nbval is not installed, or a file
+        cannot be written.
     DataError
         The data of a named page is not on this machine.
     """
     if importlib.util.find_spec("nbval") is None:
         raise ForgettingError("Validation needs nbval: run `pip install 'forgetting[test]'`.")
-    wanted = select(names, checkout)
+    part, n_parts = shard
+    if not 1 <= part <= n_parts:
+        raise ForgettingError(f"There is no shard {part} of {n_parts}: take 1 to {n_parts}.")
+    wanted = select(names, checkout)[part - 1 :: n_parts]
     if names:
         check_data(wanted)
     folder = checkout.build / "validation"
