@@ -110,15 +110,12 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
 
     An interrupted training continues where it stopped.
     """
-    from forgetting.zoo.entries import train_entry
+    from forgetting.zoo import train as training
 
-    if all_models:
-        from forgetting.zoo.train import names as trainable
-
-        names = tuple(trainable())
+    names = tuple(training.names()) if all_models else names
     _require(names, "model of the zoo")
     for name in names:
-        if not train_entry(name, threads=threads, again=again):
+        if not training.train_entry(name, threads=threads, again=again):
             click.echo(f"The zoo has {name}; `forgetting train {name} --again` trains it again.")
 
 
@@ -146,9 +143,9 @@ def data(dataset: str, folder: Path) -> None:
 @main.command()
 @click.option("--render-only", is_flag=True, help="Render the pages without executing any.")
 def book(render_only: bool) -> None:
-    """Execute the pages without data, and render.
+    """Execute the fast pages, and render the book.
 
-    Pages that need data or take long are rendered in their published form.
+    Pages that take long or need data are rendered in their published form.
     """
     from forgetting.book.publish import make
     from forgetting.book.render import render
