@@ -110,11 +110,10 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
 
     An interrupted training continues where it stopped.
     """
+    _require(names, all_models, "model of the zoo")
     from forgetting.zoo import train as training
 
-    names = tuple(training.names()) if all_models else names
-    _require(names, "model of the zoo")
-    for name in names:
+    for name in training.names() if all_models else names:
         if not training.train_entry(name, threads=threads, again=again):
             click.echo(f"The zoo has {name}; `forgetting train {name} --again` trains it again.")
 
@@ -176,19 +175,17 @@ def sweep(names: tuple[str, ...], all_sweeps: bool, jobs: int | None) -> None:
 
     Records go to results/NAME. An interrupted sweep continues where it stopped.
     """
+    _require(names, all_sweeps, "sweep of runs.yaml")
     from forgetting.book import entries
     from forgetting.book import publish as publishing
 
-    if all_sweeps:
-        names = tuple(entry.name for entry in entries.sweeps())
-    _require(names, "sweep of runs.yaml")
-    for name in names:
+    for name in [entry.name for entry in entries.sweeps()] if all_sweeps else names:
         publishing.run_sweep(name, click.echo, jobs)
 
 
-def _require(names: tuple[str, ...], kind: str) -> None:
-    if not names:
-        raise ForgettingError(f"Name at least one {kind}, or use --all.")
+def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
+    if bool(names) == every:
+        raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
 
 
 @main.command()
