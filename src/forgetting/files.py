@@ -1,4 +1,4 @@
-"""The folders of a checkout and of the user's cache; files are written completely or not at all."""
+"""Where things lie in a checkout, and how files are written: whole or not at all."""
 
 import contextlib
 import os
@@ -11,23 +11,18 @@ from safetensors import SafetensorError
 from forgetting.errors import ForgettingError
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The top folder of the checkout, with templates, zoo and results."""
+"""The checkout's top folder: templates, zoo and results are found from here."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forgetting"
-"""The user's cache: downloads, checkpoints and results that can be made again."""
+"""Downloads and checkpoints; everything in it can be made again."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` when the block succeeds.
+    """Yield a temporary path beside `path`; move it there when the block succeeds.
 
-    A reader sees the old file or the new file, never a part of one. If the block fails, the
-    temporary file is removed and `path` is unchanged.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write; its folder is made if it is missing.
+    A reader sees the old file or the new one, never a half. If the block fails, the temporary
+    file is removed and `path` is untouched.
 
     Raises
     ------
@@ -53,13 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that a file can be written to a folder, which is made if it is missing.
-
-    Raises
-    ------
-    ForgettingError
-        The folder cannot be made or written to.
-    """
+    """Raise a ForgettingError where no file can be made in `folder` (made if it is missing)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -69,13 +58,7 @@ def check_writable(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, completely or not at all.
-
-    Raises
-    ------
-    ForgettingError
-        The file cannot be written.
-    """
+    """Write `text` to `path` atomically (UTF-8)."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""The precision of networks: bfloat16 on a processor that multiplies in it, else float32."""
+"""In which precision networks run: bfloat16 where the machine multiplies in it, else float32."""
 
 from typing import Literal
 
@@ -10,25 +10,17 @@ Precision = Literal["float32", "bfloat16"]
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether a device multiplies in bfloat16.
 
-    PyTorch emulates bfloat16 on any other processor, at many times the cost of float32.
+    PyTorch emulates it on a processor that does not, which costs many times what float32 does.
     """
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         onednn = torch.backends.mkldnn.is_available()
-        return bool(onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return True
 
 
 def autocast_context(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return the context in which networks run in a precision.
-
-    Parameters
-    ----------
-    precision : "float32" or "bfloat16"
-        bfloat16 falls back to float32 on a device without it.
-    device : torch.device
-        The device of the networks.
-    """
-    is_low = precision == "bfloat16" and has_bfloat16(device)
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_low)
+    """Return the context in which networks run; bfloat16 is float32 where there is none."""
+    low = precision == "bfloat16" and has_bfloat16(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=low)

@@ -99,6 +99,8 @@ def upgrade_folder(folder: Path) -> list[Path]:
         raise DataError(f"{folder} is not a folder. Name the folder that holds your records.")
     upgraded = []
     for path in sorted(folder.rglob("*.json")):
+        if path.name.endswith(".run.json"):
+            continue
         record = _json(path)
         if not _is_record(record) or record.get("schema", 1) == SCHEMA:
             continue
