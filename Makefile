@@ -4,12 +4,14 @@
 #   make test       all tests
 #   make render     render the pages as they are, without executing
 #   make publish    execute everything with real data into book/runs and results
-#   make validate   execute the published pages again and compare (nbval)
-#   make models     train every model of the zoo (hours; goes on where it stopped)
-#   make sweep      every sweep's missing runs with real data (hours; goes on where it stopped)
-#   make bench      speed beside normflows, the public code's loop and the machine's ceiling (an hour)
-#   make notebooks  write the .ipynb twins of the templates
-#   make check      verify weights, twins and published pages
+#   make validate   execute the published pages again and compare; continues where it stopped.
+#                   NAMES="page page" chooses pages, SHARD=2/6 the second of six parts
+#   make models     train every model of the zoo (hours; continues where it stopped)
+#   make sweep      execute the missing runs of every sweep (hours; continues where it stopped)
+#   make bench      compare speed with normflows, the public loop and the machine's limit (an hour)
+#   make notebooks  write the notebook (.ipynb) of every template
+#   make contents   write the executed pages into the table of contents
+#   make check      verify weights, notebooks, contents and published pages
 #
 # TORCH_INDEX names another package index for torch, e.g. one with CPU builds.
 
@@ -18,15 +20,10 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-MODELS := digits-classifier-a digits-classifier-b digits-reference digits-vae digits-vae-seed-1 \
-          digits-vae-seed-2 digits-vae-no-thick digits-vae-no-left-slant digits-gan \
-          digits-gan-no-thick digits-gan-no-left-slant digits-glow digits-glow-affine \
-          faces-classifier-a faces-classifier-b faces-reference faces-embedding faces-vae faces-vae-no-bangs \
-          faces-gan faces-gan-no-bangs faces-glow faces-glow-no-bush faces-likelihoods
-SWEEPS := unlearn_digits unlearn_bases unlearn_faces unlearn_ablations probe_features tame_people \
-          tame_latents tame_ablations tame_targets
+NAMES ?=
+SHARD ?=
 
-.PHONY: book test render publish sweep validate models bench notebooks check lint
+.PHONY: book test render publish sweep validate models bench notebooks contents check lint
 
 book: $(READY)
 	$(BIN)/forgetting book
@@ -45,13 +42,13 @@ publish: $(READY)
 	$(BIN)/forgetting publish
 
 sweep: $(READY)
-	for name in $(SWEEPS); do $(BIN)/forgetting sweep $$name || exit 1; done
+	$(BIN)/forgetting sweep --all
 
 validate: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 1200 book/runs
+	$(BIN)/forgetting validate $(if $(SHARD),--shard $(SHARD)) $(NAMES)
 
 models: $(READY)
-	for name in $(MODELS); do $(BIN)/forgetting train $$name || exit 1; done
+	$(BIN)/forgetting train --all
 
 bench: $(READY)
 	$(BIN)/python -W ignore benchmarks/glow.py
@@ -59,6 +56,9 @@ bench: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/forgetting notebooks
+
+contents: $(READY)
+	$(BIN)/forgetting contents
 
 check: $(READY)
 	$(BIN)/forgetting check

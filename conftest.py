@@ -1,7 +1,3 @@
-"""How notebooks are validated: progress bars and kernel messages are not compared."""
+"""How pytest compares notebooks that nbval executes: as `forgetting validate` does."""
 
-
-def pytest_collectstart(collector):
-    """Keep stderr out of what nbval compares."""
-    if getattr(collector, "skip_compare", None) is not None:
-        collector.skip_compare += ("stderr",)
+from forgetting.book.comparison import pytest_itemcollected  # noqa: F401  (a hook)

@@ -209,8 +209,7 @@ table.set_index("attribute").style.format("{:.1%}", na_rep="–")
 #
 # FID has the scale of classifier A's features and is read against its floor.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
 for attribute in reference.FACE_FEATURES:

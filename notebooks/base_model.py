@@ -198,8 +198,7 @@ if p.show_real:
 #
 # FID has the scale of classifier A's features and is read against its floor.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, entry["history"])
 print(f"FID {metrics['fid']:.1f}, floor {metrics['fid_floor']:.1f}")
 print(f"classifier A's mean confidence {metrics['confidence']:.2f}")

@@ -54,8 +54,7 @@ display(grid.widget)
 # and ten that don't, and wants some hundred times as many as the latent has dimensions; the
 # *agreement* of the directions of two halves says how far yours is from that.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = {"seen": found.seen, "present": found.present}
 if min(found.present, found.seen - found.present) >= 10:
     metrics["agreement"] = found.labelled().agreement()

@@ -281,8 +281,7 @@ metrics["threshold"] = evaluator.threshold
 # work where prevalence is near that of the retrained model and FID near the floor; the filter shows
 # how much of either is the direction's doing, and not the tuning's.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, forgotten.history)
 for name in (
     f"{evaluator.prevalence_key}_{when}" for when in ("before", "after", "filter", "retrained")

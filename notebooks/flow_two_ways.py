@@ -233,8 +233,7 @@ for which in (has_feature, evaluator.lacks_feature(before)):
 # may for that alone stay nearer to the flow's own samples: to be compared are *unlearned* and
 # *tamed as far*.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"agreement": labelled.agreement(), "n_forget": int(has_it.sum())}
 metrics = run.finish(metrics, unlearned.history)
 for name in models:

@@ -329,7 +329,6 @@ display(faces_table())
 # Forgetting counts for something only where the rest stayed, so the tables are to be read by rows.
 # {doc}`../feature_unlearning` and {doc}`../taming` have the methods with their equations.
 
-# %% tags=["remove-cell"]
-# NBVAL_CHECK_OUTPUT
+# %% tags=["remove-cell", "nbval-check-output"]
 metrics = run.finish({"records": len(records), "thick": int(shown.sum())}, [])
 print(int(shown.sum()))

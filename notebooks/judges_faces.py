@@ -231,8 +231,7 @@ if p.source != "none" and has_faces("lfw"):
 # How far the classifiers agree on what models make, and, on real faces, the lowest end of an interval
 # among the attributes that the study unlearns or tames.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for what in ("vae_samples", "glow_samples"):
     lowest = min(metrics[f"agreement_{what}_{a.lower()}"] for a in reference.FACE_FEATURES)

@@ -231,8 +231,7 @@ pd.DataFrame(rows).T.fillna("")
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for name in models:
     key = recorded.get(name, name)

@@ -129,8 +129,7 @@ plt.show()
 # that brings the feature about in a model that never saw it. Otherwise a model *resists* where the
 # attack's share is lower than on the original, with intervals that do not meet.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for name in cases:
     at = key(name)

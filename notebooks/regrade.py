@@ -131,8 +131,7 @@ metrics |= Prevalence.of(logit["filter"][had] > 0).metrics("still_shown_filter")
 # `still_shown` is counted among the latents whose original sample shows the feature at one half:
 # the share of them whose sample of the unlearned model still does.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
 for name, value in metrics.items():
     if name.startswith(("prevalence", "still")) and not name.endswith(("_low", "_high")):

@@ -83,8 +83,7 @@ memory.map(lambda value: f"{value:,.0f}").to_frame()
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = {}
 for column, row in measured["taming"]["rows"].items():
     size = int(column.split()[0])

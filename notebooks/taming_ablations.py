@@ -92,8 +92,7 @@ plt.show()
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for name in cases:
     case = key(name)

@@ -214,8 +214,7 @@ pd.DataFrame(rows, index=SHOWN).T
 # The shift is that of held-out faces without the attribute, in sigma of the base. Where classifier B
 # finds the attribute in hardly any sample of the base, there is little that could become rarer.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 ask = {"draws": 1, "seed": run.seed("noise")}
 moved = compare(base, tamed.model, {"held_out": unseen}, unseen, **ask).shift("held_out")
 ends = (f"shift_random_sigma{end}" for end in ("", "_low", "_high"))

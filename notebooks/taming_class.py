@@ -181,8 +181,7 @@ plt.show()
 # Likelihood was pushed; whether it moved, and whether the samples followed, stands below. The
 # other classes are retained and this one is not, which alone may thin it out among the samples.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": p.max_steps, "n_forget": len(forget), "nearest_class": nearest}
 metrics = run.finish(metrics, tamed.history)
 share = [metrics[f"class_share_{when}"] for when in ("before", "after")]

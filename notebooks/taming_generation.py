@@ -292,8 +292,7 @@ plt.show()
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, tamed.history)
 for name in flows:
     values = [metrics[f"fid_{name}_t{t}"] for t in (5, 7, 9, 10)]

@@ -208,8 +208,7 @@ plt.show()
 # samples show the class less often, part of it may be retaining: what is retained are all
 # classes but this one, and how much that does alone is not told apart here.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": last["step"], "within": last["within"], "n_forget": len(forget)}
 metrics |= {"nearest_class": nearest}
 metrics["drop_reference_minus_neutral"] = (

@@ -190,8 +190,7 @@ frame.dropna().style.format("{:.3f}")  # with one seed there is nothing between 
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 for name in parts:
     at = f"_{key(name)}"
     low, high = (metrics[f"drop_reference_minus_neutral{at}_{end}"] for end in ("low", "high"))

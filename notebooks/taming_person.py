@@ -224,8 +224,7 @@ if person.showable:
 # First whether the images reached their threshold. The reference drop minus the neutral drop says
 # whether forgetting follows the person, the shift and FID what it cost.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": last["step"], "n_forget": len(forget)}
 metrics |= {"within": last["within"]} if p.stop_within else {}
 metrics["drop_reference_minus_neutral"] = (

@@ -161,8 +161,7 @@ plt.show()
 # flow's own likelihood reference; the shift of held-out points, in sigma of the base, is what it cost. Points
 # near the tip that taming never saw go with those that it saw, as far as the flow is smooth.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = {"n_forget": len(forget)}
 for name, base in bases.items():
     result = compare(base, tamed[name].model, sets, retain, draws=1)

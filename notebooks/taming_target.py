@@ -228,8 +228,7 @@ pd.DataFrame(rows, index=SHOWN).T
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, tamed.history)
 print(f"farthest from the target, classifier A: {100 * metrics['farthest']:.1f} points")
 for i, name in enumerate(target.combinations):

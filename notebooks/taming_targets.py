@@ -137,8 +137,7 @@ shown.T
 # %% [markdown]
 # ## What was seen
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for case in cases:
     print(

@@ -245,8 +245,7 @@ for which in (has_feature, evaluator.lacks_feature(before)):
 # stand FID and, of the samples that had the feature, the digits whose class changed, or the other
 # attributes of a face that flipped.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": p.steps}
 metrics = run.finish(metrics, [])
 for name, found in prevalence.items():

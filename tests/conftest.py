@@ -7,7 +7,7 @@ import torch
 from bars import Bars, width
 from torch import nn
 
-from forgetting.book import publish as publishing
+from forgetting.book.render import render
 from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
 
@@ -22,7 +22,7 @@ def _no_data_folder(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory):
     """Return the folder of the rendered book: it takes a minute, so tests share it."""
-    return publishing.render(tmp_path_factory.mktemp("book")).parent
+    return render(tmp_path_factory.mktemp("book")).parent
 
 
 @pytest.fixture(params=["additive", "affine"])

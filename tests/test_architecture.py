@@ -32,9 +32,7 @@ def test_every_file_stands_in_a_room_and_is_short():
         assert room in rooms | {"__init__"}, path
 
 
-@pytest.mark.parametrize(
-    "room", [r for floor in architecture.FLOORS[2:] for r in floor], ids=str
-)
+@pytest.mark.parametrize("room", [r for floor in architecture.FLOORS[2:] for r in floor], ids=str)
 def test_rooms_below_the_book_need_no_jupyter_no_pandas_and_no_plots(room):
     paths = [architecture.SOURCE / f"{room}.py", *(architecture.SOURCE / room).rglob("*.py")]
     for path in paths:

@@ -1,4 +1,4 @@
-"""The book: its parts agree, it renders without a warning, its pages are clean."""
+"""The book: its parts agree, it renders without a warning, and its pages are clean."""
 
 import json
 import re
@@ -10,34 +10,22 @@ import nbformat
 import pytest
 import yaml
 
-from forgetting.book import catalogue as book
+from forgetting.book import batch, catalogue, templates
 from forgetting.book import check as checking
-from forgetting.book import publish as publishing
-from forgetting.book import templates
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry, pages, sweep
+from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
 from forgetting.files import ROOT, replacing
-
-
-def toc_files():
-    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    return re.findall(r"(?:file|root): (\S+)", text)
-
-
-def test_every_page_of_the_contents_is_there_and_every_run_is_in_them():
-    pages = toc_files()
-    assert len(pages) == len(set(pages))
-    for page in pages:
-        assert any((ROOT / f"{page}{end}").is_file() for end in (".md", ".ipynb")), page
-    assert {f"book/runs/{entry.name}" for entry in book.pages()} <= set(pages)
 
 
 def test_everything_in_the_checkout_agrees():
     assert checking.report() == []
 
 
-@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", pages(), ids=lambda entry: entry.name)
 def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
-    path = book.PUBLISHED / f"{entry.name}.ipynb"
+    path = HERE.published / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
@@ -49,14 +37,14 @@ def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
 
 
 def test_no_published_page_shows_a_photograph():
-    for entry in book.pages():
-        record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
+    for entry in pages():
+        record = json.loads((HERE.results / f"{entry.name}.json").read_text(encoding="utf-8"))
         assert not record["parameters"].get("show_real"), entry.name
 
 
-@pytest.mark.parametrize("entry", book.pages(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", pages(), ids=lambda entry: entry.name)
 def test_a_record_explains_its_metrics(entry):
-    record = json.loads((book.RESULTS / f"{entry.name}.json").read_text(encoding="utf-8"))
+    record = json.loads((HERE.results / f"{entry.name}.json").read_text(encoding="utf-8"))
     assert set(record) == {
         "schema",
         "name",
@@ -71,13 +59,13 @@ def test_a_record_explains_its_metrics(entry):
     assert entry.parameters.items() <= record["parameters"].items()
     explained = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     patterns = re.findall(r"^\| `([^`]+)`", explained, flags=re.M)
-    known = [re.compile(re.sub(r"[A-Z]+", r"[a-z0-9_]+", pattern)) for pattern in patterns]
+    allowed = [re.compile(re.sub(r"[A-Z]+", r"[a-z0-9_]+", pattern)) for pattern in patterns]
     for name in record["metrics"]:
         stem = re.sub(r"_(low|high|std)$", "", name)
-        assert any(pattern.fullmatch(stem) for pattern in known), name
+        assert any(pattern.fullmatch(stem) for pattern in allowed), name
 
 
-SWEEP = book.Entry(
+SWEEP = Entry(
     name="some",
     title="Some",
     template="taming_points",
@@ -87,7 +75,7 @@ SWEEP = book.Entry(
 )
 
 
-def test_a_sweep_is_every_case_with_every_value():
+def test_a_sweep_has_a_run_for_every_case_with_every_value():
     runs = SWEEP.runs()
     assert [run.name for run in runs] == [
         "some/near-0",
@@ -97,23 +85,16 @@ def test_a_sweep_is_every_case_with_every_value():
     ]
     assert runs[3].parameters == {"lr": 0.01, "radius": 0.5, "seed": 1}
     assert not any(run.is_sweep for run in runs)
-    assert len({run.fingerprint(book.RESULTS) for run in runs}) == 4
+    assert len({run.fingerprint(HERE.results) for run in runs}) == 4
 
 
-def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_prose(
-    tmp_path, monkeypatch
-):
-    source = (templates.FOLDER / "taming_points.py").read_text(encoding="utf-8")
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    monkeypatch.setattr(templates, "FOLDER", folder)
-
-    def write(text):
-        (folder / "taming_points.py").write_text(text, encoding="utf-8")
-        templates.write_notebooks()
-
-    write(source)
-    entry = book.Entry(
+def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_prose(tmp_path):
+    checkout = Checkout(tmp_path)
+    checkout.templates.mkdir()
+    path = checkout.templates / "taming_points.py"
+    text = templates.source("taming_points").read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    entry = Entry(
         name="some",
         title="Some",
         template="taming_points",
@@ -121,35 +102,39 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
         grid={"seed": [7]},
     )
     (run,) = entry.runs()
-    results = tmp_path / "results"
-    assert not book.is_current(run, tmp_path, results)
-    publishing._execute(run, tmp_path / "pages", results)
-    assert book.is_current(run, tmp_path, results)
+    pages_folder, results = checkout.published, checkout.results
+    assert not is_current(run, pages_folder, results, checkout)
+    batch.execute_entry(run, pages_folder, results, checkout)
+    assert is_current(run, pages_folder, results, checkout)
     assert sorted(path.name for path in (results / "some").iterdir()) == ["7.json", "7.run.json"]
-    assert not (tmp_path / "pages").exists()
-    write(source.replace("What was seen", "What one saw"))
-    assert book.is_current(run, tmp_path, results)
-    write(source.replace("torch.randint(", "torch.randint(0, "))
-    assert not book.is_current(run, tmp_path, results)
+    assert not pages_folder.exists()
+    path.write_text(text.replace("What was seen", "What one saw"), encoding="utf-8")
+    assert is_current(run, pages_folder, results, checkout)
+    assert "torch.randint(" in text
+    path.write_text(text.replace("torch.randint(", "torch.randint(0, "), encoding="utf-8")
+    assert not is_current(run, pages_folder, results, checkout)
 
 
-def test_an_unknown_sweep_is_refused_with_the_nearest_name():
+def test_an_unknown_sweep_is_refused_with_the_most_similar_name():
     with pytest.raises(ForgettingError, match="no sweep 'tame_peple'"):
-        book.sweep("tame_peple")
+        sweep("tame_peple")
 
 
-def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(book, "entries", lambda: [SWEEP])
-    monkeypatch.setattr(book, "RESULTS", tmp_path)
+def test_a_table_is_made_of_the_runs_that_exist(tmp_path, monkeypatch, capsys):
+    checkout = Checkout(tmp_path)
+    checkout.templates.mkdir()
+    shutil.copy(templates.source("taming_points"), checkout.templates)
+    listed = SWEEP.model_dump(exclude_defaults=True)
+    checkout.runs_file.write_text(yaml.safe_dump([listed]), encoding="utf-8")
     run = SimpleNamespace(weights={"digits-vae": "a"})
     with pytest.raises(ForgettingError, match="`forgetting sweep some` makes them"):
-        book.table("some", run)
+        catalogue.table("some", run, checkout)
     record = {"parameters": {"seed": 1}, "metrics": {"drop": 2.0}, "weights": {"digits-glow": "b"}}
-    (tmp_path / "some").mkdir()
-    (tmp_path / "some" / "far-1.json").write_text(json.dumps(record), encoding="utf-8")
+    (checkout.results / "some").mkdir(parents=True)
+    (checkout.results / "some" / "far-1.json").write_text(json.dumps(record), encoding="utf-8")
     took = {"seconds": 5.0, "seconds_forgetting": 3.0, "cpu": "any"}
-    (tmp_path / "some" / "far-1.run.json").write_text(json.dumps(took), encoding="utf-8")
-    (row,) = book.table("some", run).to_dict("records")
+    (checkout.results / "some" / "far-1.run.json").write_text(json.dumps(took), encoding="utf-8")
+    (row,) = catalogue.table("some", run, checkout).to_dict("records")
     assert row == {
         "case": "far",
         "seed": 1,
@@ -160,8 +145,8 @@ def test_a_table_is_made_of_the_runs_that_are_there(tmp_path, monkeypatch, capsy
     }
     assert run.weights == {"digits-vae": "a", "digits-glow": "b"}
     assert "1 of them by an earlier form" in capsys.readouterr().out
-    monkeypatch.setattr(book, "is_current", lambda entry, folder, results: True)
-    book.table("some", run)
+    monkeypatch.setattr(catalogue, "is_current", lambda *arguments: True)
+    catalogue.table("some", run, checkout)
     assert "earlier" not in capsys.readouterr().out
 
 
@@ -171,7 +156,7 @@ def test_the_book_renders_without_a_warning(rendered):
     assert str(rendered.parents[1]) not in html
 
 
-def test_environment_and_project_say_the_same():
+def test_the_environment_and_the_project_list_the_same_packages():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     python, pip, packages = environment["dependencies"]
@@ -200,44 +185,45 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_other_words_need_no_other_run(tmp_path, monkeypatch):
-    entry = next(entry for entry in book.pages() if entry.name == "tame_points")
-    page = nbformat.read(book.PUBLISHED / "tame_points.ipynb", as_version=4)
-    (tmp_path / "runs").mkdir()
-    nbformat.write(page, tmp_path / "runs" / "tame_points.ipynb")
-    assert book.is_worded(entry, tmp_path / "runs")
+def test_a_page_with_another_text_is_not_executed_again(tmp_path):
+    checkout = Checkout(tmp_path)
+    entry = next(page for page in pages() if page.name == "tame_points")
+    page = nbformat.read(HERE.published / "tame_points.ipynb", as_version=4)
+    checkout.published.mkdir(parents=True)
+    nbformat.write(page, checkout.published / "tame_points.ipynb")
+    assert is_worded(entry, checkout.published)
 
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    source = (templates.FOLDER / "taming_points.py").read_text(encoding="utf-8")
-    words = source.replace("# ## What was seen", "# A new cell.\n\n# %% [markdown]\n# ## Seen")
-    (folder / "taming_points.py").write_text(words, encoding="utf-8")
-    monkeypatch.setattr(templates, "FOLDER", folder)
-    assert not book.is_worded(entry, tmp_path / "runs")
-    said = []
-    publishing.execute([entry], tmp_path / "runs", book.RESULTS, said.append)
-    assert said == ["tame_points: current, in other words"]
-    assert book.is_worded(entry, tmp_path / "runs")
-    found = nbformat.read(tmp_path / "runs" / "tame_points.ipynb", as_version=4)
-    text = [cell.source for cell in found.cells if cell.cell_type == "markdown"]
+    checkout.templates.mkdir()
+    source = templates.source("taming_points").read_text(encoding="utf-8")
+    changed = source.replace("# ## What was seen", "# A new cell.\n\n# %% [markdown]\n# ## Seen")
+    assert changed != source
+    (checkout.templates / "taming_points.py").write_text(changed, encoding="utf-8")
+    assert not is_worded(entry, checkout.published, checkout)
+    lines = []
+    batch.execute([entry], checkout.published, HERE.results, lines.append, checkout=checkout)
+    assert lines == ["tame_points: current, with the new text of its template"]
+    assert is_worded(entry, checkout.published, checkout)
+    reworded = nbformat.read(checkout.published / "tame_points.ipynb", as_version=4)
+    text = [cell.source for cell in reworded.cells if cell.cell_type == "markdown"]
     assert text[0].startswith(f"# {entry.title}\n")
     assert text[-1].startswith("## Seen")
     outputs = [
-        [cell.get("outputs") for cell in nb.cells if "outputs" in cell] for nb in (page, found)
+        [cell.get("outputs") for cell in notebook.cells if "outputs" in cell]
+        for notebook in (page, reworded)
     ]
     assert outputs[0] == outputs[1]
 
 
-def test_a_list_in_a_case_is_all_of_its_values():
+def test_a_list_in_a_case_gives_a_run_for_each_value():
     given = {"lr": 0.1, "seed": [0, 1]}
-    found = book.Entry(name="some", title="Some", template="probes", cases={"a": given}).runs()
-    assert [run.name for run in found] == ["some/a-0", "some/a-1"]
-    assert [run.parameters for run in found] == [{"lr": 0.1, "seed": seed} for seed in (0, 1)]
+    runs = Entry(name="some", title="Some", template="probes", cases={"a": given}).runs()
+    assert [run.name for run in runs] == ["some/a-0", "some/a-1"]
+    assert [run.parameters for run in runs] == [{"lr": 0.1, "seed": seed} for seed in (0, 1)]
 
 
-def test_a_run_that_fails_does_not_keep_the_others_from_being_made(tmp_path):
+def test_the_others_are_executed_when_a_run_fails(tmp_path):
     bad, good = (
-        book.Entry(
+        Entry(
             name="some",
             title="Some",
             template="taming_points",
@@ -248,25 +234,25 @@ def test_a_run_that_fails_does_not_keep_the_others_from_being_made(tmp_path):
         .model_copy(update={"name": f"some/{name}"})
         for name, lr in (("bad", -1.0), ("good", 0.001))
     )
-    said = []
+    lines = []
     with pytest.raises(ForgettingError, match=r"some/bad: lr = -1\.0"):
-        publishing.execute([bad, good], tmp_path, tmp_path, said.append, jobs_at_once=1)
-    assert [line.split(" (")[0] for line in said] == ["some/bad: failed", "some/good: executed"]
+        batch.execute([bad, good], tmp_path, tmp_path, lines.append, jobs_at_once=1)
+    assert [line.split(" (")[0] for line in lines] == ["some/bad: failed", "some/good: executed"]
     assert (tmp_path / "some" / "good.json").is_file()
 
 
-def test_a_run_that_was_made_elsewhere_is_taken_from_there(tmp_path):
-    page = next(entry for entry in book.pages() if entry.name == "tame_points")
+def test_a_run_is_copied_from_a_page_with_the_same_parameters(tmp_path):
+    page = next(entry for entry in pages() if entry.name == "tame_points")
     for end in ("json", "run.json"):
-        shutil.copy(book.RESULTS / f"tame_points.{end}", tmp_path)
-    parameters = {**page.parameters, "seed": 0}  # the template's own, said once more
+        shutil.copy(HERE.results / f"tame_points.{end}", tmp_path)
+    parameters = {**page.parameters, "seed": 0}  # the default of the template
     run = page.model_copy(update={"name": "some/0", "parameters": parameters})
-    said = []
-    publishing.execute([run], book.PUBLISHED, tmp_path, said.append)
-    assert said == ["some/0: taken from tame_points"]
-    assert book.is_current(run, book.PUBLISHED, tmp_path)
-    made, taken = (
+    lines = []
+    batch.execute([run], HERE.published, tmp_path, lines.append)
+    assert lines == ["some/0: copied from tame_points"]
+    assert is_current(run, HERE.published, tmp_path)
+    original, copy = (
         json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("tame_points", "some/0")
     )
-    assert taken == {**made, "name": "some/0"}
+    assert copy == {**original, "name": "some/0"}

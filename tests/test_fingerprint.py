@@ -1,4 +1,4 @@
-"""What a page depends on: computing code, not its looks; a renaming is proven, not believed."""
+"""A page depends on the code that computes, not on its form; a renaming is proven."""
 
 import ast
 
@@ -39,7 +39,7 @@ def of(code):
         ('{f"presence_{when}": taming', '{\n        f"presence_{when}": taming'),
     ],
 )
-def test_looks_do_not_count(old, new):
+def test_the_form_of_the_code_does_not_count(old, new):
     assert old in CODE
     assert of(CODE.replace(old, new)) == of(CODE)
 
@@ -59,20 +59,22 @@ def test_looks_do_not_count(old, new):
         ("(row: dict, model)", "(row: dict, model=None)"),
     ],
 )
-def test_what_is_computed_counts(old, new):
+def test_every_change_of_the_computation_counts(old, new):
     assert old in CODE
     assert of(CODE.replace(old, new)) != of(CODE)
 
 
-def test_prose_and_figure_cells_do_not_count_and_circumstances_do():
+def test_prose_and_figure_cells_do_not_count_but_circumstances_do():
     drawing = new_code_cell("plt.show()", metadata={"tags": ["figure"]})
     tree = computing_tree(cells())
-    known = fingerprint(tree, {"seed": 0})
-    assert known == fingerprint(computing_tree([*cells(), drawing]), {"seed": 0})
-    assert known == fingerprint(computing_tree([*cells(), new_markdown_cell("More")]), {"seed": 0})
-    assert known != fingerprint(tree, {"seed": 1})
+    digest = fingerprint(tree, {"seed": 0})
+    assert digest == fingerprint(computing_tree([*cells(), drawing]), {"seed": 0})
+    assert digest == fingerprint(
+        computing_tree([*cells(), new_markdown_cell("More")]), {"seed": 0}
+    )
+    assert digest != fingerprint(tree, {"seed": 1})
     plain = new_code_cell("plt.show()")
-    assert known != fingerprint(computing_tree([*cells(), plain]), {"seed": 0})
+    assert digest != fingerprint(computing_tree([*cells(), plain]), {"seed": 0})
 
 
 RENAMING = Renaming(
@@ -93,7 +95,7 @@ def test_a_renaming_gives_the_tree_of_the_renamed_code():
     tree = computing_tree(cells())
     renamed = RENAMING.of("some").apply(tree)
     assert fingerprint(renamed, {}) == of(RENAMED)
-    assert ast.dump(tree) == ast.dump(computing_tree(cells()))  # the old tree is left alone
+    assert ast.dump(tree) == ast.dump(computing_tree(cells()))  # the old tree is unchanged
     elsewhere = RENAMING.of("other").apply(tree)
     assert fingerprint(elsewhere, {}) == of(RENAMED.replace("tamed", "flow"))
 
@@ -101,14 +103,14 @@ def test_a_renaming_gives_the_tree_of_the_renamed_code():
 @pytest.mark.parametrize(
     ("old", "new"), [("> 3", "> 2"), ("n_draws=2", "n_draws=1"), ("if is_far", "if not is_far")]
 )
-def test_a_change_beside_a_renaming_is_noticed(old, new):
+def test_a_change_besides_a_renaming_is_noticed(old, new):
     assert old in RENAMED
     renamed = RENAMING.of("some").apply(computing_tree(cells()))
     assert fingerprint(renamed, {}) != of(RENAMED.replace(old, new))
 
 
-def test_a_swap_is_no_renaming_of_both():
-    """Exchanged arguments have the names that they had, in another order."""
+def test_exchanged_arguments_are_not_a_renaming():
+    """The names stay the same, and their order does not."""
     code = "compare(base, tamed)"
     renamed = Renaming(names={"compare": "contrast"}).apply(computing_tree(cells(code)))
     assert fingerprint(renamed, {}) == of("contrast(base, tamed)")

@@ -1,4 +1,4 @@
-"""The shell of the rendered pages: header, menus, scripts and footer, as far as HTML tells."""
+"""What surrounds the text of rendered pages: header, menus, scripts and footer."""
 
 import os
 import re
@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture(scope="module")
 def pages(rendered):
-    """Return the text of every page of the rendered book that has a shell, by its path."""
-    found = {
+    """Return the HTML of every rendered page, except redirections, by its path."""
+    texts = {
         str(path.relative_to(rendered)): path.read_text(encoding="utf-8")
         for path in sorted(rendered.rglob("*.html"))
         if "_static" not in path.parts
     }
-    return {path: text for path, text in found.items() if 'http-equiv="Refresh"' not in text}
+    return {path: text for path, text in texts.items() if 'http-equiv="Refresh"' not in text}
 
 
 def test_a_page_has_one_header_and_one_button_for_each_menu(pages):
@@ -28,7 +28,7 @@ def test_a_page_has_one_header_and_one_button_for_each_menu(pages):
         assert count["secondary-toggle"] <= 1, path
 
 
-def test_no_part_of_the_shell_has_an_id_twice(pages):
+def test_no_two_controls_have_the_same_id(pages):
     tags = "button|header|footer|dialog|nav|form|input"
     for path, text in pages.items():
         ids = re.findall(rf'<(?:{tags})\b[^>]*\bid="([^"]+)"', text)
@@ -42,12 +42,12 @@ def test_no_script_declares_a_constant_twice(pages):
         assert text.count("const THEBE_JS_URL") <= 1, path
 
 
-def test_a_page_names_the_colours_it_starts_with(pages):
+def test_a_page_declares_its_initial_colours(pages):
     for path, text in pages.items():
-        assert 'data-default-mode="auto"' in text, path  # empty, the theme logs an error
+        assert 'data-default-mode="auto"' in text, path  # the theme logs an error if it is empty
 
 
-def test_every_page_says_its_licence_and_links_to_it(pages):
+def test_every_page_states_its_licence_with_a_link(pages):
     for path, text in pages.items():
         (line,) = re.findall(r'<p class="licence">(.*?)</p>', text, flags=re.S)
         assert "Code: MIT" in line, path

@@ -1,6 +1,7 @@
-"""Templates: twins agree, parameters are checked, each runs and runs again alike."""
+"""Templates: notebooks agree, parameters are checked, each runs and runs again alike."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,11 @@ import papermill
 import pytest
 from click.testing import CliRunner
 
-from forgetting.book import templates
+from forgetting.book import execution, templates
 from forgetting.book.annotation import ManualLabels
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.run import CONTEXT
+from forgetting.book.schema import SCHEMA
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError
 from forgetting.inference import generate
@@ -21,8 +25,8 @@ FAST = {"preset": "smoke"}
 
 
 @pytest.mark.parametrize("name", templates.names())
-def test_a_template_and_its_twin_agree(name):
-    text = (templates.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
+def test_a_template_and_its_notebook_agree(name):
+    text = (HERE.templates / f"{name}.ipynb").read_text(encoding="utf-8")
     assert text == templates.notebook_text(name)
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
@@ -31,25 +35,25 @@ def test_a_template_and_its_twin_agree(name):
 
 @pytest.mark.parametrize("name", templates.names())
 def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
-    found = templates.parameters(name)
-    assert {"seed", "preset", "device"} <= set(found)
-    assert all(parameter.comment for parameter in found.values())
-    inferred = papermill.inspect_notebook(templates.FOLDER / f"{name}.ipynb")
-    assert set(inferred) == set(found)
+    declared = templates.parameters(name)
+    assert {"seed", "preset", "device"} <= set(declared)
+    assert all(parameter.comment for parameter in declared.values())
+    inferred = papermill.inspect_notebook(HERE.templates / f"{name}.ipynb")
+    assert set(inferred) == set(declared)
 
 
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory):
-    """Return two empty caches: a second execution shall not be told what the first one found."""
+    """Return two empty caches, so that a second execution computes everything again."""
     return [str(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
 
 
 @pytest.mark.parametrize("name", templates.names())
 def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capfd):
-    """Papermill leaves a record; nbval then finds the same marked outputs."""
+    """papermill leaves a record; nbval then computes the same outputs of the marked cells."""
     monkeypatch.setenv("XDG_CACHE_HOME", caches[0])
     notebook = tmp_path / f"{name}.ipynb"
-    templates.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
+    execution.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
     assert "WARNING" not in capfd.readouterr().err  # of the kernel
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["template"] == name
@@ -57,20 +61,18 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capf
     assert record["weights"] or name in ("taming_points", "speed")  # which load none
     assert json.loads((tmp_path / f"{name}.run.json").read_text())["seconds"] > 0
     executed = nbformat.read(notebook, as_version=4)
-    assert any("NBVAL_CHECK_OUTPUT" in cell.source for cell in executed.cells)
+    assert any("nbval-check-output" in cell.metadata.tags for cell in executed.cells)
     text = notebook.read_text(encoding="utf-8")
-    for place in (str(templates.ROOT), str(Path.home()), str(tmp_path)):
+    for place in (str(HERE.root), str(Path.home()), str(tmp_path)):
         assert place not in text
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(notebook)]
-    command += ["-c", str(templates.ROOT / "pyproject.toml"), "--confcutdir", str(tmp_path)]
-    (tmp_path / "conftest.py").write_text(
-        (templates.ROOT / "conftest.py").read_text(encoding="utf-8")
-    )
+    command += ["-c", str(HERE.root / "pyproject.toml"), "--confcutdir", str(tmp_path)]
+    (tmp_path / "conftest.py").write_text((HERE.root / "conftest.py").read_text(encoding="utf-8"))
     environment = json.dumps({"name": name, "role": "headline", "folder": str(tmp_path / "again")})
     done = subprocess.run(
         command,
-        env={**_environment(), templates.CONTEXT: environment, "XDG_CACHE_HOME": caches[1]},
+        env={**_environment(), CONTEXT: environment, "XDG_CACHE_HOME": caches[1]},
         capture_output=True,
         text=True,
         check=False,
@@ -82,8 +84,6 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capf
 
 
 def _environment():
-    import os
-
     return {key: value for key, value in os.environ.items() if key != "FORGETTING_DATA"}
 
 
@@ -91,7 +91,7 @@ def run(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-def test_a_misspelt_parameter_is_refused_with_the_nearest_name():
+def test_a_misspelt_parameter_is_refused_with_the_most_similar_name():
     result = run("run", "feature_unlearning", "-p", "featur=x")
     assert result.exit_code == 1
     assert "no parameter 'featur'. Did you mean feature?" in result.output
@@ -121,7 +121,11 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
             "feature = 'bangs': of digits-vae it can be",
         ),
         ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
-        ("taming_class", "preset=huge", "preset = 'huge', but taming_class knows smoke, default"),
+        (
+            "taming_class",
+            "preset=huge",
+            "preset = 'huge', but the presets of taming_class are smoke, default",
+        ),
         ("base_model", "model=digits-gna", "The zoo has no 'digits-gna'"),
     ],
 )
@@ -133,36 +137,63 @@ def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, s
     assert list(tmp_path.iterdir()) == []
 
 
-def test_before_it_starts_a_run_says_what_it_does_and_how_long_such_runs_took(
-    tmp_path, monkeypatch
-):
-    (tmp_path / "results").mkdir()
+@pytest.mark.parametrize(
+    ("template", "old", "new"),
+    [
+        ("feature_unlearning", "by_hand", "manual_labels"),
+        ("feature_unlearning", "threshold", "projection_threshold"),
+        ("taming_attribute", "judge_lr", "classifier_lr"),
+        ("taming_person", "remember_batch_size", "retain_batch_size"),
+        ("taming_person", "n_remember", "n_retain"),
+        ("taming_person", "n_yardstick", "n_likelihood_reference"),
+    ],
+)
+def test_a_renamed_parameter_is_refused_with_its_present_name(template, old, new):
+    template = next(t for t in (template, *templates.names()) if new in templates.parameters(t))
+    result = run("run", template, "-p", f"{old}=1")
+    assert result.exit_code == 1
+    assert (
+        f"The parameter '{old}' of {template} is now called '{new}': use {new}." in result.output
+    )
+    assert result.output.count("\n") == 1
+
+
+def test_an_announcement_gives_the_time_that_comparable_published_runs_took(tmp_path):
+    checkout = Checkout(tmp_path)
+    checkout.results.mkdir()
+    checkout.templates.mkdir()
+    source = templates.source("feature_unlearning").read_text(encoding="utf-8")
+    (checkout.templates / "feature_unlearning.py").write_text(source, encoding="utf-8")
     took = (("a", "faces-gan", 90), ("b", "faces-gan", 120), ("c", "digits-vae", 600))
     for name, model, seconds in took:
-        made = {
+        record = {
+            "schema": SCHEMA,
             "template": "feature_unlearning",
             "parameters": {"preset": "default", "model": model},
+            "metrics": {},
         }
-        (tmp_path / "results" / f"{name}.json").write_text(json.dumps(made))
-        (tmp_path / "results" / f"{name}.run.json").write_text(
+        (checkout.results / f"{name}.json").write_text(json.dumps(record))
+        (checkout.results / f"{name}.run.json").write_text(
             json.dumps({"seconds": seconds, "threads": 1})
         )
-    monkeypatch.setattr(templates, "ROOT", tmp_path)
-    said = templates.announcement("feature_unlearning", {"model": "faces-gan", "feature": "Bangs"})
-    assert "Unlearning a feature: preset default, model faces-gan, feature Bangs" in said
-    assert "took 1.5 to 2.0 minutes (threads: 1)" in said
-    assert "took 10.0 minutes" in templates.announcement("feature_unlearning", {})
-    smoke = templates.announcement("feature_unlearning", {"preset": "smoke"})
-    assert "No such run is published" in smoke
+
+    def announcement(given):
+        return execution.announcement("feature_unlearning", given, checkout)
+
+    text = announcement({"model": "faces-gan", "feature": "Bangs"})
+    assert "Unlearning a feature: preset default, model faces-gan, feature Bangs" in text
+    assert "took 1.5 to 2.0 minutes (threads: 1)" in text
+    assert "took 10.0 minutes" in announcement({})
+    assert "No comparable run is published" in announcement({"preset": "smoke"})
 
 
-def test_a_feature_is_unlearned_by_what_a_person_clicked(tmp_path):
-    """Someone who takes the blackest digits for the thick ones, and tells nobody."""
+def test_a_feature_is_unlearned_by_manual_labels(tmp_path):
+    """The labels are those of a person who takes the blackest digits for thick ones."""
     generator = zoo.load("digits-vae")
-    found = ManualLabels(generator, "thick strokes", 200, tmp_path / "hand.safetensors")
-    ink = generate(generator, found.latents).sum((1, 2, 3))
-    found.answer((ink > ink.quantile(0.85)).tolist())
-    pairs = ["preset=smoke", f"manual_labels={found.path}"]
+    labels = ManualLabels(generator, "thick strokes", 200, tmp_path / "hand.safetensors")
+    ink = generate(generator, labels.latents).sum((1, 2, 3))
+    labels.answer((ink > ink.quantile(0.85)).tolist())
+    pairs = ["preset=smoke", f"manual_labels={labels.path}"]
     options = [option for pair in pairs for option in ("-p", pair)]
     result = run(
         "run", "feature_unlearning", *options, "--name", "hand", "--output", str(tmp_path)
@@ -172,13 +203,13 @@ def test_a_feature_is_unlearned_by_what_a_person_clicked(tmp_path):
     assert "prevalence_after" in json.loads((tmp_path / "hand.json").read_text())["metrics"]
 
 
-def test_an_unknown_template_is_refused_with_the_nearest_name():
+def test_an_unknown_template_is_refused_with_the_most_similar_name():
     result = run("run", "feature_unlerning")
     assert result.exit_code == 1
     assert "Did you mean feature_unlearning?" in result.output
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "file").write_text("in the way")
     result = run("run", "base_model", "--output", str(tmp_path / "file" / "below"))
     assert result.exit_code == 1
@@ -201,51 +232,57 @@ print("until here")
 """
 
 
-def test_what_was_executed_before_a_failure_is_kept_and_no_twin_is_asked_for(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(templates, "FOLDER", tmp_path)
-    (tmp_path / "broken.py").write_text(BROKEN)  # its twin was never written
-    with pytest.raises(ForgettingError, match=r"broken failed\. What was .*some\.failed"):
-        templates.execute("broken", {}, None, name="some", results=tmp_path / "results")
-    kept = tmp_path / "results" / "some.failed.ipynb"
-    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+@pytest.fixture
+def broken(tmp_path):
+    """Return a checkout with a template that fails, whose notebook was never written."""
+    checkout = Checkout(tmp_path / "checkout")
+    checkout.templates.mkdir(parents=True)
+    (checkout.templates / "broken.py").write_text(BROKEN)
+    return checkout
+
+
+def test_the_cells_before_a_failure_are_kept_and_no_notebook_is_needed(tmp_path, broken):
+    results = tmp_path / "results"
+    with pytest.raises(ForgettingError, match=r"broken failed\. The cells .*some\.failed"):
+        execution.execute("broken", {}, None, name="some", results=results, checkout=broken)
+    kept = results / "some.failed.ipynb"
+    assert [path.name for path in results.iterdir()] == [kept.name]
     assert "until here" in kept.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("early", "there"), [(600.0, []), (0.0, ["some.failed.ipynb"])])
-def test_what_is_refused_late_has_something_to_keep(tmp_path, monkeypatch, early, there):
-    monkeypatch.setattr(templates, "FOLDER", tmp_path)
-    monkeypatch.setattr(templates, "EARLY", early)
+@pytest.mark.parametrize(("early", "kept"), [(600.0, []), (0.0, ["some.failed.ipynb"])])
+def test_a_run_that_is_refused_late_keeps_its_cells(tmp_path, monkeypatch, broken, early, kept):
+    monkeypatch.setattr(execution, "EARLY", early)
     refusing = BROKEN.replace(
         "1 / 0", "from forgetting.errors import DataError\nraise DataError('no')"
     )
-    (tmp_path / "broken.py").write_text(refusing)
+    (broken.templates / "broken.py").write_text(refusing)
+    results = tmp_path / "results"
     with pytest.raises(DataError, match=r"^no"):
-        templates.execute("broken", {}, None, name="some", results=tmp_path / "results")
-    assert [path.name for path in (tmp_path / "results").glob("*")] == there
+        execution.execute("broken", {}, None, name="some", results=results, checkout=broken)
+    assert [path.name for path in results.glob("*")] == kept
 
 
-def test_a_name_made_of_many_parameters_is_a_name_of_a_file(monkeypatch, tmp_path):
+def test_a_name_made_of_many_parameters_is_short_enough_for_a_file(monkeypatch, tmp_path):
     names = []
 
-    def execute(template, values, notebook, *, name, results):
+    def execute(template, values, notebook, *, name, results, progress):
         names.append(name)
         return {"metrics": {}}
 
-    monkeypatch.setattr(templates, "execute", execute)
+    monkeypatch.setattr(execution, "execute", execute)
     for seed in (1, 2):
         pairs = [f"feature={'thick' * 60}", f"seed={seed}"]
         options = [option for pair in pairs for option in ("-p", pair)]
-        found = run("run", "feature_unlearning", *options, "--output", str(tmp_path))
-        assert found.exit_code == 0, found.output
+        result = run("run", "feature_unlearning", *options, "--output", str(tmp_path))
+        assert result.exit_code == 0, result.output
     assert len(set(names)) == 2
     assert all(len(name) < 200 for name in names)
 
 
 def test_parameters_are_converted():
     given = {"seed": "3", "lr": "1e-4", "feature": "thick"}
-    found = templates.convert("feature_unlearning", given)
-    assert found == {"seed": 3, "lr": 1e-4, "feature": "thick"}
+    values = templates.convert("feature_unlearning", given)
+    assert values == {"seed": 3, "lr": 1e-4, "feature": "thick"}
     with pytest.raises(ParameterError, match="no int"):
         templates.convert("feature_unlearning", {"seed": "x"})

@@ -1,4 +1,4 @@
-"""The command line: run a template, train a model, fetch data, make and check the book."""
+"""The command line: run templates, train models, fetch data, make and check the book."""
 
 import hashlib
 import os
@@ -15,11 +15,11 @@ from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, ROOT
 
 LONGEST_NAME = 150
-"""Characters of a run's name that is made of its parameters; file systems take 255 bytes."""
+"""Characters of a run's name that is made from its parameters; file systems allow 255 bytes."""
 
 
 class _Commands(click.Group):
-    """Commands whose foreseen errors are one sentence and exit code 1."""
+    """Commands that report an expected error as one sentence, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -29,27 +29,39 @@ class _Commands(click.Group):
             sys.exit(1)
 
 
+FOLDER = click.Path(path_type=Path, resolve_path=True)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
-    if os.environ.get("FORGETTING_DATA"):  # notebooks run in the checkout's folder
+    if os.environ.get("FORGETTING_DATA"):  # notebooks run in the folder of the checkout
         os.environ["FORGETTING_DATA"] = str(Path(os.environ["FORGETTING_DATA"]).resolve())
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
+    if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
+        os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @main.command()
 @click.argument("template")
-@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
-@click.option("--name", help="Name of the run; made of template and parameters if not given.")
+@click.option(
+    "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be repeated."
+)
+@click.option("--name", help="Name of the run [made from the template and its parameters].")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, resolve_path=True),
+    type=FOLDER,
     default=ROOT / "_build" / "my_runs",
     help="Folder for the notebook and its record [_build/my_runs].",
 )
 def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
-    """Execute TEMPLATE with other parameters; `forgetting templates` lists them."""
-    from forgetting.book import templates
+    """Execute TEMPLATE with your own parameters.
+
+    `forgetting templates` lists all templates and their parameters.
+    """
+    from forgetting.book import execution, templates
 
     given = {}
     for pair in pairs:
@@ -57,17 +69,18 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
         if not separator:
             raise ForgettingError(f"-p takes NAME=VALUE, not {pair!r}.")
         given[key] = value
-    templates.source(template)
     values = templates.convert(template, given)
-    click.echo(templates.announcement(template, values))
+    click.echo(execution.announcement(template, values))
     name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())])
     name = re.sub(r"[^\w=.+-]", "_", name)
     if len(name) > LONGEST_NAME:
         name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     notebook = output / f"{name}.ipynb"
-    metrics = templates.execute(template, values, notebook, name=name, results=output)["metrics"]
+    record = execution.execute(
+        template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+    )
     table = Table("measure", "value", title=name)
-    for key, value in metrics.items():
+    for key, value in record["metrics"].items():
         if not key.endswith(("_low", "_high")):
             table.add_row(key, f"{value:.4g}")
     console = Console()
@@ -88,15 +101,21 @@ def list_templates() -> None:
 
 
 @main.command()
-@click.argument("name")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [all].")
-@click.option("--again", is_flag=True, help="Train it although the zoo has it.")
-def train(name: str, threads: int | None, again: bool) -> None:
-    """Train the zoo's entry NAME, or go on with a training that was interrupted."""
-    from forgetting.zoo.train import train_entry
+@click.argument("names", nargs=-1)
+@click.option("--all", "all_models", is_flag=True, help="Train every model of the zoo.")
+@click.option("--threads", type=click.IntRange(1), help="Number of CPU threads [all].")
+@click.option("--again", is_flag=True, help="Train models that the zoo already has, too.")
+def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: bool) -> None:
+    """Train the models NAMES of the zoo.
 
-    if not train_entry(name, threads=threads, again=again):
-        click.echo(f"The zoo has {name}; `forgetting train {name} --again` makes it anew.")
+    An interrupted training continues where it stopped.
+    """
+    _require(names, all_models, "model of the zoo")
+    from forgetting.zoo import train as training
+
+    for name in training.names() if all_models else names:
+        if not training.train_entry(name, threads=threads, again=again):
+            click.echo(f"The zoo has {name}; `forgetting train {name} --again` trains it again.")
 
 
 @main.command()
@@ -104,12 +123,12 @@ def train(name: str, threads: int | None, again: bool) -> None:
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path, resolve_path=True),
+    type=FOLDER,
     default=CACHE / "data",
-    help="Folder [the user's cache, where it is found without FORGETTING_DATA].",
+    help="Folder for the files [your cache, which is searched without FORGETTING_DATA].",
 )
 def data(dataset: str, folder: Path) -> None:
-    """Download a DATASET."""
+    """Download DATASET."""
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces
 
@@ -121,45 +140,99 @@ def data(dataset: str, folder: Path) -> None:
 
 
 @main.command()
-@click.option("--render-only", is_flag=True, help="Render the pages as they are.")
+@click.option("--render-only", is_flag=True, help="Render the pages without executing any.")
 def book(render_only: bool) -> None:
-    """Execute the pages that need no data, and render the book."""
-    from forgetting.book import publish as publishing
+    """Execute the fast pages, and render the book.
 
-    click.echo(publishing.render() if render_only else publishing.make(click.echo))
+    Pages that take long or need data are rendered in their published form.
+    """
+    from forgetting.book.publish import make
+    from forgetting.book.render import render
+
+    click.echo(render() if render_only else make(click.echo))
 
 
 @main.command()
 @click.argument("names", nargs=-1)
-@click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, four at most].")
+@click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, at most four].")
 def publish(names: tuple[str, ...], jobs: int | None) -> None:
-    """Execute all pages (or NAMES) with real data into book/runs and results."""
+    """Execute and publish pages with real data.
+
+    The pages are NAMES, or all. They go to book/runs, and their records to results. Current pages
+    are not executed.
+    """
     from forgetting.book import publish as publishing
 
     publishing.publish(click.echo, names, jobs)
 
 
 @main.command()
-@click.argument("name")
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, four at most].")
-def sweep(name: str, jobs: int | None) -> None:
-    """Execute the runs of the sweep NAME of runs.yaml that are missing, into results/NAME."""
+@click.argument("names", nargs=-1)
+@click.option("--all", "all_sweeps", is_flag=True, help="Execute every sweep of runs.yaml.")
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, at most four].")
+def sweep(names: tuple[str, ...], all_sweeps: bool, jobs: int | None) -> None:
+    """Execute the missing runs of the sweeps NAMES.
+
+    Records go to results/NAME. An interrupted sweep continues where it stopped.
+    """
+    _require(names, all_sweeps, "sweep of runs.yaml")
+    from forgetting.book import entries
     from forgetting.book import publish as publishing
 
-    publishing.run_sweep(name, click.echo, jobs)
+    for name in [entry.name for entry in entries.sweeps()] if all_sweeps else names:
+        publishing.run_sweep(name, click.echo, jobs)
+
+
+def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
+    if bool(names) == every:
+        raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--again", is_flag=True, help="Execute pages that agreed before, too.")
+@click.option("--shard", default="1/1", metavar="K/N", help="Take the K-th of N parts.")
+def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
+    """Execute published pages again, and compare.
+
+    The pages are NAMES, or all. Words must be the same; numbers may differ within what the record
+    of the page allows. The exit code is 1 if a page differs. A stopped validation continues.
+    """
+    from forgetting.book import validation
+
+    if not (match := re.fullmatch(r"(\d+)/(\d+)", shard)):
+        raise ForgettingError(f"--shard takes K/N, as in 2/6, not {shard!r}.")
+    part = int(match[1]), int(match[2])
+    if differing := validation.validate(click.echo, names, again, part):
+        raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 
 @main.command()
 def notebooks() -> None:
-    """Write the .ipynb twin of every template."""
+    """Write the notebook (.ipynb) of every template."""
     from forgetting.book import templates
 
     templates.write_notebooks()
 
 
 @main.command()
+def contents() -> None:
+    """Write the executed pages into _toc.yml.
+
+    The fields `below` and `after` in runs.yaml give their places.
+    """
+    from forgetting.book.contents import write_contents
+
+    write_contents()
+
+
+@main.command()
 def check() -> None:
-    """Verify weights, twins and published pages; report what does not agree."""
+    """Report what does not agree in this checkout.
+
+    Weights, notebooks, the table of contents, pages and sweeps are checked. The exit code is 1 if
+    something does not agree.
+    """
     from forgetting.book import check as checking
 
     for note in checking.code_moved_on():
@@ -167,8 +240,40 @@ def check() -> None:
     problems = checking.report()
     for problem in problems:
         click.echo(problem)
-    click.echo(f"{len(problems)} to look at" if problems else "everything agrees")
+    click.echo(f"problems: {len(problems)}" if problems else "Everything agrees.")
     sys.exit(bool(problems))
+
+
+@main.command()
+@click.argument("folder", type=FOLDER)
+def upgrade(folder: Path) -> None:
+    """Bring the records in FOLDER to the present schema.
+
+    An earlier version of forgetting wrote them. Subfolders are included.
+    """
+    from forgetting.book.schema import SCHEMA, upgrade_folder
+
+    for path in (upgraded := upgrade_folder(folder)):
+        click.echo(path)
+    click.echo(f"records of schema {SCHEMA} written: {len(upgraded)}")
+
+
+@main.command()
+@click.argument("commit")
+@click.argument("renaming", metavar="MAP.yaml", type=FILE)
+def migrate(commit: str, renaming: Path) -> None:
+    """Carry published pages over a renaming of code.
+
+    COMMIT is the last commit before the renaming. MAP.yaml holds the new names by the old ones,
+    in the sections names, attributes, keywords, strings and templates. A page is carried over if
+    these names turn its old code into the present code, and stays as it is otherwise.
+    """
+    from forgetting.book import migrate as migrating
+
+    carried = migrating.migrate(commit, migrating.read_renaming(renaming), click.echo)
+    for name in carried:
+        click.echo(f"{name}: carried over")
+    click.echo(f"pages and runs carried over: {len(carried)}")
 
 
 if __name__ == "__main__":

@@ -1,139 +1,51 @@
-"""Collecting by hand: a person says of samples which show a feature, in a grid of pictures.
+"""Labelling in a notebook: a person clicks the samples of a generator that show a feature.
 
-`ManualLabels` is what is known so far; it is kept in a file at every answer, so that a closed
-notebook loses nothing. `LabelGrid` is the pictures to click, for a notebook (ipywidgets).
+`LabelGrid` shows the samples as pictures. `ManualLabels` keeps the labels after every page, so
+that a closed notebook loses nothing.
 """
 
 import base64
-import hashlib
 import io
-from pathlib import Path
 
 import ipywidgets as widgets
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
 
-from forgetting.errors import DataError
-from forgetting.files import replacing
+from forgetting.book.labels import ManualLabels
 from forgetting.inference import generate
-from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
 
-UNSEEN, ABSENT, PRESENT = -1, 0, 1
-
-
-class ManualLabels:
-    """Samples of a generator and what a person said of each.
-
-    Attributes
-    ----------
-    latents : (n, latent_dim), of samples in the order in which they are shown
-    answers : (n,) int8, `UNSEEN`, `ABSENT` or `PRESENT`
-    """
-
-    def __init__(self, generator: nn.Module, feature: str, n: int, path: Path, seed: int = 0):
-        """Begin, or go on where `path` was left.
-
-        Parameters
-        ----------
-        generator : `latent_dim` and `forward(z) -> images`
-        feature : what the person looks for, in words
-        n : samples at most; not fewer than the file has answers about
-        path : of the safetensors file that keeps the answers
-
-        Raises
-        ------
-        DataError
-            The file is spoilt, or holds answers about another generator or feature.
-        """
-        self.generator, self.feature, self.path = generator, feature, path
-        weights = hashlib.blake2b(digest_size=16)
-        for value in generator.state_dict().values():
-            weights.update(value.detach().cpu().contiguous().numpy().tobytes())
-        self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
-        known = self._known() if path.is_file() else torch.zeros(0, dtype=torch.int8)
-        n = max(n, int((known != UNSEEN).sum()))
-        self.latents = _latents(n, generator.latent_dim, seed)
-        self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
-        self.answers[: len(known)] = known[:n]
-
-    @classmethod
-    def read(cls, generator: nn.Module, path: Path) -> "ManualLabels":
-        """Return what a file holds about a generator.
-
-        Raises
-        ------
-        DataError
-            There is no such file, or it holds answers about another generator.
-        """
-        about, answers = _kept(path)
-        return cls(generator, about["feature"], len(answers), path, int(about["seed"]))
-
-    def _known(self) -> torch.Tensor:
-        about, answers = _kept(self.path)
-        different = [name for name, value in self._about.items() if about.get(name) != value]
-        if different:
-            raise DataError(
-                f"{self.path} holds answers about another {' and '.join(different)}: name another "
-                "file, or delete it."
-            )
-        return answers
-
-    @property
-    def seen(self) -> int:
-        """How many samples were answered about."""
-        return int((self.answers != UNSEEN).sum())
-
-    @property
-    def present(self) -> int:
-        """How many of them show the feature."""
-        return int((self.answers == PRESENT).sum())
-
-    def answer(self, shows: list[bool]) -> None:
-        """Note which of the next samples show the feature, and keep it."""
-        start = self.seen
-        self.answers[start : start + len(shows)] = torch.tensor(shows, dtype=torch.int8)
-        self._write()
-
-    def undo(self, n: int) -> list[bool]:
-        """Take the last n answers back, or as many as there are, and return what they said."""
-        last = slice(max(self.seen - n, 0), self.seen)
-        said = (self.answers[last] == PRESENT).tolist()
-        self.answers[last] = UNSEEN
-        self._write()
-        return said
-
-    def _write(self) -> None:
-        with replacing(self.path) as temporary:
-            save_file({"answers": self.answers}, temporary, metadata=self._about)
-
-    def labelled_latents(self) -> LabelledLatents:
-        """Return the latents that were answered about, by answer.
-
-        Raises
-        ------
-        DataError
-            Fewer than `MIN_POSITIVES` of either kind are there.
-        """
-        found = LabelledLatents(
-            self.latents[self.answers == PRESENT], self.latents[self.answers == ABSENT]
-        )
-        for kind, some in (("show", found.positive), ("lack", found.negative)):
-            if len(some) < MIN_POSITIVES:
-                raise DataError(
-                    f"{len(some)} of the {self.seen} samples seen {kind} {self.feature}: a "
-                    f"direction needs {MIN_POSITIVES} that do, and wants some hundred."
-                )
-        return found
+__all__ = ["LabelGrid", "ManualLabels"]
 
 
 class LabelGrid:
-    """Pages of samples; a click (or Tab and Space) marks those that show the feature."""
+    """Pages of samples: a click, or Tab and Space, marks a sample that shows the feature.
 
-    def __init__(self, found: ManualLabels, rows: int = 5, columns: int = 10, px: int = 72):
-        self.found, self.size = found, rows * columns
+    Attributes
+    ----------
+    labels : ManualLabels
+    size : int
+        Samples on a page.
+    marked : list of bool
+        For each sample of the page, whether it is marked.
+    widget : ipywidgets.VBox
+        What a notebook displays.
+    """
+
+    def __init__(
+        self, labels: ManualLabels, rows: int = 5, columns: int = 10, px: int = 72
+    ) -> None:
+        """Show the first page of samples without a label.
+
+        Parameters
+        ----------
+        labels : ManualLabels
+            Receives the labels.
+        rows, columns : int
+            Size of a page.
+        px : int
+            Width and height of a picture in pixels.
+        """
+        self.labels, self.size = labels, rows * columns
         self.pictures = [widgets.Button(description="") for _ in range(self.size)]
         for number, picture in enumerate(self.pictures):
             picture.layout = widgets.Layout(width=f"{px}px", height=f"{px}px", margin="1px")
@@ -143,7 +55,7 @@ class LabelGrid:
         self.back = widgets.Button(description="Undo")
         self.next.on_click(lambda _: self.turn())
         self.back.on_click(lambda _: self.undo())
-        self.progress = widgets.IntProgress(max=len(found.answers))
+        self.progress = widgets.IntProgress(max=len(labels.answers))
         self.words, self._style = widgets.HTML(), widgets.HTML()
         self.marked = [False] * self.size
         layout = widgets.Layout(grid_template_columns=f"repeat({columns}, {px + 2}px)")
@@ -151,8 +63,8 @@ class LabelGrid:
             [
                 self._style,
                 widgets.HTML(
-                    f"Click every picture that shows <b>{found.feature}</b>, then <b>Next</b>. "
-                    "With the keyboard: Tab to go on, Space to mark."
+                    f"Click every picture that shows <b>{labels.feature}</b>, then <b>Next</b>. "
+                    "With the keyboard: Tab to move, Space to mark."
                 ),
                 widgets.GridBox(self.pictures, layout=layout),
                 widgets.HBox([self.next, self.back, self.progress, self.words]),
@@ -162,8 +74,8 @@ class LabelGrid:
 
     @property
     def start(self) -> int:
-        """The first sample of the page: the first that was not answered about."""
-        return self.found.seen
+        """Number of the page's first sample, which is the first without a label."""
+        return self.labels.seen
 
     def _toggle(self, button: widgets.Button) -> None:
         number = self.pictures.index(button)
@@ -172,26 +84,27 @@ class LabelGrid:
         self._count()
 
     def _mark(self, number: int) -> None:
-        """Say by its border and its name whether a picture is marked."""
-        picture, marked = self.pictures[number], self.marked[number]
-        picture.layout.border = "4px solid #d1495b" if marked else "4px solid transparent"
-        picture.tooltip = f"sample {self.start + number + 1}{', marked' if marked else ''}"
+        """Show by the border and the tooltip of a picture whether it is marked."""
+        picture, is_marked = self.pictures[number], self.marked[number]
+        picture.layout.border = "4px solid #d1495b" if is_marked else "4px solid transparent"
+        picture.tooltip = f"sample {self.start + number + 1}{', marked' if is_marked else ''}"
 
     def turn(self) -> None:
-        """Keep the page's answers and show the next page."""
-        end = min(self.start + self.size, len(self.found.answers))
+        """Keep the labels of the page, and show the next one."""
+        end = min(self.start + self.size, len(self.labels.answers))
         if self.start < end:
-            self.found.answer(self.marked[: end - self.start])
+            self.labels.answer(self.marked[: end - self.start])
             self._show()
 
     def undo(self) -> None:
-        """Go back to the page before, with its marks; also to one of another day."""
+        """Return to the previous page with its marks, also if it was labelled on another day."""
         if self.start:
-            self._show(self.found.undo((self.start - 1) % self.size + 1))
+            self._show(self.labels.undo((self.start - 1) % self.size + 1))
 
     def _show(self, marked: list[bool] | None = None) -> None:
-        latents = self.found.latents[self.start : self.start + self.size]
-        images = generate(self.found.generator, latents) if len(latents) else []
+        """Show the page that begins with the first sample without a label."""
+        latents = self.labels.latents[self.start : self.start + self.size]
+        images = generate(self.labels.generator, latents) if len(latents) else []
         rules = [
             f".forgetting-{number} {{background: url({_url(image)}) center / contain no-repeat}}"
             for number, image in enumerate(images)
@@ -207,30 +120,14 @@ class LabelGrid:
         self._count()
 
     def _count(self) -> None:
-        """Say how many show the feature so far, those marked on this page included."""
-        total = len(self.found.answers)
-        on_page, marked = min(self.size, total - self.start), sum(self.marked)
-        present = self.found.present + marked
+        """Show how many samples have the feature so far, with the marks of this page."""
+        total = len(self.labels.answers)
+        n_on_page, n_marked = min(self.size, total - self.start), sum(self.marked)
+        n_present = self.labels.present + n_marked
         self.words.value = (
-            f"{self.start} of {total} seen; with this page's {marked} marks {present} show it, "
-            f"{present / (self.start + on_page):.0%}"
+            f"{self.start} of {total} samples labelled. With the {n_marked} marks of this page, "
+            f"{n_present} show it ({n_present / (self.start + n_on_page):.0%})."
         )
-
-
-def _kept(path: Path) -> tuple[dict[str, str], torch.Tensor]:
-    try:
-        with safe_open(path, framework="pt") as kept:
-            return kept.metadata(), kept.get_tensor("answers")
-    except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"{path} is no collection ({error}): make one with collect_by_hand.ipynb."
-        ) from error
-
-
-def _latents(n: int, dim: int, seed: int) -> torch.Tensor:
-    """Return latents (n, dim) that begin alike for every n."""
-    random = (torch.Generator().manual_seed(seed + i) for i in range(0, n, 50))
-    return torch.cat([torch.randn(50, dim, generator=one) for one in random])[:n]
 
 
 def _url(image: torch.Tensor) -> str:

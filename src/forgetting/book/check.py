@@ -1,80 +1,126 @@
-"""What in a checkout does not agree with the rest."""
+"""Checks of a checkout: what in it does not agree with the rest."""
 
 import json
 import subprocess
 
 from forgetting.book import templates
-from forgetting.book.catalogue import PUBLISHED, RESULTS, entries, is_current, is_worded, pages
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.contents import contents
+from forgetting.book.entries import entries, pages, sweeps
+from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
-from forgetting.files import ROOT
 from forgetting.zoo import store as zoo
 
 
-def report() -> list[str]:
-    """Return a sentence for everything in the checkout that does not agree with the rest."""
+def report(checkout: Checkout = HERE) -> list[str]:
+    """Return a sentence for everything in a checkout that does not agree with the rest.
+
+    Parameters
+    ----------
+    checkout : Checkout
+
+    Returns
+    -------
+    list of str
+        About weights, notebooks, the table of contents, pages and sweeps.
+    """
     problems = []
     for name in zoo.names():
         try:
             zoo.tensors(name)
         except ForgettingError as error:
             problems.append(str(error))
-    for name in templates.names():
-        path = templates.FOLDER / f"{name}.ipynb"
-        if not path.is_file() or path.read_text(encoding="utf-8") != templates.notebook_text(name):
-            problems.append(f"{path.name} is not the twin of {name}.py: run `make notebooks`.")
-    for entry in pages():
-        current = is_current(entry, PUBLISHED, RESULTS)
-        if current and entry.outdated:
-            problems.append(f"The page {entry.name} is current: take `outdated` out of runs.yaml.")
-        elif not current and not entry.outdated:
+    for source in sorted(checkout.templates.glob("*.py")):
+        path, text = source.with_suffix(".ipynb"), templates.notebook_text(source.stem, checkout)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
             problems.append(
-                f"The page {entry.name} is not current: its template, parameters or weights have "
-                "moved on. Run `make publish`."
+                f"{path.name} is not the notebook of {source.name}: run `forgetting notebooks`."
             )
-        elif current and not is_worded(entry, PUBLISHED):
+    if checkout.contents.read_text(encoding="utf-8") != contents(checkout):
+        problems.append(
+            f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
+            "`forgetting contents`."
+        )
+    return problems + _pages(checkout) + _sweeps(checkout)
+
+
+def _pages(checkout: Checkout) -> list[str]:
+    problems = []
+    for page in pages(checkout):
+        current = is_current(page, checkout.published, checkout.results, checkout)
+        if current and page.outdated:
             problems.append(
-                f"The page {entry.name} has other words than its template. Run `make publish`: "
-                "it will not be executed for it."
+                f"The page {page.name} is current: remove `outdated` from its entry in runs.yaml."
             )
-    for entry in entries():
-        runs = entry.runs() if entry.is_sweep else []
-        stale = [run for run in runs if not is_current(run, PUBLISHED, RESULTS)]
-        if stale and not entry.outdated:
+        elif not current and not page.outdated:
             problems.append(
-                f"{len(stale)} of the {len(runs)} runs of the sweep {entry.name} are not current. "
-                f"Run `forgetting sweep {entry.name}`."
+                f"The page {page.name} is not current: its template, parameters or weights have "
+                f"changed. Run `forgetting publish {page.name}`."
+            )
+        elif current and not is_worded(page, checkout.published, checkout):
+            problems.append(
+                f"The text of the page {page.name} is not that of its template: run `forgetting "
+                f"publish {page.name}`, which does not execute the page for this."
             )
     return problems
 
 
-def code_moved_on() -> list[str]:
-    """Return a sentence for every page, or sweep, that was made with another library than this.
+def _sweeps(checkout: Checkout) -> list[str]:
+    problems = []
+    for sweep in sweeps(checkout):
+        runs = sweep.runs()
+        n_stale = sum(
+            not is_current(run, checkout.published, checkout.results, checkout) for run in runs
+        )
+        if n_stale and not sweep.outdated:
+            problems.append(
+                f"{n_stale} of the {len(runs)} runs of the sweep {sweep.name} are not current. "
+                f"Run `forgetting sweep {sweep.name}`."
+            )
+    return problems
 
-    This is no error: a changed docstring changes no result. It is said so that a reader can ask.
+
+def code_moved_on(checkout: Checkout = HERE) -> list[str]:
+    """Return a sentence for every page and sweep that an earlier state of the library made.
+
+    This is not an error, because a changed docstring changes no result.
+
+    Parameters
+    ----------
+    checkout : Checkout
+
+    Returns
+    -------
+    list of str
     """
-    moved, known = [], {}
-    for entry in entries():
+    notes: list[str] = []
+    is_same: dict[str, bool] = {}
+    for entry in entries(checkout):
         runs = entry.runs() if entry.is_sweep else [entry]
-        since = []
+        revisions = []
         for run in runs:
-            path = RESULTS / f"{run.name}.run.json"
+            path = checkout.results / f"{run.name}.run.json"
             if path.is_file():
-                since.append(str(json.loads(path.read_text(encoding="utf-8"))["revision"]))
-        for revision in {*since} - {*known}:
-            known[revision] = _library_is_that_of(revision)
-        older = [revision for revision in since if not known[revision]]
+                circumstances = json.loads(path.read_text(encoding="utf-8"))
+                revisions.append(str(circumstances["revision"]))
+        for revision in {*revisions} - {*is_same}:
+            is_same[revision] = _is_library_of(revision, checkout)
+        older = [revision for revision in revisions if not is_same[revision]]
         if older:
-            where = f"{len(older)} of its {len(runs)} runs" if entry.is_sweep else older[0]
-            moved.append(f"{entry.name}: the library is not that of {where}, as far as git knows.")
-    return moved
+            origin = f"{len(older)} of its {len(runs)} runs" if entry.is_sweep else older[0]
+            notes.append(
+                f"{entry.name}: the library differs from that of {origin}, as far as git can tell."
+            )
+    return notes
 
 
-def _library_is_that_of(revision: str) -> bool:
-    """Return whether the library is as it was at a revision; it is not where git can't tell.
+def _is_library_of(revision: str, checkout: Checkout) -> bool:
+    """Return whether the library is the same as at a revision, and False where git cannot tell.
 
-    It can't where a run was made with what was not committed.
+    git cannot tell where a run was made with files that were not committed.
     """
-    command = ["git", "-C", str(ROOT), "diff", "--quiet", revision, "--", "src"]
+    git = ["git", "-C", str(checkout.root)]
+    command = [*git, "diff", "--quiet", revision, "--", "src"]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except OSError:

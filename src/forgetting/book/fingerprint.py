@@ -1,8 +1,8 @@
 """What a published page depends on: the syntax tree of its template's computing cells.
 
-Layout, comments, docstrings, prose, imports, the annotations of functions and figure cells do not
-count. Names, calls, arguments, literals and control flow do: a page whose template changed in one
-of them is not current. A `Renaming` turns an old tree into the tree that the renamed template
+Names, calls, arguments, literals and control flow belong to it. Layout, comments, docstrings,
+prose, imports, annotations of functions and figure cells do not. A page is no longer current when
+its template's tree changes. A `Renaming` turns an old tree into the tree that the renamed template
 must have, so that a page survives a renaming by proof.
 """
 
@@ -17,22 +17,25 @@ import nbformat
 from pydantic import BaseModel, ConfigDict
 
 FIGURE = "figure"
-"""Tag of cells that draw and compute nothing: they may change without another execution."""
+"""Tag of cells that only draw: a change in them needs no new execution."""
 
 IGNORED_FIELDS = frozenset({"kind", "type_comment", "type_params", "type_ignores", "ctx"})
-"""Fields of syntax trees that say nothing of what is computed, or that not every Python has."""
+"""Fields of syntax trees that do not affect the result, or that some versions of Python lack."""
 
 
 class Renaming(BaseModel):
-    """Old names by their new ones; what is not listed stays as it is.
+    """New names by old names; a name that is not listed stays.
 
     Attributes
     ----------
-    names : of variables, functions, classes and parameters
-    attributes, keywords : names after a dot, and of keyword arguments, where they differ from
-        `names`
-    strings : whole string literals, such as keys of metrics and names of models
-    templates : the same for single templates, on top of the common ones
+    names : dict of str to str
+        Variables, functions, classes and parameters.
+    attributes, keywords : dict of str to str
+        Names after a dot, and of keyword arguments, where they differ from `names`.
+    strings : dict of str to str
+        Complete string literals, such as keys of metrics and names of models.
+    templates : dict of str to Renaming
+        Additional names of single templates.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,18 +47,39 @@ class Renaming(BaseModel):
     templates: dict[str, "Renaming"] = {}
 
     def of(self, template: str) -> "Renaming":
-        """Return the renaming of one template: the common names and its own."""
+        """Return the renaming of one template: the common names and its own.
+
+        Parameters
+        ----------
+        template : str
+            Its name.
+
+        Returns
+        -------
+        Renaming
+        """
         own = self.templates.get(template, Renaming())
         kinds = ("names", "attributes", "keywords", "strings")
         return Renaming(**{kind: getattr(self, kind) | getattr(own, kind) for kind in kinds})
 
     def apply(self, tree: ast.Module) -> ast.Module:
-        """Return a copy of a computing tree with every name and string renamed."""
-        return _Renamer(self).visit(copy.deepcopy(tree))
+        """Return a copy of a computing tree with every name and string renamed.
+
+        Parameters
+        ----------
+        tree : ast.Module
+            Of the template before the renaming.
+
+        Returns
+        -------
+        ast.Module
+        """
+        renamed: ast.Module = _Renamer(self).visit(copy.deepcopy(tree))
+        return renamed
 
 
 class _Renamer(ast.NodeTransformer):
-    """Apply a renaming to every place of a syntax tree where a name or a string stands."""
+    """Renames every name and every string in a syntax tree."""
 
     def __init__(self, renaming: Renaming) -> None:
         self._names, self._strings = renaming.names, renaming.strings
@@ -78,7 +102,7 @@ class _Renamer(ast.NodeTransformer):
 
 
 class _Computing(ast.NodeTransformer):
-    """Drop what computes nothing."""
+    """Removes the parts of a syntax tree that do not affect the result."""
 
     def visit_Import(self, node: ast.Import) -> None:
         return None
@@ -87,8 +111,8 @@ class _Computing(ast.NodeTransformer):
         return None
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        docstring = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if docstring else self.generic_visit(node)
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
@@ -100,27 +124,45 @@ class _Computing(ast.NodeTransformer):
 
 
 def computing_tree(cells: Iterable[nbformat.NotebookNode]) -> ast.Module:
-    """Return the syntax tree of what the cells of a notebook compute.
+    """Return the syntax tree of the computing cells of a notebook.
+
+    Parameters
+    ----------
+    cells : iterable of nbformat.NotebookNode
+        All cells, in order.
+
+    Returns
+    -------
+    ast.Module
 
     Raises
     ------
     SyntaxError
-        A code cell is not Python.
+        A code cell is not valid Python.
     """
     code = (
         cell.source
         for cell in cells
         if cell.cell_type == "code" and FIGURE not in cell.metadata.get("tags", [])
     )
-    return _Computing().visit(ast.parse("\n".join(code)))
+    tree: ast.Module = _Computing().visit(ast.parse("\n".join(code)))
+    return tree
 
 
 def fingerprint(tree: ast.Module, circumstances: Any) -> str:
-    """Return a hash of a computing tree and of what it is executed with.
+    """Return a hash of a computing tree and of the circumstances of its execution.
 
     Parameters
     ----------
-    circumstances : role, parameters and records that the run reads; anything that JSON can hold
+    tree : ast.Module
+        Computing tree of a template.
+    circumstances : object
+        Role, parameters and the records that the run reads, as JSON can hold them.
+
+    Returns
+    -------
+    str
+        Hexadecimal sha256.
     """
     digest = hashlib.sha256("\n".join(tokens(tree)).encode())
     digest.update(json.dumps(circumstances, sort_keys=True).encode())
@@ -128,7 +170,17 @@ def fingerprint(tree: ast.Module, circumstances: Any) -> str:
 
 
 def tokens(value: Any) -> Iterator[str]:
-    """Yield a tree as text that is the same in every version of Python."""
+    """Yield a syntax tree as texts that are the same in every version of Python.
+
+    Parameters
+    ----------
+    value : object
+        A tree, or a part of one.
+
+    Yields
+    ------
+    str
+    """
     if isinstance(value, ast.AST):
         yield f"({type(value).__name__}"
         for field, inner in ast.iter_fields(value):

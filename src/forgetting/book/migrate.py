@@ -1,6 +1,5 @@
-"""Carry published pages and runs over a renaming, where it is proven to be one."""
+"""Carry published pages and runs over a renaming, where it is proven that only names changed."""
 
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -8,163 +7,202 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jupytext
 import nbformat
 import yaml
 
 from forgetting.book import templates
-from forgetting.book.catalogue import PUBLISHED, RESULTS, Entry, entries
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry, entries
+from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
-from forgetting.book.run import records
+from forgetting.book.schema import Record
 from forgetting.errors import ForgettingError, validated
-from forgetting.files import ROOT, write_text
-
-Cells = list[nbformat.NotebookNode]
+from forgetting.files import write_text
 
 
-def migrate(commit: str, renaming: Renaming, log: Callable[[str], None]) -> list[str]:
-    """Give pages and runs the fingerprint of today's template, where only names changed.
+def migrate(
+    commit: str, renaming: Renaming, log: Callable[[str], None], checkout: Checkout = HERE
+) -> list[str]:
+    """Give published pages and runs the present fingerprint where only names have changed.
 
-    A page or run is carried over if it was current at the commit, and if the computing tree that
-    its template had then becomes today's by the renaming, as do its parameters. The code cells
-    of such a page are replaced by today's; its outputs stay. All others are left as they are.
+    A page or run is carried over under two conditions. It was current at the commit. The renaming
+    turns the computing tree that its template had then into the present one, and its parameters
+    into the present ones. The page receives the present code and keeps its outputs.
 
     Parameters
     ----------
-    commit : the last commit before the renaming
-    log : called with a sentence for every template whose runs are not carried over
+    commit : str
+        The last commit before the renaming.
+    renaming : Renaming
+    log : callable
+        Receives a sentence for every page or run that is not carried over.
+    checkout : Checkout
+        A git repository.
 
     Returns
     -------
-    The names of the pages and runs that were carried over.
+    list of str
+        The names of the pages and runs that were carried over.
 
     Raises
     ------
     ForgettingError
-        git has no such commit.
+        git does not know the commit.
     """
     carried = []
-    with _checkout(commit) as folder:
-        before = _Before(folder)
+    with _checked_out(commit, checkout) as folder:
+        before = _Before(Checkout(folder))
         renamed = {_renamed(name, renaming): entry for name, entry in before.runs.items()}
-        for entry in _every_run():
+        for entry in _all_runs(checkout):
             old = renamed.get(entry.name)
-            if old is None or not _only_renamed(entry, old, before, renaming):
+            if old is None or not _only_names_changed(entry, old, before, renaming, checkout):
                 log(f"{entry.name}: more than names changed.")
-            elif _stored_fingerprint(entry) not in before.fingerprints(old):
+            elif _stored_fingerprint(entry, checkout) != before.fingerprint(old):
                 log(f"{entry.name}: it was not current at {commit}.")
             else:
-                _write_fingerprint(entry)
+                _carry_over(entry, checkout)
                 carried.append(entry.name)
     return carried
 
 
+def read_renaming(path: Path) -> Renaming:
+    """Return the renaming that a YAML file holds.
+
+    Parameters
+    ----------
+    path : Path
+        A mapping with the fields of `Renaming`.
+
+    Returns
+    -------
+    Renaming
+
+    Raises
+    ------
+    ForgettingError
+        The file cannot be read, or it holds something else.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ForgettingError(f"{path} is not a readable YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise ForgettingError(
+            f"{path} holds no renaming: it needs a mapping with some of "
+            f"{', '.join(Renaming.model_fields)}."
+        )
+    return validated(Renaming, content)
+
+
 def _renamed(name: str, renaming: Renaming) -> str:
-    """Return the name that a page, or a sweep's run of a renamed case, has today."""
+    """Return the present name of a page, or of a run whose case was renamed."""
     sweep, separator, label = name.partition("/")
     case, dash, values = label.partition("-")
     return sweep + separator + renaming.strings.get(case, case) + dash + values
 
 
-def _only_renamed(entry: Entry, old: Entry, before: "_Before", renaming: Renaming) -> bool:
+def _only_names_changed(
+    entry: Entry, old: Entry, before: "_Before", renaming: Renaming, checkout: Checkout
+) -> bool:
     if entry.template != old.template:
         return False
     own = renaming.of(entry.template)
     parameters = {own.names.get(name, name): value for name, value in old.parameters.items()}
-    tree = own.apply(computing_tree(before.cells[old.template]))
-    today = computing_tree(templates.read(entry.template).cells)
+    tree = own.apply(computing_tree(before.cells(old.template)))
+    present = computing_tree(templates.read(entry.template, checkout).cells)
     return (
         parameters == entry.parameters
         and old.role == entry.role
-        and list(tokens(tree)) == list(tokens(today))
+        and list(tokens(tree)) == list(tokens(present))
     )
 
 
-def _write_fingerprint(entry: Entry) -> None:
-    """Write today's fingerprint where a page or a run keeps it, and a page's code of today."""
-    if "/" in entry.name:
-        path = RESULTS / f"{entry.name}.run.json"
+def _carry_over(entry: Entry, checkout: Checkout) -> None:
+    """Store the present fingerprint with a page or a run; give a page its present code."""
+    fingerprint = entry.fingerprint(checkout.results, checkout)
+    if entry.is_run_of_a_sweep:
+        path = checkout.results / f"{entry.name}.run.json"
         circumstances = json.loads(path.read_text(encoding="utf-8"))
-        circumstances["fingerprint"] = entry.fingerprint(RESULTS)
+        circumstances["fingerprint"] = fingerprint
         write_text(path, json.dumps(circumstances, indent=1) + "\n")
         return
-    path = PUBLISHED / f"{entry.name}.ipynb"
+    path = checkout.published / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata["forgetting"]["fingerprint"] = entry.fingerprint(RESULTS)
-    notebook = templates.reworded(notebook, entry.template, entry.title)
+    notebook.metadata["forgetting"]["fingerprint"] = fingerprint
+    notebook = reworded(notebook, entry.template, entry.title, checkout)
     write_text(path, nbformat.writes(notebook) + "\n")
 
 
-def _stored_fingerprint(entry: Entry) -> str | None:
-    """Return the fingerprint that a page or a run keeps, or None where it is missing."""
-    is_page = "/" not in entry.name
-    path = PUBLISHED / f"{entry.name}.ipynb" if is_page else RESULTS / f"{entry.name}.run.json"
-    if not path.is_file():
-        return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return (kept["metadata"].get("forgetting", {}) if is_page else kept).get("fingerprint")
+def _stored_fingerprint(entry: Entry, checkout: Checkout) -> str | None:
+    """Return the fingerprint that is stored with a page or a run, or None where there is none."""
+    if entry.is_run_of_a_sweep:
+        path = checkout.results / f"{entry.name}.run.json"
+        return _json(path).get("fingerprint") if path.is_file() else None
+    path = checkout.published / f"{entry.name}.ipynb"
+    metadata = _json(path)["metadata"].get("forgetting", {}) if path.is_file() else {}
+    fingerprint: str | None = metadata.get("fingerprint")
+    return fingerprint
 
 
-def _every_run() -> list[Entry]:
-    """Return all pages and runs of sweeps; those that read others' records come last."""
-    runs = [run for entry in entries() for run in (entry.runs() if entry.is_sweep else [entry])]
+def _json(path: Path) -> Record:
+    """Return what a JSON file holds, whatever the schema of a record in it."""
+    content: Record = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _all_runs(checkout: Checkout) -> list[Entry]:
+    """Return all pages and all runs of sweeps; those that read other records come last."""
+    listed = entries(checkout)
+    runs = [run for entry in listed for run in (entry.runs() if entry.is_sweep else [entry])]
     return sorted(runs, key=lambda run: (run.last, bool(run.reads)))
 
 
 class _Before:
-    """The templates, entries and records of an old commit."""
+    """Templates, entries and records as they were at an old commit.
 
-    def __init__(self, folder: Path) -> None:
-        self.results = folder / "results"
-        self.cells: dict[str, Cells] = {
-            path.stem: jupytext.reads(path.read_text(encoding="utf-8"), "py:percent").cells
-            for path in (folder / "notebooks").glob("*.py")
-        }
-        listed = yaml.safe_load((folder / "runs.yaml").read_text(encoding="utf-8"))
-        self.entries = [validated(Entry, values) for values in listed]
-        self.sweeps = {entry.name: entry.runs() for entry in self.entries if entry.is_sweep}
-        self.runs = {entry.name: entry for entry in self.entries if not entry.is_sweep}
-        self.runs |= {run.name: run for runs in self.sweeps.values() for run in runs}
+    Attributes
+    ----------
+    runs : dict of str to Entry
+        All pages and all runs of sweeps, by name.
+    """
 
-    def fingerprints(self, entry: Entry) -> tuple[str, str]:
-        """Return the fingerprints, of the tree and of the text, of what was current."""
-        return self._fingerprint(entry), self._of_text(entry)
+    def __init__(self, checkout: Checkout) -> None:
+        self._checkout = checkout
+        content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+        listed = [validated(Entry, values) for values in content]
+        self._sweeps = {entry.name: entry.runs() for entry in listed if entry.is_sweep}
+        self._pages = [entry for entry in listed if not entry.is_sweep]
+        self.runs = {entry.name: entry for entry in self._pages}
+        self.runs |= {run.name: run for runs in self._sweeps.values() for run in runs}
 
-    def _fingerprint(self, entry: Entry) -> str:
-        return entry.fingerprint_of(self.cells[entry.template], **self._read(entry))
+    def cells(self, template: str) -> list[nbformat.NotebookNode]:
+        """Return the cells that a template had."""
+        cells: list[nbformat.NotebookNode] = templates.read(template, self._checkout).cells
+        return cells
 
-    def _read(self, entry: Entry) -> dict[str, dict[str, dict]]:
-        """Return the records that a page was made from."""
-        pages = [one.name for one in self.entries if not (one.is_sweep or one.last)]
-        runs = [run.name for run in self.sweeps.get(entry.reads, [])]
-        return {
-            "pages": records(self.results, pages) if entry.last else {},
-            "runs": records(self.results, runs) if entry.reads else {},
-        }
-
-    def _of_text(self, entry: Entry) -> str:
-        """Return the fingerprint that was kept until 2026-11: a hash of the code as text."""
-        code = "\n".join(
-            cell.source for cell in self.cells[entry.template] if cell.cell_type == "code"
+    def fingerprint(self, entry: Entry) -> str:
+        """Return the fingerprint that a page or run had if it was current."""
+        pages = [page.name for page in self._pages if not page.last] if entry.last else []
+        runs = [run.name for run in self._sweeps.get(entry.reads, [])] if entry.reads else []
+        return entry.fingerprint_of(
+            self.cells(entry.template), self._records(pages), self._records(runs)
         )
-        made_of = [code, entry.role, entry.parameters]
-        digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
-        read = self._read(entry)
-        for wanted, content in ((entry.last, read["pages"]), (entry.reads, read["runs"])):
-            if wanted:
-                digest.update(json.dumps(content, sort_keys=True).encode())
-        return digest.hexdigest()
+
+    def _records(self, names: list[str]) -> dict[str, Record]:
+        """Return records in the schema that they had then."""
+        paths = {name: self._checkout.results / f"{name}.json" for name in names}
+        return {name: _json(path) for name, path in paths.items() if path.is_file()}
 
 
 @contextmanager
-def _checkout(commit: str) -> Iterator[Path]:
-    """Yield a folder with the templates, entries and records of a commit."""
+def _checked_out(commit: str, checkout: Checkout) -> Iterator[Path]:
+    """Yield a temporary folder with the templates, entries and records of a commit."""
+    parts = ["notebooks", "results", "runs.yaml"]
     with tempfile.TemporaryDirectory() as temporary:
-        wanted = ["notebooks", "results", "runs.yaml"]
-        archive = subprocess.run(
-            ["git", "-C", str(ROOT), "archive", commit, *wanted], capture_output=True, check=False
-        )
+        command = ["git", "-C", str(checkout.root), "archive", commit, *parts]
+        archive = subprocess.run(command, capture_output=True, check=False)
         if archive.returncode:
-            raise ForgettingError(f"git cannot read {commit!r}: {archive.stderr.decode().strip()}")
+            reason = archive.stderr.decode().strip()
+            raise ForgettingError(f"git cannot read the commit {commit!r}: {reason}")
         subprocess.run(["tar", "-x", "-C", temporary], input=archive.stdout, check=True)
         yield Path(temporary)

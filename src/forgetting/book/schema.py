@@ -1,10 +1,22 @@
-"""The form of run records, and how older ones are brought to it."""
+"""The form of run records, how older records reach it, and how records are read.
 
+A record of an older schema holds the same values under earlier names. `upgrade` renames them;
+`upgrade_folder` does so for all records of a folder.
+"""
+
+import json
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from forgetting.errors import DataError
+from forgetting.files import write_text
+
+Record = dict[str, Any]
+
 SCHEMA = 2
-"""Number of the form that records have now; `upgrade` brings those of form 1 to it."""
+"""Number of the present schema."""
 
 PARAMETERS = {
     "by_hand": "manual_labels",
@@ -14,6 +26,8 @@ PARAMETERS = {
     "n_remember": "n_retain",
     "n_yardstick": "n_likelihood_reference",
 }
+"""Parameters of templates: names in schema 1, and the present ones."""
+
 METRICS = (
     (r"^threshold$", "projection_threshold"),
     (r"^measured_threshold$", "threshold"),
@@ -26,20 +40,31 @@ METRICS = (
 )
 HISTORY = {"remember_bpd": "retain_bpd", "loss_judge": "loss_classifier"}
 STRICT = ("flow_two_ways", "taming_attribute")
-"""Templates whose shares of faces were all taken at classifier B's strict threshold."""
+"""Templates that counted all faces at the strict threshold of classifier B in schema 1."""
 
 
-def upgrade(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record of form 1 in form 2: the same values under the names of today.
+def upgrade(record: Record) -> Record:
+    """Return a record in the present schema: the same values under the present names.
 
-    A share of faces that classifier B counted at its strict threshold is `prevalence_strict_*`;
-    every other share is `prevalence_*`, and what classifier A counted `prevalence_a_*`.
+    A prevalence among faces that classifier B graded at its strict threshold becomes
+    `prevalence_strict_*`. Every other prevalence becomes `prevalence_*`, and that of classifier A
+    `prevalence_a_*`.
+
+    Parameters
+    ----------
+    record : dict
+        Of schema 1 or 2.
+
+    Returns
+    -------
+    dict
+        The record itself where it has the present schema.
     """
     if record.get("schema") == SCHEMA:
         return record
     return {
         "schema": SCHEMA,
-        **record,
+        **{key: value for key, value in record.items() if key != "schema"},
         "name": _case(record["name"]),
         "parameters": {PARAMETERS.get(k, k): v for k, v in record["parameters"].items()},
         "metrics": {_metric(k, record): v for k, v in record["metrics"].items()},
@@ -48,21 +73,150 @@ def upgrade(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def upgrade_folder(folder: Path) -> list[Path]:
+    """Rewrite the records of an older schema in a folder and its subfolders, each atomically.
+
+    A record whose own name changes moves to a file of that name, with its circumstances.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of records; other JSON files in it are left alone.
+
+    Returns
+    -------
+    list of Path
+        The files of the upgraded records.
+
+    Raises
+    ------
+    DataError
+        The folder does not exist, or a record is of a newer schema.
+    ForgettingError
+        A file cannot be written.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder. Name the folder that holds your records.")
+    upgraded = []
+    for path in sorted(folder.rglob("*.json")):
+        if path.name.endswith(".run.json"):
+            continue
+        record = _json(path)
+        if not _is_record(record) or record.get("schema", 1) == SCHEMA:
+            continue
+        _refuse_newer(path, record)
+        renamed = upgrade(record)
+        new = path.with_name(path.name.replace(_leaf(record), _leaf(renamed)))
+        write_text(new, json.dumps(renamed, indent=1) + "\n")
+        if new != path:
+            beside = path.with_suffix(".run.json")
+            if beside.is_file():
+                beside.replace(new.with_suffix(".run.json"))
+            path.unlink()
+        upgraded.append(new)
+    return upgraded
+
+
+def read_record(path: Path) -> Record:
+    """Return the record that a file holds.
+
+    Parameters
+    ----------
+    path : Path
+        `NAME.json`, or `NAME.run.json` with the circumstances of a run, which have no schema.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    DataError
+        The file is not valid JSON, or its record is of an older or a newer schema.
+    """
+    record: Record | None = _json(path)
+    if record is None:
+        raise DataError(f"{path} is not a record: it is not valid JSON. Make the run again.")
+    if _is_record(record) and record.get("schema", 1) != SCHEMA:
+        _refuse_newer(path, record)
+        raise DataError(
+            f"{path} is a record of schema {record.get('schema', 1)}, and this version reads "
+            f"schema {SCHEMA}: run `forgetting upgrade {path.parent}` first."
+        )
+    return record
+
+
+def read_records(folder: Path, names: Iterable[str]) -> dict[str, Record]:
+    """Return the records that exist in a folder, by name, in the order of the names.
+
+    Parameters
+    ----------
+    folder : Path
+    names : iterable of str
+        A name may hold a subfolder, as in `SWEEP/RUN`.
+
+    Returns
+    -------
+    dict of str to dict
+
+    Raises
+    ------
+    DataError
+        A record is unreadable or not of the present schema.
+    """
+    paths = {name: folder / f"{name}.json" for name in names}
+    return {name: read_record(path) for name, path in paths.items() if path.is_file()}
+
+
 def weights_name(name: str) -> str:
-    """Return the name that the zoo has for what it called NAME until form 2."""
+    """Return the present name of an entry of the zoo, given its name in schema 1.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
     return name.replace("-judge-", "-classifier-")
+
+
+def _json(path: Path) -> Any:
+    """Return what a JSON file holds, or None where it is not valid JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+
+
+def _is_record(content: Any) -> bool:
+    return isinstance(content, dict) and {"template", "parameters", "metrics"} <= set(content)
+
+
+def _refuse_newer(path: Path, record: Record) -> None:
+    if record.get("schema", 1) > SCHEMA:
+        raise DataError(
+            f"{path} is a record of schema {record['schema']}, and this version reads schema "
+            f"{SCHEMA}: install a newer version of forgetting."
+        )
+
+
+def _leaf(record: Record) -> str:
+    """Return a record's name without the sweep that it belongs to."""
+    return str(record["name"]).rpartition("/")[2]
 
 
 def _case(name: str) -> str:
     return name.replace("_to_remember", "_to_retain").replace("remembering", "retaining")
 
 
-def _metric(name: str, record: dict[str, Any]) -> str:
+def _metric(name: str, record: Record) -> str:
     for pattern, new in METRICS:
         if re.search(pattern, name):
             return re.sub(pattern, new, name)
     faces = str(record["parameters"].get("model", "")).startswith("faces") or "_faces_" in name
-    strict = record["template"] in STRICT or faces
+    is_strict = record["template"] in STRICT or faces
     if record["template"] == "base_faces" or name.startswith("presence_a_"):
-        strict = False
-    return name.replace("presence_", "prevalence_strict_" if strict else "prevalence_")
+        is_strict = False
+    return name.replace("presence_", "prevalence_strict_" if is_strict else "prevalence_")

@@ -1,0 +1,195 @@
+"""Many pages and runs: those that are not current are executed, several at once."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from forgetting.book import execution, templates
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry, pages, sweeps
+from forgetting.book.published import is_current, is_worded
+from forgetting.book.schema import read_records
+from forgetting.errors import ForgettingError
+from forgetting.files import write_text
+
+Log = Callable[[str], None]
+
+
+def execute(
+    wanted: list[Entry],
+    folder: Path,
+    results: Path,
+    log: Log,
+    jobs_at_once: int | None = None,
+    checkout: Checkout = HERE,
+) -> None:
+    """Execute every page and run that is not current, several at once.
+
+    Current pages stay; a page whose template changed only in its text receives the new text and
+    keeps its outputs. A run of a sweep is copied where a current page or run has the same
+    parameters. What was executed before an interruption stays as well.
+
+    Pages share the cores: as many run at once as there are cores, four at most, each with its
+    part of the threads, or with OMP_NUM_THREADS. Two pages with one thread each take less time
+    than one after the other with two threads.
+
+    Parameters
+    ----------
+    wanted : list of Entry
+        Pages and runs of sweeps.
+    folder, results : Path
+        Folders of executed pages and of records.
+    log : callable
+        Receives a sentence for each page.
+    jobs_at_once : int, optional
+        Pages at once.
+    checkout : Checkout
+        Where runs.yaml, templates and the records of sweeps are.
+
+    Raises
+    ------
+    ForgettingError
+        Some pages failed; all others that do not read their records are executed first. Or the
+        system ended a process.
+    """
+    stale = []
+    for entry in wanted:
+        if is_current(entry, folder, results, checkout):
+            if entry.is_run_of_a_sweep or is_worded(entry, folder, checkout):
+                log(f"{entry.name}: current")
+            else:
+                _reword(entry, folder, checkout)
+                log(f"{entry.name}: current, with the new text of its template")
+        elif source := _take(entry, folder, results, checkout):
+            log(f"{entry.name}: copied from {source}")
+        else:
+            stale.append(entry)
+    first = [entry for entry in stale if not (entry.last or entry.reads)]
+    tables = [entry for entry in stale if entry.reads]
+    last = [entry for entry in wanted if entry.last and stale]
+    started = time.monotonic()
+    for wave in (first, tables, last):
+        _execute_wave(wave, folder, results, log, jobs_at_once, checkout, started)
+
+
+def _execute_wave(
+    wave: list[Entry],
+    folder: Path,
+    results: Path,
+    log: Log,
+    jobs_at_once: int | None,
+    checkout: Checkout,
+    started: float,
+) -> None:
+    """Execute pages that do not read each other's records."""
+    cores = os.cpu_count() or 1
+    workers = jobs_at_once or min(4, cores)
+    threads = max(1, cores // workers)
+    failed = []
+    with ProcessPoolExecutor(workers, get_context("spawn"), _set_threads, (threads,)) as pool:
+        jobs: dict[Future[None], Entry] = {
+            pool.submit(execute_entry, entry, folder, results, checkout): entry for entry in wave
+        }
+        try:
+            for number, job in enumerate(as_completed(jobs), 1):
+                name, error = jobs[job].name, job.exception()
+                minutes = (time.monotonic() - started) / 60
+                progress = f"({number}/{len(jobs)}, {minutes:.1f} min)"
+                if error is None:
+                    log(f"{name}: executed {progress}")
+                elif isinstance(error, ForgettingError):
+                    failed.append(f"{name}: {error}")
+                    log(f"{name}: failed {progress}")
+                else:
+                    raise error
+        except BrokenProcessPool as error:
+            raise ForgettingError(
+                "The system ended the process of a page, perhaps because memory ran out. The "
+                "pages executed so far are kept: run the same command again."
+            ) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if failed:
+        raise ForgettingError("\n".join(failed))
+
+
+def _take(run: Entry, folder: Path, results: Path, checkout: Checkout) -> str:
+    """Copy the record of a run from a current page or run with the same parameters.
+
+    Returns the name of that page or run, or an empty text where there is none.
+    """
+    if not run.is_run_of_a_sweep:
+        return ""
+    runs = [single for entry in sweeps(checkout) for single in entry.runs()]
+    for other in (*pages(checkout), *runs):
+        same = _setting(other, checkout) == _setting(run, checkout)
+        if same and is_current(other, folder, results, checkout):
+            stored = read_records(results, [other.name, f"{other.name}.run"])
+            fingerprint = run.fingerprint(results, checkout)
+            contents = {
+                run.name: {**stored[other.name], "name": run.name},
+                f"{run.name}.run": {**stored[f"{other.name}.run"], "fingerprint": fingerprint},
+            }
+            for name, content in contents.items():
+                write_text(results / f"{name}.json", json.dumps(content, indent=1) + "\n")
+            return other.name
+    return ""
+
+
+def _setting(entry: Entry, checkout: Checkout) -> tuple[str, str, dict[str, Any]]:
+    """Return what an entry executes: template, role, and the values of all parameters."""
+    declared = templates.parameters(entry.template, checkout)
+    defaults = {name: parameter.default for name, parameter in declared.items()}
+    return entry.template, entry.role, defaults | entry.parameters
+
+
+def _set_threads(threads: int) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def execute_entry(entry: Entry, folder: Path, results: Path, checkout: Checkout = HERE) -> None:
+    """Execute one page or one run of a sweep.
+
+    Parameters
+    ----------
+    entry : Entry
+        A run of a sweep leaves a record and no notebook.
+    folder, results : Path
+        Folders of executed pages and of records.
+    checkout : Checkout
+        Where runs.yaml, templates and the records of sweeps are.
+
+    Raises
+    ------
+    ForgettingError
+        See `forgetting.book.execution.execute`.
+    """
+    execution.execute(
+        entry.template,
+        entry.parameters,
+        None if entry.is_run_of_a_sweep else folder / f"{entry.name}.ipynb",
+        name=entry.name,
+        role=entry.role,
+        results=results,
+        title=entry.title,
+        metadata={"fingerprint": entry.fingerprint(results, checkout)},
+        progress=False,
+        checkout=checkout,
+    )
+
+
+def _reword(entry: Entry, folder: Path, checkout: Checkout) -> None:
+    """Give a page the present text of its template."""
+    path = folder / f"{entry.name}.ipynb"
+    page = nbformat.read(path, as_version=4)
+    page = execution.reworded(page, entry.template, entry.title, checkout)
+    write_text(path, nbformat.writes(page) + "\n")

@@ -1,0 +1,63 @@
+"""The folders of the book: one place that names them all."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from forgetting.files import ROOT
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The folders and files of one checkout of the book.
+
+    Attributes
+    ----------
+    root : Path
+        Top folder.
+    """
+
+    root: Path
+
+    @property
+    def templates(self) -> Path:
+        """Folder of the templates and of their notebooks."""
+        return self.root / "notebooks"
+
+    @property
+    def runs_file(self) -> Path:
+        """File that lists the pages and sweeps."""
+        return self.root / "runs.yaml"
+
+    @property
+    def contents(self) -> Path:
+        """File with the table of contents."""
+        return self.root / "_toc.yml"
+
+    @property
+    def published(self) -> Path:
+        """Folder of the published executed pages."""
+        return self.root / "book" / "runs"
+
+    @property
+    def results(self) -> Path:
+        """Folder of the published records."""
+        return self.root / "results"
+
+    @property
+    def picture(self) -> Path:
+        """Figure of the front page that the README shows."""
+        return self.root / "book" / "_static" / "finding.png"
+
+    @property
+    def build(self) -> Path:
+        """Folder of everything that can be made again."""
+        return self.root / "_build"
+
+    @property
+    def own_runs(self) -> Path:
+        """Folder of the runs that are not pages of the book."""
+        return self.build / "my_runs"
+
+
+HERE = Checkout(ROOT)
+"""The checkout that this package is run from."""

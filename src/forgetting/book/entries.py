@@ -1,0 +1,201 @@
+"""The pages and sweeps that runs.yaml lists."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgetting.book import templates
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.fingerprint import computing_tree, fingerprint
+from forgetting.book.schema import Record, read_records
+from forgetting.errors import ForgettingError, ParameterError, did_you_mean, validated
+
+
+class Entry(BaseModel):
+    """An entry of runs.yaml: a page that a template makes, or a sweep of runs without pages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str = Field(min_length=1)
+    template: str
+    role: Literal["headline", "ablation", "baseline"] = "headline"
+    needs: Literal["none", "mnist", "faces"] = "none"
+    slow: bool = Field(
+        False, description="the page takes long: `make book` shows its published form"
+    )
+    last: bool = Field(
+        False, description="the page reads the records of all others: it is executed last"
+    )
+    reads: str = Field("", description="name of the sweep whose published records the page reads")
+    below: str = Field("", description="page of which this page is a section in the contents")
+    after: str = Field("", description="page that this page follows in the contents")
+    outdated: str = Field(
+        "",
+        description="why the published page or runs come from an earlier form of the template; "
+        "the page shows this sentence until it is executed again",
+    )
+    parameters: dict[str, Any] = {}
+    cases: dict[str, dict[str, Any]] = Field(
+        {}, description="of a sweep: parameters of each case; a list holds several values of one"
+    )
+    grid: dict[str, list[Any]] = Field({}, description="of a sweep: values of each parameter")
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether this entry is a sweep."""
+        return bool(self.cases or self.grid)
+
+    @property
+    def is_run_of_a_sweep(self) -> bool:
+        """Whether this entry is one run of a sweep, which has a record but no page."""
+        return "/" in self.name
+
+    def runs(self) -> list["Entry"]:
+        """Return the runs of a sweep: every case with every combination of the grid's values."""
+        runs = []
+        for case, given in (self.cases or {"": {}}).items():
+            lists = {name: value for name, value in given.items() if isinstance(value, list)}
+            axes = {**self.grid, **lists}
+            for values in itertools.product(*axes.values()):
+                label = "-".join(map(str, (case, *values) if case else values))
+                parameters = {**self.parameters, **given, **dict(zip(axes, values, strict=True))}
+                update = {"name": f"{self.name}/{label}", "parameters": parameters}
+                runs.append(self.model_copy(update=update | {"cases": {}, "grid": {}}))
+        return runs
+
+    def fingerprint(self, results: Path, checkout: Checkout = HERE) -> str:
+        """Return a hash of everything except weights that the figures of a page or run depend on.
+
+        These are the computing tree of the template, role, parameters, and the records that the
+        page reads. Prose and figure cells are not among them.
+
+        Parameters
+        ----------
+        results : Path
+            Folder of the records of pages.
+        checkout : Checkout
+            Where templates and the records of sweeps are.
+
+        Returns
+        -------
+        str
+            Hexadecimal sha256.
+        """
+        cells = templates.read(self.template, checkout).cells
+        names = [page.name for page in pages(checkout) if not page.last] if self.last else []
+        runs = [run.name for run in sweep(self.reads, checkout).runs()] if self.reads else []
+        return self.fingerprint_of(
+            cells, read_records(results, names), read_records(checkout.results, runs)
+        )
+
+    def fingerprint_of(
+        self,
+        cells: list[nbformat.NotebookNode],
+        pages: Mapping[str, Record],
+        runs: Mapping[str, Record],
+    ) -> str:
+        """Return the fingerprint that the entry has with given cells and records.
+
+        Parameters
+        ----------
+        cells : list of nbformat.NotebookNode
+            Cells of the template.
+        pages, runs : mapping of str to dict
+            Records of all pages, and of a sweep's runs; empty unless the page reads them.
+
+        Returns
+        -------
+        str
+            Hexadecimal sha256.
+        """
+        circumstances = {"role": self.role, "parameters": self.parameters}
+        return fingerprint(computing_tree(cells), {**circumstances, "pages": pages, "runs": runs})
+
+
+def entries(checkout: Checkout = HERE) -> list[Entry]:
+    """Return the entries of runs.yaml, in order.
+
+    Parameters
+    ----------
+    checkout : Checkout
+        Where runs.yaml and the templates are.
+
+    Returns
+    -------
+    list of Entry
+
+    Raises
+    ------
+    ForgettingError
+        An entry is malformed, or its template lacks one of its parameters.
+    """
+    content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+    listed = [validated(Entry, values) for values in content]
+    for entry in listed:
+        given = {*entry.parameters, *entry.grid}.union(*entry.cases.values())
+        try:
+            templates.check_names(entry.template, dict.fromkeys(sorted(given)), checkout)
+        except ParameterError as error:
+            raise ForgettingError(f"runs.yaml, {entry.name}: {error}") from error
+    return listed
+
+
+def pages(checkout: Checkout = HERE) -> list[Entry]:
+    """Return the entries that are pages, in order.
+
+    Parameters
+    ----------
+    checkout : Checkout
+        Where runs.yaml is.
+
+    Returns
+    -------
+    list of Entry
+    """
+    return [entry for entry in entries(checkout) if not entry.is_sweep]
+
+
+def sweeps(checkout: Checkout = HERE) -> list[Entry]:
+    """Return the entries that are sweeps, in order.
+
+    Parameters
+    ----------
+    checkout : Checkout
+        Where runs.yaml is.
+
+    Returns
+    -------
+    list of Entry
+    """
+    return [entry for entry in entries(checkout) if entry.is_sweep]
+
+
+def sweep(name: str, checkout: Checkout = HERE) -> Entry:
+    """Return a sweep by its name.
+
+    Parameters
+    ----------
+    name : str
+    checkout : Checkout
+        Where runs.yaml is.
+
+    Returns
+    -------
+    Entry
+
+    Raises
+    ------
+    ForgettingError
+        runs.yaml has no such sweep; the most similar name is given.
+    """
+    listed = {entry.name: entry for entry in sweeps(checkout)}
+    if name not in listed:
+        hint = did_you_mean(name, list(listed))
+        raise ForgettingError(f"runs.yaml has no sweep {name!r}. {hint}")
+    return listed[name]

@@ -1,0 +1,280 @@
+"""The execution of templates: papermill, what remains after a failure, and clean pages."""
+
+import copy
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from forgetting import errors
+from forgetting.book import templates
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.run import CONTEXT
+from forgetting.book.schema import Record, read_record
+from forgetting.errors import ForgettingError
+from forgetting.files import check_writable, write_text
+
+KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "auto"}})
+"""Configuration of kernels: without encryption, each kernel prints a warning."""
+
+EARLY = 60.0
+"""Seconds within which a refused run leaves no notebook: there is nothing worth keeping."""
+
+
+def announcement(template: str, given: Mapping[str, Any], checkout: Checkout = HERE) -> str:
+    """Return what a run is about to do, and how long comparable published runs took.
+
+    Comparable runs have the same template, preset and, if the template has one, model.
+
+    Parameters
+    ----------
+    template : str
+        Its name.
+    given : mapping
+        Parameters that differ from the template's defaults.
+    checkout : Checkout
+        Where templates and published records are.
+
+    Returns
+    -------
+    str
+        Sentences for the terminal.
+    """
+    heading = templates.read(template, checkout).cells[0].source.splitlines()[0].lstrip("# ")
+    declared = templates.parameters(template, checkout)
+    values = {name: parameter.default for name, parameter in declared.items()} | dict(given)
+    compared = [name for name in ("preset", "model") if name in declared]
+    settings = ", ".join(f"{name} {values[name]}" for name in dict.fromkeys([*compared, *given]))
+    minutes, threads = [], set()
+    for path in checkout.results.rglob("*.run.json"):
+        record_path = path.with_name(path.name.replace(".run.json", ".json"))
+        record = read_record(record_path) if record_path.is_file() else {}
+        recorded = record.get("parameters", {})
+        is_alike = all(recorded.get(name) == values[name] for name in compared)
+        if record.get("template") == template and is_alike:
+            circumstances = read_record(path)
+            minutes.append(circumstances["seconds"] / 60)
+            threads.add(circumstances["threads"])
+    if not minutes:
+        return f"{heading}: {settings}. No comparable run is published."
+    ends = " to ".join(dict.fromkeys(f"{end(minutes):.1f}" for end in (min, max)))
+    counts = " or ".join(map(str, sorted(threads)))
+    return (
+        f"{heading}: {settings}. Comparable published runs took {ends} minutes "
+        f"(threads: {counts})."
+    )
+
+
+def execute(
+    template: str,
+    values: Mapping[str, Any],
+    notebook: Path | None,
+    *,
+    name: str,
+    results: Path,
+    role: str = "headline",
+    title: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    checkout: Checkout = HERE,
+) -> Record:
+    """Execute a template with papermill.
+
+    The notebook and the record appear when the whole template has run. The notebook is clean: it
+    holds no progress bars, times or paths of this machine. After a failure neither file appears;
+    the executed cells remain as `NAME.failed.ipynb` in `results`, unless the run was refused
+    within its first minute because of its parameters, weights or data.
+
+    Parameters
+    ----------
+    template : str
+        Its name.
+    values : mapping
+        Parameters that differ from the template's defaults.
+    notebook : Path or None
+        Where the executed notebook goes, if it is wanted.
+    name : str
+        Name of the run.
+    results : Path
+        Folder of the record `NAME.json` and of its circumstances `NAME.run.json`.
+    role : {"headline", "ablation", "baseline"}
+        Of the run in the book.
+    title : str, optional
+        Title of the notebook, in place of the template's.
+    metadata : mapping, optional
+        Goes into the notebook with the hashes of all weights, or into the circumstances where no
+        notebook is wanted.
+    progress : bool
+        Whether to show a progress bar.
+    checkout : Checkout
+        Where the templates are; its top folder is the working folder of the notebook.
+
+    Returns
+    -------
+    dict
+        The record.
+
+    Raises
+    ------
+    ForgettingError
+        A parameter is out of range, data or weights are missing, a cell failed, or a file cannot
+        be written. The sentence is that of the notebook.
+    """
+    text = templates.notebook_text(template, checkout)
+    for folder in (results, *([notebook.parent] if notebook else [])):
+        check_writable(folder)
+    started = time.monotonic()
+    failed = results / f"{name}.failed.ipynb"
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary)
+        (fresh / "template.ipynb").write_text(text, encoding="utf-8")
+        context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
+        try:
+            with _environment(CONTEXT, json.dumps(context)):
+                executed = papermill.execute_notebook(
+                    fresh / "template.ipynb",
+                    fresh / "executed.ipynb",
+                    parameters=dict(values),
+                    kernel_name="python3",
+                    cwd=checkout.root,
+                    progress_bar=progress,
+                    config=KERNEL_CONFIG,
+                )
+            record = read_record(fresh / f"{name}.json")
+            circumstances = read_record(fresh / f"{name}.run.json")
+        except PapermillExecutionError as error:
+            kind: type[ForgettingError] | None = getattr(errors, error.ename, None)
+            refused = kind in (errors.ParameterError, errors.WeightsError, errors.DataError)
+            if kind and refused and time.monotonic() - started < EARLY:
+                raise kind(error.evalue) from error
+            kept = _keep(fresh / "executed.ipynb", failed)
+            if kind is None:
+                raise ForgettingError(f"{template} failed.{kept}\n{error}") from error
+            raise kind(f"{error.evalue}{kept}") from error
+        except (OSError, RuntimeError) as error:
+            kept = _keep(fresh / "executed.ipynb", failed)
+            raise ForgettingError(
+                f"{template} could not be executed: {error}. Is the disk or the memory full?{kept}"
+            ) from error
+    metadata = dict(metadata or {})
+    if notebook is None:
+        circumstances |= metadata
+    write_text(results / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    write_text(results / f"{name}.run.json", json.dumps(circumstances, indent=1) + "\n")
+    if notebook is not None:  # last, because a page without its notebook is executed again
+        page = clean(executed, title, {**metadata, "weights": record["weights"]})
+        write_text(notebook, nbformat.writes(page) + "\n")
+    return record
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Set an environment variable within a block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def _keep(executed: Path, path: Path) -> str:
+    """Keep the cells that ran before a failure; return the sentence that names the file."""
+    try:
+        write_text(path, executed.read_text(encoding="utf-8"))
+    except (OSError, ForgettingError):
+        return ""
+    return f" The cells that ran before are in {path}"
+
+
+def reworded(
+    notebook: nbformat.NotebookNode, template: str, title: str, checkout: Checkout = HERE
+) -> nbformat.NotebookNode:
+    """Return an executed notebook with the present text of its template and the old outputs.
+
+    The template must compute what the notebook computed, cell by cell and up to names.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        An executed page.
+    template : str
+        Name of its template.
+    title : str
+        Title of the page.
+    checkout : Checkout
+        Where the templates of the book are.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+
+    Raises
+    ------
+    ForgettingError
+        The template has more code cells than the notebook.
+    """
+    code = [cell for cell in copy.deepcopy(notebook.cells) if cell.cell_type == "code"]
+    injected = [cell for cell in code if "injected-parameters" in cell.metadata.get("tags", [])]
+    executed = iter(cell for cell in code if cell not in injected)
+    cells = []
+    for cell in templates.read(template, checkout).cells:
+        tags = cell.metadata.setdefault("tags", [])  # papermill sets it too
+        if cell.cell_type == "code":
+            page_cell = next(executed, None)
+            if page_cell is None:
+                raise ForgettingError(f"{template} has more code cells than its executed page.")
+            page_cell.metadata, page_cell.source = cell.metadata, cell.source
+            cells += [page_cell, *injected] if "parameters" in tags else [page_cell]
+        else:
+            cells.append(cell)
+    page = copy.deepcopy(notebook)
+    page.cells = cells
+    return clean(page, title, notebook.metadata["forgetting"])
+
+
+def clean(
+    notebook: nbformat.NotebookNode, title: str | None, metadata: Mapping[str, Any]
+) -> nbformat.NotebookNode:
+    """Remove from an executed notebook what belongs to this execution alone.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Changed in place.
+    title : str or None
+        Replaces the title, unless it is None.
+    metadata : mapping
+        What the page is made from: fingerprint and hashes of weights.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The same notebook.
+    """
+    if title is not None:
+        _, _, text = notebook.cells[0].source.partition("\n")
+        notebook.cells[0].source = f"# {title}\n{text}"
+    notebook.metadata = {
+        "kernelspec": templates.KERNEL,
+        "language_info": {"name": "python"},
+        "forgetting": dict(metadata),
+    }
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index}"
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return notebook

@@ -1,0 +1,191 @@
+"""Labels by hand: which samples of a generator show a feature, as a person sees it.
+
+`ManualLabels` holds the labels, and writes them to a file after every change.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from forgetting.errors import DataError
+from forgetting.files import replacing
+from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
+
+UNSEEN, ABSENT, PRESENT = -1, 0, 1
+"""Labels of a sample: not seen yet, without the feature, with it."""
+
+CHUNK = 50
+"""Latents that one seed gives, so that latents do not depend on how many are drawn."""
+
+
+class ManualLabels:
+    """Samples of a generator with the labels that a person has given them.
+
+    Attributes
+    ----------
+    generator : nn.Module
+    feature : str
+        What the person looks for, in words.
+    path : Path
+        File of the labels.
+    latents : torch.Tensor
+        (n, latent_dim), in the order in which the samples are shown.
+    answers : torch.Tensor
+        (n,) int8 labels: `UNSEEN`, `ABSENT` or `PRESENT`.
+    """
+
+    def __init__(
+        self, generator: nn.Module, feature: str, n: int, path: Path, seed: int = 0
+    ) -> None:
+        """Begin to label, or continue with the labels in a file.
+
+        Parameters
+        ----------
+        generator : nn.Module
+            With `latent_dim` and `forward(z) -> images`.
+        feature : str
+            What the person looks for, in words.
+        n : int
+            Largest number of samples; more if the file has more labels.
+        path : Path
+            Safetensors file of the labels.
+        seed : int
+            Of the latents.
+
+        Raises
+        ------
+        DataError
+            The file is unreadable, or its labels belong to another generator or feature.
+        """
+        self.generator, self.feature, self.path = generator, feature, path
+        weights = hashlib.blake2b(digest_size=16)
+        for value in generator.state_dict().values():
+            weights.update(value.detach().cpu().contiguous().numpy().tobytes())
+        self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
+        stored = self._stored() if path.is_file() else torch.zeros(0, dtype=torch.int8)
+        n = max(n, int((stored != UNSEEN).sum()))
+        self.latents = _latents(n, generator.latent_dim, seed)
+        self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
+        self.answers[: len(stored)] = stored[:n]
+
+    @classmethod
+    def read(cls, generator: nn.Module, path: Path) -> "ManualLabels":
+        """Return the labels in a file.
+
+        Parameters
+        ----------
+        generator : nn.Module
+            The generator whose samples were labelled.
+        path : Path
+            Safetensors file of the labels.
+
+        Returns
+        -------
+        ManualLabels
+
+        Raises
+        ------
+        DataError
+            The file does not exist, or its labels belong to another generator.
+        """
+        about, answers = _read(path)
+        return cls(generator, about["feature"], len(answers), path, int(about["seed"]))
+
+    def _stored(self) -> torch.Tensor:
+        about, answers = _read(self.path)
+        different = [name for name, value in self._about.items() if about.get(name) != value]
+        if different:
+            raise DataError(
+                f"{self.path} holds labels for another {' and '.join(different)}: name another "
+                "file, or delete this one."
+            )
+        return answers
+
+    @property
+    def seen(self) -> int:
+        """Number of samples with a label."""
+        return int((self.answers != UNSEEN).sum())
+
+    @property
+    def present(self) -> int:
+        """Number of samples that show the feature."""
+        return int((self.answers == PRESENT).sum())
+
+    def answer(self, shows: list[bool]) -> None:
+        """Label the next samples, and write the file.
+
+        Parameters
+        ----------
+        shows : list of bool
+            For each of the next samples, whether it shows the feature.
+        """
+        start = self.seen
+        self.answers[start : start + len(shows)] = torch.tensor(shows, dtype=torch.int8)
+        self._write()
+
+    def undo(self, n: int) -> list[bool]:
+        """Remove the last labels, and write the file.
+
+        Parameters
+        ----------
+        n : int
+            Number of labels to remove; all, if there are fewer.
+
+        Returns
+        -------
+        list of bool
+            For each removed label, whether the sample showed the feature.
+        """
+        last = slice(max(self.seen - n, 0), self.seen)
+        removed: list[bool] = (self.answers[last] == PRESENT).tolist()
+        self.answers[last] = UNSEEN
+        self._write()
+        return removed
+
+    def _write(self) -> None:
+        with replacing(self.path) as temporary:
+            save_file({"answers": self.answers}, temporary, metadata=self._about)
+
+    def labelled_latents(self) -> LabelledLatents:
+        """Return the labelled latents, sorted by label.
+
+        Returns
+        -------
+        LabelledLatents
+
+        Raises
+        ------
+        DataError
+            Fewer than `MIN_POSITIVES` samples show the feature, or lack it.
+        """
+        labelled = LabelledLatents(
+            self.latents[self.answers == PRESENT], self.latents[self.answers == ABSENT]
+        )
+        for verb, latents in (("show", labelled.positive), ("lack", labelled.negative)):
+            if len(latents) < MIN_POSITIVES:
+                raise DataError(
+                    f"{len(latents)} of the {self.seen} samples seen {verb} {self.feature}: a "
+                    f"direction needs at least {MIN_POSITIVES}, and better some hundred."
+                )
+        return labelled
+
+
+def _read(path: Path) -> tuple[dict[str, str], torch.Tensor]:
+    """Return what a file holds: about what the labels are, and the labels."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return stored.metadata(), stored.get_tensor("answers")
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{path} holds no labels ({error}): make such a file with collect_by_hand.ipynb."
+        ) from error
+
+
+def _latents(n: int, dim: int, seed: int) -> torch.Tensor:
+    """Return latents (n, dim); a larger n adds latents and changes none."""
+    streams = (torch.Generator().manual_seed(seed + i) for i in range(0, n, CHUNK))
+    return torch.cat([torch.randn(CHUNK, dim, generator=stream) for stream in streams])[:n]

@@ -1,0 +1,64 @@
+"""Whether published pages and runs agree with the present templates, parameters and weights."""
+
+from pathlib import Path
+
+import nbformat
+
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry
+from forgetting.book.execution import reworded
+from forgetting.book.schema import read_record
+from forgetting.zoo import store as zoo
+
+
+def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = HERE) -> bool:
+    """Return whether a page, or a run of a sweep, comes from the present code and weights.
+
+    Parameters
+    ----------
+    entry : Entry
+        A page or a run of a sweep.
+    folder, results : Path
+        Folders of executed pages and of records.
+    checkout : Checkout
+        Where templates and the records of sweeps are.
+
+    Returns
+    -------
+    bool
+        False also where the page or its record is missing.
+    """
+    page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
+    circumstances = path.with_name(f"{path.stem}.run.json")
+    if not path.is_file():
+        return False
+    if entry.is_run_of_a_sweep and circumstances.is_file():
+        stored = {**read_record(circumstances), "weights": read_record(path)["weights"]}
+    elif not entry.is_run_of_a_sweep and page.is_file():
+        stored = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
+    else:
+        return False
+    used = stored.get("weights", {})
+    present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
+    is_same = bool(stored.get("fingerprint") == entry.fingerprint(results, checkout))
+    return is_same and used == present
+
+
+def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:
+    """Return whether the text of a page is the present text of its template.
+
+    Parameters
+    ----------
+    entry : Entry
+        A page.
+    folder : Path
+        Folder of executed pages.
+    checkout : Checkout
+        Where the templates are.
+
+    Returns
+    -------
+    bool
+    """
+    page = nbformat.read(folder / f"{entry.name}.ipynb", as_version=4)
+    return bool(page == reworded(page, entry.template, entry.title, checkout))

@@ -1,0 +1,66 @@
+"""Rendering: the pages become HTML."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import pages
+from forgetting.book.published import is_current
+from forgetting.errors import ForgettingError
+
+
+def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
+    """Render the book to `_build/html`.
+
+    A current page in `_build/runs`, which was executed here, replaces the published page.
+
+    Parameters
+    ----------
+    output : Path
+        Folder that will hold `_build/html`.
+    checkout : Checkout
+        The book.
+
+    Returns
+    -------
+    Path
+        The first page of the rendered book.
+
+    Raises
+    ------
+    ForgettingError
+        Sphinx failed, or gave a warning.
+    """
+    staged = output / "_build" / "book"
+    shutil.rmtree(staged, ignore_errors=True)
+    shutil.copytree(checkout.root / "book", staged / "book")
+    for name in ("_config.yml", checkout.contents.name):
+        shutil.copy(checkout.root / name, staged / name)
+    for entry in pages(checkout):
+        name = f"{entry.name}.ipynb"
+        built = checkout.build / "runs"
+        if is_current(entry, built, checkout.build / "results", checkout):
+            shutil.copy(built / name, staged / "book" / "runs" / name)
+        elif entry.outdated:
+            _mark_outdated(staged / "book" / "runs" / name, entry.outdated)
+    program = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-W", "ignore", "-c", program, "build", str(staged)]
+    command += ["-q", "-W", "-n", "--keep-going", "--path-output", str(output)]
+    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise ForgettingError("The book could not be rendered: see the messages of Sphinx above.")
+    return output / "_build" / "html" / "index.html"
+
+
+def _mark_outdated(path: Path, reason: str) -> None:
+    """Add a note below the title of a page whose template has changed since its execution."""
+    notebook = nbformat.read(path, as_version=4)
+    title, _, text = notebook.cells[0].source.partition("\n")
+    note = f"The code of this page has changed since it was executed: {reason}"
+    notebook.cells[0].source = f"{title}\n\n```{{note}}\n{note}\n```\n{text}"
+    nbformat.write(notebook, path)

@@ -1,0 +1,184 @@
+"""Validation: the published pages are executed again, and their marked cells compared.
+
+nbval executes a page in a process of its own; `forgetting.book.comparison` compares. The names of
+pages that agree are kept in `_build/validation`, so that a stopped validation continues.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from xml.etree import ElementTree
+
+import forgetting
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry
+from forgetting.book.publish import check_data, select
+from forgetting.book.run import CONTEXT
+from forgetting.book.schema import read_record
+from forgetting.errors import DataError, ForgettingError
+from forgetting.files import check_writable, write_text
+
+SLOWER = 20
+"""How many times as long as the published run a cell may take; at least `PATIENCE` seconds."""
+
+PATIENCE = 1200
+"""Seconds that a cell may take in any case."""
+
+
+def validate(
+    log: Callable[[str], None],
+    names: Collection[str] = (),
+    again: bool = False,
+    shard: tuple[int, int] = (1, 1),
+    checkout: Checkout = HERE,
+) -> list[str]:
+    """Execute published pages again and compare their marked cells with the published outputs.
+
+    Pages that agreed in an earlier validation of the same page and library are not executed
+    again. An outdated page is skipped, and so is a page whose data is not on this machine.
+
+    Parameters
+    ----------
+    log : callable
+        Receives a line for each page, and lines with the differences.
+    names : collection of str
+        Names of pages; all pages if it is empty.
+    again : bool
+        Whether to execute pages that agreed before.
+    shard : tuple of int
+        (k, n) takes the k-th of n parts of the pages, counted from 1.
+    checkout : Checkout
+        The book.
+
+    Returns
+    -------
+    list of str
+        The pages that differ.
+
+    Raises
+    ------
+    ForgettingError
+        runs.yaml lacks one of the pages, there is no such shard, nbval is not installed, or a file
+        cannot be written.
+    DataError
+        The data of a named page is not on this machine.
+    """
+    if importlib.util.find_spec("nbval") is None:
+        raise ForgettingError("Validation needs nbval: run `pip install 'forgetting[test]'`.")
+    part, n_parts = shard
+    if not 1 <= part <= n_parts:
+        raise ForgettingError(f"There is no shard {part} of {n_parts}: take 1 to {n_parts}.")
+    wanted = select(names, checkout)[part - 1 :: n_parts]
+    if names:
+        check_data(wanted)
+    folder = checkout.build / "validation"
+    check_writable(folder)
+    state = _State(folder / "state.json", checkout)
+    started, differing = time.monotonic(), []
+    for number, page in enumerate(wanted, 1):
+        if reason := _reason_to_skip(page):
+            log(f"{page.name}: skipped, {reason}")
+        elif not again and state.has_agreed(page):
+            log(f"{page.name}: agreed before")
+        else:
+            lines = _differences(page, folder, checkout)
+            minutes = (time.monotonic() - started) / 60
+            verdict = "differs" if lines else "agrees"
+            log(f"{page.name}: {verdict} ({number}/{len(wanted)}, {minutes:.1f} min)")
+            for line in lines:
+                log(f"  {line}")
+            state.note(page, agrees=not lines)
+            differing += [page.name] if lines else []
+    return differing
+
+
+def _reason_to_skip(page: Entry) -> str:
+    if page.outdated:
+        return f"because its code has changed since it was executed: {page.outdated}"
+    try:
+        check_data([page])
+    except DataError as error:
+        return f"because its data is missing. {error}"
+    return ""
+
+
+def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
+    """Execute a page, and return lines that say how it differs from the published one."""
+    published = checkout.published / f"{page.name}.ipynb"
+    circumstances = checkout.results / f"{page.name}.run.json"
+    known = read_record(circumstances) if circumstances.is_file() else {}
+    report = folder / f"{page.name}.xml"
+    report.unlink(missing_ok=True)
+    context = {
+        "name": page.name,
+        "role": page.role,
+        "folder": str(folder),
+        "results": str(checkout.results),
+    }
+    threads = os.environ.get("OMP_NUM_THREADS", str(known.get("threads", 1)))
+    command = [sys.executable, "-W", "ignore", "-m", "pytest", "--nbval-lax"]
+    command += ["--nbval-current-env", "--noconftest", "-p", "forgetting.book.comparison"]
+    command += ["--nbval-cell-timeout", str(max(PATIENCE, SLOWER * known.get("seconds", 0.0)))]
+    command += ["-p", "no:cacheprovider", "-q", "--color=no", "-o", "addopts=", "--maxfail=1"]
+    command += ["--rootdir", str(checkout.root), f"--junitxml={report}", str(published)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, CONTEXT: json.dumps(context), "OMP_NUM_THREADS": threads},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return []
+    if not report.is_file():
+        return ["The page could not be executed:", *(done.stdout + done.stderr).splitlines()[-20:]]
+    failures = ElementTree.parse(report).getroot().iter("failure")
+    return [line for failure in failures for line in _told(failure.text or "")]
+
+
+def _told(failure: str) -> list[str]:
+    """Return the lines of nbval's message that say what differs, or the error of a cell."""
+    _, _, lines = failure.partition("Traceback:\n")
+    shown = [line for line in lines.splitlines() if line.strip()]
+    return shown if "Cell outputs differ" in failure else ["A cell failed:", *shown[-1:]]
+
+
+class _State:
+    """The pages that have agreed, kept in a file."""
+
+    def __init__(self, path: Path, checkout: Checkout) -> None:
+        self._path, self._checkout = path, checkout
+        self._library = hashlib.sha256()
+        package = Path(forgetting.__file__).parent
+        for source in sorted(package.rglob("*.py")):
+            self._library.update(source.read_bytes())
+        try:
+            self._agreed = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            self._agreed = {}
+
+    def has_agreed(self, page: Entry) -> bool:
+        """Return whether the page, as it is now, has agreed with the present library."""
+        return self._agreed.get(page.name) == self._key(page)
+
+    def note(self, page: Entry, *, agrees: bool) -> None:
+        """Keep the verdict on a page."""
+        self._agreed.pop(page.name, None)
+        if agrees:
+            self._agreed[page.name] = self._key(page)
+        write_text(self._path, json.dumps(self._agreed, indent=1) + "\n")
+
+    def _key(self, page: Entry) -> str:
+        digest = self._library.copy()
+        for path in (
+            self._checkout.published / f"{page.name}.ipynb",
+            self._checkout.results / f"{page.name}.json",
+        ):
+            digest.update(path.read_bytes() if path.is_file() else b"")
+        return digest.hexdigest()

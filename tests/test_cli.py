@@ -1,0 +1,87 @@
+"""The command line: what it prints is what a person needs, and each help is complete."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from forgetting.book import entries
+from forgetting.book import publish as publishing
+from forgetting.cli import main
+
+COMMANDS = sorted(main.commands)
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=True, timeout=600
+    )
+
+
+def test_a_run_in_a_log_prints_no_warning_and_no_progress_bar(tmp_path):
+    """`speed` reads published records, and so takes little time."""
+    options = ["-p", "preset=smoke", "--name", "quiet", "--output", str(tmp_path)]
+    done = python("-m", "forgetting.cli", "run", "speed", *options)
+    assert done.stderr == ""
+    assert "preset smoke" in done.stdout.splitlines()[0]
+    assert f"record    {tmp_path / 'quiet'}.json" in done.stdout
+    assert "it/s" not in done.stdout
+
+
+def test_progress_bars_are_switched_off_in_a_log_before_they_are_imported():
+    program = (
+        "import os, sys\n"
+        "from click.testing import CliRunner\n"
+        "from forgetting.cli import main\n"
+        "assert 'tqdm' not in sys.modules\n"
+        "CliRunner().invoke(main, ['sweep'])\n"
+        "from tqdm import tqdm\n"
+        "list(tqdm(range(3)))\n"
+        "print(os.environ['TQDM_DISABLE'])\n"
+    )
+    done = python("-c", program)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_and_a_summary_that_fits_the_list(command):
+    text = CliRunner().invoke(main, [command, "--help"], terminal_width=80).output
+    assert text.startswith("Usage: ")
+    overview = CliRunner().invoke(main, ["--help"], terminal_width=80).output
+    (line,) = [line for line in overview.splitlines() if line.split()[:1] == [command]]
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+@pytest.mark.parametrize(("command", "kind"), [("sweep", "sweep"), ("train", "model")])
+def test_nothing_is_done_without_a_name(command, kind):
+    result = CliRunner().invoke(main, [command])
+    assert result.exit_code == 1
+    assert f"Name at least one {kind}" in result.output
+    assert "--all" in result.output
+
+
+def test_all_sweeps_are_those_of_the_catalogue(monkeypatch):
+    names = []
+    monkeypatch.setattr(publishing, "run_sweep", lambda name, *arguments: names.append(name))
+    assert CliRunner().invoke(main, ["sweep", "--all"]).exit_code == 0
+    assert names == [entry.name for entry in entries.sweeps()]
+    assert len(names) == len(set(names)) > 1
+
+
+def test_all_models_are_those_that_the_zoo_can_train(monkeypatch):
+    trained = []
+
+    def train_entry(name, *, threads, again):
+        trained.append((name, threads, again))
+        return name == "first"
+
+    training = SimpleNamespace(names=lambda: ["first", "second"], train_entry=train_entry)
+    monkeypatch.setattr("forgetting.zoo.train", training, raising=False)
+    result = CliRunner().invoke(main, ["train", "--all", "--threads", "2"])
+    assert result.exit_code == 0, result.output
+    assert trained == [("first", 2, False), ("second", 2, False)]
+    sentence = "The zoo has second; `forgetting train second --again` trains it again."
+    assert result.output == f"{sentence}\n"

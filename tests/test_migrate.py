@@ -1,0 +1,224 @@
+"""A renaming carries over the pages for which it is proven that only names changed."""
+
+import json
+import subprocess
+
+import nbformat
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from forgetting.book import migrate as migrating
+from forgetting.book.checkout import Checkout
+from forgetting.book.entries import entries, pages, sweep
+from forgetting.book.fingerprint import Renaming
+from forgetting.book.published import is_current
+from forgetting.cli import main
+from forgetting.errors import ForgettingError
+
+TEMPLATE = """# %% [markdown]
+# # A template
+
+# %% tags=["parameters"]
+seed: int = 0  # of everything that is random
+case: str = ""  # of the sweep
+
+# %%
+if seed > 3:
+    figure = measure(seed, draws=2)
+else:
+    figure = other(seed)
+print(figure)
+"""
+
+RENAMED = """# %% [markdown]
+# # A template
+
+# %% tags=["parameters"]
+seed: int = 0  # of everything that is random
+case: str = ""  # of the sweep
+
+# %%
+if seed > 3:
+    figure = bits_per_dim(seed, n_draws=2)
+else:
+    figure = other(seed)
+print(figure)
+"""
+
+MAP = {
+    "names": {"measure": "bits_per_dim", "draws": "n_draws"},
+    "strings": {"remembering": "retaining"},
+}
+
+CHANGES = {
+    "literal": ("seed > 3", "seed > 4"),
+    "argument": ("n_draws=2", "n_draws=3"),
+    "branch": ("if seed", "if not seed"),
+    "function": ("= other(seed)", "= bits_per_dim(seed)"),
+}
+
+
+def page(name):
+    return {"name": name, "title": name, "template": name}
+
+
+def entries_of(case):
+    names = ["renamed", *CHANGES]
+    cases = {case: {"case": "b"}, "same": {"case": "a"}}
+    return [
+        *map(page, names),
+        {**page("runs"), "template": "renamed", "cases": cases, "grid": {"seed": [0, 1]}},
+    ]
+
+
+def write(checkout, case, templates):
+    checkout.templates.mkdir(exist_ok=True)
+    for name, text in templates.items():
+        (checkout.templates / f"{name}.py").write_text(text, encoding="utf-8")
+    checkout.runs_file.write_text(yaml.safe_dump(entries_of(case)), encoding="utf-8")
+
+
+def publish(checkout):
+    """Write pages and records as if every page and run had been executed."""
+    for entry in entries(checkout):
+        for run in entry.runs() if entry.is_sweep else [entry]:
+            fingerprint = run.fingerprint(checkout.results, checkout)
+            metadata = {"fingerprint": fingerprint, "weights": {}}
+            path = checkout.results / f"{run.name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"name": run.name, "weights": {}}))
+            path.with_suffix(".run.json").write_text(json.dumps(metadata))
+            if not run.is_run_of_a_sweep:
+                write_page(checkout, run, metadata)
+
+
+def write_page(checkout, entry, metadata):
+    from forgetting.book import templates
+    from forgetting.book.execution import clean
+
+    notebook = templates.read(entry.template, checkout)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="7\n")]
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    checkout.published.mkdir(parents=True, exist_ok=True)
+    nbformat.write(
+        clean(notebook, entry.title, metadata), checkout.published / f"{entry.name}.ipynb"
+    )
+
+
+def git(checkout, *arguments):
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    command = ["git", "-C", str(checkout.root), *identity, *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Return a git repository whose code has changed since its last commit.
+
+    In the template `renamed` only names have changed; in each other template something else has,
+    too. A case of the sweep has another name.
+    """
+    checkout = Checkout(tmp_path / "repository")
+    checkout.root.mkdir()
+    write(checkout, "remembering", dict.fromkeys(["renamed", *CHANGES], TEMPLATE))
+    publish(checkout)
+    git(checkout, "init", "-q")
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "Before")
+    changed = {name: RENAMED.replace(*change) for name, change in CHANGES.items()}
+    assert RENAMED not in changed.values()
+    write(checkout, "retaining", {"renamed": RENAMED, **changed})
+    for seed in (0, 1):
+        for end in ("json", "run.json"):
+            old = checkout.results / "runs" / f"remembering-{seed}.{end}"
+            old.rename(old.with_name(f"retaining-{seed}.{end}"))
+    return checkout
+
+
+def current(checkout):
+    runs = [*pages(checkout), *sweep("runs", checkout).runs()]
+    folders = checkout.published, checkout.results
+    return [run.name for run in runs if is_current(run, *folders, checkout)]
+
+
+CARRIED = [
+    "renamed",
+    "runs/retaining-0",
+    "runs/retaining-1",
+    "runs/same-0",
+    "runs/same-1",
+]
+
+
+def test_a_page_and_the_runs_of_a_renamed_case_are_carried_over(checkout):
+    assert current(checkout) == []
+    sentences = []
+    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    assert sorted(carried) == CARRIED
+    assert current(checkout) == CARRIED
+    notebook = nbformat.read(checkout.published / "renamed.ipynb", as_version=4)
+    assert "bits_per_dim(seed, n_draws=2)" in notebook.cells[-1].source
+    assert notebook.cells[-1].outputs[0].text == "7\n"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_page_stays_stale_when_more_than_names_changed(checkout, change):
+    path = checkout.published / f"{change}.ipynb"
+    before = path.read_bytes()
+    sentences = []
+    migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    assert f"{change}: more than names changed." in sentences
+    assert path.read_bytes() == before
+    assert change not in current(checkout)
+
+
+def test_a_page_that_was_stale_before_stays_stale(checkout):
+    path = checkout.published / "renamed.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["forgetting"]["fingerprint"] = "that of an earlier form"
+    nbformat.write(notebook, path)
+    sentences = []
+    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    assert "renamed" not in carried
+    assert "renamed: it was not current at HEAD." in sentences
+
+
+def test_changed_parameters_are_not_a_renaming(checkout):
+    listed = entries_of("retaining")
+    listed[0]["parameters"] = {"seed": 1}
+    checkout.runs_file.write_text(yaml.safe_dump(listed), encoding="utf-8")
+    carried = migrating.migrate("HEAD", Renaming(**MAP), lambda sentence: None, checkout)
+    assert "renamed" not in carried
+
+
+def test_an_unknown_commit_is_refused(checkout):
+    with pytest.raises(ForgettingError, match="git cannot read the commit 'nowhere'"):
+        migrating.migrate("nowhere", Renaming(), print, checkout)
+
+
+def test_the_command_carries_over_and_counts(checkout, tmp_path, monkeypatch):
+    monkeypatch.setattr(migrating.migrate, "__defaults__", (checkout,))
+    path = tmp_path / "map.yaml"
+    path.write_text(yaml.safe_dump(MAP), encoding="utf-8")
+    result = CliRunner().invoke(main, ["migrate", "HEAD", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "renamed: carried over" in result.output
+    assert f"pages and runs carried over: {len(CARRIED)}" in result.output
+    assert current(checkout) == CARRIED
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("[]", "holds no renaming"), ("{unheard: {}}", "unheard"), ("{", "not a readable YAML")],
+)
+def test_a_map_that_is_no_renaming_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "map.yaml"
+    path.write_text(text)
+    result = CliRunner().invoke(main, ["migrate", "HEAD", str(path)])
+    assert result.exit_code == 1
+    assert sentence in result.output
+    assert result.output.count("\n") <= 5

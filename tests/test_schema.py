@@ -1,0 +1,119 @@
+"""Records: older ones are upgraded by a command, and no reader takes them for present ones."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from forgetting.book import run as runs
+from forgetting.book.checkout import HERE
+from forgetting.book.schema import SCHEMA, read_record, upgrade
+from forgetting.cli import main
+from forgetting.errors import DataError
+
+OLD = {
+    "name": "mine/twice_to_remember-0",
+    "template": "taming_person",
+    "role": "headline",
+    "parameters": {"n_remember": 5, "by_hand": "", "seed": 0},
+    "metrics": {"threshold": 0.5, "presence_after": 0.1, "shift_remembered_sigma": 0.2},
+    "weights": {"digits-judge-a": "abc"},
+    "history": [{"step": 1, "remember_bpd": 2.0}],
+}
+NEW = {
+    "schema": SCHEMA,
+    "name": "mine/twice_to_retain-0",
+    "template": "taming_person",
+    "role": "headline",
+    "parameters": {"n_retain": 5, "manual_labels": "", "seed": 0},
+    "metrics": {
+        "projection_threshold": 0.5,
+        "prevalence_after": 0.1,
+        "shift_retained_sigma": 0.2,
+    },
+    "weights": {"digits-classifier-a": "abc"},
+    "history": [{"step": 1, "retain_bpd": 2.0}],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with an old record, its circumstances, a present record and another file."""
+    (tmp_path / "mine").mkdir()
+    for name, content in (
+        ("mine/twice_to_remember-0.json", OLD),
+        ("mine/twice_to_remember-0.run.json", {"seconds": 3.0}),
+        ("present.json", {**NEW, "name": "present"}),
+        ("other.json", {"anything": 1}),
+    ):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("old", [OLD, {"schema": 1, **OLD}])
+def test_an_upgrade_changes_names_and_no_value(old):
+    assert upgrade(old) == NEW
+    assert list(upgrade(old)) == list(NEW)
+    assert upgrade(NEW) is NEW
+
+
+def test_the_command_upgrades_old_records_and_leaves_other_files_alone(folder):
+    untouched = {name: (folder / name).read_bytes() for name in ("present.json", "other.json")}
+    result = CliRunner().invoke(main, ["upgrade", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert f"records of schema {SCHEMA} written: 1" in result.output
+    assert read_record(folder / "mine" / "twice_to_retain-0.json") == NEW
+    assert read_record(folder / "mine" / "twice_to_retain-0.run.json") == {"seconds": 3.0}
+    assert len(list((folder / "mine").iterdir())) == 2
+    assert untouched == {name: (folder / name).read_bytes() for name in untouched}
+    again = CliRunner().invoke(main, ["upgrade", str(folder)])
+    assert "written: 0" in again.output
+
+
+def test_an_upgrade_that_fails_leaves_the_old_record(folder, monkeypatch):
+    path = folder / "mine" / "twice_to_remember-0.json"
+    before = path.read_bytes()
+
+    def replace(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", replace)
+    result = CliRunner().invoke(main, ["upgrade", str(folder)])
+    assert result.exit_code == 1
+    assert "No space left on device" in result.output
+    assert path.read_bytes() == before
+    assert len(list((folder / "mine").iterdir())) == 2
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    result = CliRunner().invoke(main, ["upgrade", str(tmp_path / "missing")])
+    assert result.exit_code == 1
+    assert "is not a folder" in result.output
+
+
+def test_a_reader_of_an_old_record_names_the_command(folder):
+    name = "mine/twice_to_remember-0"
+    sentence = f"is a record of schema 1, .* run `forgetting upgrade {folder / 'mine'}` first"
+    with pytest.raises(DataError, match=sentence):
+        runs.records(folder, [name])
+    with pytest.raises(DataError, match=sentence):
+        read_record(folder / f"{name}.json")
+
+
+def test_a_record_of_a_newer_schema_is_refused(folder):
+    (folder / "present.json").write_text(json.dumps({**NEW, "schema": SCHEMA + 1}))
+    with pytest.raises(DataError, match="install a newer version of forgetting"):
+        runs.records(folder, ["present"])
+    result = CliRunner().invoke(main, ["upgrade", str(folder)])
+    assert result.exit_code == 1
+
+
+def test_a_spoilt_record_is_refused(folder):
+    (folder / "present.json").write_text('{"half": ')
+    with pytest.raises(DataError, match="not valid JSON"):
+        runs.records(folder, ["present"])
+
+
+def test_all_published_records_have_the_present_schema():
+    for path in HERE.results.rglob("*.json"):
+        read_record(path)

@@ -1,0 +1,296 @@
+"""Validation: words must be the same, numbers may differ within what the record allows."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from forgetting.book import comparison, validation
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.comparison import Printed, differences, half_width
+from forgetting.cli import main
+from forgetting.errors import DataError, ForgettingError
+
+METRICS = {
+    "prevalence_after": 0.0980,
+    "prevalence_after_low": 0.0901,
+    "prevalence_after_high": 0.1066,
+    "fid_after": 48.86,
+    "fid_change": 33.1,
+    "fid_change_std": 12.1,
+    "near_9": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "unit", "scale"),
+    [
+        ("9.80%", 9.8, 0.01, 100),
+        ("9.9 %", 9.9, 0.1, 100),
+        ("0.5 points", 0.5, 0.1, 100),
+        ("5,100", 5100, 1, 1),
+        ("-0.07", -0.07, 0.01, 1),
+        ("1.2e-05", 1.2e-5, 1e-6, 1),
+    ],
+)
+def test_a_printed_number_is_read_with_its_unit(text, value, unit, scale):
+    printed = Printed(text)
+    assert comparison.NUMBER.findall(f"some {text}, then") == [text]
+    assert printed.value == pytest.approx(value)
+    assert printed.unit == pytest.approx(unit)
+    assert printed.scale == scale
+
+
+def test_digits_within_words_are_words():
+    assert comparison.NUMBER.findall("digits-vae-seed-1 and x_3 of 2026-11-26") == ["2026"]
+    assert differences("digits-vae-seed-1", "digits-vae-seed-2", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "half"),
+    [
+        ("9.80%", "prevalence_after  9.80%", 0.825),
+        ("9.0%", "thick 9.8% (9.0% to 10.7%)", 0.825),
+        ("+33", "change +33 ± 12", 12.1),
+        ("12", "change +33 ± 12", 12.1),
+        ("48.86", "fid 48.86", 0.0),
+        ("9.80", "a number that is no share 9.80", 0.0),
+        ("9", "9 images", 0.0),
+    ],
+)
+def test_a_printed_number_has_the_interval_of_its_metric(text, line, half):
+    assert half_width(Printed(text), line, METRICS) == pytest.approx(half)
+
+
+@pytest.mark.parametrize(
+    ("published", "here"),
+    [
+        ("prevalence_after  9.80%", "prevalence_after 10.30%"),
+        ("prevalence_after  9.80%", "prevalence_after  9.00%"),
+        ("fid 48.86", "fid 49.3"),
+        ("change +33 ± 12", "change +44 ± 11"),
+        ("drop -0.00", "drop +0.00"),
+        ("unheard of 3.1", "unheard of 3.1"),
+    ],
+)
+def test_numbers_within_what_is_allowed_agree(published, here):
+    assert differences(published, here, METRICS) == []
+
+
+@pytest.mark.parametrize(
+    ("published", "here", "row"),
+    [
+        (
+            "prevalence_after  9.80%",
+            "prevalence_after 10.70%",
+            "published 9.80%, here 10.70%, allowed ± 0.83",
+        ),
+        ("fid 48.86", "fid 49.50", "published 48.86, here 49.50, allowed ± 0.494"),
+        ("drop -0.07", "drop +0.07", "published -0.07, here +0.07, allowed ± 0.0057"),
+        ("steps 3", "steps 4", "published 3, here 4, allowed ± 0.53"),
+        ("share 9.80", "share 9.80%", "published 9.80, here 9.80%, allowed ± 0.103"),
+    ],
+)
+def test_a_number_beyond_what_is_allowed_is_shown_with_both_values(published, here, row):
+    assert differences(published, here, METRICS) == [published, f"  {row}"]
+
+
+@pytest.mark.parametrize(
+    ("published", "here"),
+    [
+        ("cannot be told from none", "9% of what the forgotten do"),
+        ("at least 0.96 (Smiling)", "at least 0.96 (Male)"),
+        ("one\ntwo", "one"),
+        ("one 1", "one 1 2"),
+    ],
+)
+def test_changed_text_differs(published, here):
+    lines = differences(published, here, METRICS)
+    assert here.splitlines()[-1] in lines[-1]
+
+
+def output(text):
+    return new_output("stream", name="stdout", text=text)
+
+
+def test_figures_and_messages_are_not_compared_and_tables_are():
+    message = new_output("stream", name="stderr", text="a warning")
+    old, new = (
+        new_output("display_data", {"text/html": f"<b>{x} of A</b>", "image/png": y})
+        for x, y in ((1.00, "abc"), (1.001, "def"))
+    )
+    assert comparison.compare_outputs([output("a"), old], [message, output("a"), new], {}) == []
+    other = new_output("display_data", {"text/html": "<b>1.0 of B</b>", "image/png": "abc"})
+    assert comparison.compare_outputs([old], [other], {})
+    (line,) = comparison.compare_outputs([old], [], {})
+    assert "kinds of output differ" in line
+
+
+CODE = """import json, os
+from pathlib import Path
+context = json.loads(os.environ["FORGETTING_RUN"])
+share = json.loads(Path(os.environ["SOME_SHARE"]).read_text())
+"""
+
+
+def write_page(
+    checkout, name, text="share  9.80% of all\n", code='print(f"share {share:6.2%} of all")'
+):
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# A page"),
+            new_code_cell(CODE, execution_count=1),
+            new_code_cell("print(share * 3)", execution_count=2, outputs=[output("not compared")]),
+            new_code_cell(
+                code,
+                execution_count=3,
+                outputs=[output(text)],
+                metadata={"tags": ["nbval-check-output"]},
+            ),
+        ]
+    )
+    for folder in (checkout.published, checkout.results):
+        folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, checkout.published / f"{name}.ipynb")
+    metrics = {"share": 0.098, "share_low": 0.0901, "share_high": 0.1066}
+    record = {"schema": 2, "template": "t", "parameters": {}, "metrics": metrics}
+    (checkout.results / f"{name}.json").write_text(json.dumps(record))
+    (checkout.results / f"{name}.run.json").write_text(json.dumps({"threads": 1, "seconds": 1}))
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """Return a book with four pages of which one is outdated and one needs data."""
+    checkout = Checkout(tmp_path)
+    checkout.templates.mkdir()
+    source = (HERE.templates / "taming_points.py").read_text(encoding="utf-8")
+    (checkout.templates / "taming_points.py").write_text(source, encoding="utf-8")
+    entries = [
+        {"name": "first"},
+        {"name": "second"},
+        {"name": "old", "outdated": "its measures are to change."},
+        {"name": "with_data", "needs": "mnist"},
+    ]
+    for entry in entries:
+        entry |= {"title": "A page", "template": "taming_points"}
+        write_page(checkout, entry["name"])
+    checkout.runs_file.write_text(yaml.safe_dump(entries), encoding="utf-8")
+    monkeypatch.setenv("SOME_SHARE", str(tmp_path / "share.json"))
+    measure(checkout, 0.098)
+    return checkout
+
+
+def measure(checkout, share):
+    """Set the share that the pages measure on this processor."""
+    (checkout.root / "share.json").write_text(json.dumps(share))
+
+
+def validate(checkout, *names, again=False):
+    lines = []
+    differing = validation.validate(lines.append, names, again, checkout=checkout)
+    return differing, [line.split(" (")[0] for line in lines]
+
+
+def test_a_page_that_differs_within_its_interval_agrees_and_others_are_skipped(checkout):
+    measure(checkout, 0.1035)
+    differing, lines = validate(checkout)
+    assert differing == []
+    assert lines[:2] == ["first: agrees", "second: agrees"]
+    assert lines[2] == (
+        "old: skipped, because its code has changed since it was executed: its measures are to "
+        "change."
+    )
+    assert lines[3].startswith("with_data: skipped, because its data is missing. ")
+    assert "forgetting data mnist" in lines[3]
+
+
+def test_a_page_beyond_its_interval_differs_and_shows_the_three_numbers(checkout):
+    measure(checkout, 0.1135)
+    differing, lines = validate(checkout, "first")
+    assert differing == ["first"]
+    assert lines == [
+        "first: differs",
+        "  share  9.80% of all",
+        "    published 9.80%, here 11.35%, allowed ± 0.83",
+    ]
+
+
+def test_changed_text_and_a_failing_cell_differ(checkout):
+    write_page(checkout, "first", text="part  9.80% of all\n")
+    write_page(checkout, "second", code="1 / 0")
+    differing, lines = validate(checkout, "first", "second")
+    assert differing == ["first", "second"]
+    assert lines[1:3] == ["  published: part  9.80% of all", "  here:      share  9.80% of all"]
+    assert lines[3:5] == ["second: differs", "  A cell failed:"]
+    assert "ZeroDivisionError" in lines[5]
+
+
+def test_a_stopped_validation_continues_where_it_stopped(checkout, monkeypatch):
+    compare = validation._differences
+
+    def stop(page, *arguments):
+        if page.name == "second":
+            raise KeyboardInterrupt
+        return compare(page, *arguments)
+
+    monkeypatch.setattr(validation, "_differences", stop)
+    with pytest.raises(KeyboardInterrupt):
+        validate(checkout)
+    monkeypatch.setattr(validation, "_differences", compare)
+    executed = []
+    monkeypatch.setattr(
+        validation, "_differences", lambda page, *arguments: executed.append(page.name) or []
+    )
+    assert validate(checkout)[1][:2] == ["first: agreed before", "second: agrees"]
+    assert executed == ["second"]
+    validate(checkout, again=True)
+    assert executed == ["second", "first", "second"]
+    write_page(checkout, "first", text="share  9.81% of all\n")
+    assert validate(checkout)[1][:2] == ["first: agrees", "second: agreed before"]
+
+
+def test_a_page_that_differed_is_executed_again(checkout, monkeypatch):
+    verdicts = iter([["it differs"], []])
+    monkeypatch.setattr(validation, "_differences", lambda *arguments: next(verdicts))
+    assert validate(checkout, "first")[0] == ["first"]
+    assert validate(checkout, "first") == ([], ["first: agrees"])
+
+
+def test_a_named_page_without_its_data_or_its_entry_is_refused(checkout):
+    with pytest.raises(DataError, match="forgetting data mnist"):
+        validate(checkout, "with_data")
+    with pytest.raises(ForgettingError, match=r"no page 'frist'. Did you mean first\?"):
+        validate(checkout, "frist")
+
+
+def test_the_command_fails_if_a_page_differs(monkeypatch):
+    given = []
+
+    def pretend(log, names, again, shard):
+        given.append((names, again, shard))
+        log("a: differs (1/1, 0.1 min)")
+        return ["a"]
+
+    monkeypatch.setattr(validation, "validate", pretend)
+    result = CliRunner().invoke(main, ["validate", "a", "b", "--again", "--shard", "2/6"])
+    assert given == [(("a", "b"), True, (2, 6))]
+    assert result.exit_code == 1
+    assert "These pages differ: a." in result.output
+    monkeypatch.setattr(validation, "validate", lambda *arguments: [])
+    assert CliRunner().invoke(main, ["validate"]).exit_code == 0
+    result = CliRunner().invoke(main, ["validate", "--shard", "second"])
+    assert "--shard takes K/N, as in 2/6, not 'second'." in result.output
+
+
+def test_shards_divide_the_pages_among_them(checkout, monkeypatch):
+    monkeypatch.setattr(validation, "_differences", lambda *arguments: [])
+    lines = []
+    for part in (1, 2, 3):
+        validation.validate(lines.append, shard=(part, 3), checkout=checkout)
+    names = [line.split(":")[0] for line in lines]
+    assert names == ["first", "with_data", "second", "old"]
+    with pytest.raises(ForgettingError, match="no shard 4 of 3"):
+        validation.validate(lines.append, shard=(4, 3), checkout=checkout)
