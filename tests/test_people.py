@@ -12,7 +12,7 @@ from forgetting.book.tables import (
     over_people,
     over_runs,
     over_seeds,
-    spread,
+    standard_deviations,
     summarise,
 )
 from forgetting.cache import cached
@@ -220,7 +220,7 @@ def test_an_interval_is_over_people_not_over_their_seeds():
         12.706, abs=1e-3
     )  # t of one degree of freedom, sd of means 1.414 / sqrt 2
     assert (mean - low) == pytest.approx(high - mean)
-    assert spread(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
+    assert standard_deviations(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
     one, *ends = over_people(table[table.person == "a"], "drop")
     assert one == 0.5
     assert all(map(math.isnan, ends))

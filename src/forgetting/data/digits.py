@@ -91,41 +91,6 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
     return Digits(images, labels, "mnist")
 
 
-def five_sets(
-    train: Digits,
-    held_out: Digits,
-    forget: torch.Tensor,
-    digit: int,
-    nearest: int,
-    n: int,
-    generator: torch.Generator,
-) -> dict[str, Digits]:
-    """Return the five sets on which taming is judged, for a digit in the place of a person.
-
-    `forget`, as given (its first n); `reference`, held-out digits of the same class; `random`,
-    training digits of other classes; `neutral`, held-out digits of classes that are neither
-    `digit` nor `nearest`; `nearest`, held-out digits of the class most easily taken for it.
-
-    Parameters
-    ----------
-    forget : indices into `train`
-    n : images in each set, at most
-    """
-
-    def draw(digits: Digits, mask: torch.Tensor) -> Digits:
-        index = torch.nonzero(mask).flatten()
-        return digits.where(index[torch.randperm(len(index), generator=generator)[:n]])
-
-    other = (held_out.labels != digit) & (held_out.labels != nearest)
-    return {
-        "forget": train.where(forget[:n]),
-        "reference": draw(held_out, held_out.labels == digit),
-        "random": draw(train, train.labels != digit),
-        "neutral": draw(held_out, other),
-        "nearest": draw(held_out, held_out.labels == nearest),
-    }
-
-
 def mnist_folder() -> Path | None:
     """Return the folder that holds `MNIST/raw`, or None where there is none.
 
