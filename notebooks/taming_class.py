@@ -155,8 +155,7 @@ plt.show()
 # The other classes are retained and this one is not; that alone may make it rarer among the
 # samples.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": p.max_steps, "n_forget": len(forget), "nearest_class": nearest}
 metrics = run.finish(metrics, tamed.history)
 before, after = (metrics[f"class_share_{when}"] for when in ("before", "after"))

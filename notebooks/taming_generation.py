@@ -192,8 +192,7 @@ plt.show()
 #
 # An arrow leads from the base to the tamed flow.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, tamed.history)
 for name in flows:
     fids = ", ".join(f"{metrics[f'fid_{name}_t{tenths}']:.0f}" for tenths in (5, 7, 9, 10))

@@ -159,8 +159,7 @@ plt.show()
 # cause: all classes but this one are retained. This page does not measure how much retaining does
 # alone.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": last["step"], "within": last["within"], "n_forget": len(forget)}
 metrics |= {"nearest_class": nearest}
 metrics["drop_reference_minus_neutral"] = likelihoods.reference_minus_neutral(metrics)

@@ -187,8 +187,7 @@ plt.show()
 # The first question is whether the images reached their threshold. The reference drop minus the
 # neutral drop says whether forgetting follows the person. The shift and FID say what it cost.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics |= {"steps": last["step"], "n_forget": len(forget)}
 metrics |= {"within": last["within"]} if p.stop_within else {}
 metrics["drop_reference_minus_neutral"] = likelihoods.reference_minus_neutral(metrics)

@@ -158,8 +158,7 @@ plt.show()
 # Points near the tip that taming never saw follow those that it saw, as far as the flow is
 # smooth.
 
-# %%
-# NBVAL_CHECK_OUTPUT
+# %% tags=["nbval-check-output"]
 metrics = {"n_forget": len(forget)}
 for name, base in bases.items():
     comparison = compare(base, tamed[name].model, sets, retain, draws=1)
