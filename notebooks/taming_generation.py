@@ -68,7 +68,7 @@ p = run.parameters
 # ## Three flows
 #
 # The base, the tamed flow, and a *control*. The control is tuned for as many steps on the same
-# images to retain, with the same weight on them, but with nothing to forget. A change that the
+# images to retain, with the same weight on them. It has nothing to forget. A change that the
 # control shows as well comes from tuning, not from forgetting.
 
 # %%

@@ -156,8 +156,8 @@ plt.show()
 # Both flows decode the same latents, three draws of them, at two temperatures. One is that of the
 # samples shown. The other is 0.9, near which the base's FID is lowest; {doc}`generation_bush_4`
 # shows why it takes two. FID is taken on classifier A's features, to the held-out faces. A sample
-# is *near the person* when it is more similar to the mean of the person's images than 99 of 100
-# faces of others.
+# is *near the person* when 99 of 100 faces of others are less similar to the mean of the person's
+# images.
 
 # %%
 subset = f"{base.image_shape[-1]}.all"

@@ -158,6 +158,7 @@ def similarity_around(
     return metrics
 
 
+@torch.no_grad()
 def latent_norms(flows: Mapping[str, Glow], images: torch.Tensor) -> dict[str, float]:
     """Return `latent_norm_F`, the mean norm of the latents of images (N, C, H, W) in each flow."""
     metrics = {}

@@ -107,8 +107,8 @@ def similarity_filter(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that marks the images similar to a person.
 
-    An image is similar when its embedding is closer to the mean embedding of the candidates than
-    all but a share of the faces of others.
+    Similar is what lies closer to the mean embedding of the candidates than all but a share of
+    the faces of others.
 
     Parameters
     ----------

@@ -49,8 +49,9 @@ def compare_samples(
     -------
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std`; a change below
         its standard deviation over draws is no change
-    fid_mixed, fid_beyond : with `kinds`, the FID of the base's samples, weighted so that their
-        kinds have the shares of the tamed flow's, and how far the tamed flow's FID lies above it
+    fid_mixed : with `kinds`, the FID of the base's samples, weighted so that their kinds have the
+        shares of the tamed flow's
+    fid_beyond : with `kinds`, how far the tamed flow's FID lies above `fid_mixed`
     NAME_before, NAME_after : with `has_feature`, the share of all samples that show it, each with
         `_low` and `_high`
 
