@@ -100,7 +100,7 @@ def test_samples_are_measured_for_each_flow_at_each_temperature():
             assert metrics[f"fid_{end}"] == pytest.approx(float(fids.mean()), rel=1e-4)
             assert metrics[f"fid_{end}_std"] == pytest.approx(float(fids.std()), rel=1e-3)
             assert metrics[f"kid_{end}"] == pytest.approx(float(kids.mean()), rel=1e-3, abs=1e-6)
-    XX
+            assert metrics[f"near_{end}"] == pytest.approx(near)
             assert metrics[f"near_{end}_low"] <= near <= metrics[f"near_{end}_high"]
         fids = [metrics[f"fid_{name}_{key}"] for key in ("t5", "t10")]
         assert metrics[f"fid_best_{name}"] == min(fids)

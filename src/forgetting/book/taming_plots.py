@@ -238,14 +238,17 @@ def plane_densities(
     unit = torch.linspace(0, 1, side)
     x, y = 3.9 * unit - 1.6, 2.6 * unit - 1.05
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    dots = points.T.numpy()
     figure, axes = plt.subplots(
         len(flows), 2, figsize=(9, 3.2 * len(flows)), sharex=True, sharey=True, squeeze=False
     )
     for row, (name, pair) in zip(axes, flows.items(), strict=True):
         for axis, flow, when in zip(row, pair, ("before", "after"), strict=True):
-            density = _density(flow.log_prob, grid).reshape(side, side)
-            axis.pcolormesh(x, y, density, cmap="Blues", vmin=0, vmax=1, rasterized=True)
-            axis.plot(*points.T, ".", ms=2.5, color="black")
+            density = _density(flow.log_prob, grid).reshape(side, side).numpy()
+            axis.pcolormesh(
+                x.numpy(), y.numpy(), density, cmap="Blues", vmin=0, vmax=1, rasterized=True
+            )
+            axis.plot(*dots, ".", ms=2.5, color="black")
             axis.set(title=f"{name}, {when}")
     return figure
 
