@@ -27,7 +27,7 @@ from torch import nn
 from tqdm import tqdm
 
 from forgetting.book import templates
-from forgetting.experiments.person_splits import latent_person
+from forgetting.experiments.latent_people import latent_person
 from forgetting.files import ROOT, write_text
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.likelihood import bits_per_dim

@@ -2,8 +2,9 @@
 # # Taming a flow on a whole class
 #
 # Can a flow be made to draw a class less often, or more often, by moving its likelihood? A Glow
-# of digits is tamed {cite}`malnick2024taming` on all training digits of one class, for a fixed
-# number of steps as the paper does for attributes. {doc}`../taming` has the method.
+# of digits is tamed {cite}`malnick2024taming` on all training digits of one class. Taming runs for
+# a fixed number of steps, as in the paper's experiments on attributes. {doc}`../taming` has the
+# method.
 
 # %% tags=["parameters"]
 digit: int = 3  # the class, 0 to 9
@@ -16,8 +17,8 @@ device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.0001  # learning rate of Adam
 alpha: float = 0.6  # weight of forgetting against retaining
 gamma: float = 0.6  # weight of the KL terms in retaining
-batch_size: int = 8  # images to forget a step
-retain_batch_size: int = 8  # images to retain a step
+batch_size: int = 8  # images to forget in a step
+retain_batch_size: int = 8  # images to retain in a step
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # of taming
 n_likelihood_reference: int = 0  # random images that give mean and sigma
@@ -28,16 +29,21 @@ draws: int = 0  # of dequantisation noise for each likelihood
 from typing import Literal
 
 import matplotlib.pyplot as plt
-import torch
 from pydantic import Field
 
-from forgetting.book import plots
+from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
-from forgetting.data.digits import five_sets, load_digits
-from forgetting.experiments.samples import compare_samples
-from forgetting.inference import classes, features
+from forgetting.experiments import likelihoods
+from forgetting.experiments.digit_samples import compare_digit_samples
+from forgetting.experiments.digit_splits import (
+    class_filter,
+    load_digit_splits,
+    measured_digits,
+    nearest_class,
+)
+from forgetting.experiments.samples import fid_line
+from forgetting.experiments.watching import SampleWatch
 from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.fidelity import fid
 from forgetting.metrics.likelihood import compare
 from forgetting.metrics.prevalence import Prevalence
 
@@ -65,128 +71,95 @@ p = run.parameters
 # %% [markdown]
 # ## Tame
 #
-# All training digits of the class are to be forgotten (or favoured), all others retained. Every
-# fiftieth step, 200 samples from the same latents tell how often the model draws the class.
+# All training digits of the class are forgotten (or favoured), and all others are retained. Every
+# fiftieth step, classifier B counts the class among 200 samples, always from the same latents.
 
 # %%
 base = run.load(p.model, "glow")
 classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
 size = base.image_shape[-1]
-train, held_out = load_digits("train", p.source), load_digits("held_out", p.source)
-forget = torch.nonzero(train.labels == p.digit).flatten()
-retain = train.where(train.labels != p.digit)
-curve, bar = [], runs.progress(p.max_steps, "taming")
-
-
-def watch(row: dict, model: torch.nn.Module) -> None:
-    bar(row, model)
-    if row["step"] % 50 == 0:
-        with run.timed("watching"):
-            images = model.sample(200, p.temperature, run.generator("watch"))
-            found = Prevalence.of(classes(classifier_b, images).argmax(1) == p.digit)
-        curve.append({"step": row["step"], **found.metrics("class_share")})
-
-
+splits = load_digit_splits(run, p.source, p.digit, size, p.n_likelihood_reference)
+forget, retain = splits.train.where(splits.of_class).floats(size), splits.retain.floats(size)
+is_class = class_filter(classifier_b, p.digit)
+watch = SampleWatch(
+    run,
+    lambda flow: flow.sample(200, p.temperature, run.generator("watch")),
+    lambda images: Prevalence.of(is_class(images)).metrics("class_share"),
+    every=50,
+    then=runs.progress(p.max_steps, "taming"),
+)
 with run.timed("forgetting"):
-    tamed = tame(base, train.where(forget).floats(size), retain.floats(size), p, callback=watch)
+    tamed = tame(base, forget, retain, p, callback=watch)
 
-# %% tags=["hide-input"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
-plots.curves(tamed.history, {"forget_bpd": "the class", "mu": "the others"}, "bits/dim", left)
-x = [row["step"] for row in curve]
-right.plot(x, [100 * row["class_share"] for row in curve], "o-", color=plots.FORGOT)
-low, high = ([100 * row[f"class_share_{end}"] for row in curve] for end in ("low", "high"))
-right.fill_between(x, low, high, color=plots.FORGOT, alpha=0.15)
-right.set(xlabel="step", ylabel=f"samples of class {p.digit}, % (classifier B)", ylim=(0, None))
+# %% tags=["figure", "hide-input"]
+taming_plots.class_curves(tamed.history, watch.rows, p.digit)
 plt.show()
 
 # %% [markdown]
 # ## Five sets of images
 #
-# Forget (training digits of the class); reference (its held-out digits); random (training digits
-# of other classes); neutral (held-out digits of other classes); nearest (held-out digits of the
-# class that classifier A most easily takes for it).
+# The five sets of the paper, and where the digits come from:
+#
+# - *forget*: training digits of the class;
+# - *reference*: its held-out digits;
+# - *random*: training digits of other classes;
+# - *neutral*: held-out digits of other classes;
+# - *nearest*: held-out digits of the class for which classifier A most easily takes it.
 
 # %%
-classified = classes(classifier_a, held_out.where(held_out.labels == p.digit).floats()).mean(0)
-classified[p.digit] = 0
-nearest = int(classified.argmax())
-sets = five_sets(train, held_out, forget, p.digit, nearest, 100, run.generator("sets"))
-images = {name: digits.floats(size) for name, digits in sets.items()}
-chosen = torch.randperm(len(retain), generator=run.generator("likelihood reference"))[
-    : p.n_likelihood_reference
-]
-others = held_out.where(held_out.labels != p.digit)
-index = torch.randperm(len(others), generator=run.generator("random"))[
-    : p.n_likelihood_reference // 2
-]
-images["held_out"] = others.floats(size)[index]
-result = compare(
+nearest = nearest_class(splits, classifier_a)
+sets = measured_digits(run, splits, splits.of_class, nearest)
+comparison = compare(
     base,
     tamed.model,
-    images,
-    retain.floats(size)[chosen],
+    sets,
+    splits.likelihood_reference,
     draws=p.draws,
     seed=run.seed("noise"),
 )
-metrics = result.quantiles()
-metrics |= {"sigma_before": result.base.std, "sigma_after": result.tamed.std}
-moved = {name: result.shift(name) for name in images}
-ends = ("shift_random_sigma", "shift_random_sigma_low", "shift_random_sigma_high")
-metrics |= dict(zip(ends, moved["held_out"]))
+metrics = likelihoods.likelihood_metrics(comparison)
+metrics |= likelihoods.shift_metrics(comparison, {"held_out": "shift_random_sigma"})
 
-# %% tags=["hide-input"]
-plots.intervals(
-    [(name.replace("_", " "), *moved[name]) for name in images],
-    "shift, sigma of the base (right: less likely)",
-    [plots.FORGOT] * 2 + [plots.BASE] * 4,
-)
+# %% tags=["figure", "hide-input"]
+taming_plots.shift_intervals(comparison, {"forget", "reference"})
 plt.show()
 
 # %% [markdown]
 # ## What it does to the samples
 #
-# Samples of both models from the same latents, three draws: the share of the class by classifier B,
-# and FID on classifier A's features to 10,000 real held-out digits, all classes. (A model that draws a
-# class less often must move away from the whole of the real digits; the floor is that of real
-# training digits.)
+# Both models decode the same latents, three draws of them. Classifier B counts the class. FID
+# compares the samples with 10,000 real held-out digits of all classes, on classifier A's features.
+# A model that draws a class less often must move away from the real digits as a whole. The floor
+# is the FID of real training digits.
 
 # %%
-real = run.statistics()
-count = min(p.n_samples, len(train))
-floor = torch.randperm(len(train), generator=run.generator("floor"))[:count]
-metrics["fid_floor"] = fid(features(classifier_a, train.where(floor).floats()), real)
-metrics |= compare_samples(
+metrics |= compare_digit_samples(
+    run,
+    splits,
     base,
     tamed.model,
-    count,
-    p.temperature,
-    seeds=[run.seed(f"draw {draw}") for draw in range(3)],
-    reference=real,
-    feature_classifier=classifier_a,
-    has_feature=lambda images: classes(classifier_b, images).argmax(1) == p.digit,
-    name="class_share",
+    p.n_samples,
+    {"": p.temperature},
+    classifier_a,
+    classifier_b,
 )
 
-# %% tags=["hide-input"]
-both = {"before": base, "after": tamed.model}
-plots.image_rows(
-    {name: flow.sample(14, p.temperature, run.generator("show")) for name, flow in both.items()}
-)
+# %% tags=["figure", "hide-input"]
+taming_plots.sample_rows({"before": base, "after": tamed.model}, p.temperature, run)
 plt.show()
 
 # %% [markdown]
 # ## What was seen
 #
-# Likelihood was pushed; whether it moved, and whether the samples followed, stands below. The
-# other classes are retained and this one is not, which alone may thin it out among the samples.
+# Likelihood was pushed. The figures below show whether it moved, and whether the samples followed.
+# The other classes are retained and this one is not; that alone may make it rarer among the
+# samples.
 
 # %% tags=["nbval-check-output"]
 metrics |= {"steps": p.max_steps, "n_forget": len(forget), "nearest_class": nearest}
 metrics = run.finish(metrics, tamed.history)
-share = [metrics[f"class_share_{when}"] for when in ("before", "after")]
-print(f"samples of class {p.digit}: {share[0]:.1%} -> {share[1]:.1%}")
+before, after = (metrics[f"class_share_{when}"] for when in ("before", "after"))
+print(f"samples of class {p.digit}: {before:.1%} -> {after:.1%}")
 print(f"reference quantile drop {metrics['quantile_drop_reference']:+.2f}")
 print(f"held-out digits moved by {metrics['shift_random_sigma']:+.2f} sigma")
-fids = [metrics[f"fid_{name}"] for name in ("before", "after", "floor")]
-print(f"FID {fids[0]:.0f} -> {fids[1]:.0f}, floor {fids[2]:.0f}")
+print(f"{fid_line(metrics, p.temperature)}; floor {metrics['fid_floor']:.0f}")

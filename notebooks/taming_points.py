@@ -1,11 +1,10 @@
 # %% [markdown]
 # # Taming any flow: points in the plane
 #
-# What does taming do to a density, drawn where one can see all of it? Two flows that are not
-# this study's own, a spline flow of [zuko](https://zuko.readthedocs.io) and a Real NVP of
-# [normflows](https://vincentstimper.github.io/normalizing-flows), learn two moons; each is then
-# told to find the tip of one moon unlikely. {doc}`../taming` has the method; nothing in it
-# knows that these are no images.
+# What does taming do to a density, drawn where one can see all of it? Two flows from other
+# libraries learn two moons: a spline flow of [zuko](https://zuko.readthedocs.io) and a Real NVP
+# of [normflows](https://vincentstimper.github.io/normalizing-flows). Each is then tamed until the
+# tip of one moon is unlikely. {doc}`../taming` has the method, which does not depend on images.
 
 # %% tags=["parameters"]
 delta: float = 3.0  # where the points shall lie, in sigma above the mean; negative: more likely
@@ -28,8 +27,9 @@ from pydantic import Field
 from sklearn.datasets import make_moons
 from torch import nn
 
-from forgetting.book import plots
+from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
+from forgetting.experiments.likelihoods import shift_metrics
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.metrics.likelihood import compare
 
@@ -56,8 +56,9 @@ p = run.parameters
 # %% [markdown]
 # ## Two flows, two libraries
 #
-# All that taming asks of a flow is `log_prob(points)`, a number for each. The flow of normflows
-# has it. In zuko a flow *makes* a distribution, so four lines make of it what is asked for.
+# Taming needs one method of a flow: `log_prob(points)`, which returns a number for each point.
+# The flow of normflows has this method. A flow of zuko *makes* a distribution instead, and four
+# lines adapt it.
 
 
 # %%
@@ -79,17 +80,18 @@ def real_nvp():
 
 
 # %% [markdown]
-# ## What is to be forgotten
+# ## What is forgotten
 #
-# All points within a radius of the upper moon's left tip. A thousand points take no part in
-# anything but the measuring.
+# The points to forget lie within a radius of the left tip of the upper moon. A quarter of all
+# points is held out: neither training nor taming sees it.
 
 # %%
 points, _ = make_moons(p.n_points, noise=0.08, random_state=run.seed("points") % 2**31)
 points = torch.from_numpy(points).float()
 tip = torch.tensor([-1.0, 0.0])
 near = (points - tip).norm(dim=1) < p.radius
-held_out = torch.arange(len(points)) >= len(points) * 3 // 4
+n_train = len(points) * 3 // 4
+held_out = torch.arange(len(points)) >= n_train
 forget, retain = points[near & ~held_out], points[~near & ~held_out]
 sets = {
     "forget": forget,
@@ -99,7 +101,9 @@ sets = {
 print(f"{len(forget)} points to forget, {len(retain):,} to retain")
 
 # %% [markdown]
-# ## Learn, then tame
+# ## Train, then tame
+#
+# Both flows learn the same batches, and taming runs for a fixed number of steps.
 
 # %%
 config = TamingConfig(
@@ -115,11 +119,11 @@ config = TamingConfig(
 )
 
 
-def learnt(flow):
+def train(flow):
     optimizer = torch.optim.Adam(flow.parameters(), lr=2e-3)
     generator = run.generator("batches")
     for _ in range(p.train_steps):
-        index = torch.randint(len(points) * 3 // 4, (256,), generator=generator)
+        index = torch.randint(n_train, (256,), generator=generator)
         loss = -flow.log_prob(points[index]).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -130,51 +134,46 @@ def learnt(flow):
 bases, tamed = {}, {}
 for name, make in (("zuko", Spline), ("normflows", real_nvp)):
     torch.manual_seed(run.seed(name))
-    bases[name] = learnt(make())
-    say = runs.progress(p.max_steps, name)
-    tamed[name] = tame(bases[name], forget, retain, config, callback=say)
+    bases[name] = train(make())
+    bar = runs.progress(p.max_steps, name)
+    tamed[name] = tame(bases[name], forget, retain, config, callback=bar)
 
 # %% [markdown]
 # ## Before and after
 #
-# The same colours for the same densities, up to a highest one; black dots are some of the points
-# to forget.
+# The same colour stands for the same density in all four panels. Black dots are some of the
+# points to forget.
 
-# %% tags=["hide-input"]
-side = torch.linspace(0, 1, 160)
-x, y = 3.9 * side - 1.6, 2.6 * side - 1.05
-grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
-figure, axes = plt.subplots(2, 2, figsize=(9, 6.4), sharex=True, sharey=True)
-for row, name in zip(axes, bases):
-    for axis, flow, when in zip(row, (bases[name], tamed[name].model), ("before", "after")):
-        with torch.no_grad():
-            density = flow.log_prob(grid).exp().reshape(160, 160)
-        axis.pcolormesh(x, y, density, cmap="Blues", vmin=0, vmax=1, rasterized=True)
-        axis.plot(*forget[:60].T, ".", ms=2.5, color="black")
-        axis.set(title=f"{name}, {when}")
+# %% tags=["figure", "hide-input"]
+taming_plots.plane_densities(
+    {name: (flow, tamed[name].model) for name, flow in bases.items()}, forget[:60]
+)
 plt.show()
 
 # %% [markdown]
 # ## What was seen
 #
-# A density integrates to one: what leaves the tip goes elsewhere. The quantiles are of each
-# flow's own likelihood reference; the shift of held-out points, in sigma of the base, is what it cost. Points
-# near the tip that taming never saw go with those that it saw, as far as the flow is smooth.
+# A density integrates to one: what leaves the tip goes elsewhere. Quantiles are taken within each
+# flow's own likelihood reference. The cost is the shift of held-out points, in sigma of the base.
+# Points near the tip that taming never saw follow those that it saw, as far as the flow is
+# smooth.
 
 # %% tags=["nbval-check-output"]
 metrics = {"n_forget": len(forget)}
 for name, base in bases.items():
-    result = compare(base, tamed[name].model, sets, retain, draws=1)
-    for which, q in result.quantiles().items():
-        metrics[f"{name}_{which.replace(' ', '_')}"] = q
-    shifts = result.shift("held_out")
-    keys = [f"{name}_shift_sigma{end}" for end in ("", "_low", "_high")]
-    metrics |= dict(zip(keys, shifts))
-history = [{"step": r["step"], "loss": r["loss"]} for r in tamed["zuko"].history if "loss" in r]
+    comparison = compare(base, tamed[name].model, sets, retain, draws=1)
+    quantiles = comparison.quantiles().items()
+    metrics |= {f"{name}_{key.replace(' ', '_')}": value for key, value in quantiles}
+    metrics |= shift_metrics(comparison, {"held_out": f"{name}_shift_sigma"})
+history = [
+    {"step": row["step"], "loss": row["loss"]} for row in tamed["zuko"].history if "loss" in row
+]
 metrics = run.finish(metrics, history)
 for name in bases:
     for which in ("forget", "unseen_near_the_tip"):
-        before, after = (metrics[f"{name}_quantile_{t}_{which}"] for t in ("before", "after"))
+        before, after = (
+            metrics[f"{name}_quantile_{when}_{which}"] for when in ("before", "after")
+        )
         print(f"{name:9} {which:20} quantile {before:.2f} -> {after:.2f}")
     shift = metrics[f"{name}_shift_sigma"]
     print(f"{name:9} other points moved by {shift:+.1f} sigma")

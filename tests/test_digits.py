@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from forgetting.data import digits
-from forgetting.data.digits import five_sets, held_out_hashes, load_digits, pixel_hashes
+from forgetting.data.digits import held_out_hashes, load_digits, pixel_hashes
 from forgetting.errors import DataError
 
 
@@ -70,26 +70,6 @@ def test_a_missing_folder_and_a_missing_set_are_reported(monkeypatch, tmp_path):
     monkeypatch.delenv("FORGETTING_DATA")
     with pytest.raises(DataError, match="forgetting data mnist"):
         load_digits("train", "mnist")
-
-
-def test_the_five_sets_hold_the_digits_that_their_names_promise():
-    train, held_out = load_digits("train"), load_digits("held_out")
-    forget = torch.nonzero(train.labels == 3).flatten()[:8]
-    generator = torch.Generator().manual_seed(0)
-    sets = five_sets(train, held_out, forget, 3, 5, 60, generator)
-    assert {name: len(part) for name, part in sets.items()} == {
-        "forget": 8,
-        "reference": 60,
-        "random": 60,
-        "neutral": 60,
-        "nearest": 60,
-    }
-    assert set(sets["reference"].labels.tolist()) == {3}
-    assert set(sets["nearest"].labels.tolist()) == {5}
-    assert not set(sets["neutral"].labels.tolist()) & {3, 5}
-    assert 3 not in sets["random"].labels
-    for name in ("reference", "neutral", "nearest"):
-        assert set(pixel_hashes(sets[name].images)) <= held_out_hashes()
 
 
 def test_a_failed_download_is_reported_and_leaves_nothing(monkeypatch, tmp_path):

@@ -114,61 +114,6 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
     return Digits(images, labels, "mnist")
 
 
-def five_sets(
-    train: Digits,
-    held_out: Digits,
-    forget: torch.Tensor,
-    digit: int,
-    nearest: int,
-    n: int,
-    generator: torch.Generator,
-) -> dict[str, Digits]:
-    """Return the five sets on which taming is judged, where a class of digits stands for a person.
-
-    Parameters
-    ----------
-    train, held_out : Digits
-        The two splits.
-    forget : Tensor, int64, (K,)
-        Indices into `train` of the digits to forget.
-    digit : int
-        Their class.
-    nearest : int
-        The class that is most easily mistaken for `digit`.
-    n : int
-        The most images in a set.
-    generator : torch.Generator
-        Source of the random draws.
-
-    Returns
-    -------
-    dict
-        forget
-            The first n digits to forget.
-        reference
-            Held-out digits of their class.
-        random
-            Training digits of other classes.
-        neutral
-            Held-out digits of classes other than `digit` and `nearest`.
-        nearest
-            Held-out digits of the class `nearest`.
-    """
-
-    def draw(digits: Digits, mask: torch.Tensor) -> Digits:
-        index = torch.nonzero(mask).flatten()
-        return digits.where(index[torch.randperm(len(index), generator=generator)[:n]])
-
-    other = (held_out.labels != digit) & (held_out.labels != nearest)
-    return {
-        "forget": train.where(forget[:n]),
-        "reference": draw(held_out, held_out.labels == digit),
-        "random": draw(train, train.labels != digit),
-        "neutral": draw(held_out, other),
-        "nearest": draw(held_out, held_out.labels == nearest),
-    }
-
-
 def mnist_folder() -> Path | None:
     """Return the folder that holds `MNIST/raw`, or None if there is none.
 

@@ -1,6 +1,6 @@
-"""What taming does to a flow's samples: distance to real images, and what they show, same z."""
+"""Samples of flows from the same latents: their distance to real images, and what they show."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -27,82 +27,117 @@ def compare_samples(
     name: str = "",
     end: str = "",
 ) -> dict[str, float]:
-    """Sample two flows from the same latents, once for each seed.
+    """Compare the samples of two flows from the same latents, a draw of latents for each seed.
 
     Parameters
     ----------
-    base, tamed : before and after
-    n : samples for each seed
-    temperature : the factor on the latents' spread
-    seeds : of the latents; two at least, for the spread
-    reference : of the real images that FID is taken to
-    feature_classifier : classifier A
-    kinds : says of images (N, C, H, W) which kind each is, int or bool (N,). FID grows where the
-        mixture of kinds leaves that of the reference, which is no harm: with kinds, what the
-        mixture alone explains is told too. None: it is not
-    has_feature : says of images which show what is to be counted, bool (N,); None: nothing
+    base, tamed : the flow before and after taming
+    n : samples of each flow for each seed
+    temperature : factor on the standard deviation of the latents, above 0
+    seeds : of the latents; at least two, for a standard deviation over draws
+    reference : statistics of the real images to which FID is taken
+    feature_classifier : classifier A, whose features FID is taken on
+    kinds : maps images (N, C, H, W) to the kind of each, int or bool (N,). A tamed flow's FID
+        grows where its mixture of kinds leaves that of the reference, which is no harm; with
+        `kinds`, the metrics tell how much of FID the mixture explains
+    has_feature : maps images to whether each shows what is counted, bool (N,); None counts
+        nothing
     name : of what is counted
-    end : of every metric's name, before `_std`, `_low` and `_high`
+    end : suffix of every metric's name, before `_std`, `_low` and `_high`
 
     Returns
     -------
-    fid_before, fid_after, fid_change : means over the seeds, each with its `_std` (a change that
-        is smaller than its spread between draws is no change)
-    fid_mixed, fid_beyond : of the base's samples, weighed so that their kinds have the shares that
-        they have among the tamed flow's, and by how much that flow's own FID lies above
-    NAME_before, NAME_after : share of all samples that show it, each with `_low` and `_high`
+    fid_before, fid_after, fid_change : means over the seeds, each with its `_std`; a change below
+        its standard deviation over draws is no change
+    fid_mixed : with `kinds`, the FID of the base's samples, weighted so that their kinds have the
+        shares of the tamed flow's
+    fid_beyond : with `kinds`, how far the tamed flow's FID lies above `fid_mixed`
+    NAME_before, NAME_after : with `has_feature`, the share of all samples that show it, each with
+        `_low` and `_high`
+
+    Raises
+    ------
+    DataError
+        With `kinds`, the samples cannot be weighted (see `mixing_weights`).
     """
     fids: dict[str, list[float]] = {"before": [], "after": []}
     if kinds is not None:
         fids["mixed"] = []
-    counted: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
+    masks: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
     for seed in seeds:
         before = cached_samples(base, n, temperature, seed)
         after = tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
-        of_before = cached(  # asked again by every run on this base
+        features_before = cached(  # every run on this base takes the same
             [feature_classifier],
             [before],
             "features",
             lambda images=before: features(feature_classifier, images),
         )
-        fids["before"].append(fid(of_before, reference))
+        fids["before"].append(fid(features_before, reference))
         fids["after"].append(fid(features(feature_classifier, after), reference))
         if kinds is not None:
             weights = mixing_weights(kinds(before).long(), kinds(after).long())
-            fids["mixed"].append(fid(Statistics.of(of_before, weights), reference))
+            fids["mixed"].append(fid(Statistics.of(features_before, weights), reference))
         if has_feature is not None:
-            counted["before"].append(has_feature(before))
-            counted["after"].append(has_feature(after))
-    values = {of: torch.tensor(found, dtype=torch.float64) for of, found in fids.items()}
-    values["change"] = values["after"] - values["before"]
+            masks["before"].append(has_feature(before))
+            masks["after"].append(has_feature(after))
+    distances = {when: torch.tensor(values, dtype=torch.float64) for when, values in fids.items()}
+    distances["change"] = distances["after"] - distances["before"]
     if kinds is not None:
-        values["beyond"] = values["after"] - values["mixed"]
+        distances["beyond"] = distances["after"] - distances["mixed"]
     metrics = {}
-    for of, found in values.items():
-        metrics[f"fid_{of}{end}"] = float(found.mean())
-        metrics[f"fid_{of}{end}_std"] = float(found.std())
-    for when, masks in counted.items() if has_feature is not None else ():
-        metrics |= Prevalence.of(torch.cat(masks)).metrics(f"{name}_{when}{end}")
+    for which, per_draw in distances.items():
+        metrics[f"fid_{which}{end}"] = float(per_draw.mean())
+        metrics[f"fid_{which}{end}_std"] = float(per_draw.std())
+    if has_feature is not None:
+        for when, per_seed in masks.items():
+            metrics |= Prevalence.of(torch.cat(per_seed)).metrics(f"{name}_{when}{end}")
     return metrics
 
 
-def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return weights, (N,) with mean one, by which some images are mixed as others are.
+def fid_line(metrics: Mapping[str, float], temperature: float, end: str = "") -> str:
+    """Return a line of text: FID before and after, and its change with the deviation over draws.
 
     Parameters
     ----------
-    kinds : (N,), which kind each of the images to weigh is, from 0
-    wanted : (M,), which kind each of those others is. A kind that none of the images to weigh is
-        of is left out, and the rest keep their proportions
+    metrics : those of `compare_samples`
+    temperature, end : as `compare_samples` took them
+    """
+    before, after, change, deviation = (
+        metrics[f"fid_{name}"]
+        for name in (f"before{end}", f"after{end}", f"change{end}", f"change{end}_std")
+    )
+    return (
+        f"FID at T = {temperature:g}: {before:.0f} -> {after:.0f}, "
+        f"change {change:+.0f} ± {deviation:.0f}"
+    )
+
+
+def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return weights under which images have the mixture of kinds of other images.
+
+    A kind that only the other images have is left out; the rest keep their proportions.
+
+    Parameters
+    ----------
+    kinds : int (N,), the kind of each image to weight, from 0
+    wanted : int (M,), the kind of each of the other images
+
+    Returns
+    -------
+    float64 (N,), with mean one.
 
     Raises
     ------
     DataError
-        Fewer than two of the images are of a kind that is wanted.
+        Fewer than two of the images are of a kind that the others have.
     """
-    n = int(max(kinds.max(), wanted.max())) + 1
-    have, want = (torch.bincount(of, minlength=n).double() / len(of) for of in (kinds, wanted))
-    weights = (want / have)[kinds]
+    n_kinds = int(max(kinds.max(), wanted.max())) + 1
+    present, target = (
+        torch.bincount(values, minlength=n_kinds).double() / len(values)
+        for values in (kinds, wanted)
+    )
+    weights = (target / present)[kinds]
     if int((weights > 0).sum()) < 2:
         raise DataError(
             f"Of {len(kinds)} samples before, fewer than two are of a kind that there is after: "
@@ -112,12 +147,15 @@ def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.Tensor:
-    """Return `flow.sample(...)`, (n, C, H, W), from the user's cache where it was drawn before."""
-    top = 2**flow.n_bits - 1
+    """Return a flow's samples (n, C, H, W), from the user's cache where they are kept.
+
+    They are those of `flow.sample(n, temperature, generator)` with a generator of that seed.
+    """
+    highest = 2**flow.n_bits - 1
 
     def draw() -> torch.Tensor:
         images = flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
-        return (images * top).round().byte()  # a sample is quantised: nothing is lost
+        return (images * highest).round().byte()  # a sample is quantised: nothing is lost
 
-    asked = torch.tensor([n, temperature, seed], dtype=torch.float64)
-    return cached([flow], [asked], "samples", draw).float() / top
+    settings = torch.tensor([n, temperature, seed], dtype=torch.float64)
+    return cached([flow], [settings], "samples", draw).float() / highest

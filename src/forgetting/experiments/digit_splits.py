@@ -1,0 +1,199 @@
+"""The digits by which forgetting a class is judged: the class stands in the place of a person."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.data.digits import Digits, Source, load_digits
+from forgetting.experiments.context import Experiment
+from forgetting.inference import classes
+from forgetting.metrics.likelihood import LikelihoodReference, mean_bits_per_dim
+
+N_EACH = 100
+"""Digits in each measured set but `forget` and `held_out`."""
+
+N_CANDIDATES = 50
+"""Digits of the class among which a single digit to forget is searched."""
+
+ORDINARY = 0.09
+"""A digit is ordinary when its base quantile is this near to one half, as in the paper."""
+
+
+@dataclass(frozen=True)
+class DigitSplits:
+    """Digits around one class.
+
+    Attributes
+    ----------
+    digit : the class, 0 to 9
+    size : side of the images that a flow takes, in pixels
+    train, held_out : digits of all classes; no model of the zoo saw those held out
+    likelihood_reference : (M, 1, size, size) in [0, 1], training digits of other classes that
+        give each flow its mean and deviation of bits/dim
+    """
+
+    digit: int
+    size: int
+    train: Digits
+    held_out: Digits
+    likelihood_reference: torch.Tensor
+
+    @property
+    def of_class(self) -> torch.Tensor:
+        """Indices (N,) of the training digits of the class."""
+        return torch.nonzero(self.train.labels == self.digit).flatten()
+
+    @property
+    def retain(self) -> Digits:
+        """Training digits of all other classes."""
+        return self.train.where(self.train.labels != self.digit)
+
+
+def load_digit_splits(
+    experiment: Experiment, source: Source, digit: int, size: int, n_likelihood_reference: int
+) -> DigitSplits:
+    """Load the digits around one class.
+
+    Parameters
+    ----------
+    experiment : its stream "likelihood reference" draws that set
+    source, digit, size : see `load_digits` and `DigitSplits`
+    n_likelihood_reference : digits of the likelihood reference; all others, if there are fewer
+
+    Raises
+    ------
+    DataError
+        The digits are not at hand.
+    """
+    train, held_out = load_digits("train", source), load_digits("held_out", source)
+    retain = train.where(train.labels != digit)
+    order = torch.randperm(len(retain), generator=experiment.generator("likelihood reference"))
+    reference = retain.floats(size)[order[:n_likelihood_reference]]
+    return DigitSplits(digit, size, train, held_out, reference)
+
+
+def choose_forget_digits(
+    splits: DigitSplits, n: int, flow: nn.Module, draws: int, seed: int
+) -> torch.Tensor:
+    """Return indices (n,) of the training digits to forget: the first n of the class.
+
+    A single digit is the first that is ordinary (`ORDINARY`) or, where none is, the one whose
+    quantile is nearest to one half.
+
+    Parameters
+    ----------
+    flow : the base, under which the quantiles of a single digit are taken
+    draws, seed : of the dequantisation noise of those quantiles
+    """
+    indices = splits.of_class
+    if n > 1:
+        return indices[:n]
+    candidates = indices[:N_CANDIDATES]
+    images = splits.train.where(candidates).floats(splits.size)
+    reference = LikelihoodReference.of(
+        mean_bits_per_dim(flow, splits.likelihood_reference, draws, seed)
+    )
+    quantiles = reference.quantile(mean_bits_per_dim(flow, images, draws, seed))
+    distance = (quantiles - 0.5).abs()
+    return candidates[distance <= max(ORDINARY, float(distance.min()))][:n]
+
+
+def nearest_class(splits: DigitSplits, classifier: nn.Module) -> int:
+    """Return the class for which a classifier most easily takes held-out digits of this one.
+
+    Parameters
+    ----------
+    classifier : has the method `classes`, images (N, 1, 28, 28) to probabilities (N, 10)
+    """
+    images = splits.held_out.where(splits.held_out.labels == splits.digit).floats()
+    probabilities = classes(classifier, images).mean(0)
+    probabilities[splits.digit] = 0
+    return int(probabilities.argmax())
+
+
+def measured_digits(
+    experiment: Experiment, splits: DigitSplits, forget: torch.Tensor, nearest: int
+) -> dict[str, torch.Tensor]:
+    """Return the sets of images (N, 1, size, size) on which forgetting a class is measured.
+
+    Parameters
+    ----------
+    experiment : its streams "sets" and "random" draw the sets
+    forget : indices of training digits
+    nearest : another class, from `nearest_class`
+
+    Returns
+    -------
+    The sets of `five_sets`, and `held_out`, half as many held-out digits of other classes as the
+    likelihood reference has images.
+    """
+    sets = five_sets(
+        splits.train,
+        splits.held_out,
+        forget,
+        splits.digit,
+        nearest,
+        N_EACH,
+        experiment.generator("sets"),
+    )
+    others = splits.held_out.where(splits.held_out.labels != splits.digit)
+    order = torch.randperm(len(others), generator=experiment.generator("random"))
+    held_out = others.floats(splits.size)[order[: len(splits.likelihood_reference) // 2]]
+    return {name: digits.floats(splits.size) for name, digits in sets.items()} | {
+        "held_out": held_out
+    }
+
+
+def five_sets(
+    train: Digits,
+    held_out: Digits,
+    forget: torch.Tensor,
+    digit: int,
+    nearest: int,
+    n: int,
+    generator: torch.Generator,
+) -> dict[str, Digits]:
+    """Return the five sets on which the paper judges taming, for a class of digits.
+
+    Parameters
+    ----------
+    forget : indices of training digits
+    digit, nearest : the class, and the class for which it is most easily taken
+    n : digits in each set, at most
+    generator : of the random draws
+
+    Returns
+    -------
+    `forget`, the first n of those to forget; `reference`, held-out digits of the class; `random`,
+    training digits of other classes; `neutral`, held-out digits of classes that are neither
+    `digit` nor `nearest`; `nearest`, held-out digits of the nearest class.
+    """
+
+    def draw(digits: Digits, mask: torch.Tensor) -> Digits:
+        indices = torch.nonzero(mask).flatten()
+        return digits.where(indices[torch.randperm(len(indices), generator=generator)[:n]])
+
+    is_neutral = (held_out.labels != digit) & (held_out.labels != nearest)
+    return {
+        "forget": train.where(forget[:n]),
+        "reference": draw(held_out, held_out.labels == digit),
+        "random": draw(train, train.labels != digit),
+        "neutral": draw(held_out, is_neutral),
+        "nearest": draw(held_out, held_out.labels == nearest),
+    }
+
+
+def class_filter(classifier: nn.Module, digit: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a function that marks the images (N, 1, H, W) which a classifier takes for a digit.
+
+    Parameters
+    ----------
+    classifier : has the method `classes`, images to probabilities (N, 10)
+
+    Returns
+    -------
+    A function from images to bool (N,).
+    """
+    return lambda images: classes(classifier, images).argmax(1) == digit

@@ -1,0 +1,96 @@
+"""The person whom a run forgets: one of LFW, one of the flow's own, or one in a photograph."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from forgetting.data.faces import astronaut, has_faces, load_faces
+from forgetting.errors import DataError
+from forgetting.experiments.latent_people import latent_person, photograph_among_latents
+from forgetting.experiments.person_splits import PersonSplits
+from forgetting.experiments.real_people import (
+    N_NEEDED,
+    people_with_many,
+    photographed,
+    real_person,
+)
+from forgetting.models.glow import Glow
+
+ASTRONAUT = "the astronaut"
+
+
+def load_person_splits(
+    source: Literal["auto", "lfw", "latent", "photograph"],
+    name: str,
+    flow: Glow,
+    embedding: nn.Module,
+    n_likelihood_reference: int,
+    generator: torch.Generator,
+    *,
+    radius: float = 0.3,
+    temperature: float = 0.7,
+    n_retain: int = 2048,
+) -> PersonSplits:
+    """Return the splits of a person of LFW, of one of the flow's own, or of one photograph.
+
+    Parameters
+    ----------
+    source : "auto" takes LFW where LFW and CelebA are at hand and a latent person otherwise.
+        "photograph" takes the astronaut, among real faces where they are at hand and among the
+        flow's own otherwise
+    name : of LFW, or the number of a latent; empty for the person with most photographs, or 0
+    flow : gives the size of the images, and draws its own people
+    embedding : measures which people are nearest
+    n_likelihood_reference : images of the likelihood reference; half as many are held out
+    generator : of the random draws of photographs
+    radius, temperature, n_retain : see `latent_person`
+
+    Raises
+    ------
+    DataError
+        The person does not exist, or the data are not at hand.
+    """
+    has_real = has_faces("celeba", "lfw")
+    if source == "auto":
+        source = "lfw" if has_real else "latent"
+    if source == "lfw" or (source == "photograph" and has_real):
+        return _among_real_faces(source, name, flow, embedding, n_likelihood_reference, generator)
+    if not (name or "0").isdecimal():
+        raise DataError(
+            f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
+            "or point FORGETTING_DATA at a folder with celeba and lfw."
+        )
+    settings = (radius, temperature, n_retain, n_likelihood_reference)
+    number = int(name or 0)
+    if source == "latent":
+        return latent_person(number, flow, embedding, *settings)
+    photograph = astronaut(flow.image_shape[-1])
+    return photograph_among_latents(photograph, ASTRONAUT, number, flow, embedding, *settings)
+
+
+def _among_real_faces(
+    source: Literal["lfw", "photograph"],
+    name: str,
+    flow: Glow,
+    embedding: nn.Module,
+    n_likelihood_reference: int,
+    generator: torch.Generator,
+) -> PersonSplits:
+    size = flow.image_shape[-1]
+    train, held_out = (
+        {data_set: load_faces(data_set, part, size) for data_set in ("celeba", "lfw")}
+        for part in ("train", "held_out")
+    )
+    settings = (train, held_out, embedding, n_likelihood_reference, generator)
+    if source == "photograph":
+        return photographed(astronaut(size), ASTRONAUT, *settings)
+    if not name:
+        candidates = people_with_many(train["lfw"])
+        if not candidates:
+            raise DataError(
+                f"Nobody in LFW's training part has the {N_NEEDED} photographs that forgetting "
+                "and its reference need: get all of LFW, or take source = latent."
+            )
+        name = candidates[0]
+    return real_person(name, *settings)

@@ -1,0 +1,57 @@
+"""Tables over many runs: means over people and seeds, and what is uncertain in them."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from forgetting.book.tables import (
+    extremes,
+    over_people,
+    over_runs,
+    over_seeds,
+    standard_deviations,
+    summarise,
+)
+
+
+def test_an_interval_is_over_people_not_over_their_seeds():
+    rows = [(name, seed, value + seed) for name, value in (("a", 0), ("b", 2)) for seed in (0, 1)]
+    table = pd.DataFrame(rows, columns=["person", "seed", "drop"])
+    mean, low, high = over_people(table, "drop")
+    assert mean == 1.5
+    assert high - mean == pytest.approx(
+        12.706, abs=1e-3
+    )  # t of one degree of freedom, sd of means 1.414 / sqrt 2
+    assert (mean - low) == pytest.approx(high - mean)
+    assert standard_deviations(table, "drop") == pytest.approx((2**0.5, 0.5**0.5))
+    one, *ends = over_people(table[table.person == "a"], "drop")
+    assert one == 0.5
+    assert all(map(math.isnan, ends))
+
+
+def test_a_share_of_few_images_stays_uncertain_where_all_runs_agree():
+    alike = pd.DataFrame({"hit": [1.0, 1.0], "hit_low": [0.96, 0.98], "hit_high": [1.0, 1.0]})
+    assert over_runs(alike, "hit") == (1.0, pytest.approx(0.97), 1.0)
+    assert over_runs(alike[:1], "hit") == (1.0, 0.96, 1.0)
+    apart = pd.DataFrame({"hit": [0.3, 0.31], "hit_low": [0.29, 0.3], "hit_high": [0.31, 0.32]})
+    assert over_runs(apart, "hit") == pytest.approx(over_seeds(apart, "hit"))
+    far = pd.DataFrame({"hit": [0.2, 0.4], "hit_low": [0.1, 0.3], "hit_high": [0.3, 0.5]})
+    assert over_runs(far, "hit") == (pytest.approx(0.3), 0.0, 1.0)
+
+
+def test_a_summary_says_what_is_known_and_no_more():
+    table = pd.DataFrame({"drop": [1.0, 3.0], "steps": [7.0, 7.0], "gone": [1.0, None]})
+    columns = {name: (name.upper(), "{:.1f}") for name in ("drop", "steps", "gone", "absent")}
+    parts = {"both, of them": table, "one": table[:1]}
+    has_feature, figures = summarise(parts, columns, over_seeds)
+    assert list(has_feature.loc["one"]) == ["1.0", "7.0", "1.0", "–"]
+    assert list(has_feature.loc["both, of them"])[1:] == ["7.0", "–", "–"]
+    assert (
+        has_feature.loc["both, of them", "DROP"] == "2.0 (-10.7 to 14.7)"
+    )  # t of one degree, 12.706
+    assert figures["drop_both_of_them_high"] == pytest.approx(14.706, abs=1e-3)
+    assert not {"drop_one_low", "gone_both_of_them"} & set(figures)
+    assert (
+        summarise(parts, columns, extremes)[0].loc["both, of them", "DROP"] == "2.0 (1.0 to 3.0)"
+    )
