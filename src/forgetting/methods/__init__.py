@@ -15,3 +15,11 @@ class UnlearningResult:
 
     model: nn.Module
     history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class TamingResult:
+    """What taming returns: the tamed flow, and a row of figures for every log step."""
+
+    model: nn.Module
+    history: list[dict[str, float]]
