@@ -1,11 +1,13 @@
 # %% [markdown]
 # # How fast?
 #
-# Forgetting shall take minutes on a laptop. What a step costs, and the whole way to the stopping
-# rule, beside a loop that does what the authors' public code does at every step
-# {cite}`malnick2024taming`; and what the Glow costs beside the same one made by normflows.
+# Forgetting shall take minutes on a laptop. The page gives the cost of a step of taming, and of
+# the whole way to the stopping rule. Beside it stands a loop that does what the authors' public
+# code does at every step {cite}`malnick2024taming`. The Glow stands beside the same one made by
+# normflows.
+#
 # The figures are those of `make bench`, measured turn by turn in one run on an otherwise idle
-# machine: the ratios are what can be compared with another machine's.
+# machine. Ratios can be compared with those of another machine.
 
 # %% tags=["parameters"]
 seed: int = 0  # of nothing here; every template has it
@@ -15,52 +17,58 @@ device: str = "auto"  # auto, cpu or cuda
 # %% tags=["hide-input"]
 import pandas as pd
 
-from forgetting.book import catalogue as book
 from forgetting.book import run as runs
+from forgetting.book.catalogue import RESULTS
 
 run = runs.begin("speed", runs.Parameters, {"smoke": {}, "default": {}}, globals())
-measured = runs.records(book.RESULTS / "bench", ["taming", "taming-float32", "glow"])
-for name, found in measured.items():
-    versions = ", ".join(f"{library} {version}" for library, version in found["versions"].items())
-    print(f"{name}: {found['threads']} threads of {found['cores']}, {versions}")
+measured = runs.records(RESULTS / "bench", ["taming", "taming-float32", "glow"])
+for name, record in measured.items():
+    versions = ", ".join(f"{library} {version}" for library, version in record["versions"].items())
+    print(f"{name}: {record['threads']} threads of {record['cores']}, {versions}")
 
 # %% [markdown]
 # ## A step of taming, and the way to the rule
 #
-# Both loops tame the faces Glow on the same images, at the authors' learning rate. Ours asks the
-# flow less often, runs its coupling networks in bfloat16 where the public loop runs in float32,
-# and has the base's answers kept beforehand. The images are the flow's own, drawn around one
-# latent. *To the rule* is until every image to forget lies within $0.15\,|\delta|\,\sigma$ of its
-# threshold; the public loop asks that with fresh noise every time, ours with one fixed draw, so
-# that their numbers of steps may differ. It was run once. *A step* is one that has no reason to
-# ask the stopping rule about all images; *on the way* is a mean step of all until it is met, with
-# what is asked meanwhile; *to the rule* is the whole, with as many steps as each loop took.
-# *Default* is ours with the settings of the pages on persons: more to retain a step, and on
-# until these have settled. Photographs of real people can take several times as many steps
-# ({doc}`tame_people_table`). Not every processor multiplies in bfloat16: the second table is of
-# one that does not, where ours runs in float32 as well.
+# Both loops tame the faces Glow on the same images, at the authors' learning rate. Ours evaluates
+# the flow less often and computes the base's likelihoods beforehand. Its coupling networks run in
+# bfloat16, where the public loop runs in float32. The images are the flow's own, drawn around one
+# latent.
+#
+# *To the rule* is until every image to forget lies within $0.15\,|\delta|\,\sigma$ of its
+# threshold. The public loop measures that with fresh noise every time, ours with one fixed draw.
+# Their numbers of steps may therefore differ. It ran once.
+#
+# *A step* is one without reason to check the stopping rule on all images. *On the way* is the mean
+# step until the rule is met, with all checks. *To the rule* is the whole way, with as many steps
+# as each loop took. *Default* is ours with the settings of the pages on persons: it retains more a
+# step, and goes on until the retained images have settled. Photographs of real people can take
+# several times as many steps ({doc}`tame_people_table`).
+#
+# Not every processor multiplies in bfloat16. The second table is of one that does not, where ours
+# runs in float32 as well.
 
 
 # %% tags=["hide-input"]
-def shown(rows: pd.DataFrame) -> pd.DataFrame:
+def three_digits(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as text, with three significant digits."""
     return rows.rename(lambda name: name.replace("_", " ")).map(lambda value: f"{value:.3g}")
 
 
 taming = pd.DataFrame(measured["taming"]["rows"])
-in_all = taming.loc["seconds_to_the_rule_public"] / taming.loc["seconds_to_the_rule_ours"]
-taming.loc["times_faster_to_the_rule"] = in_all
-shown(taming)
+times_faster = taming.loc["seconds_to_the_rule_public"] / taming.loc["seconds_to_the_rule_ours"]
+taming.loc["times_faster_to_the_rule"] = times_faster
+three_digits(taming)
 
 # %% tags=["hide-input"]
 float32 = pd.DataFrame(measured["taming-float32"]["rows"])
-shown(float32)
+three_digits(float32)
 
 # %% [markdown]
 # ## The Glow
 #
-# Images a second at training (forward, backward, Adam) and at sampling, with the range over
-# rounds; *share of the ceiling* is the operations of a step by its time, as a share of what large
-# convolutions reach on the same machine in the same precision.
+# Images a second in training (forward, backward, Adam) and in sampling, with the range over
+# rounds. *Share of the ceiling* is the operations of a step, divided by its time, as a share of
+# what large convolutions reach on the same machine in the same precision.
 
 # %% tags=["hide-input"]
 glow = measured["glow"]
@@ -88,7 +96,7 @@ metrics = {}
 for column, row in measured["taming"]["rows"].items():
     size = int(column.split()[0])
     metrics |= {f"{key}_{size}": float(value) for key, value in row.items()}
-    metrics[f"times_faster_to_the_rule_{size}"] = float(in_all[column])
+    metrics[f"times_faster_to_the_rule_{size}"] = float(times_faster[column])
 for column, row in float32.items():
     size = column.split()[0]
     metrics |= {f"float32_{key}_{size}": float(value) for key, value in row.items()}

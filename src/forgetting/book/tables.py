@@ -1,11 +1,17 @@
 """Means over people and seeds, with intervals: what tables of many runs are made of."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
+
+from forgetting.methods.target_distribution import Target
+
+ATTACKED = 0.95
+"""The share of attacked latents from which an attack succeeds."""
 
 Summary = tuple[float, float, float]
 """A mean, and the low and the high end of what is told beside it."""
@@ -108,3 +114,151 @@ def summarise(
 def key(name: str) -> str:
     """Return a row's name as it stands in names of figures."""
     return name.lower().replace(", ", "_").replace("-", "_").replace(" ", "_")
+
+
+def large_changes(
+    parts: dict[str, pd.DataFrame], prefix: str = "share_change_", least: float = 0.02
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Return which attributes' shares changed by more than `least` in the mean over runs.
+
+    Parameters
+    ----------
+    parts : runs by the name of their row; an attribute's column is PREFIX and its name
+    least : of the change, as a share of the samples
+
+    Returns
+    -------
+    A text for each part, in points, or "none"; and `PREFIXNAME_PART` by name.
+    """
+    texts: dict[str, str] = {}
+    figures: dict[str, float] = {}
+    for name, part in parts.items():
+        columns = [column for column in part if column.startswith(prefix)]
+        change = part[columns].mean().dropna()
+        large = change[change.abs() > least]
+        figures |= {f"{column}_{key(name)}": float(value) for column, value in large.items()}
+        points = [
+            f"{column.removeprefix(prefix).replace('_', ' ')} {100 * value:+.1f}"
+            for column, value in large.items()
+        ]
+        texts[name] = ", ".join(points) or "none"
+    return texts, figures
+
+
+def quantile_table(
+    parts: dict[str, pd.DataFrame], sets: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the quantiles of sets of images before and after, and their drop, over people.
+
+    Parameters
+    ----------
+    parts : runs by the name of their rows
+    sets : names of sets of images; "forget" has a digit more
+
+    Returns
+    -------
+    A table with a row for each part and set, and its figures as `summarise` names them.
+    """
+    rows: dict[tuple[str, str], pd.Series] = {}
+    figures: dict[str, float] = {}
+    for group in sets:
+        form = "{:.4f}" if group == "forget" else "{:.3f}"
+        columns = {
+            f"quantile_{when}_{group}": (when, form) for when in ("before", "after", "drop")
+        }
+        cells, values = summarise(parts, columns, over_people)
+        figures |= values
+        rows |= {(name, group): cells.loc[name] for name in cells.index}
+    return pd.DataFrame(rows).T.loc[[(name, group) for name in parts for group in sets]], figures
+
+
+def retrained_table(
+    parts: dict[str, pd.DataFrame], sets: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the mean quantiles of the runs whose person a retrained flow has never seen.
+
+    Parameters
+    ----------
+    parts : runs by the name of their rows, with a column `retrained`, empty where there is none
+    sets : names of sets of images
+
+    Returns
+    -------
+    A table with a row for each part and set, without parts that have no such run, and
+    `of_retrained_WHEN_SET_PART` by name.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    figures: dict[str, float] = {}
+    for name, part in parts.items():
+        runs = part[part.retrained != ""]
+        for group in sets if len(runs) else ():
+            rows[name, group] = {}
+            for when in ("before", "after", "retrained"):
+                value = float(runs[f"quantile_{when}_{group}"].mean())
+                figures[f"of_retrained_{when}_{group}_{key(name)}"] = value
+                rows[name, group][when] = f"{value:.3f}"
+    return pd.DataFrame(rows).T, figures
+
+
+def target_table(
+    parts: dict[str, pd.DataFrame], targets: dict[str, Target]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the shares of combinations beside their targets, over the seeds of each part.
+
+    Parameters
+    ----------
+    parts : runs by the name of their rows
+    targets : of each part
+
+    Returns
+    -------
+    A table with a row for each combination, and by name `target_PART_I`,
+    `share_CLASSIFIER_WHEN_PART_I` (with `_low` and `_high` of more than one seed) and
+    `farthest_pooled_PART`, the largest distance of a mean share from its target by classifier A.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    figures: dict[str, float] = {}
+    for part_name, part in parts.items():
+        target, distances = targets[part_name], []
+        for i, share in enumerate(target.shares.tolist()):
+            cells, means = {"target": f"{share:.1%}"}, {}
+            for who, when in itertools.product("ab", ("before", "after")):
+                mean, low, high = over_seeds(part, f"share_{who}_{when}_{i}")
+                name = f"share_{who}_{when}_{part_name}_{i}"
+                figures[name] = means[who, when] = mean
+                cells[f"{who.upper()}, {when}"] = f"{mean:.1%}"
+                if len(part) > 1:
+                    figures |= {f"{name}_low": low, f"{name}_high": high}
+                    interval = f" ({low:.1%} to {high:.1%})" if when == "after" else ""
+                    cells[f"{who.upper()}, {when}"] += interval
+            for when in ("before", "after"):
+                difference = means["b", when] - means["a", when]
+                cells[f"B - A, {when}"] = f"{100 * difference:+.1f}"
+            figures[f"target_{part_name}_{i}"] = share
+            distances.append(abs(means["a", "after"] - share))
+            rows[part_name, target.combinations[i]] = cells
+        figures[f"farthest_pooled_{part_name}"] = max(distances)
+    return pd.DataFrame(rows).T, figures
+
+
+def attack_verdict(metrics: Mapping[str, float], case: str) -> str:
+    """Return what an attack on the latents says of the unlearned model.
+
+    The model resists where the upper end of its attack's share lies below the lower end of the
+    original's. An attack that fails on the original, or succeeds on the retrained model, decides
+    nothing.
+
+    Parameters
+    ----------
+    metrics : attack_MODEL_CASE, with `_low` and `_high` where there is an interval; of the models
+        before, after and, where there is one, retrained
+    case : as it stands in the names
+    """
+    before, after = metrics[f"attack_before_{case}"], metrics[f"attack_after_{case}"]
+    if before < ATTACKED:
+        return "cannot be judged: the attack fails on the original"
+    if metrics.get(f"attack_retrained_{case}", 0.0) >= ATTACKED:
+        return "cannot be judged: the attack succeeds on the retrained model too"
+    low = metrics.get(f"attack_before_{case}_low", before)
+    high = metrics.get(f"attack_after_{case}_high", after)
+    return "resists the attack" if high < low else "does not resist it"

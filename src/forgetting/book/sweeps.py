@@ -1,0 +1,89 @@
+"""The runs of a sweep as tables, grouped by case: the head of every page made of many runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from forgetting.book import catalogue
+from forgetting.book.run import Run
+from forgetting.book.tables import Summary, summarise
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """The runs of a sweep, a row each, and the same rows by case.
+
+    Attributes
+    ----------
+    runs : with the columns of `catalogue.table` and, always, `case`
+    cases : the rows of each case under its readable name, in the order of runs.yaml
+    settings : parameters that differ from the template's defaults, of "every run" and of each case
+    """
+
+    runs: pd.DataFrame
+    cases: dict[str, pd.DataFrame]
+    settings: dict[str, dict[str, Any]]
+
+    def summarise(
+        self,
+        columns: Mapping[str, tuple[str, str]],
+        of: Callable[[pd.DataFrame, str], Summary],
+        metrics: dict[str, float],
+    ) -> pd.DataFrame:
+        """Return a table with a row for each case, and add its figures to `metrics`.
+
+        Parameters
+        ----------
+        columns, of : as `tables.summarise` takes them
+        """
+        rows, figures = summarise(self.cases, dict(columns), of)
+        metrics.update(figures)
+        return rows
+
+
+def readable(name: str) -> str:
+    """Return a case's name with spaces for underscores."""
+    return name.replace("_", " ")
+
+
+def load_sweep(name: str, run: Run, **derived: Callable[[pd.DataFrame], pd.Series]) -> SweepTable:
+    """Load a sweep's published runs, group them by case, and print seeds and settings.
+
+    A sweep without cases is grouped by model and feature where its runs have both, and is one
+    case otherwise.
+
+    Parameters
+    ----------
+    name : of the sweep
+    run : of the page; its record will list the weights of all rows
+    derived : columns to add, each computed from the columns that are there
+
+    Raises
+    ------
+    ForgettingError
+        runs.yaml has no such sweep, or none of its runs is there.
+    """
+    entry = catalogue.sweep(name)
+    runs = catalogue.table(name, run).assign(**derived)
+    if "case" not in runs:
+        both = {"model", "feature"} <= set(runs)
+        runs["case"] = runs.model + ", " + runs.feature.str.lower() if both else name
+    cases = {readable(case): part for case, part in runs.groupby("case", sort=False)}
+    settings = {"every run": entry.parameters} if entry.parameters else {}
+    changes = {readable(case): given for case, given in entry.cases.items()}
+    settings |= {case: changes[case] for case in cases if case in changes}
+    seeds = [str(part.seed.nunique()) for part in cases.values()]
+    print(f"seeds: {seeds[0] if len(set(seeds)) == 1 else ', '.join(seeds)}")
+    for case, given in settings.items():
+        pairs = ", ".join(f"{parameter} {_text(value)}" for parameter, value in given.items())
+        print(f"{case:28} {pairs or 'as by default'}")
+    return SweepTable(runs, cases, settings)
+
+
+def _text(value: object) -> str:
+    """Return a parameter's value as it is printed; a list is all values of one."""
+    if isinstance(value, list):
+        return " or ".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
