@@ -32,7 +32,7 @@ from typing import Literal
 import matplotlib.pyplot as plt
 import torch
 
-from forgetting.book import plots, unlearning_plots
+from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.book.annotation import ManualLabels
 from forgetting.experiments import unlearning
@@ -159,7 +159,7 @@ metrics = fidelity_metrics(reference, task.real, graded)
 print(f"{reference.n} samples in each set")
 
 # %% tags=["hide-input", "figure"]
-unlearning_plots.fidelity_table(metrics, list(graded))
+unlearning_tables.fidelity_table(metrics, list(graded))
 
 # %% [markdown]
 # A feature is said to be local. Where it was present, what else changed? Where it was absent,
@@ -173,7 +173,7 @@ unlearning_plots.fidelity_table(metrics, list(graded))
 metrics |= locality(evaluator, before.images, graded["unlearned"].images)
 
 # %% tags=["hide-input", "figure"]
-unlearning_plots.changes_table(metrics, evaluator.names)
+unlearning_tables.changes_table(metrics, evaluator.names)
 
 # %%
 metrics |= unlearning.prevalence_metrics(evaluator, graded)

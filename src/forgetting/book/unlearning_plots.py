@@ -1,17 +1,16 @@
-"""Figures and tables of the unlearning templates: everything is drawn from what was computed."""
+"""Figures of the unlearning templates: each draws what a template has computed."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
 from forgetting.book import plots
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
-from forgetting.experiments.probing import RelearningCurve
+from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.unlearning import GradedSamples, record_key
+from forgetting.experiments.unlearning import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 
 LOSS_TERMS = {
@@ -19,42 +18,6 @@ LOSS_TERMS = {
     "loss_percep": "their 1 - MS-SSIM",
     "loss_recon": "L1 of all others",
 }
-
-Column = tuple[str, str]
-"""The heading of a table's column and the format of its values."""
-
-FIDELITY: dict[str, Column] = {
-    "fid": ("fid", ".3g"),
-    "kid": ("kid", ".3g"),
-    "fid_real": ("fid_real", ".3g"),
-    "precision": ("precision", ".3g"),
-    "recall": ("recall", ".3g"),
-}
-
-LOCALITY: dict[str, Column] = {
-    "class_changed_present": ("class changed", ".3f"),
-    "flipped_present": ("others flipped", ".3f"),
-    "l1_present": ("change, present", ".3f"),
-    "outside_present": ("outside the rows", ".3f"),
-    "l1_absent": ("change, absent", ".3f"),
-    "share_change": ("largest share", ".3f"),
-}
-
-CHANGES = {
-    "l1_present": "mean change of a pixel, feature present",
-    "inside_present": "the same, inside the feature's rows",
-    "outside_present": "the same, outside them",
-    "l1_absent": "mean change of a pixel, feature absent",
-    "class_changed_present": "images whose class changed, feature present",
-    "class_changed_absent": "images whose class changed, feature absent",
-    "flipped_present": "other attributes that flipped, feature present",
-    "flipped_absent": "other attributes that flipped, feature absent",
-    "drift_absent": "drift of classifier A's features, feature absent",
-    "share_change": "largest change of another attribute's share",
-}
-
-MOVED = 0.02
-"""The change of an attribute's share beyond which a table lists it."""
 
 N_SHOWN = 12
 """Samples in a row of images."""
@@ -167,77 +130,6 @@ def paired_samples(graded: Mapping[str, GradedSamples]) -> list[Figure]:
     return figures
 
 
-def comparison_table(
-    metrics: Mapping[str, float], names: Sequence[str], columns: Mapping[str, Column]
-) -> pd.DataFrame:
-    """Return a table of metrics with a row for each model.
-
-    A cell shows the metric ENTRY_KEY of a model, with its interval where the metrics hold one. It
-    is empty where the metric is missing, and a column that would be empty throughout is left out.
-
-    Parameters
-    ----------
-    names : of the models, in words; `floor` is a row of its own
-    columns : by entry, the heading and the format of its values
-    """
-    rows = {}
-    for name in names:
-        cells = {}
-        for entry, (heading, form) in columns.items():
-            key = f"{entry}_{record_key(name)}"
-            if key in metrics:
-                cells[heading] = f"{metrics[key]:{form}}"
-            if f"{key}_low" in metrics:
-                low, high = (f"{metrics[f'{key}_{end}']:{form}}" for end in ("low", "high"))
-                cells[heading] += f" ({low} to {high})"
-        rows[name] = cells
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    return table[[heading for heading, _ in columns.values() if heading in table]]
-
-
-def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of models, a column for each, beside their floors.
-
-    Parameters
-    ----------
-    metrics : as `fidelity_metrics` returns them
-    names : of the models, in words
-    """
-    rows = {**metrics, "fid_real_floor": metrics["fid_real_own"]}
-    return comparison_table(rows, ("floor", *names), FIDELITY).T
-
-
-def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.DataFrame:
-    """Return what else changed in the samples of one model, in words.
-
-    Parameters
-    ----------
-    metrics : as `locality` returns them
-    others : names of other attributes; those are listed whose share moved by over `MOVED`
-    """
-    changes = {words: f"{metrics[name]:.3f}" for name, words in CHANGES.items() if name in metrics}
-    for name in others:
-        change = metrics[f"share_change_{name.lower()}"]
-        if abs(change) > MOVED:
-            changes[f"share of {name}, after - before"] = f"{change:+.3f}"
-    return pd.DataFrame({"change": changes})
-
-
-def settings_table(searches: Mapping[str, SettingSearch]) -> pd.DataFrame:
-    """Return every setting that was tried of every method, and which one was chosen."""
-    rows = {}
-    for name, search in searches.items():
-        tries = zip(search.values, search.scores, strict=True)
-        for number, (value, score) in enumerate(tries):
-            rows[name, f"{search.knob} {value:.2g}"] = {
-                "prevalence, %": f"{score.percent:.1f}",
-                "classifier A, %": f"{score.percent_a:.1f}",
-                "FID": f"{score.fid:.1f}",
-                "": "chosen" if number == search.chosen else "",
-            }
-    return pd.DataFrame(rows).T
-
-
 def settings_trade_off(
     searches: Mapping[str, SettingSearch], beside: Mapping[str, SettingScore], floor: float
 ) -> Figure:
@@ -261,6 +153,23 @@ def settings_trade_off(
     axis.set_yscale("log")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def inverted_images(
+    targets: torch.Tensor, inverted: Mapping[str, InversionOutcome], n: int = 14
+) -> Figure | None:
+    """Show the first n targets of an inversion, and below them what each model makes of them.
+
+    Parameters
+    ----------
+    targets : (N, C, H, W); of none there is no figure
+    inverted : by model
+    """
+    if not len(targets):
+        return None
+    rows = {"targets": targets[:n]}
+    rows |= {name: outcome.inversion.images[:n] for name, outcome in inverted.items()}
+    return plots.image_rows(rows)
 
 
 def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets: int) -> Figure:

@@ -24,6 +24,17 @@ RECORD_KEYS = {"original": "before", "unlearned": "after"}
 """How records name the two models of every comparison; other models keep their names."""
 
 
+LOCAL_CHANGES = (
+    "class_changed_present",
+    "flipped_present",
+    "l1_present",
+    "outside_present",
+    "l1_absent",
+    "share_change",
+)
+"""What a table of several models tells of `locality`."""
+
+
 class FeatureParameters(Parameters):
     """The parameters of every template that takes a feature from a generator of the zoo."""
 
@@ -211,7 +222,7 @@ def gaps_to_retrained(graded: Mapping[str, GradedSamples]) -> dict[str, float]:
 def locality_metrics(
     evaluator: FeatureEvaluator,
     graded: Mapping[str, GradedSamples],
-    entries: Sequence[str],
+    entries: Sequence[str] = LOCAL_CHANGES,
     *,
     without: Collection[str] = ("original", "retrained"),
 ) -> dict[str, float]:
