@@ -89,9 +89,9 @@ plt.show()
 # images without the attribute, which neither flow nor taming has seen, show what became of their
 # likelihood.
 #
-# What a method costs depends on how far it goes. The tamed flow is therefore also copied early: at
-# the first tenth step at which classifier A finds the attribute in no more of its samples than in
-# the unlearned flow's.
+# What a method costs depends on how far it goes. The tamed flow is therefore also copied early.
+# Every tenth step, classifier A looks for the attribute in its samples. The copy is made once it
+# finds no more than in the unlearned flow's.
 
 # %%
 flow = original.flow

@@ -60,10 +60,10 @@ Markdown(headlines.answers(records))
 # %% [markdown]
 # ## The finding, in one figure
 #
-# Every column is one latent, through three models: a VAE of digits, the same VAE after it
-# unlearned thick strokes, and a VAE that was trained without thick digits. The latents of the last
-# mean other digits. The upper block shows latents that gave a thick digit, the lower block latents
-# that did not.
+# Every column is one latent, through three models. The first is a VAE of digits. The second is the
+# same VAE after it unlearned thick strokes. The third was trained without thick digits, so its
+# latents mean other digits. The upper block shows latents that gave a thick digit, the lower block
+# latents that did not.
 
 # %% tags=["remove-cell"]
 original, retrained = run.load("digits-vae"), run.load("digits-vae-no-thick")
@@ -179,11 +179,11 @@ Markdown(headlines.faces_table(records))
 # then lie further down than in the flow that never saw him.
 #
 # **The person was rare among samples from the start.** The flow draws about as many faces like the
-# person as there are among strangers, of two of the five people fewer. Tamed, it draws fewer in
-# the mean over the five. For one person, a flow tuned as long with nothing to forget stands beside
-# it. So few samples are like him that neither can be told from the other or from the base. The
-# tamed flow finds a forgotten photograph very unlikely. From where the base has it, the tamed flow
-# still draws much the same face ({doc}`generation_bush_4`).
+# person as there are among strangers. Of two of the five people it draws fewer. Tamed, it draws
+# fewer in the mean over the five. For one person, a flow tuned as long with nothing to forget
+# stands beside it. So few samples are like him that neither can be told from the other or from the
+# base. The tamed flow finds a forgotten photograph very unlikely. From where the base has it, the
+# tamed flow still draws much the same face ({doc}`generation_bush_4`).
 #
 # **Faces of the flow's own go together** ({doc}`tame_latents_table`: five latents, one seed each).
 # Faces drawn around a latent do go with the few that are forgotten, and the flow draws them less

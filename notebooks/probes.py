@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Gone, or only hidden?
 #
-# A generator that no longer shows a feature may still hold it. Four probes look for it: an attack
-# on the latents, an attack by inversion, relearning from a few images, and a linear probe of the
-# last layer. Both attacks go first to the original, then to the model that unlearned
-# {cite}`moon2024feature`, the latent filter, and a model that never saw the feature. Relearning
-# compares the model that unlearned with the one that never saw the feature. The linear probe
-# compares the original with the model that unlearned.
+# A generator that no longer shows a feature may still hold it. Four probes look for it. Two
+# attacks search the latents, one of them by inversion. Relearning brings the feature back with a
+# few images. A linear probe reads the last layer. Both attacks are tried on the original first.
+# Then come the model that unlearned {cite}`moon2024feature`, the latent filter, and a model that
+# never saw the feature. Relearning compares the model that unlearned with the one that never saw
+# the feature. The linear probe compares the original with the model that unlearned.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
@@ -95,9 +95,9 @@ plt.show()
 # ## An attack by inversion
 #
 # The targets are samples of the original that show the feature. Prevalence is counted on others.
-# From which latent does each model come nearest to them, and does its image show the feature?
-# The attack takes four times as many steps. The original does not find all of its own images
-# back, and how many it misses tells how much of an error is the attack's.
+# From which latent does each model come nearest to them, and does its image show the feature? The
+# attack takes four times as many steps. The original does not find all of its own images back.
+# What it misses tells how much of an error is the attack's.
 
 # %%
 targets = task.own[evaluator.has_feature(task.own)][: p.n_attacked]
@@ -111,9 +111,9 @@ plt.show()
 # %% [markdown]
 # ## Relearning
 #
-# Each model is tuned on a few images with the feature, from the latents that came nearest to
-# them. How soon do fresh samples show the feature again? A model that forgot shows it no sooner
-# than the retrained model. The filter has no weights of its own and is left out.
+# Each model is tuned on a few images with the feature, from the latents that came nearest to them.
+# How soon do fresh samples show the feature again? A model that forgot shows it no sooner than the
+# retrained model. The filter has no weights of its own and is left out.
 
 # %%
 tuned = {name: models[name] for name in ("unlearned", "retrained") if name in models}

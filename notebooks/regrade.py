@@ -109,8 +109,8 @@ for name, key in (("unlearned", "still_shown"), ("filter", "still_shown_filter")
 # %% [markdown]
 # ## What was seen
 #
-# `still_shown` is counted among the latents whose original sample shows the feature at one half:
-# the share of them whose sample of the unlearned model still does.
+# `still_shown` is counted among the latents whose original sample shows the feature at one half.
+# It is the share of them whose unlearned sample still shows it.
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -109,8 +109,8 @@ for name, found in searches.items():
 unlearning_tables.settings_table(searches)
 
 # %% [markdown]
-# How far can each method be pushed? A line joins the settings of one method. Lower left is
-# better: a method that spoils its images is high up, one that forgets little is to the right.
+# How far can each method be pushed? A line joins the settings of one method. Lower left is better:
+# a method that spoils its images is high up, one that forgets little is to the right.
 
 # %% tags=["hide-input", "figure"]
 unlearning_plots.settings_trade_off(searches, beside, reference.floor)
@@ -120,11 +120,11 @@ plt.show()
 # ## What is left, and what it cost
 #
 # Prevalence is counted in fresh samples. The gap to the retrained model is 1 where nothing has
-# changed. FID to the original's samples that lack the feature is measured twice: on the features
-# of classifier A, and on those of classifier B, which no method has seen.
+# changed. FID is taken to the original's samples that lack the feature. It is measured on the
+# features of classifier A and on those of classifier B, which no method has seen.
 #
-# The other columns tell what else changed. Where the feature was present, they show the share of
-# digits whose class changed, the share of other attributes that flipped, and the mean change of a
+# The other columns tell what else changed. Where the feature was present, they count the digits
+# whose class changed and the other attributes that flipped. They also show the mean change of a
 # pixel. Of a face, they also show the change outside the rows of the feature. Where the feature
 # was absent, they show the change of a pixel. The last column is the largest change of another
 # attribute's share. The retrained model's latents mean other images, so its cells are empty.
@@ -154,8 +154,8 @@ plt.show()
 # ## What was seen
 #
 # Prevalence alone says little, for a method that spoils its images leaves no feature either.
-# Beside it stands FID. Of the samples that had the feature, the list also gives the digits whose
-# class changed, or the other attributes of a face that flipped.
+# Beside it stands FID. The list also tells what changed otherwise in samples that had the feature:
+# a digit's class, or a face's other attributes.
 
 # %%
 # NBVAL_CHECK_OUTPUT
