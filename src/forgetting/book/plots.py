@@ -1,6 +1,7 @@
 """Figures in one style, on an opaque white background so that a dark page keeps them legible."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +11,23 @@ from matplotlib.figure import Figure
 
 BASE, FORGOT, REFERENCE, FAINT = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
 """Colours of the original model, the model that forgot, the retrained one, and the rest."""
+
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        "original": BASE,
+        "unlearned": FORGOT,
+        "tamed": FORGOT,
+        "filter": FAINT,
+        "retrained": REFERENCE,
+        "reference": "#3b3b3b",
+    }
+)
+"""The colour of each role.
+
+The roles are the original model, a model that forgot (`unlearned`, `tamed`), the latent filter, a
+model that was retrained without what is forgotten, and `reference`: the floors and thresholds that
+a figure is read against.
+"""
 
 TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", FAINT
 """Colours of curves, which stand for no model."""

@@ -1,4 +1,4 @@
-"""A generator and a feature that it shall forget, with all that is asked about the two."""
+"""A generator and a feature that it shall forget, with the classifiers and references of both."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from forgetting.experiments.feature_evaluator import (
     digit_evaluator,
     face_evaluator,
 )
-from forgetting.inference import generate
+from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.glow import AtTemperature, Glow
 from forgetting.zoo import references as reference
@@ -24,17 +24,18 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 @dataclass(frozen=True)
 class FeatureTask:
-    """What a run on a generator of the zoo begins with.
+    """What an experiment on one feature of a generator of the zoo begins with.
 
     Attributes
     ----------
     original : the generator; a flow at its temperature
-    classifier_a, classifier_b : one labels and steers, the other has no part in it
+    classifier_a, classifier_b : classifier A labels samples and steers methods; classifier B has
+        no part in forgetting
     evaluator : of the feature
-    own : samples of it (N, C, H, W); none of them is graded
-    lacking : those of them that lack the feature
+    own : samples of the original (N, C, H, W); none of them is graded
+    lacking : those of `own` that lack the feature
     real : statistics of held-out real images without the feature
-    retrained : the generator that was trained without it, where there is one
+    retrained : the generator that was trained without the feature; None where the zoo has none
     """
 
     original: nn.Module
@@ -47,8 +48,16 @@ class FeatureTask:
     retrained: nn.Module | None
 
     def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return classifier A's features (B, F) of images, differentiably."""
+        """Return classifier A's features (B, F) of images (B, C, H, W), differentiably."""
         return self.classifier_a.features(images)
+
+    def classifier_a_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return classifier A's logits of the feature, (N,), of images (N, C, H, W), in batches.
+
+        The logits come without a gradient; `evaluator.score` has one.
+        """
+        column = self.classifier_a.attributes.index(self.evaluator.feature)
+        return logits(self.classifier_a, images)[:, column]
 
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
@@ -59,30 +68,32 @@ class FeatureTask:
 
     @staticmethod
     def trainable(copy: nn.Module) -> nn.Module:
-        """Return what makes the image: a VAE's decoder, a GAN's generator, a flow."""
+        """Return the part that makes the image: a VAE's decoder, a whole GAN, a whole flow."""
         return getattr(copy, "decoder", copy)
 
 
 def load_feature_task(
     run: Experiment, model: str, feature: str, n: int, temperature: float = 0.7
 ) -> FeatureTask:
-    """Load a generator, its classifiers and its reference, and note all of them in the run's record.
+    """Load a generator with the classifiers and references of one feature, and record all of them.
 
     Parameters
     ----------
-    n : samples of the original to draw
+    model : of the zoo: a VAE, a GAN or a flow
+    feature : `thick` or `left_slant` of digits, or an attribute of faces
+    n : samples of the original to draw, from the run's stream `own`
     temperature : of a flow's samples; a GAN or VAE is sampled at 1
 
     Raises
     ------
     ParameterError
-        It is no generator, or not known for that feature.
+        The model is no generator, or has no such feature.
     """
     original = run.load(model, "vae", "gan", "glow")
     of_digits = original.config.channels == 1
-    known = DIGIT_FEATURES if of_digits else reference.FACE_FEATURES
-    if feature not in known:
-        raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(known)}.")
+    allowed = DIGIT_FEATURES if of_digits else reference.FACE_FEATURES
+    if feature not in allowed:
+        raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(allowed)}.")
     kind = "digits" if of_digits else "faces"
     classifiers = [run.load(f"{kind}-classifier-{which}") for which in "ab"]
     if isinstance(original, Glow):
@@ -93,8 +104,8 @@ def load_feature_task(
         real = run.statistics(f"without_{feature}")
     else:
         size = str(own.shape[-1])
-        edge = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size][feature]
-        evaluator = face_evaluator(feature, edge, reference.TRUSTED, *classifiers)
+        thresholds = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size]
+        evaluator = face_evaluator(feature, thresholds[feature], reference.TRUSTED, *classifiers)
         real = run.statistics(f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"

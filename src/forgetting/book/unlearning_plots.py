@@ -1,0 +1,199 @@
+"""Figures of the unlearning templates: each draws what a template has computed."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from forgetting.book import plots
+from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.probing import InversionOutcome, RelearningCurve
+from forgetting.experiments.setting_search import SettingScore, SettingSearch
+from forgetting.experiments.unlearning import GradedSamples
+from forgetting.metrics.prevalence import Prevalence
+
+LOSS_TERMS = {
+    "loss_unlearn": "L1 of latents that are erased",
+    "loss_percep": "their 1 - MS-SSIM",
+    "loss_recon": "L1 of all others",
+}
+
+N_SHOWN = 12
+"""Samples in a row of images."""
+
+
+def role_colour(name: str) -> str:
+    """Return the colour of a model by its name, in words.
+
+    Raises
+    ------
+    KeyError
+        No role of `plots.COLOURS` has that name.
+    """
+    return plots.COLOURS[name.removeprefix("latent ")]
+
+
+def latent_walks(walks: torch.Tensor, places: torch.Tensor, threshold: float) -> Figure:
+    """Draw walks along a direction, one below the other, with a line at the threshold.
+
+    Parameters
+    ----------
+    walks : images (A, P, C, H, W)
+    places : (P,), ascending, the projections of the walks' latents
+    threshold : the projection threshold
+    """
+    figure = plots.image_rows({f"sample {i + 1}": walk for i, walk in enumerate(walks)})
+    column = int(torch.searchsorted(places, threshold))
+    for axis in figure.axes:
+        axis.axvline(column * (walks.shape[-1] + 2) - 0.5, color=plots.COLOURS["unlearned"], lw=2)
+    low, high = float(places[0]), float(places[-1])
+    figure.axes[-1].set_xlabel(
+        f"projection from {low:.1f} to {high:.1f}; the line is the threshold"
+    )
+    return figure
+
+
+def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
+    """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale."""
+    axis = plots.curves(history, LOSS_TERMS, "terms of the loss")
+    axis.set_yscale("log")
+    return axis.figure
+
+
+def prevalence_and_values(
+    evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]
+) -> Figure:
+    """Draw every model's prevalence with its interval, and how the samples' values are spread.
+
+    Parameters
+    ----------
+    graded : samples by role, such as `original` or `retrained`
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
+    shares = {name: samples.prevalence for name, samples in graded.items()}
+    _draw_shares(shares, evaluator.feature, left)
+    for name, samples in graded.items():
+        finite = samples.values[torch.isfinite(samples.values)]
+        colour = role_colour(name)
+        right.hist(finite, bins=60, density=True, histtype="step", color=colour, label=name)
+    right.axvline(evaluator.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
+    right.set(xlabel=evaluator.unit, ylabel="density")
+    right.legend()
+    return figure
+
+
+def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature: str) -> Figure:
+    """Draw the shares of every model's samples at several thresholds, one below the other.
+
+    Parameters
+    ----------
+    shares : by the threshold's name, then by role
+    """
+    rows = {
+        f"{role}, {threshold}": share
+        for threshold, by_role in shares.items()
+        for role, share in by_role.items()
+    }
+    return _draw_shares(rows, feature).figure
+
+
+def _draw_shares(
+    shares: Mapping[str, Prevalence], feature: str, axis: plt.Axes | None = None
+) -> plt.Axes:
+    """Draw shares in percent; a name begins with its role, up to a comma."""
+    return plots.intervals(
+        [(name, 100 * x.share, 100 * x.low, 100 * x.high) for name, x in shares.items()],
+        f"samples with {feature.replace('_', ' ')}, %",
+        [role_colour(name.split(",")[0]) for name in shares],
+        axis,
+    )
+
+
+def paired_samples(graded: Mapping[str, GradedSamples]) -> list[Figure]:
+    """Show what every model makes of the same latents, in columns.
+
+    The first figure has the first `N_SHOWN` latents whose original sample has the feature, the
+    second those whose original sample lacks it. A figure without a latent is left out.
+
+    Parameters
+    ----------
+    graded : samples by model, `original` among them
+    """
+    figures = []
+    before = graded["original"]
+    for selected in (before.has_feature, before.lacks_feature):
+        index = torch.nonzero(selected).flatten()[:N_SHOWN]
+        if len(index):
+            rows = {name: samples.images[index] for name, samples in graded.items()}
+            figures.append(plots.image_rows(rows))
+    return figures
+
+
+def settings_trade_off(
+    searches: Mapping[str, SettingSearch], beside: Mapping[str, SettingScore], floor: float
+) -> Figure:
+    """Draw the FID of every setting against the share of samples that show the feature.
+
+    Parameters
+    ----------
+    searches : by method; a line joins the settings of one
+    beside : scores by role, of models without a setting
+    floor : of FID
+    """
+    figure, axis = plt.subplots(figsize=(6.8, 3.8))
+    for (name, search), marker in zip(searches.items(), "os^DvP" * len(searches), strict=False):
+        shares = [score.percent for score in search.scores]
+        fids = [score.fid for score in search.scores]
+        axis.plot(shares, fids, f"{marker}-", ms=5, lw=1, label=name)
+    for name, score in beside.items():
+        axis.plot(score.percent, score.fid, "*", ms=11, color=role_colour(name), label=name)
+    axis.axhline(floor, color=plots.COLOURS["reference"], lw=0.6, ls=":")
+    axis.set(xlabel="samples that show the feature, %", ylabel="FID (dotted: floor)")
+    axis.set_yscale("log")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def inverted_images(
+    targets: torch.Tensor, inverted: Mapping[str, InversionOutcome], n: int = 14
+) -> Figure | None:
+    """Show the first n targets of an inversion, and below them what each model makes of them.
+
+    Parameters
+    ----------
+    targets : (N, C, H, W); of none there is no figure
+    inverted : by model
+    """
+    if not len(targets):
+        return None
+    rows = {"targets": targets[:n]}
+    rows |= {name: outcome.inversion.images[:n] for name, outcome in inverted.items()}
+    return plots.image_rows(rows)
+
+
+def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets: int) -> Figure:
+    """Draw how soon models show the feature again, a panel for each number of images.
+
+    Parameters
+    ----------
+    curves : for each number of images, the curves by role
+    n_targets : images that there are
+    """
+    figure, axes = plt.subplots(
+        1, len(curves), figsize=(4.75 * len(curves), 3), sharey=True, squeeze=False
+    )
+    for axis, by_role in zip(axes[0], curves, strict=True):
+        for name, curve in by_role.items():
+            steps, shares = list(curve.prevalence), list(curve.prevalence.values())
+            low, high = ([100 * getattr(x, end) for x in shares] for end in ("low", "high"))
+            colour = role_colour(name)
+            axis.plot(steps, [100 * x.share for x in shares], "o-", color=colour, label=name)
+            axis.fill_between(steps, low, high, color=colour, alpha=0.15)
+            axis.set_xscale("symlog")
+            axis.set_xticks(steps, steps)
+            axis.set_xlabel(f"steps on {min(curve.n_images, n_targets)} images")
+    axes[0, 0].set_ylabel("samples with the feature, %")
+    if curves[0]:
+        axes[0, 0].legend()
+    return figure

@@ -1,0 +1,148 @@
+"""Tables of the unlearning templates: each is made of the metrics that the record holds."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.setting_search import SettingSearch
+from forgetting.experiments.unlearning import record_key
+
+Column = tuple[str, str]
+"""The heading of a table's column and the format of its values."""
+
+FIDELITY: dict[str, Column] = {
+    "fid": ("fid", ".3g"),
+    "kid": ("kid", ".3g"),
+    "fid_real": ("fid_real", ".3g"),
+    "precision": ("precision", ".3g"),
+    "recall": ("recall", ".3g"),
+}
+
+LOCALITY: dict[str, Column] = {
+    "class_changed_present": ("class changed", ".3f"),
+    "flipped_present": ("others flipped", ".3f"),
+    "l1_present": ("change, present", ".3f"),
+    "outside_present": ("outside the rows", ".3f"),
+    "l1_absent": ("change, absent", ".3f"),
+    "share_change": ("largest share", ".3f"),
+}
+
+CHANGES = {
+    "l1_present": "mean change of a pixel, feature present",
+    "inside_present": "the same, inside the feature's rows",
+    "outside_present": "the same, outside them",
+    "l1_absent": "mean change of a pixel, feature absent",
+    "class_changed_present": "images whose class changed, feature present",
+    "class_changed_absent": "images whose class changed, feature absent",
+    "flipped_present": "other attributes that flipped, feature present",
+    "flipped_absent": "other attributes that flipped, feature absent",
+    "drift_absent": "drift of classifier A's features, feature absent",
+    "share_change": "largest change of another attribute's share",
+}
+
+MOVED = 0.02
+"""The change of an attribute's share beyond which a table lists it."""
+
+
+def comparison_table(
+    metrics: Mapping[str, float], names: Sequence[str], columns: Mapping[str, Column]
+) -> pd.DataFrame:
+    """Return a table of metrics with a row for each model.
+
+    A cell shows the metric ENTRY_KEY of a model, with its interval where the metrics hold one. It
+    is empty where the metric is missing, and a column that would be empty throughout is left out.
+
+    Parameters
+    ----------
+    names : of the models, in words; `floor` is a row of its own
+    columns : by entry, the heading and the format of its values
+    """
+    rows = {}
+    for name in names:
+        cells = {}
+        for entry, (heading, form) in columns.items():
+            key = f"{entry}_{record_key(name)}"
+            if key in metrics:
+                cells[heading] = f"{metrics[key]:{form}}"
+            if f"{key}_low" in metrics:
+                low, high = (f"{metrics[f'{key}_{end}']:{form}}" for end in ("low", "high"))
+                cells[heading] += f" ({low} to {high})"
+        rows[name] = cells
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    return table[[heading for heading, _ in columns.values() if heading in table]]
+
+
+def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
+    """Return FID, KID, precision and recall of models, a column for each, beside their floors.
+
+    Parameters
+    ----------
+    metrics : as `fidelity_metrics` returns them
+    names : of the models, in words
+    """
+    rows = {**metrics, "fid_real_floor": metrics["fid_real_own"]}
+    return comparison_table(rows, ("floor", *names), FIDELITY).T
+
+
+def methods_table(
+    metrics: Mapping[str, float], prevalence_key: str, names: Sequence[str]
+) -> pd.DataFrame:
+    """Return prevalence, gap, FID and what else changed, with a row for each model.
+
+    Parameters
+    ----------
+    prevalence_key : how the metrics name prevalence
+    names : of the models, in words; `floor` is a row of its own
+    """
+    columns = {prevalence_key: ("prevalence", ".1%"), "gap": ("gap", "+.2f")}
+    columns |= {"fid": ("FID", ".0f"), "fid_b": ("FID, B", ".1f")} | LOCALITY
+    columns["shift_random_sigma"] = ("shift, sigma", "+.2f")
+    return comparison_table(metrics, names, columns)
+
+
+def probes_table(
+    metrics: Mapping[str, float], evaluator: FeatureEvaluator, names: Sequence[str]
+) -> pd.DataFrame:
+    """Return what the probes found in every model, a row for each, beside its prevalence."""
+    columns = {
+        evaluator.prevalence_key: ("prevalence", ".1%"),
+        "attack": ("latent attack", ".0%"),
+        "attack_sure": ("and a sure digit", ".0%"),
+        "attack_value": (f"its {evaluator.unit}", ".2f"),
+        "inverted": ("inversion attack", ".0%"),
+        "inversion_error": ("its error, a pixel", ".3f"),
+        "probe": ("linear probe, AUC over the latent's", "+.3f"),
+    }
+    return comparison_table(metrics, names, columns)
+
+
+def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.DataFrame:
+    """Return what else changed in the samples of one model, in words.
+
+    Parameters
+    ----------
+    metrics : as `locality` returns them
+    others : names of other attributes; those are listed whose share moved by over `MOVED`
+    """
+    changes = {words: f"{metrics[name]:.3f}" for name, words in CHANGES.items() if name in metrics}
+    for name in others:
+        change = metrics[f"share_change_{name.lower()}"]
+        if abs(change) > MOVED:
+            changes[f"share of {name}, after - before"] = f"{change:+.3f}"
+    return pd.DataFrame({"change": changes})
+
+
+def settings_table(searches: Mapping[str, SettingSearch]) -> pd.DataFrame:
+    """Return every setting that was tried of every method, and which one was chosen."""
+    rows = {}
+    for name, search in searches.items():
+        tries = zip(search.values, search.scores, strict=True)
+        for number, (value, score) in enumerate(tries):
+            rows[name, f"{search.knob} {value:.2g}"] = {
+                "prevalence, %": f"{score.percent:.1f}",
+                "classifier A, %": f"{score.percent_a:.1f}",
+                "FID": f"{score.fid:.1f}",
+                "": "chosen" if number == search.chosen else "",
+            }
+    return pd.DataFrame(rows).T

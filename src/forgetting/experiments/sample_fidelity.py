@@ -1,0 +1,105 @@
+"""How near models stay to the original's own samples that lack the feature."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from forgetting.experiments.feature_task import FeatureTask
+from forgetting.experiments.unlearning import GradedSamples, record_key
+from forgetting.inference import features
+from forgetting.metrics.fidelity import Statistics, fid, kid, precision_recall
+
+
+@dataclass(frozen=True)
+class FidelityReference:
+    """The original's own samples that lack the feature, in two halves, as features.
+
+    The first half is the target of distances. The distance between the halves is the floor.
+
+    Attributes
+    ----------
+    features : a classifier's, images (N, C, H, W) -> (N, F)
+    target, other : the two halves' features, (n, F) each
+    """
+
+    features: Callable[[torch.Tensor], torch.Tensor]
+    target: torch.Tensor
+    other: torch.Tensor
+
+    @classmethod
+    def of(cls, task: FeatureTask) -> "FidelityReference":
+        """Take classifier A's features of a task's samples that lack the feature."""
+        half = len(task.lacking) // 2
+        halves = task.lacking[: 2 * half].split(half)
+        return cls(task.evaluator.features, *map(task.evaluator.features, halves))
+
+    @property
+    def n(self) -> int:
+        """The number of samples in each half, and in every set that is compared with them."""
+        return len(self.target)
+
+    @property
+    def floor(self) -> float:
+        """The FID of the second half to the first."""
+        return fid(self.other, self.target)
+
+    def fid(self, images: torch.Tensor) -> float:
+        """Return the FID of the first `n` of images (N, C, H, W) to the first half."""
+        return fid(self.features(images[: self.n]), self.target)
+
+
+def fid_metrics(
+    reference: FidelityReference, graded: Mapping[str, GradedSamples]
+) -> dict[str, float]:
+    """Return `fid_KEY` of every model's samples, with `fid_floor` and `n_fid`."""
+    distances = {
+        f"fid_{record_key(name)}": reference.fid(samples.images)
+        for name, samples in graded.items()
+    }
+    return distances | {"fid_floor": reference.floor, "n_fid": reference.n}
+
+
+def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> dict[str, float]:
+    """Return `fid_b_KEY` of every model's samples on classifier B's features, and its floor.
+
+    No method has seen classifier B. The halves are those of `FidelityReference.of`.
+    """
+    half = len(task.lacking) // 2
+    target, other = features(task.classifier_b, task.lacking[: 2 * half]).split(half)
+    metrics = {"fid_b_floor": fid(target, other)}
+    for name, samples in graded.items():
+        sampled = features(task.classifier_b, samples.images[:half])
+        metrics[f"fid_b_{record_key(name)}"] = fid(sampled, target)
+    return metrics
+
+
+def fidelity_metrics(
+    reference: FidelityReference, real: Statistics, graded: Mapping[str, GradedSamples]
+) -> dict[str, float]:
+    """Return FID, KID, precision and recall of every model's samples, with their floors.
+
+    Parameters
+    ----------
+    real : statistics of held-out real images without the feature
+
+    Returns
+    -------
+    fid_KEY, kid_KEY, precision_KEY, recall_KEY : to the original's samples without the feature,
+        and, as KEY `floor`, those of the other half of these samples
+    fid_real_KEY : FID to the real images; `fid_real_own` is that of the first half
+    n_fid : samples in every set
+    """
+    sets = {
+        record_key(name): reference.features(samples.images[: reference.n])
+        for name, samples in graded.items()
+    }
+    metrics = {"fid_real_own": fid(reference.target, real), "n_fid": float(reference.n)}
+    for key, sampled in ({"floor": reference.other} | sets).items():
+        metrics[f"fid_{key}"] = fid(sampled, reference.target)
+        metrics[f"kid_{key}"] = kid(sampled, reference.target)
+        precision, recall = precision_recall(sampled, reference.target)
+        metrics |= {f"precision_{key}": precision, f"recall_{key}": recall}
+        if key != "floor":
+            metrics[f"fid_real_{key}"] = fid(sampled, real)
+    return metrics

@@ -1,0 +1,158 @@
+"""A search over one setting of each method, by classifier A, on latents that nothing else uses.
+
+Of the settings that take away enough of the feature, that one is chosen whose samples are nearest
+to the original's own without the feature. Classifier B grades every setting and chooses none.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.experiments.feature_task import FeatureTask
+from forgetting.experiments.sample_fidelity import FidelityReference
+from forgetting.inference import generate
+from forgetting.methods.finetune import FinetuneConfig
+from forgetting.metrics.fidelity import fid
+
+FACTORS = (1, 1 / 3, 3, 1 / 9, 9)
+"""What a method's setting is multiplied by, in the order in which tries are spent."""
+
+ENOUGH = 3
+"""The feature counts as taken away where classifier A finds it in a third of what it was."""
+
+
+@dataclass(frozen=True)
+class SettingScore:
+    """What a model's samples show, on latents that are used for choosing alone.
+
+    Attributes
+    ----------
+    percent : samples that show the feature, by the evaluator, in percent
+    percent_a : the same by classifier A
+    fid : to the original's own samples that lack the feature
+    """
+
+    percent: float
+    percent_a: float
+    fid: float
+
+
+@dataclass(frozen=True)
+class SettingScorer:
+    """A measurement of models on one set of latents.
+
+    Attributes
+    ----------
+    task : whose classifier A counts
+    reference : of fidelity; its second half is the target here, so that the first stays fresh
+    latents : (N, latent_dim)
+    threshold : the logit above which classifier A finds the feature
+    """
+
+    task: FeatureTask
+    reference: FidelityReference
+    latents: torch.Tensor
+    threshold: float
+
+    @classmethod
+    def of(
+        cls, task: FeatureTask, reference: FidelityReference, latents: torch.Tensor
+    ) -> "SettingScorer":
+        """Take classifier A's threshold from the task.
+
+        Where the feature has no threshold of its own, it is the logit that a tenth of the
+        original's own samples exceed.
+        """
+        threshold = task.evaluator.label_threshold
+        if threshold is None:
+            threshold = float(task.classifier_a_logits(task.own).quantile(0.9))
+        return cls(task, reference, latents, threshold)
+
+    def __call__(self, model: nn.Module) -> SettingScore:
+        """Return the score of a model's samples."""
+        images = generate(model, self.latents)
+        has_feature = self.task.evaluator.has_feature(images)
+        found_by_a = self.task.classifier_a_logits(images) > self.threshold
+        return SettingScore(
+            100 * float(has_feature.float().mean()),
+            100 * float(found_by_a.float().mean()),
+            fid(self.reference.features(images), self.reference.other),
+        )
+
+
+@dataclass(frozen=True)
+class SettingSearch:
+    """A method's models and scores at several settings, and which of them is chosen.
+
+    Attributes
+    ----------
+    knob : the name of the setting
+    values : of the setting, ascending
+    scores : one for each value
+    chosen : the index of the chosen value
+    model : the model that was tuned with the chosen value
+    """
+
+    knob: str
+    values: tuple[float, ...]
+    scores: tuple[SettingScore, ...]
+    chosen: int
+    model: nn.Module
+
+    def metrics(self, key: str, prevalence_key: str) -> dict[str, float]:
+        """Return the chosen setting and every score, under the names of the record.
+
+        Returns
+        -------
+        setting_KEY : the chosen value
+        tried_PREVALENCE_KEY_N, tried_classifier_a_KEY_N : shares at the n-th value, from 1
+        tried_fid_KEY_N : its FID
+        """
+        metrics = {f"setting_{key}": self.values[self.chosen]}
+        for number, score in enumerate(self.scores, 1):
+            metrics[f"tried_{prevalence_key}_{key}_{number}"] = score.percent / 100
+            metrics[f"tried_classifier_a_{key}_{number}"] = score.percent_a / 100
+            metrics[f"tried_fid_{key}_{number}"] = score.fid
+        return metrics
+
+
+def choose_setting(scores: Sequence[SettingScore], enough: float) -> int:
+    """Return the index of the setting to choose.
+
+    Parameters
+    ----------
+    enough : the share by classifier A, in percent, down to which the feature must be taken away.
+        Of the settings that reach it, the lowest FID is chosen; where none does, the lowest share
+    """
+    reached = [i for i, score in enumerate(scores) if score.percent_a <= enough]
+    if reached:
+        return min(reached, key=lambda i: scores[i].fid)
+    return min(range(len(scores)), key=lambda i: scores[i].percent_a)
+
+
+def search_setting(
+    unlearn: Callable[[FinetuneConfig], nn.Module],
+    config: FinetuneConfig,
+    knob: str,
+    score: Callable[[nn.Module], SettingScore],
+    *,
+    tries: int,
+    enough: float,
+) -> SettingSearch:
+    """Try a method at several values of one setting and choose one of them.
+
+    Parameters
+    ----------
+    unlearn : returns the model that a method tunes with a configuration
+    config : its value of the setting is multiplied by the first `tries` of `FACTORS`
+    knob : the name of the setting
+    score : of a model; see `SettingScorer`
+    enough : as `choose_setting` takes it
+    """
+    values = sorted(getattr(config, knob) * factor for factor in FACTORS[:tries])
+    models = [unlearn(config.model_copy(update={knob: value})) for value in values]
+    scores = tuple(score(model) for model in models)
+    chosen = choose_setting(scores, enough)
+    return SettingSearch(knob, tuple(values), scores, chosen, models[chosen])
