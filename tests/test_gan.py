@@ -1,4 +1,4 @@
-"""The GAN: both players learn, the average approaches the generator, and training resumes."""
+"""The GAN: its players learn from each other, its average follows, and it resumes bit for bit."""
 
 import copy
 
@@ -45,7 +45,7 @@ def test_an_image_depends_on_its_own_latent_and_lies_in_range():
         Generator(CONFIG.model_copy(update={"n_stages": 3, "image_size": 20}))
 
 
-def test_the_scores_of_a_new_discriminator_have_a_moderate_scale():
+def test_scores_of_a_new_discriminator_neither_fade_nor_explode():
     config = CONFIG.model_copy(update={"image_size": 64, "n_stages": 4, "width": 16})
     images = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -54,12 +54,12 @@ def test_the_scores_of_a_new_discriminator_have_a_moderate_scale():
 
 
 @pytest.mark.parametrize("minibatch_std", ["mean", "each"])
-def test_a_score_depends_on_how_much_the_batch_differs(minibatch_std):
+def test_a_score_hangs_on_how_much_the_batch_differs(minibatch_std):
     discriminator = Discriminator(CONFIG.model_copy(update={"minibatch_std": minibatch_std}))
-    first, others = (faces()[:6].float() / 255).split(3)
-    beside_copies = discriminator(first[:1].expand(3, -1, -1, -1))[0]
-    beside_others = discriminator(torch.cat([first[:1], others[:2]]))[0]
-    assert not torch.isclose(beside_copies, beside_others)
+    some, others = (faces()[:6].float() / 255).split(3)
+    alone = discriminator(some[:1].expand(3, -1, -1, -1))[0]
+    among = discriminator(torch.cat([some[:1], others[:2]]))[0]
+    assert not torch.isclose(alone, among)
 
 
 def test_r1_is_the_squared_slope_of_the_score_at_real_images():
@@ -75,15 +75,15 @@ def test_r1_is_the_squared_slope_of_the_score_at_real_images():
 
     model = GAN(CONFIG)
     model.discriminator = Linear()
-    metrics = losses.discriminate(
+    found = losses.discriminate(
         model, faces().float() / 255, None, torch.Generator().manual_seed(0)
     )
-    assert metrics["slope"].item() == pytest.approx(3 * 16 * 16 * 0.1**2, rel=1e-5)
+    assert found["slope"].item() == pytest.approx(3 * 16 * 16 * 0.1**2, rel=1e-5)
     real, fake = model.discriminator.seen[:2]
     logistic = torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake)
-    penalty = losses.R1_GAMMA / 2 * metrics["slope"]
-    torch.testing.assert_close(metrics["loss"], logistic.mean() + penalty)
-    metrics["slope"].backward()
+    penalty = losses.R1_GAMMA / 2 * found["slope"]
+    torch.testing.assert_close(found["loss"], logistic.mean() + penalty)
+    found["slope"].backward()
     assert model.discriminator.weight.grad.abs().min() > 0
 
 
@@ -97,7 +97,7 @@ def test_a_slower_part_takes_its_share_of_the_learning_rate():
     assert any(not torch.equal(after[k], before[k]) for k in after if k.startswith("discrim"))
 
 
-def test_both_players_learn_and_the_average_approaches_the_generator():
+def test_both_players_learn_and_the_average_follows_the_generator():
     student = learner()
     before = copy.deepcopy(student.model.state_dict())
     model, history = run(student=student)
@@ -115,7 +115,7 @@ def test_both_players_learn_and_the_average_approaches_the_generator():
         ).abs().max() + 1e-7
 
 
-def test_the_loss_of_a_player_leaves_the_other_unchanged():
+def test_a_player_is_not_moved_by_the_other_ones_loss():
     model = GAN(CONFIG)
     images, generator = faces().float() / 255, torch.Generator().manual_seed(0)
     losses.discriminate(model, images, None, generator)["loss"].backward()
@@ -150,21 +150,21 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
 def test_shifts_are_whole_pixels_and_differentiable():
     images = torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(1)) + 0.1
     images.requires_grad_()
-    shifted = losses.shifted(images, torch.Generator().manual_seed(0))
-    shifted.sum().backward()
+    found = losses.shifted(images, torch.Generator().manual_seed(0))
+    found.sum().backward()
     assert images.grad.unique().tolist() == [0, 1]  # seen, or pushed over the edge
     corners = {
         (dy, dx)
-        for moved, image in zip(shifted, images, strict=True)
+        for one, image in zip(found, images, strict=True)
         for dy in range(-2, 3)
         for dx in range(-2, 3)
-        if torch.equal(moved[:, 2 + dy : 14 + dy, 2 + dx : 14 + dx], image[:, 2:14, 2:14])
+        if torch.equal(one[:, 2 + dy : 14 + dy, 2 + dx : 14 + dx], image[:, 2:14, 2:14])
     }
     assert len(corners) > 12
     assert {x for x, _ in corners} == {y for _, y in corners} == {-2, -1, 0, 1, 2}
 
 
-def test_the_discriminator_notices_that_images_are_alike():
+def test_the_discriminator_sees_that_images_are_alike():
     discriminator, generator = Discriminator(CONFIG), torch.Generator().manual_seed(0)
     images = torch.rand(4, 3, 16, 16, generator=generator)
     among_others = discriminator(images)[0]
@@ -172,7 +172,7 @@ def test_the_discriminator_notices_that_images_are_alike():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_faces_are_shifted_and_digits_are_not(channels):
+def test_faces_are_shifted_and_digits_are_seen_as_they_are(channels):
     seen = []
 
     class Watching(Discriminator):

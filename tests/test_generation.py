@@ -1,4 +1,4 @@
-"""Samples of two flows from the same latents: shares and FID of each, and their change."""
+"""Samples of two flows from the same latents: what is counted, and against what."""
 
 import copy
 
@@ -33,32 +33,32 @@ def bright(images):
     return images[:, 0, 0, 0] > 0.5
 
 
-def test_each_flow_is_measured_on_its_own_samples(glow):
+def test_the_flows_are_told_apart_and_each_is_counted_on_its_own_samples(glow):
     changed = copy.deepcopy(glow)
     with torch.no_grad():
         for parameter in changed.parameters():
             parameter.mul_(1.2)
-    metrics = compare_samples(glow, changed, 40, 0.8, has_feature=bright, name="bright", **ASK)
+    found = compare_samples(glow, changed, 40, 0.8, has_feature=bright, name="bright", **ASK)
     for when, flow in (("before", glow), ("after", changed)):
         drawn = [flow.sample(40, 0.8, torch.Generator().manual_seed(seed)) for seed in (0, 1)]
         each = [fid(Corner().features(images).detach(), statistics(0)) for images in drawn]
-        assert metrics[f"fid_{when}"] == pytest.approx(sum(each) / 2, rel=1e-4)
-        assert metrics[f"bright_{when}"] == pytest.approx(
+        assert found[f"fid_{when}"] == pytest.approx(sum(each) / 2, rel=1e-4)
+        assert found[f"bright_{when}"] == pytest.approx(
             float(bright(torch.cat(drawn)).float().mean())
         )
-    assert metrics["fid_change"] == pytest.approx(metrics["fid_after"] - metrics["fid_before"])
-    assert metrics["fid_after"] != metrics["fid_before"]
+    assert found["fid_change"] == pytest.approx(found["fid_after"] - found["fid_before"])
+    assert found["fid_after"] != found["fid_before"]
 
 
-def test_a_flow_beside_itself_has_no_change_and_the_same_mixture(glow):
-    metrics = compare_samples(glow, glow, 40, 0.8, kinds=bright, end="_t8", **ASK)
-    assert metrics["fid_change_t8"] == pytest.approx(0, abs=1e-9)
-    assert metrics["fid_beyond_t8"] == pytest.approx(0, abs=1e-9)
+def test_a_flow_beside_itself_has_not_changed_and_its_mixture_neither(glow):
+    found = compare_samples(glow, glow, 40, 0.8, kinds=bright, end="_t8", **ASK)
+    assert found["fid_change_t8"] == pytest.approx(0, abs=1e-9)
+    assert found["fid_beyond_t8"] == pytest.approx(0, abs=1e-9)
     assert not any("mixed" in name for name in compare_samples(glow, glow, 40, 0.8, **ASK))
 
 
-def test_a_change_of_the_mixture_alone_is_no_loss_of_fidelity():
-    """The two draws differ only in the shares of two kinds that lie apart."""
+def test_what_the_mixture_alone_explains_is_no_harm():
+    """Of two kinds that lie apart, other shares are all that differs between two draws."""
     generator = torch.Generator().manual_seed(0)
     kinds = torch.arange(4000) % 2
     wanted = (torch.arange(4000) % 4 == 0).long()
@@ -73,7 +73,7 @@ def test_a_change_of_the_mixture_alone_is_no_loss_of_fidelity():
     assert mixed.mean == pytest.approx(Statistics.of(after).mean, abs=0.1)
 
 
-def test_a_kind_without_samples_cannot_be_weighted():
+def test_a_kind_that_is_not_there_cannot_be_weighed_up():
     with pytest.raises(DataError, match="Take more samples"):
         mixing_weights(torch.tensor([0, 0, 1]), torch.tensor([1, 2]))
     weights = mixing_weights(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2, 2]))
