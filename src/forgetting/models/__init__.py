@@ -1,9 +1,9 @@
 """Networks that the study trains: a flow, a VAE, a GAN, classifiers and an embedding of faces.
 
-Each file holds one kind of model, whole, and registers it in `MODELS` under the name that the
-zoo's records use. Images are float32 in [0, 1], (B, C, H, W); a model scales and quantises them
-itself. This wing may import `adapters`, `registry` and `errors`, and no other part of the study.
-Another package adds a kind through an entry point in the group `forgetting.models`.
+A kind of model is one file (the layers of `glow` are in `glow_layers`), which registers it in
+`MODELS` under the name in the zoo's records. Images are float32 in [0, 1], (B, C, H, W); a model
+scales and quantises them itself. This wing may import `adapters`, `registry` and `errors`, and no
+other wing. Another package adds a kind through an entry point in the group `forgetting.models`.
 """
 
 from dataclasses import dataclass
