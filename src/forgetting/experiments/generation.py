@@ -206,6 +206,7 @@ def rank_correlation(points: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) ->
     return float(spearmanr(similarity, shift).statistic)
 
 
+@torch.no_grad()
 def layer_changes(base: Glow, tamed: Glow) -> dict[str, list[float]]:
     """Return how far the weights of each step moved, as a share of their norm.
 
