@@ -119,6 +119,8 @@ def test_fid_is_drawn_against_the_temperature_in_each_flows_colour():
         plots.BASE: [[0.5, 10.0], [1.0, 20.0]],
         plots.REFERENCE: [[0.5, 11.0], [1.0, 21.0]],
     }
+    bars = axis.collections[0].get_segments()  # one deviation to either side
+    assert [bar[:, 1].tolist() for bar in bars] == [[9.0, 11.0], [18.0, 22.0]]
 
 
 def test_similarity_is_drawn_by_radius_and_shift_by_similarity():

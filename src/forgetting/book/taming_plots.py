@@ -1,13 +1,13 @@
 """Figures and tables of the pages on taming; they draw what `forgetting.experiments` computes."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
 
 from forgetting.book import plots
 from forgetting.experiments.context import Experiment
@@ -27,6 +27,13 @@ N_SHOWN = 14
 """Images in a row."""
 
 
+class Density(Protocol):
+    """A flow on the plane."""
+
+    def log_prob(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the log-density (N,) of points (N, 2), in nats."""
+
+
 def threshold_curve(history: Sequence[Mapping[str, float]], delta: float) -> Figure:
     """Draw the bits/dim of both sets during taming, with the threshold as a dotted line.
 
@@ -40,7 +47,8 @@ def threshold_curve(history: Sequence[Mapping[str, float]], delta: float) -> Fig
     threshold = [row["mu"] + delta * row["sigma"] for row in history]
     axis.plot(steps, threshold, color="black", ls=":", lw=1)
     axis.annotate("threshold", (steps[-1], threshold[-1]), ha="right", va="bottom", fontsize=9)
-    return axis.figure
+    figure: Figure = axis.figure
+    return figure
 
 
 def likelihood_panel(comparison: Comparison) -> Figure:
@@ -75,12 +83,13 @@ def shift_intervals(
     to_forget : the sets that are drawn in the colour of the tamed flow
     """
     names = list(comparison.before)
-    return plots.intervals(
+    drawn: Axes = plots.intervals(
         [(name.replace("_", " "), *comparison.shift(name)) for name in names],
         SHIFT_LABEL,
         [plots.FORGOT if name in to_forget else plots.BASE for name in names],
         axis,
     )
+    return drawn
 
 
 def sample_rows(flows: Mapping[str, Glow], temperature: float, run: Experiment) -> Figure:
@@ -192,8 +201,8 @@ def similarity_panel(
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
     for name in flows:
-        similarity = [metrics[f"similarity_{name}_{radius_key(radius)}"] for radius in radii]
-        left.plot(radii, similarity, "o-", color=FLOW_COLOURS[name], label=name)
+        means = [metrics[f"similarity_{name}_{radius_key(radius)}"] for radius in radii]
+        left.plot(radii, means, "o-", color=FLOW_COLOURS[name], label=name)
     left.set(xlabel="distance r from the forgotten latent", ylabel="similarity to the image")
     left.legend()
     for (name, (similarity, shift)), colour in zip(points.items(), SERIES_COLOURS, strict=False):
@@ -225,13 +234,13 @@ def layer_curves(changes: Mapping[str, Sequence[float]], steps_per_block: int) -
 
 
 def plane_densities(
-    flows: Mapping[str, tuple[nn.Module, nn.Module]], points: torch.Tensor, side: int = 160
+    flows: Mapping[str, tuple[Density, Density]], points: torch.Tensor, side: int = 160
 ) -> Figure:
     """Draw the densities of flows on the plane, before and after, in a row for each library.
 
     Parameters
     ----------
-    flows : each flow before and after taming; both have `log_prob`, points (N, 2) to nats (N,)
+    flows : each flow before and after taming
     points : (N, 2), some of those to forget, drawn as dots
     side : points of the grid along each axis
     """
@@ -244,17 +253,11 @@ def plane_densities(
     )
     for row, (name, pair) in zip(axes, flows.items(), strict=True):
         for axis, flow, when in zip(row, pair, ("before", "after"), strict=True):
-            density = _density(flow.log_prob, grid).reshape(side, side).numpy()
+            with torch.no_grad():
+                density = flow.log_prob(grid).exp().reshape(side, side).numpy()
             axis.pcolormesh(
                 x.numpy(), y.numpy(), density, cmap="Blues", vmin=0, vmax=1, rasterized=True
             )
             axis.plot(*dots, ".", ms=2.5, color="black")
             axis.set(title=f"{name}, {when}")
     return figure
-
-
-@torch.no_grad()
-def _density(
-    log_prob: Callable[[torch.Tensor], torch.Tensor], points: torch.Tensor
-) -> torch.Tensor:
-    return log_prob(points).exp()

@@ -1,6 +1,6 @@
 """What taming on a person does to generation: samples, neighbourhoods of images, and weights."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from scipy.stats import chi, spearmanr
@@ -13,7 +13,7 @@ from forgetting.inference import embeddings, features, generate
 from forgetting.metrics.fidelity import Statistics, fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.models.glow import Glow
+from forgetting.models.glow import Glow, Step
 
 LAYERS = ("mixing", "first convolution", "second", "last")
 """Parts of a step of a Glow that have weights, in the order in which they act."""
@@ -206,6 +206,7 @@ def rank_correlation(points: Mapping[str, tuple[torch.Tensor, torch.Tensor]]) ->
     return float(spearmanr(similarity, shift).statistic)
 
 
+@torch.no_grad()
 def layer_changes(base: Glow, tamed: Glow) -> dict[str, list[float]]:
     """Return how far the weights of each step moved, as a share of their norm.
 
@@ -220,11 +221,13 @@ def layer_changes(base: Glow, tamed: Glow) -> dict[str, list[float]]:
     }
 
 
-def _layers(flow: Glow) -> Iterator[dict[str, nn.Module]]:
-    for block in flow.blocks:
-        for step in block.steps:
+def _layers(flow: Glow) -> list[dict[str, nn.Module]]:
+    layers = []
+    for step in flow.modules():
+        if isinstance(step, Step):
             first, _, second, _, last = step.coupling.network
-            yield dict(zip(LAYERS, (step.mixing, first, second, last), strict=True))
+            layers.append(dict(zip(LAYERS, (step.mixing, first, second, last), strict=True)))
+    return layers
 
 
 def _relative_change(before: nn.Module, after: nn.Module) -> float:

@@ -30,7 +30,7 @@ def shift_metrics(comparison: Comparison, names: Mapping[str, str]) -> dict[str,
     -------
     NAME, NAME_low, NAME_high for each set; positive is less likely (see `Comparison.shift`).
     """
-    metrics = {}
+    metrics: dict[str, float] = {}
     for set_name, name in names.items():
         keys = (name, f"{name}_low", f"{name}_high")
         metrics |= dict(zip(keys, comparison.shift(set_name), strict=True))

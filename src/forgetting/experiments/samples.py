@@ -67,12 +67,7 @@ def compare_samples(
     for seed in seeds:
         before = cached_samples(base, n, temperature, seed)
         after = tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
-        features_before = cached(  # every run on this base takes the same
-            [feature_classifier],
-            [before],
-            "features",
-            lambda images=before: features(feature_classifier, images),
-        )
+        features_before = _cached_features(feature_classifier, before)
         fids["before"].append(fid(features_before, reference))
         fids["after"].append(fid(features(feature_classifier, after), reference))
         if kinds is not None:
@@ -151,11 +146,18 @@ def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.T
 
     They are those of `flow.sample(n, temperature, generator)` with a generator of that seed.
     """
-    highest = 2**flow.n_bits - 1
+    highest: int = 2**flow.n_bits - 1
 
     def draw() -> torch.Tensor:
-        images = flow.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
+        images: torch.Tensor = flow.sample(
+            n, temperature, torch.Generator().manual_seed(seed)
+        ).cpu()
         return (images * highest).round().byte()  # a sample is quantised: nothing is lost
 
     settings = torch.tensor([n, temperature, seed], dtype=torch.float64)
     return cached([flow], [settings], "samples", draw).float() / highest
+
+
+def _cached_features(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return features (N, F) from the user's cache: all runs on one base take the same."""
+    return cached([classifier], [images], "features", lambda: features(classifier, images))
