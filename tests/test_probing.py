@@ -1,0 +1,219 @@
+"""Probes on several models find what was planted, under the names that records have."""
+
+import dataclasses
+
+import pytest
+import torch
+from bars import Bars
+from small_tasks import WIDE, Halved, bars_task, width
+from torch import nn
+
+from forgetting.experiments import probing
+from forgetting.experiments.unlearning import grade_samples, recorded
+from forgetting.probes.probes import inversion_attack, latent_attack, linear_probe, relearn
+
+BUDGET = probing.AttackBudget(steps=60, restarts=2)
+SMALL = probing.AttackBudget(steps=5, restarts=1)
+
+
+def task_with(**changes):
+    task = bars_task()
+    return dataclasses.replace(task, evaluator=dataclasses.replace(task.evaluator, **changes))
+
+
+MODELS = {"original": Bars(), "unlearned": Halved(-3.0)}
+
+
+def test_an_attack_finds_the_feature_where_it_is_and_not_where_it_is_gone():
+    task = bars_task()
+    outcomes = probing.attack_latents(task, MODELS, 12, BUDGET, seed=7)
+    assert list(outcomes) == ["original", "unlearned"]
+    assert outcomes["original"].prevalence.share == 1
+    assert outcomes["unlearned"].prevalence.share == 0
+    for name, model in MODELS.items():
+        latents = latent_attack(model, task.evaluator.score, 12, steps=60, restarts=2, seed=7)
+        with torch.no_grad():
+            images = model(latents)
+        assert torch.allclose(outcomes[name].images, images, atol=1e-5)
+        assert outcomes[name].value == pytest.approx(float(width(images).mean()), abs=1e-4)
+    assert outcomes["original"].value > WIDE > outcomes["unlearned"].value
+
+
+def test_a_blank_image_does_not_count_in_the_mean_value():
+    def value(images):
+        widths = width(images)
+        widths[0] = float("nan")
+        return widths
+
+    found = probing.attack_latents(task_with(value=value), MODELS, 12, BUDGET, 7)["original"]
+    assert found.value == pytest.approx(float(width(found.images[1:]).mean()), abs=1e-4)
+    assert found.prevalence.share == pytest.approx(11 / 12)
+
+
+def test_a_sure_image_has_the_feature_and_a_sure_class():
+    def sure(images):
+        return torch.arange(len(images)) < 3
+
+    outcomes = probing.attack_latents(task_with(sure=sure), MODELS, 12, BUDGET, seed=7)
+    assert outcomes["original"].sure.share == pytest.approx(3 / 12)
+    assert outcomes["unlearned"].sure.share == 0
+    metrics = recorded(outcomes)
+    ends = ("", "_low", "_high")
+    keys = ("attack_{}", "attack_sure_{}")
+    names = {
+        key.format(name) + end for key in keys for name in ("before", "after") for end in ends
+    }
+    assert set(metrics) == names | {"attack_value_before", "attack_value_after"}
+    assert metrics["attack_sure_before"] == pytest.approx(0.25)
+    assert metrics["attack_value_before"] == outcomes["original"].value
+
+
+def test_without_classes_nothing_is_sure():
+    outcome = probing.attack_latents(bars_task(), MODELS, 4, BUDGET, seed=7)["original"]
+    assert outcome.sure is None
+    assert set(outcome.metrics("before")) == {
+        "attack_before",
+        "attack_before_low",
+        "attack_before_high",
+        "attack_value_before",
+    }
+
+
+def targets(task, n=4):
+    return task.own[task.evaluator.has_feature(task.own)][:n]
+
+
+def test_an_inversion_takes_four_times_the_steps_and_sees_what_is_gone():
+    task = bars_task()
+    wide = targets(task)
+    budget = probing.AttackBudget(steps=15, restarts=2)
+    outcomes = probing.invert_images(task, MODELS, wide, budget, seed=9)
+    for name, model in MODELS.items():
+        alone = inversion_attack(
+            model, wide, task.classifier_features, steps=60, restarts=2, seed=9
+        )
+        assert torch.equal(outcomes[name].inversion.latents, alone.latents)
+        assert outcomes[name].error == pytest.approx(float(alone.errors.mean()))
+    assert outcomes["original"].prevalence.share > 0.5
+    assert outcomes["unlearned"].prevalence.share == 0
+    assert outcomes["original"].error < outcomes["unlearned"].error / 2
+    metrics = recorded(outcomes)
+    assert metrics["inverted_before"] == outcomes["original"].prevalence.share
+    assert metrics["inversion_error_after"] == outcomes["unlearned"].error
+    assert len(metrics) == 8
+
+
+def test_without_a_target_nothing_is_inverted():
+    task = bars_task()
+    assert probing.invert_images(task, MODELS, task.own[:0], SMALL, seed=9) == {}
+
+
+class Hidden(nn.Module):
+    """Bars whose width stops just below the feature, at a weight that a few images raise."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.bars = Bars().requires_grad_(False)
+        self.most = nn.Parameter(torch.tensor([0.85]))
+
+    def forward(self, latents):
+        first = torch.minimum(latents[:, :1], self.most)
+        return self.bars(torch.cat([first, latents[:, 1:]], 1))
+
+
+def test_relearning_counts_fresh_samples_after_every_number_of_steps():
+    task = bars_task()
+    models = {"original": Bars(), "unlearned": Hidden()}
+    wide = targets(task)
+    inverted = probing.invert_images(task, models, wide, SMALL, seed=9)
+    fresh = torch.randn(200, 6, generator=torch.Generator().manual_seed(2))
+    curves = probing.relearn_feature(
+        task,
+        {"unlearned": models["unlearned"], "retrained": Halved(0.0)},
+        wide,
+        inverted,
+        fresh,
+        n_images=4,
+        steps=(0, 3, 120),
+    )
+    assert list(curves) == ["unlearned"]  # the original is not tuned, the retrained not inverted
+    shares = curves["unlearned"].prevalence
+    assert list(shares) == [0, 3, 120]
+    assert shares[0].n == 200
+    starts = inverted["unlearned"].inversion.latents[:4]
+
+    def count(model):
+        with torch.no_grad():
+            return float((width(model(fresh)) > WIDE).double().mean())
+
+    expected = relearn(models["unlearned"], wide[:4], starts, (0, 3, 120), count)
+    assert {steps: share.share for steps, share in shares.items()} == pytest.approx(expected)
+    assert shares[120].share > shares[0].share
+    metrics = recorded(curves)
+    assert len(metrics) == 9
+    assert metrics["relearned_after_4_120"] == shares[120].share
+    assert metrics["relearned_after_4_0_low"] == shares[0].low
+
+
+def test_relearning_tunes_only_the_part_that_makes_the_image():
+    class WithDecoder(Hidden):
+        def __init__(self):
+            super().__init__()
+            self.decoder = nn.Linear(1, 1)  # no part in the image: nothing can be relearned
+
+        def forward(self, latents):
+            return super().forward(latents) + 0 * self.decoder(latents[:, :1])[:, :, None, None]
+
+    task, model = bars_task(), WithDecoder()
+    wide = targets(task)
+    inverted = probing.invert_images(task, {"unlearned": model}, wide, SMALL, seed=9)
+    fresh = torch.randn(200, 6, generator=torch.Generator().manual_seed(2))
+    curves = probing.relearn_feature(
+        task, {"unlearned": model}, wide, inverted, fresh, n_images=4, steps=(0, 120)
+    )
+    shares = curves["unlearned"].prevalence
+    assert shares[120].share == shares[0].share
+
+
+class Convolved(nn.Module):
+    """Bars after a convolution whose input shows the width, or nothing."""
+
+    latent_dim = 6
+
+    def __init__(self, visible):
+        super().__init__()
+        self.bars, self.visible = Bars(), visible
+        self.last = nn.Conv2d(1, 1, 1)
+
+    def forward(self, latents):
+        return self.last(self.bars(latents) if self.visible else latents[:, :1, None, None] * 0)
+
+
+def test_a_linear_probe_reads_the_last_layer_of_every_model():
+    task = bars_task()
+    fresh = torch.randn(300, 6, generator=torch.Generator().manual_seed(2))
+    original = grade_samples(task.evaluator, {"original": Bars()}, fresh)["original"]
+    models = {"original": Convolved(True), "unlearned": Convolved(False)}
+    gains = probing.probe_last_layers(task, models, fresh, original)
+    for name, model in models.items():
+        alone = linear_probe(model, model.last, fresh, original.has_feature)
+        assert gains[name].auc == alone
+    assert gains["unlearned"].auc < -0.4 < gains["original"].auc
+    assert recorded(gains) == {
+        "probe_before": gains["original"].auc,
+        "probe_after": gains["unlearned"].auc,
+    }
+
+
+@pytest.mark.parametrize(("n", "probes"), [(9, 0), (10, 1)])
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_linear_probe_needs_ten_samples_of_either_kind(n, probes, invert):
+    task = bars_task()
+    fresh = torch.randn(60, 6, generator=torch.Generator().manual_seed(2))
+    original = grade_samples(task.evaluator, {"original": Bars()}, fresh)["original"]
+    has_feature = (torch.arange(60) < n) != invert
+    original = dataclasses.replace(original, has_feature=has_feature)
+    gains = probing.probe_last_layers(task, {"original": Convolved(True)}, fresh, original)
+    assert len(gains) == probes

@@ -1,0 +1,301 @@
+"""What the unlearning templates share gives the planted answers, under the record's names."""
+
+import pytest
+import torch
+from bars import Bars
+from small_tasks import WIDE, Halved, bars_task, wide_evaluator, width
+from torch import nn
+
+from forgetting.errors import DataError, ForgettingError
+from forgetting.experiments import unlearning
+from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.repetition import check_repeated, has_parameters
+from forgetting.experiments.sample_fidelity import (
+    FidelityReference,
+    fid_metrics,
+    fid_metrics_by_b,
+    fidelity_metrics,
+)
+from forgetting.methods.direction import Direction, collect_latents, find_direction
+from forgetting.metrics.fidelity import fid, kid, precision_recall
+from forgetting.metrics.prevalence import Prevalence
+
+
+def experiment(seed=3):
+    return Experiment("some", Parameters(seed=seed))
+
+
+def fresh(n=500):
+    return torch.randn(n, 6, generator=torch.Generator().manual_seed(11))
+
+
+def test_records_name_the_original_before_and_the_unlearned_model_after():
+    names = ("original", "unlearned", "filter", "tamed as far", "whole-image")
+    keys = ["before", "after", "filter", "tamed_as_far", "whole_image"]
+    assert [unlearning.record_key(name) for name in names] == keys
+
+
+def test_labels_come_from_the_stream_for_collecting_and_the_label_threshold():
+    run, task = experiment(), bars_task()
+    labelled = unlearning.collect_task_latents(run, task, 300)
+    again = collect_latents(
+        Bars(), task.evaluator.score, 300, threshold=0.0, seed=run.seed("collect")
+    )
+    assert torch.equal(labelled.positive, again.positive)
+    assert torch.equal(labelled.negative, again.negative)
+    with torch.no_grad():
+        assert (width(Bars()(labelled.positive)) > WIDE).all()
+        assert (width(Bars()(labelled.negative)) <= WIDE).all()
+
+
+def test_a_feature_without_a_threshold_of_its_own_is_the_top_tenth():
+    labelled = unlearning.collect_task_latents(experiment(), bars_task(label_threshold=None), 300)
+    assert (len(labelled.positive), len(labelled.negative)) == (30, 270)
+
+
+def test_too_few_samples_for_a_direction_are_refused():
+    with pytest.raises(DataError, match="show the feature"):
+        unlearning.collect_task_latents(experiment(), bars_task(label_threshold=9.0), 300)
+
+
+def test_a_walk_reaches_every_place_and_leaves_the_rest_as_it_was():
+    class Latents(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Parameter(torch.ones(()))
+
+        def forward(self, latents):
+            return self.one * latents[:, None, None, :]
+
+    direction = Direction(torch.tensor([3.0, 4.0, 0.0, 0.0, 0.0, 0.0]), 0.7)
+    anchors, places = fresh(3), torch.tensor([-2.0, 0.0, 1.5, 2.0])
+    walks = unlearning.walk_along(Latents(), direction, anchors, places)
+    assert walks.shape == (3, 4, 1, 1, 6)
+    moved = walks[:, :, 0, 0]
+    for anchor, walk in zip(anchors, moved, strict=True):
+        assert torch.allclose(direction.project(walk), places, atol=1e-5)
+        across = torch.tensor([4.0, -3.0, 0.0, 0.0, 0.0, 0.0])
+        assert torch.allclose(walk @ across, (anchor @ across).expand(4), atol=1e-5)
+        assert torch.allclose(walk[:, 2:], anchor[2:].expand(4, 4), atol=1e-6)
+
+
+def test_an_unlearned_model_stands_between_the_original_the_filter_and_the_retrained():
+    task, other, last = bars_task(), Halved(0.0), Halved(1.0)
+    direction = Direction(torch.eye(6)[0], 0.5)
+    models = unlearning.compared_models(task, direction, other)
+    assert list(models) == ["original", "unlearned", "filter"]
+    assert models["original"] is task.original
+    assert models["unlearned"] is other
+    z = fresh(50)
+    erased = torch.cat([z[:, :1].clamp(max=0.5), z[:, 1:]], 1)
+    with torch.no_grad():
+        assert torch.allclose(models["filter"](z), task.original(erased), atol=1e-6)
+    models = unlearning.compared_models(bars_task(retrained=last), direction, other)
+    assert list(models) == ["original", "unlearned", "filter", "retrained"]
+    assert models["retrained"] is last
+
+
+class Blank(nn.Module):
+    """Bars whose sample is blank where the second latent is positive."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.bars = Bars()
+
+    def forward(self, latents):
+        return self.bars(latents) * (latents[:, 1] <= 0).float()[:, None, None, None]
+
+
+def test_all_models_are_graded_on_the_same_latents():
+    evaluator, z = wide_evaluator(), fresh()
+    graded = unlearning.grade_samples(evaluator, {"original": Bars(), "tame": Halved(0.0)}, z)
+    with torch.no_grad():
+        images = {"original": Bars()(z), "tame": Halved(0.0)(z)}
+    assert list(graded) == ["original", "tame"]
+    for name, samples in graded.items():
+        widths = width(images[name])
+        assert torch.allclose(samples.images, images[name], atol=1e-6)
+        assert torch.allclose(samples.values, widths, atol=1e-5)
+        assert torch.equal(samples.has_feature, samples.values > WIDE)
+        assert torch.equal(samples.lacks_feature, samples.values <= WIDE - 1)
+        assert samples.prevalence.share == float((samples.values > WIDE).double().mean())
+        assert samples.ungraded == 0
+    between = ~graded["original"].has_feature & ~graded["original"].lacks_feature
+    assert between.any()
+
+
+def test_samples_without_a_finite_value_are_ungraded():
+    values = torch.tensor([1.0, float("nan"), float("-inf"), 11.0])
+    mask = values > WIDE
+    samples = unlearning.GradedSamples(
+        torch.zeros(4, 1, 2, 2), values, mask, ~mask, Prevalence.of(mask)
+    )
+    assert samples.ungraded == 0.5
+    shares = unlearning.prevalence_above({"some": samples}, 0.5)
+    assert (shares["some"].share, shares["some"].n) == (0.5, 4)
+
+
+def test_prevalence_is_recorded_under_the_key_of_its_threshold():
+    models = {"original": Bars(), "unlearned": Halved(-9.0), "filter": Halved(0.0)}
+    for is_strict, key in ((False, "prevalence"), (True, "prevalence_strict")):
+        evaluator = wide_evaluator(is_strict=is_strict)
+        graded = unlearning.grade_samples(evaluator, models, fresh())
+        metrics = unlearning.prevalence_metrics(evaluator, graded)
+        expected = {
+            f"{key}_{name}{end}"
+            for name in ("before", "after", "filter")
+            for end in ("", "_low", "_high")
+        }
+        assert set(metrics) == expected
+        share = graded["original"].prevalence
+        assert share.share > 0.1
+        assert metrics[f"{key}_before"] == share.share
+        assert metrics[f"{key}_before_low"] == share.low < share.share
+        assert metrics[f"{key}_after"] == 0
+
+
+def samples_with(count, n=100):
+    mask = torch.arange(n) < count
+    return unlearning.GradedSamples(
+        torch.zeros(n, 1, 2, 2), mask.float(), mask, ~mask, Prevalence.of(mask)
+    )
+
+
+def test_the_gap_is_one_for_the_original_and_zero_for_the_retrained_model():
+    graded = {
+        name: samples_with(count)
+        for name, count in (("original", 50), ("unlearned", 20), ("some", 5), ("retrained", 10))
+    }
+    gaps = unlearning.gaps_to_retrained(graded)
+    assert gaps == pytest.approx(
+        {"original": 1, "unlearned": 0.25, "some": -0.125, "retrained": 0}
+    )
+
+
+def test_without_a_gap_nothing_remains_of_it():
+    assert unlearning.gaps_to_retrained({"original": samples_with(50)}) == {}
+    alike = {"original": samples_with(50), "retrained": samples_with(50)}
+    assert unlearning.gaps_to_retrained(alike) == {}
+
+
+def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_feature():
+    task = bars_task()
+    reference = FidelityReference.of(task)
+    half = len(task.lacking) // 2
+    features = task.classifier_a.features
+    with torch.no_grad():
+        target, other = features(task.lacking[:half]), features(task.lacking[half : 2 * half])
+    assert reference.n == half
+    assert torch.allclose(reference.target, target)
+    assert torch.allclose(reference.other, other)
+    graded = unlearning.grade_samples(
+        task.evaluator, {"original": Bars(), "unlearned": Halved(0.0)}, fresh()
+    )
+    metrics = fidelity_metrics(reference, task.real, graded)
+    with torch.no_grad():
+        before = features(graded["original"].images[:half])
+        after = features(graded["unlearned"].images[:half])
+    assert metrics["n_fid"] == half
+    assert metrics["fid_floor"] == pytest.approx(fid(other, target))
+    assert metrics["fid_before"] == pytest.approx(fid(before, target))
+    assert metrics["fid_after"] == pytest.approx(fid(after, target))
+    assert metrics["kid_floor"] == pytest.approx(kid(other, target))
+    assert metrics["kid_after"] == pytest.approx(kid(after, target))
+    assert metrics["fid_real_own"] == pytest.approx(fid(target, task.real))
+    assert metrics["fid_real_before"] == pytest.approx(fid(before, task.real))
+    for key, sampled in (("floor", other), ("before", before)):
+        both = metrics[f"precision_{key}"], metrics[f"recall_{key}"]
+        assert both == pytest.approx(precision_recall(sampled, target))
+    assert "fid_real_floor" not in metrics
+    assert metrics["fid_after"] < metrics["fid_before"]
+    alone = fid_metrics(reference, graded)
+    assert set(alone) == {"fid_before", "fid_after", "fid_floor", "n_fid"}
+    assert alone == {name: metrics[name] for name in alone}
+
+
+def test_fid_by_classifier_b_has_its_own_features_and_floor():
+    task = bars_task()  # classifier B's width counts twice, so that its distances differ
+    graded = unlearning.grade_samples(task.evaluator, {"original": Bars()}, fresh())
+    metrics = fid_metrics_by_b(task, graded)
+    half = len(task.lacking) // 2
+    with torch.no_grad():
+        described = task.classifier_b.features(task.lacking[: 2 * half]).split(half)
+        before = task.classifier_b.features(graded["original"].images[:half])
+    assert metrics == pytest.approx(
+        {"fid_b_floor": fid(*described), "fid_b_before": fid(before, described[0])}
+    )
+    by_a = fid_metrics(FidelityReference.of(task), graded)
+    assert metrics["fid_b_before"] > 1.5 * by_a["fid_before"]
+
+
+class Shifted(nn.Module):
+    """Bars with a bright first column: the attribute `left` of every sample."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.bars = Bars()
+
+    def forward(self, latents):
+        images = self.bars(latents).clone()
+        images[:, :, :, 0] = 1
+        return images
+
+
+def test_changes_are_counted_between_the_original_and_each_other_model():
+    evaluator = wide_evaluator()
+    models = {"original": Bars(), "gradient ascent": Bars(), "shifted": Shifted()}
+    models["retrained"] = Shifted()
+    graded = unlearning.grade_samples(evaluator, models, fresh())
+    metrics = unlearning.locality_metrics(evaluator, graded)
+    entries = ("flipped_present", "l1_present", "l1_absent", "share_change")
+    assert set(metrics) == {
+        f"{entry}_{key}" for entry in entries for key in ("gradient_ascent", "shifted")
+    }
+    assert all(metrics[f"{entry}_gradient_ascent"] == 0 for entry in entries)
+    assert metrics["flipped_present_shifted"] == pytest.approx(0.5)  # one of two attributes
+    assert metrics["share_change_shifted"] == pytest.approx(1)
+    one = unlearning.locality_metrics(evaluator, graded, ("l1_absent",), without=("original",))
+    assert set(one) == {f"l1_absent_{key}" for key in ("gradient_ascent", "shifted", "retrained")}
+    assert one["l1_absent_shifted"] == pytest.approx(1 / 32, rel=0.05)
+
+
+def test_classifier_a_s_logits_are_those_of_the_task_s_feature():
+    task = bars_task()
+    found = task.classifier_a_logits(task.own)
+    assert found.shape == (600,)
+    assert torch.allclose(found, width(task.own) - WIDE, atol=1e-4)
+    assert not found.requires_grad
+
+
+RECORD = {
+    "parameters": {"seed": 0, "lr": 0.1, "old": 1},
+    "metrics": {"share_after": 0.5, "share_after_low": 0.4, "share_after_high": 0.6},
+}
+
+
+def test_a_repetition_has_the_parameters_that_the_published_run_had():
+    assert has_parameters(RECORD, {"seed": 0, "lr": 0.1, "new": 7})
+    assert not has_parameters(RECORD, {"seed": 1, "lr": 0.1})
+
+
+@pytest.mark.parametrize("share", [0.4, 0.55, 0.6])
+def test_a_repetition_within_the_published_interval_passes(share):
+    assert check_repeated(RECORD, "share_after", Prevalence(share, 0, 1, 10)) == 0.5
+
+
+@pytest.mark.parametrize("share", [0.39, 0.61])
+def test_a_repetition_outside_the_published_interval_is_refused(share):
+    with pytest.raises(ForgettingError, match=r"share_after is .*, not 50\.00% as published"):
+        check_repeated(RECORD, "share_after", Prevalence(share, 0, 1, 10))
+
+
+def test_a_direction_found_from_a_task_points_along_the_feature():
+    labelled = unlearning.collect_task_latents(experiment(), bars_task(), 2000)
+    vector = find_direction(labelled).vector
+    assert float(vector[0] / vector.norm()) > 0.95
