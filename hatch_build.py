@@ -1,9 +1,10 @@
-"""Build hook of the package: its links come from the project's one address."""
+"""Build hooks of the package: its links, and the one file of the checkout that is in no folder."""
 
 import runpy
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
@@ -16,3 +17,12 @@ class LinksHook(MetadataHookInterface):
         links: dict[str, str] = module["urls"]()
         if links:
             metadata["urls"] = links
+
+
+class RunsHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Put `runs.yaml` beside the templates of a wheel; pyproject.toml can map folders only."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the file, unless the package is installed as editable and reads the checkout's."""
+        if version == "standard":
+            build_data["force_include"]["runs.yaml"] = "forgetting/_checkout/runs.yaml"

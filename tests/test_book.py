@@ -161,13 +161,16 @@ def test_the_environment_and_the_project_list_the_same_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     python, pip, packages = environment["dependencies"]
     assert (python, pip) == ("python=3.11", "pip")
-    assert packages["pip"] == ["--constraint constraints.txt", "--editable .[book,test]"]
-    assert set(project["optional-dependencies"]) == {"book", "test"}
+    assert packages["pip"] == ["--constraint constraints.txt", "--editable .[all]"]
+    extras = project["optional-dependencies"]
+    assert set(extras) == {"all", "book", "data", "test"}
+    assert extras["all"] == ["forgetting[book,data,test]"]
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     names = {line.split("==")[0].lower().replace("_", "-") for line in pinned.splitlines()}
-    extras = project["optional-dependencies"]
-    for requirement in [*project["dependencies"], *extras["book"], *extras["test"]]:
-        assert re.match(r"[\w-]+", requirement)[0].lower() in names, requirement
+    requirements = [*project["dependencies"], *extras["data"], *extras["book"], *extras["test"]]
+    for requirement in requirements:
+        name = re.match(r"[\w-]+", requirement)[0].lower()
+        assert name in names | {"forgetting"}, requirement
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
