@@ -10,7 +10,10 @@ from torch import nn
 
 from forgetting.experiments import probing
 from forgetting.experiments.unlearning import grade_samples, recorded
-from forgetting.probes.probes import inversion_attack, latent_attack, linear_probe, relearn
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 BUDGET = probing.AttackBudget(steps=60, restarts=2)
 SMALL = probing.AttackBudget(steps=5, restarts=1)

@@ -15,7 +15,7 @@ from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
 from forgetting.experiments.unlearning import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.probes.probes import Inversion
+from forgetting.probes.inversion import Inversion
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from forgetting.inference import embeddings, features, generate
 from forgetting.metrics.fidelity import Statistics, fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.models.glow import Glow, Step
+from forgetting.models.glow import Glow
+from forgetting.models.glow_layers import Step
 
 LAYERS = ("mixing", "first convolution", "second", "last")
 """Parts of a step of a Glow that have weights, in the order in which they act."""

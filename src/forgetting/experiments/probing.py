@@ -14,13 +14,10 @@ from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.unlearning import GradedSamples
 from forgetting.inference import generate
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.probes.probes import (
-    Inversion,
-    inversion_attack,
-    latent_attack,
-    linear_probe,
-    relearn,
-)
+from forgetting.probes.inversion import Inversion, inversion_attack
+from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 MIN_OF_EITHER = 10
 """Samples with the feature, and without it, that a linear probe needs."""
