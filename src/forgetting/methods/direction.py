@@ -1,4 +1,4 @@
-"""Where a feature lies in the latent space of a generator, and how that is found."""
+"""The direction of a feature in the latent space of a generator, from labelled samples."""
 
 import copy
 import math
@@ -42,7 +42,7 @@ class LabelledLatents:
 
 @dataclass(frozen=True)
 class Direction:
-    """A feature as a direction in latent space with a threshold on it.
+    """The direction of a feature in latent space, with its projection threshold.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """The loop that feature unlearning and its baselines share: a copy of a generator is tuned.
 
-A method gives the loop its objective and, where it has one, a penalty on the weights or its own
-way to combine gradients. Latents, optimizer, schedule and logging are the same for all.
+A method gives the loop an objective and, if needed, a penalty on the weights or a combination of
+gradients. Latents, optimizer, schedule and logging are the same for all methods.
 """
 
 import math
@@ -31,8 +31,8 @@ class FinetuneConfig(BaseModel):
     lr: float = Field(
         1e-3,
         gt=0,
-        description="learning rate of Adam at the first step, per step; it falls linearly to 0 "
-        "at the last; default: the pilot's",
+        description="learning rate of Adam at the first step, per step; it falls linearly, to 0 "
+        "after the last; default: the pilot's",
     )
     precision: Precision = Field(
         "float32",
@@ -104,8 +104,8 @@ def finetune(
        direction reaches the projection threshold;
     2. decodes them with the copy, in `config.precision`, and computes the objective's losses and
        the penalty in float32;
-    3. takes the gradient of the losses' sum or, with `combine`, what it makes of the losses'
-       gradients, with respect to the weights that `problem.trainable` picks;
+    3. computes the gradient of the losses' sum or, with `combine`, the gradient that `combine`
+       makes of the losses' gradients, with respect to the weights that `problem.trainable` picks;
     4. moves these weights by one step of Adam, whose learning rate falls linearly from
        `config.lr` at the first step to 0 after the last;
     5. calls `problem.callback`, and logs the step's figures if its number is a multiple of

@@ -1,4 +1,4 @@
-"""A progress bar for methods, where somebody can see it."""
+"""A progress bar for methods, shown in terminals and notebooks only."""
 
 import builtins
 import sys
@@ -12,8 +12,8 @@ from forgetting.methods.results import Callback
 def progress(total: int, name: str) -> Callback:
     """Return a callback for a method that moves a progress bar on stderr.
 
-    The bar shows the loss and, in taming, the share of images within the rule. It is shown in a
-    terminal and in a notebook, also one that papermill executes; a log gets no bar.
+    The bar has the loss and, in taming, the share of images within the rule. It appears in a
+    terminal and in a notebook, also when papermill executes the notebook; a log gets no bar.
 
     Parameters
     ----------

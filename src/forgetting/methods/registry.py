@@ -54,7 +54,7 @@ class Method(Generic[C]):
     description: str
 
     def configure(self, settings: Mapping[str, Any]) -> C:
-        """Return the method's configuration, made of those settings that it has a field for.
+        """Return a configuration of the method, made of those settings that it has fields for.
 
         Parameters
         ----------

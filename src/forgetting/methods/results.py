@@ -27,7 +27,7 @@ class UnlearningResult:
 
 @dataclass(frozen=True)
 class TamingResult(UnlearningResult):
-    """The tamed flow, its history, and whether it met the rule that it was tamed by.
+    """The tamed flow, its history, and whether taming met its stopping rule or target.
 
     Attributes
     ----------
