@@ -129,7 +129,10 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
         ("base_model", "model=digits-gna", "The zoo has no 'digits-gna'"),
     ],
 )
-def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, sentence, tmp_path):
+def test_values_out_of_range_leave_a_sentence_and_nothing_else(
+    template, pair, sentence, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(execution, "EARLY", 600.0)  # a busy machine starts a kernel in minutes
     result = run("run", template, "-p", "preset=smoke", "-p", pair, "--output", str(tmp_path))
     assert result.exit_code == 1, result.output
     assert sentence in result.output
@@ -142,14 +145,12 @@ def test_values_out_of_range_leave_a_sentence_and_nothing_else(template, pair, s
     [
         ("feature_unlearning", "by_hand", "manual_labels"),
         ("feature_unlearning", "threshold", "projection_threshold"),
-        ("taming_attribute", "judge_lr", "classifier_lr"),
+        ("unlearning_baselines", "judge_lr", "classifier_lr"),
         ("taming_person", "remember_batch_size", "retain_batch_size"),
-        ("taming_person", "n_remember", "n_retain"),
         ("taming_person", "n_yardstick", "n_likelihood_reference"),
     ],
 )
 def test_a_renamed_parameter_is_refused_with_its_present_name(template, old, new):
-    template = next(t for t in (template, *templates.names()) if new in templates.parameters(t))
     result = run("run", template, "-p", f"{old}=1")
     assert result.exit_code == 1
     assert (

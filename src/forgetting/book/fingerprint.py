@@ -8,6 +8,7 @@ must have, so that a page survives a renaming by proof.
 
 import ast
 import copy
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -134,6 +135,7 @@ def computing_tree(cells: Iterable[nbformat.NotebookNode]) -> ast.Module:
     Returns
     -------
     ast.Module
+        Shared by all callers: copy it before a change, as `Renaming.apply` does.
 
     Raises
     ------
@@ -145,7 +147,13 @@ def computing_tree(cells: Iterable[nbformat.NotebookNode]) -> ast.Module:
         for cell in cells
         if cell.cell_type == "code" and FIGURE not in cell.metadata.get("tags", [])
     )
-    tree: ast.Module = _Computing().visit(ast.parse("\n".join(code)))
+    return _parsed("\n".join(code))
+
+
+@functools.cache
+def _parsed(code: str) -> ast.Module:
+    """Parse code once: every run of a sweep needs the tree of the same template."""
+    tree: ast.Module = _Computing().visit(ast.parse(code))
     return tree
 
 

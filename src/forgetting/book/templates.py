@@ -75,7 +75,18 @@ class Parameter:
 
 
 def names(checkout: Checkout = HERE) -> list[str]:
-    """Return the names of all templates, those of other packages included."""
+    """Return the names of all templates, those of other packages included.
+
+    Parameters
+    ----------
+    checkout : Checkout
+        Where the templates of the book are.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
     return sorted({path.stem for path in checkout.templates.glob("*.py")} | set(plugins.added()))
 
 
