@@ -50,6 +50,17 @@ def names(folder: Path | None = None) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
+def has(name: str) -> bool:
+    """Return whether an entry is in the package's manifest or in a folder of this machine.
+
+    Raises
+    ------
+    WeightsError
+        `FORGETTING_ZOO` names something that is not a folder.
+    """
+    return name in names() or any(name in names(folder) for folder in local_folders())
+
+
 def record(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Return the content of an entry's NAME.json.
 
