@@ -238,6 +238,6 @@ def _model_kind(name: str, kind: str | None) -> ModelKind:
         from forgetting.zoo.recipes import RECIPES
 
         len(RECIPES)  # imports the modules of recipes: one of them may register the kind
-    if kind not in MODELS:
+    if kind is None or kind not in MODELS:
         raise WeightsError(f"{name!r} holds {kind}, not a model; see zoo/{name}.md.")
     return MODELS[kind]
