@@ -286,6 +286,7 @@ from forgetting.zoo import store, train
 resources.checkout = lambda: None
 assert "digits-tiny" in train.names()
 assert train.train_entry("digits-tiny")
+assert not train.train_entry("digits-tiny")
 print(store.record("digits-tiny")["history"][-1]["step"])
 """
 LOAD = """

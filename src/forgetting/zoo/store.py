@@ -50,6 +50,17 @@ def names(folder: Path | None = None) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.json"))
 
 
+def has(name: str) -> bool:
+    """Return whether an entry is in the package's manifest or in a folder of this machine.
+
+    Raises
+    ------
+    WeightsError
+        `FORGETTING_ZOO` names something that is not a folder.
+    """
+    return name in names() or any(name in names(folder) for folder in local_folders())
+
+
 def record(name: str, folder: Path | None = None) -> dict[str, Any]:
     """Return the content of an entry's NAME.json.
 
@@ -227,6 +238,6 @@ def _model_kind(name: str, kind: str | None) -> ModelKind:
         from forgetting.zoo.recipes import RECIPES
 
         len(RECIPES)  # imports the modules of recipes: one of them may register the kind
-    if kind not in MODELS:
+    if kind is None or kind not in MODELS:
         raise WeightsError(f"{name!r} holds {kind}, not a model; see zoo/{name}.md.")
     return MODELS[kind]

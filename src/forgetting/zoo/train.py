@@ -52,7 +52,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     checkpoint = CACHE / "training" / f"{name}.safetensors"
-    if name in store.names() and not again and not checkpoint.is_file():
+    if store.has(name) and not again and not checkpoint.is_file():
         return False
     if isinstance(recipe, Measurement):
         recipe.make()

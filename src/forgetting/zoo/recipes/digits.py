@@ -4,6 +4,7 @@ from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
 from forgetting.models.vae import VAEConfig
+from forgetting.zoo.learner import Loss
 from forgetting.zoo.recipes import RECIPES, Recipe, learners, losses
 from forgetting.zoo.recipes.ingredients import DIGITS
 from forgetting.zoo.training import TrainingConfig
@@ -34,7 +35,7 @@ GAN_TRAINING = TrainingConfig(
     log_every=100,
 )
 GAN_CONFIG = GANConfig(width=32, minibatch_std="each")
-GAN_LOSSES = {"discriminator": losses.discriminate, "generator": losses.deceive}
+GAN_LOSSES: dict[str, Loss] = {"discriminator": losses.discriminate, "generator": losses.deceive}
 
 RECIPES.register("digits-classifier-a")(
     Recipe(

@@ -1,7 +1,6 @@
 """Measure statistics of real images, for machines that do not have them."""
 
 import torch
-from torch import nn
 
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
@@ -11,6 +10,8 @@ from forgetting.inference import features, logits
 from forgetting.metrics import likelihood
 from forgetting.metrics.calibration import threshold_at
 from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.models.classifier import Classifier
+from forgetting.models.glow import Glow
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement
 from forgetting.zoo.references import DIGITS, FACE_FEATURES, FACE_SIZES, FACES, LIKELIHOODS, N_FEW
@@ -47,7 +48,7 @@ def make_digits_reference() -> None:
     digits = load_digits("held_out", "mnist")
     measured = measure(digits.images)
     morphology = Morphology.of(measured)
-    digit_features = features(store.load("digits-classifier-a"), digits.floats())
+    digit_features = features(_classifier("digits-classifier-a"), digits.floats())
     subsets = {"all": torch.ones(len(digits), dtype=torch.bool)}
     for feature in morphology.attributes:
         subsets[f"without_{feature}"] = ~morphology.has_feature(measured, feature)
@@ -84,7 +85,7 @@ def make_faces_reference() -> None:
     DataError
         CelebA or LFW is not at hand, or too few of its faces show an attribute.
     """
-    classifier_a, classifier_b = store.load("faces-classifier-a"), store.load("faces-classifier-b")
+    classifier_a, classifier_b = map(_classifier, ("faces-classifier-a", "faces-classifier-b"))
     tensors: dict[str, torch.Tensor] = {}
     counts: dict[str, int] = {}
     floors: dict[str, float] = {}
@@ -135,6 +136,13 @@ def make_faces_reference() -> None:
     store.save(FACES, tensors, entry, FACES_CARD)
 
 
+def _classifier(name: str) -> Classifier:
+    """Return a classifier of the zoo."""
+    model = store.load(name)
+    assert isinstance(model, Classifier)
+    return model
+
+
 def _check_counts(celeba: Faces) -> None:
     """Raise DataError where an attribute has too few faces with or without it."""
     for attribute in celeba.attributes:
@@ -147,7 +155,7 @@ def _check_counts(celeba: Faces) -> None:
 
 
 def _features_and_masks(
-    classifier: nn.Module, celeba: Faces, lfw: Faces, thresholds: dict[str, float]
+    classifier: Classifier, celeba: Faces, lfw: Faces, thresholds: dict[str, float]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return classifier A's features of all faces, and which faces lack each attribute."""
     face_features = features(classifier, torch.cat([celeba.images, lfw.images]))
@@ -173,6 +181,7 @@ def make_faces_likelihoods() -> None:
         CelebA or LFW is not at hand.
     """
     glow = store.load("faces-glow")
+    assert isinstance(glow, Glow)
     tensors = {}
     for split in ("held_out", "train"):
         images = torch.cat([load_faces(source, split, 32).images for source in SOURCES])
