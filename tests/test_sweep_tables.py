@@ -1,5 +1,7 @@
 """Tables and figures of many runs: planted records, planted shares, and verdicts."""
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import pandas as pd
 import pytest
@@ -19,10 +21,10 @@ from forgetting.methods.target_distribution import Target
 mpl.use("Agg")
 
 
-def plant(monkeypatch, rows, **entry):
+def plant(monkeypatch, rows, parameters=None, cases=None):
     """Make a sweep of these rows, which `load_sweep` finds under any name."""
-    listed = catalogue.Entry(name="some", title="Some", template="taming_points", **entry)
-    monkeypatch.setattr(catalogue, "sweep", lambda name: listed)
+    entry = SimpleNamespace(parameters=parameters or {}, cases=cases or {})
+    monkeypatch.setattr(catalogue, "sweep", lambda name: entry)
     monkeypatch.setattr(catalogue, "table", lambda name, run: pd.DataFrame(rows))
 
 
@@ -55,7 +57,7 @@ def test_a_sweep_is_grouped_by_case_and_tells_seeds_and_settings(monkeypatch, ca
 
 def test_a_sweep_without_cases_is_grouped_by_model_and_feature_or_not_at_all(monkeypatch, capsys):
     rows = [{"seed": seed, "model": "vae", "feature": f} for seed in (0, 1) for f in ("Hat", "x")]
-    plant(monkeypatch, rows, grid={"seed": [0, 1]})
+    plant(monkeypatch, rows)
     table = load_sweep("some", None)
     assert {name: len(part) for name, part in table.cases.items()} == {"vae, hat": 2, "vae, x": 2}
     assert capsys.readouterr().out == "seeds: 2\n"
