@@ -79,9 +79,9 @@ plt.show()
 # ## Accuracy and calibration
 #
 # Accuracy at a probability of one half stands beside that of always giving the more frequent
-# answer. Then follows the expected calibration error. The last column is the share of an
-# attribute's real bearers that classifier B finds at its threshold, which one real negative in 200
-# exceeds.
+# answer. Then follows the expected calibration error. The last column is the share of faces with
+# an attribute in which classifier B finds it at its threshold. One real negative in 200 exceeds
+# that threshold.
 
 # %% tags=["figure", "hide-input"]
 classifier_plots.accuracy_table(accuracy)

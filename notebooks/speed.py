@@ -67,8 +67,8 @@ three_digits(float32)
 # ## The Glow
 #
 # Images a second in training (forward, backward, Adam) and in sampling, with the range over
-# rounds. *Share of the ceiling* is the operations of a step, divided by its time, as a share of
-# what large convolutions reach on the same machine in the same precision.
+# rounds. *Share of the ceiling* compares the operations of a step in a second with those that
+# large convolutions reach on the same machine in the same precision.
 
 # %% tags=["hide-input"]
 glow = measured["glow"]

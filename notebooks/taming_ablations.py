@@ -44,8 +44,8 @@ print(f"{table.runs.person.nunique()} people")
 #
 # *Within* is the share of images to forget that lie where the stopping rule puts them, measured
 # anew. Cases without a rule take a fixed number of steps. Gradient ascent has no threshold and
-# does not end. It goes on at the authors' learning rate until the photographs are nearly as far as
-# the threshold would take them, in standard deviations of the base.
+# does not end. It takes a fixed number of steps at the authors' learning rate. They move the
+# photographs nearly as far as the threshold would, in standard deviations of the base.
 
 # %% tags=["hide-input"]
 columns = {

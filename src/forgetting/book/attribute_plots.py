@@ -23,8 +23,9 @@ def draw_taming(history: Rows, watched: Rows, control: Rows, attribute: str) -> 
     Parameters
     ----------
     history : of the tamed flow, with `forget_bpd` and `mu`
-    watched, control : looks at the samples of the tamed flow and of the control, with `step`,
-        `a` and `b` (shares by each classifier) and, of the tamed flow, their `_low` and `_high`
+    watched, control : looks at the samples of the tamed flow and of the control. A row has
+        `step`, and `a` and `b`, the shares by each classifier; those of the tamed flow have
+        `_low` and `_high` as well
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     plots.curves(history, {"forget_bpd": attribute, "mu": "the others"}, "bits/dim", left)

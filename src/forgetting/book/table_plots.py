@@ -105,7 +105,7 @@ def draw_drops(runs: pd.DataFrame, sets: Sequence[str]) -> Figure:
     Parameters
     ----------
     runs : with person, n_forget, seed and `quantile_drop_SET`
-    sets : names of four sets of images
+    sets : names of sets of images, four at most
     """
     long = runs.melt(
         id_vars=["person", "n_forget", "seed"],
@@ -123,7 +123,7 @@ def draw_drops(runs: pd.DataFrame, sets: Sequence[str]) -> Figure:
         hue="set",
         hue_order=list(sets),
         dodge=True,
-        palette=[plots.FORGOT, plots.REFERENCE, plots.BASE, plots.FAINT],
+        palette=[plots.FORGOT, plots.REFERENCE, plots.BASE, plots.FAINT][: len(sets)],
         ax=axis,
     )
     axis.axhline(0, color="black", lw=0.8)

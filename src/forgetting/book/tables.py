@@ -14,13 +14,14 @@ ATTACKED = 0.95
 """The share of attacked latents from which an attack succeeds."""
 
 Summary = tuple[float, float, float]
-"""A mean, and the low and the high end of what is told beside it."""
+"""A mean, and the low and the high end of its interval or range."""
 
 
 def over_people(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high over people, each averaged over its seeds first.
 
-    Seeds of one person are no independent draws of people: the 95 % t-interval is over people.
+    Seeds of one person are no independent draws of people. The 95 % t-interval is therefore over
+    people.
 
     Parameters
     ----------
@@ -37,9 +38,9 @@ def over_seeds(runs: pd.DataFrame, column: str) -> Summary:
 def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high of a share that each run counted with an interval of its own.
 
-    The interval is the wider of two: the t-interval over runs (`over_seeds`), which knows nothing
-    of how few images each counted, and the mean of the runs' own, which know nothing of the seed;
-    it ends at 0 and 1.
+    The interval is the wider of two, clipped to 0 and 1. The t-interval over runs (`over_seeds`)
+    leaves out how few images each run counted. The mean of the runs' own intervals leaves out
+    what the seed changes.
 
     Parameters
     ----------
@@ -53,11 +54,12 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
 
 def extremes(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, least and greatest value of a column."""
-    return tuple(float(f(runs[column])) for f in (pd.Series.mean, min, max))
+    values = runs[column]
+    return float(values.mean()), float(min(values)), float(max(values))
 
 
 def _interval(values: pd.Series) -> Summary:
-    """Return mean, low and high; of one value there is no interval: the ends are no numbers."""
+    """Return mean, low and high; the ends of a single value's interval are NaN."""
     mean, half = float(values.mean()), math.nan
     if len(values) > 1:
         half = t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
@@ -67,7 +69,7 @@ def _interval(values: pd.Series) -> Summary:
 def standard_deviations(runs: pd.DataFrame, column: str) -> tuple[float, float]:
     """Return the standard deviation between people's means and, pooled, between their seeds.
 
-    With one seed a person the second is not a number.
+    With one seed a person the second is NaN.
     """
     groups = runs.groupby("person")[column]
     return float(groups.mean().std()), float(math.sqrt(groups.var().mean()))
@@ -78,16 +80,16 @@ def summarise(
     columns: dict[str, tuple[str, str]],
     of: Callable[[pd.DataFrame, str], Summary],
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return a table with a row for each part, and the figures in it for the record.
+    """Return a table with a row for each part, and its figures for the record.
 
-    A cell says "mean (low to high)", or the mean alone where there is nothing beside it, or "–"
-    where a run of that part lacks the column.
+    A cell holds "mean (low to high)", or the mean alone where it has no interval. Where a run of
+    the part lacks the column, the cell holds "–".
 
     Parameters
     ----------
     parts : runs by the name of their row
     columns : by column of the runs, its heading and the format of its values
-    of : what is told of a part's column: `over_people`, `over_seeds`, `over_runs` or `extremes`
+    of : the summary of a part's column: `over_people`, `over_seeds`, `over_runs` or `extremes`
 
     Returns
     -------
@@ -100,11 +102,11 @@ def summarise(
         for column, (heading, form) in columns.items():
             if column not in part or part[column].isna().any():
                 continue
-            found = of(part, column)
-            mean, low, high = (form.format(value) for value in found)
-            known = not math.isnan(found[1])
-            cells[heading] = f"{mean} ({low} to {high})" if known and low != high else mean
-            for end, value in zip(("", "_low", "_high"), found, strict=True):
+            summary = of(part, column)
+            mean, low, high = (form.format(value) for value in summary)
+            interval = not math.isnan(summary[1]) and low != high
+            cells[heading] = f"{mean} ({low} to {high})" if interval else mean
+            for end, value in zip(("", "_low", "_high"), summary, strict=True):
                 if not math.isnan(value):
                     figures[f"{column}_{key(name)}{end}"] = value
         rows[name] = cells
@@ -112,7 +114,7 @@ def summarise(
 
 
 def key(name: str) -> str:
-    """Return a row's name as it stands in names of figures."""
+    """Return a row's name in the form that names of figures contain."""
     return name.lower().replace(", ", "_").replace("-", "_").replace(" ", "_")
 
 
@@ -212,9 +214,10 @@ def target_table(
 
     Returns
     -------
-    A table with a row for each combination, and by name `target_PART_I`,
-    `share_CLASSIFIER_WHEN_PART_I` (with `_low` and `_high` of more than one seed) and
-    `farthest_pooled_PART`, the largest distance of a mean share from its target by classifier A.
+    A table with a row for each combination, and its figures: `target_PART_I`,
+    `share_CLASSIFIER_WHEN_PART_I` and `farthest_pooled_PART`. Shares of more than one seed have
+    `_low` and `_high`. The last is the largest distance of a mean share from its target, by
+    classifier A after taming.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     figures: dict[str, float] = {}

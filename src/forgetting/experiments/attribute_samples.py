@@ -152,8 +152,8 @@ def count_shares(
 
     Returns
     -------
-    target_I, share_CLASSIFIER_WHEN_I with `_low` and `_high`, of combination I, and `farthest`,
-        the largest distance of a share from its target, after, by classifier A
+    target_I, share_CLASSIFIER_WHEN_I : of combination I; shares have `_low` and `_high`
+    farthest : the largest distance of a share from its target, by classifier A after taming
     """
     metrics, distances = {}, []
     for i, share in enumerate(target.shares.tolist()):

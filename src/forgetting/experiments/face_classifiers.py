@@ -86,9 +86,9 @@ def measure_accuracy(
 
     Returns
     -------
-    A row has `frequent` (the accuracy of always answering with the more frequent of the two),
-    `accuracy` at a probability of one half, `calibration_error` and, of classifier B, `recall`:
-    the share of faces with the attribute above its strict threshold.
+    A row has `accuracy` at a probability of one half and `calibration_error`. `frequent` is the
+    accuracy of always giving the more frequent answer. Classifier B also has `recall`, the share
+    of faces with the attribute above its strict threshold.
     """
     rows = {}
     for (name, size), found in scores.logits.items():

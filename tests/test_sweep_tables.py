@@ -1,0 +1,234 @@
+"""Tables and figures of many runs: planted records, planted shares, and verdicts."""
+
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from forgetting.book import catalogue, table_plots
+from forgetting.book.sweeps import load_sweep, readable
+from forgetting.book.tables import (
+    attack_verdict,
+    extremes,
+    large_changes,
+    quantile_table,
+    retrained_table,
+    target_table,
+)
+from forgetting.methods.target_distribution import Target
+
+mpl.use("Agg")
+
+
+def plant(monkeypatch, rows, parameters=None, cases=None):
+    """Make a sweep of these rows, which `load_sweep` finds under any name."""
+    entry = SimpleNamespace(parameters=parameters or {}, cases=cases or {})
+    monkeypatch.setattr(catalogue, "sweep", lambda name: entry)
+    monkeypatch.setattr(catalogue, "table", lambda name, run: pd.DataFrame(rows))
+
+
+def test_a_sweep_is_grouped_by_case_and_tells_seeds_and_settings(monkeypatch, capsys):
+    rows = [
+        {"case": case, "seed": seed, "drop": drop, "base": 4.0}
+        for case, seed, drop in (("near_by", 0, 1.0), ("near_by", 1, 3.0), ("far", 0, 8.0))
+    ]
+    cases = {"near_by": {"radius": 0.25, "seed": [0, 1]}, "far": {}, "never_run": {"radius": 9.0}}
+    plant(monkeypatch, rows, parameters={"lr": 0.01}, cases=cases)
+    table = load_sweep("some", None, percent=lambda runs: 100 * runs["drop"] / runs.base)
+    assert list(table.cases) == ["near by", "far"]
+    assert table.cases["near by"].percent.tolist() == [25.0, 75.0]
+    assert len(table.runs) == 3
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "seeds: 2, 1",
+        "every run lr 0.01",
+        "near by radius 0.25, seed 0 or 1",
+        "far as by default",
+    ]
+    metrics = {"kept": 1.0}
+    shown = table.summarise({"drop": ("DROP", "{:.1f}")}, extremes, metrics)
+    assert shown["DROP"].tolist() == ["2.0 (1.0 to 3.0)", "8.0"]
+    assert metrics["drop_near_by"] == 2.0
+    assert metrics["drop_far"] == 8.0
+    assert metrics["kept"] == 1.0
+    assert readable("a_b") == "a b"
+
+
+def test_a_sweep_without_cases_is_grouped_by_model_and_feature_or_not_at_all(monkeypatch, capsys):
+    rows = [{"seed": seed, "model": "vae", "feature": f} for seed in (0, 1) for f in ("Hat", "x")]
+    plant(monkeypatch, rows)
+    table = load_sweep("some", None)
+    assert {name: len(part) for name, part in table.cases.items()} == {"vae, hat": 2, "vae, x": 2}
+    assert capsys.readouterr().out == "seeds: 2\n"
+    plant(monkeypatch, [{"seed": 0, "person": "a"}, {"seed": 1, "person": "b"}])
+    assert list(load_sweep("some", None).cases) == ["some"]
+
+
+def test_only_large_changes_are_told_and_recorded():
+    part = pd.DataFrame(
+        {
+            "share_change": [0.5, 0.5],
+            "share_change_Male": [0.03, 0.05],
+            "share_change_Wearing_Hat": [-0.04, -0.01],
+            "share_change_Young": [0.05, -0.04],
+            "share_change_Bald": [None, None],
+        }
+    )
+    texts, figures = large_changes({"a case": part, "still": part[["share_change_Young"]]})
+    assert texts == {"a case": "Male +4.0, Wearing Hat -2.5", "still": "none"}
+    assert figures == {
+        "share_change_Male_a_case": pytest.approx(0.04),
+        "share_change_Wearing_Hat_a_case": pytest.approx(-0.025),
+    }
+
+
+def people(**columns):
+    return pd.DataFrame({"person": ["a", "a", "b"], "seed": [0, 1, 0], **columns})
+
+
+def test_quantiles_are_means_over_people_in_the_order_of_parts_and_sets():
+    columns = {
+        f"quantile_{when}_{name}": [base, base + 0.2, base + 0.3]
+        for when, base in (("before", 0.5), ("after", 0.1), ("drop", 0.4))
+        for name in ("forget", "random")
+    }
+    parts = {"1 image": people(**columns), "4 images": people(**columns)}
+    table, figures = quantile_table(parts, ["forget", "random"])
+    assert list(table.index) == [
+        ("1 image", "forget"),
+        ("1 image", "random"),
+        ("4 images", "forget"),
+        ("4 images", "random"),
+    ]
+    assert figures["quantile_before_random_1_image"] == pytest.approx(0.7)
+    assert table.loc[("1 image", "forget"), "after"].startswith("0.3000 (")
+    assert table.loc[("4 images", "random"), "drop"].startswith("0.600 (")
+
+
+def test_only_runs_with_a_retrained_flow_count_for_what_would_be_right():
+    columns = {f"quantile_{w}_forget": [0.1, 0.3, 9.0] for w in ("before", "after", "retrained")}
+    columns["quantile_retrained_forget"] = [0.5, 0.6, None]
+    parts = {
+        "1 image": people(retrained=["flow", "flow", ""], **columns),
+        "4 images": people(retrained=["", "", ""], **columns),
+    }
+    table, figures = retrained_table(parts, ["forget"])
+    assert list(table.index) == [("1 image", "forget")]
+    assert table.loc[("1 image", "forget")].tolist() == ["0.200", "0.200", "0.550"]
+    assert figures == {
+        f"of_retrained_{when}_forget_1_image": pytest.approx(value)
+        for when, value in (("before", 0.2), ("after", 0.2), ("retrained", 0.55))
+    }
+
+
+TARGET = Target.parse("Male: 0.4", ("Male",))
+
+
+def shares(before, after, b_after):
+    columns = {}
+    for i in (0, 1):
+        for who, when, values in (
+            ("a", "before", before),
+            ("a", "after", after),
+            ("b", "before", before),
+            ("b", "after", b_after),
+        ):
+            columns[f"share_{who}_{when}_{i}"] = [v if i == 0 else 1 - v for v in values]
+    return pd.DataFrame(columns)
+
+
+def test_shares_stand_beside_their_targets():
+    parts = {"men": shares([0.6, 0.6], [0.4, 0.44], [0.5, 0.5]), "one": shares([1], [0.5], [0.5])}
+    table, figures = target_table(parts, {"men": TARGET, "one": TARGET})
+    assert figures["share_a_after_men_0"] == pytest.approx(0.42)
+    assert figures["share_a_after_men_1"] == pytest.approx(0.58)
+    assert figures["target_men_1"] == pytest.approx(0.6)
+    assert figures["farthest_pooled_men"] == pytest.approx(0.02, abs=1e-6)
+    assert figures["farthest_pooled_one"] == pytest.approx(0.1, abs=1e-6)
+    assert figures["share_a_after_men_0_high"] > 0.6  # t of one degree of freedom
+    assert "share_a_after_one_0_low" not in figures
+    row = table.loc[("men", "Male")]
+    assert row["target"] == "40.0%"
+    assert row["A, before"] == "60.0%"
+    assert row["A, after"].startswith("42.0% (")
+    assert row["B - A, after"] == "+8.0"
+    assert row["B - A, before"] == "+0.0"
+    assert table.loc[("one", "Male"), "A, after"] == "50.0%"
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [
+        ({"before": 0.9, "after": 0.1}, "fails on the original"),
+        ({"before": 1.0, "after": 0.1, "retrained": 0.96}, "succeeds on the retrained model"),
+        ({"before": 1.0, "after": 0.1, "retrained": 0.2}, "resists the attack"),
+        ({"before": 1.0, "after": 0.1}, "resists the attack"),
+        ({"before": 1.0, "after": 1.0}, "does not resist it"),
+    ],
+)
+def test_an_attack_that_decides_nothing_is_no_verdict(shares, verdict):
+    metrics = {f"attack_{name}_case": share for name, share in shares.items()}
+    assert verdict in attack_verdict(metrics, "case")
+
+
+def test_intervals_that_meet_are_no_resistance():
+    metrics = {"attack_before_x": 1.0, "attack_after_x": 0.9}
+    assert attack_verdict(metrics, "x") == "resists the attack"
+    metrics |= {"attack_before_x_low": 0.93, "attack_after_x_high": 0.95}
+    assert attack_verdict(metrics, "x") == "does not resist it"
+
+
+def test_relearning_curves_need_every_point():
+    full = {f"relearned_after_8_{step}": [0.1, 0.3] for step in table_plots.RELEARNING_STEPS}
+    part = pd.DataFrame({**full, "relearned_after_64_0": [0.1, 0.2]})
+    means = table_plots.relearning_means(part, "case")
+    assert means == {f"{name}_case": pytest.approx(0.2) for name in full}
+    part.loc[0, "relearned_after_8_5"] = None
+    assert table_plots.relearning_means(part, "case") == {}
+    upper, lower = table_plots.draw_relearning({"case": pd.DataFrame(full)}).axes
+    (line,) = upper.get_lines()
+    assert list(line.get_xdata()) == list(table_plots.RELEARNING_STEPS)
+    assert list(line.get_ydata()) == pytest.approx([20] * 7)
+    assert not lower.get_lines()
+
+
+def drawn(axis):
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in axis.get_lines()]
+
+
+def test_each_seed_is_a_point_of_its_models_colour():
+    part = pd.DataFrame({"hit_before": [0.5, 0.6], "hit_after": [0.1, None]})
+    (axis,) = table_plots.draw_seeds({"case": part}, "hit").axes
+    points = {line.get_label(): line for line in axis.get_lines() if len(line.get_xdata())}
+    assert list(points["original"].get_xdata()) == [50, 60]
+    assert list(points["unlearned"].get_xdata()) == [10]
+    assert points["unlearned"].get_color() == table_plots.MODELS["after"][1]
+    assert set(points) == {"original", "unlearned"}
+
+
+def test_ablations_have_a_row_for_each_case_the_first_on_top():
+    parts = {"first": pd.DataFrame({"x": [1.0, 3.0]}), "second": pd.DataFrame({"x": [7.0, None]})}
+    (axis,) = table_plots.draw_ablations(parts, {"x": "X"}, symlog="x").axes
+    lines = drawn(axis)
+    assert lines[0] == ([7.0], [0])
+    assert lines[2] == ([1.0, 3.0], [1, 1])
+    assert lines[3] == ([2.0], [1])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["second", "first"]
+    assert axis.get_xscale() == "symlog"
+
+
+def test_targets_are_lines_and_seeds_are_points_before_and_after():
+    parts = {"men": shares([0.6, 0.7], [0.4, 0.5], [0.3, 0.2])}
+    (axis,) = table_plots.draw_targets(parts, {"men": TARGET}).axes
+    lines = drawn(axis)
+    assert lines[0][1] == pytest.approx([40, 40])
+    ys = [line[1] for line in lines[1:5]]
+    assert ys == [pytest.approx(values) for values in ([60, 70], [40, 50], [60, 70], [30, 20])]
+
+
+def test_drops_are_averaged_over_the_seeds_of_a_person():
+    runs = people(n_forget=[1, 1, 1], quantile_drop_x=[0.2, 0.4, 0.8])
+    (axis,) = table_plots.draw_drops(runs, ["x"]).axes
+    ys = sorted(y for points in axis.collections for _, y in points.get_offsets())
+    assert ys == pytest.approx([0.3, 0.8])
