@@ -19,8 +19,8 @@ def tame_control(
     """Tune a copy of a flow as taming would, but with no pressure on the images to forget.
 
     What the control does to samples comes from retaining alone; only what taming does beyond it
-    is forgetting. The images to forget go through the flow at every step, so that the control
-    takes the same time and the same random draws, and their gradient is zero.
+    is forgetting. The images to forget go through the flow at every step, with a gradient of
+    zero. The control thus takes the same time and the same random draws.
 
     Parameters
     ----------
