@@ -137,6 +137,7 @@ def test_samples_without_a_finite_value_are_ungraded():
     assert samples.ungraded == 0.5
     shares = unlearning.prevalence_above({"some": samples}, 0.5)
     assert (shares["some"].share, shares["some"].n) == (0.5, 4)
+    assert unlearning.prevalence_above({"some": samples}, 1.0)["some"].share == 0.25
 
 
 def test_prevalence_is_recorded_under_the_key_of_its_threshold():
