@@ -66,6 +66,7 @@ def test_samples_of_a_control_stand_beside_those_of_the_tamed_flow(glow, experim
         end, value = options["end"], {"tamed flow": 2.0, "control flow": 3.0}[tamed]
         return {
             f"fid_before{end}": 1.0,
+            f"fid_mixed{end}": 10 * value,
             f"fid_after{end}": value,
             f"fid_after{end}_std": value + temperature,
             f"{options['name']}_after{end}_low": -value,
@@ -75,13 +76,14 @@ def test_samples_of_a_control_stand_beside_those_of_the_tamed_flow(glow, experim
     monkeypatch.setattr(experiment, "statistics", lambda subset, name: (subset, name))
     monkeypatch.setattr(experiment, "record", lambda name: name)
     monkeypatch.setattr(module.references, "floor", lambda entry, subset, n: float(n))
-    tuned = {"control": "control flow", "after": "tamed flow"}
+    tuned = {"after": "tamed flow", "control": "control flow"}
     found = compare_face_samples(
         experiment, glow, tuned, 70, 0.7, Means(), kinds=lambda images: images
     )
     assert found == {
         "fid_floor": 70.0,
         "fid_before": 1.0,
+        "fid_mixed": 20.0,
         "fid_after": 2.0,
         "fid_control": 3.0,
         "fid_after_std": 2.7,
@@ -89,6 +91,7 @@ def test_samples_of_a_control_stand_beside_those_of_the_tamed_flow(glow, experim
         "prevalence_strict_after_low": -2.0,
         "prevalence_strict_control_low": -3.0,
         "fid_before_t9": 1.0,
+        "fid_mixed_t9": 20.0,
         "fid_after_t9": 2.0,
         "fid_control_t9": 3.0,
         "fid_after_t9_std": 2.9,
