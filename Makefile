@@ -2,6 +2,7 @@
 #
 #   make book       execute the pages that need no data, and render _build/html
 #   make test       all tests
+#   make wheel      build the package into dist/
 #   make render     render the pages as they are, without executing
 #   make publish    execute everything with real data into book/runs and results
 #   make validate   execute the published pages again and compare; continues where it stopped.
@@ -23,13 +24,19 @@ READY := $(VENV)/.ready
 NAMES ?=
 SHARD ?=
 
-.PHONY: book test render publish sweep validate models bench notebooks contents check lint
+.PHONY: book test render publish sweep validate models bench notebooks contents check lint types wheel
 
 book: $(READY)
 	$(BIN)/forgetting book
 
 test: $(READY) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+types: $(READY)
+	$(BIN)/mypy src/forgetting
+
+wheel: $(READY)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .
@@ -67,5 +74,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --no-deps \
 	  --constraint constraints.txt --index-url $(TORCH_INDEX) torch torchvision)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[book,test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
 	touch $@

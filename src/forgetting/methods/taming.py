@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
+from forgetting.adapters import bits_per_dim, mean_bits_per_dim
 from forgetting.errors import TrainingError
 from forgetting.methods.image_sets import check_sets
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.retain_set import RetainSet, TamedReference
 from forgetting.methods.taming_config import Divergence, TamingConfig
-from forgetting.metrics.likelihood import bits_per_dim, mean_bits_per_dim
 from forgetting.precision import autocast_context
 
 Steer = Callable[[int, nn.Module], torch.Tensor | None]

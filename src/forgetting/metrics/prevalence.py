@@ -1,9 +1,12 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from scipy.stats import binomtest
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,55 @@ class Prevalence:
     def metrics(self, name: str) -> dict[str, float]:
         """Return {name, name_low, name_high} for a run record."""
         return {name: self.share, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+@torch.no_grad()
+def prevalence(
+    generator: nn.Module,
+    score: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    threshold: float = 0.0,
+    n: int = 5000,
+    seed: int = 1,
+    batch_size: int = 500,
+) -> Prevalence:
+    """Count how many fresh samples of a generator have a feature.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. A copy of it is used, in
+        evaluation mode.
+    score : callable
+        Maps images (B, C, H, W) to scores (B,), higher where an image shows more of the feature.
+    threshold : float
+        The score above which a sample has the feature.
+    n : int
+        Number of samples.
+    seed : int
+        Of the latents. Take another one than for the latents that a direction was found with.
+    batch_size : int
+        Samples that are decoded at a time.
+
+    Raises
+    ------
+    ValueError
+        `n` is not positive.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> bars = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> dark = fg.prevalence(bars, ink, threshold=130, n=500)
+    >>> 0.0 < dark.low < dark.share < dark.high < 1.0
+    True
+    """
+    model = copy.deepcopy(generator).eval()
+    device = next(model.parameters()).device
+    latents = torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
+    scores = [score(model(part.to(device))).cpu() for part in latents.split(batch_size)]
+    return Prevalence.of(torch.cat(scores) > threshold)
 
 
 def gap_to_retrained(original: float, unlearned: float, retrained: float) -> float:
