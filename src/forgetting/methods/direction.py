@@ -118,6 +118,15 @@ def collect_latents(
     DataError
         Fewer than ten samples would be positive, or negative; a score is not finite; or there is
         not one score for each image.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> generator = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> labelled = fg.collect_latents(generator, ink, 500)
+    >>> labelled.positive.shape, labelled.negative.shape
+    (torch.Size([50, 32]), torch.Size([450, 32]))
     """
     rarer = min(share, 1 - share)
     if threshold is None and n * rarer < MIN_POSITIVES:
@@ -181,6 +190,17 @@ def find_direction(
         "midpoint" lies halfway between the mean projections of positive and negative latents.
         "prevalence" is the mean projection of all of them as collected; it lies near 0 and
         selects half of all latents.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> generator = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> direction = fg.find_direction(fg.collect_latents(generator, ink, 500))
+    >>> direction.vector.shape
+    torch.Size([32])
+    >>> direction.projection_threshold > 0
+    True
     """
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
     if form == "unit":

@@ -93,6 +93,19 @@ def unlearn_feature(
         5 px or less.
     TrainingError
         The loss is not finite.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> from forgetting.methods.feature_unlearning import UnlearningConfig
+    >>> generator = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> direction = fg.find_direction(fg.collect_latents(generator, ink, 500))
+    >>> result = fg.unlearn_feature(generator, direction, UnlearningConfig(steps=3))
+    >>> result.history[-1]["step"]
+    3
+    >>> result.model is generator
+    False
     """
     return feature_unlearning(
         generator, direction, None, config, trainable=trainable, callback=callback

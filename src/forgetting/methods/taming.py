@@ -91,6 +91,25 @@ def tame(
         all images to retain equally likely.
     TrainingError
         A likelihood is not finite: that of an image before training, or any later.
+
+    Examples
+    --------
+    A flow is any module with `log_prob`; here a Gaussian whose mean is learned.
+
+    >>> import forgetting as fg
+    >>> import torch
+    >>> from forgetting.methods.taming import TamingConfig
+    >>> class Gaussian(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.mean = torch.nn.Parameter(torch.zeros(2))
+    ...
+    ...     def log_prob(self, points):
+    ...         return -((points - self.mean) ** 2).sum(1) / 2
+    >>> points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    >>> result = fg.tame(Gaussian(), points[:2], points[2:], TamingConfig(max_steps=3))
+    >>> result.history[-1]["step"]
+    3
     """
     config = config or TamingConfig()
     check_sets(forget, retain)

@@ -32,7 +32,14 @@ NO_MODELS = ("statistics", "likelihoods")
 
 
 def list_models() -> list[str]:
-    """Return the names of the models that the package can load, wherever it is run."""
+    """Return the names of the models that the package can load, wherever it is run.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> "digits-vae" in fg.list_models()
+    True
+    """
     entries = release.manifest().items()
     return [name for name, entry in entries if entry["kind"] not in NO_MODELS]
 
@@ -136,6 +143,12 @@ def load(name: str, folder: Path | None = None) -> nn.Module:
     WeightsError
         There is no such entry, it is no model, or its weights are missing, corrupt, of another
         model, or cannot be fetched.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> fg.load("digits-vae").latent_dim
+    32
     """
     entry = record(name, folder)
     kind = _model_kind(name, entry.get("kind"))
