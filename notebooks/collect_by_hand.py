@@ -55,7 +55,7 @@ display(grid.widget)
 # %% tags=["nbval-check-output"]
 metrics = {"seen": labels.seen, "present": labels.present}
 if min(labels.present, labels.seen - labels.present) >= 10:
-    metrics["agreement"] = labels.labelled().agreement()
+    metrics["agreement"] = labels.labelled_latents().agreement()
 metrics = run.finish(metrics, [])
 print(f"{labels.seen} samples seen, {labels.present} show {p.feature}")
 if "agreement" in metrics:

@@ -87,7 +87,7 @@ print(f"{p.feature}: {evaluator.unit} over {evaluator.threshold:.3f}; {count} of
 
 # %%
 if p.manual_labels:
-    labelled = ManualLabels.read(original, ROOT / p.manual_labels).labelled()
+    labelled = ManualLabels.read(original, ROOT / p.manual_labels).labelled_latents()
 else:
     labelled = unlearning.collect_task_latents(run, task, p.n_collected)
 direction = find_direction(labelled, form=p.form, projection_threshold=p.projection_threshold)

@@ -55,7 +55,8 @@ def test_a_record_explains_its_metrics(entry):
         "weights",
         "history",
     }
-    assert (record["name"], record["template"]) == (entry.name, entry.template)
+    assert record["name"] == entry.name
+    assert record["template"] == entry.template or entry.outdated  # of a template merged since
     assert entry.parameters.items() <= record["parameters"].items()
     explained = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     patterns = re.findall(r"^\| `([^`]+)`", explained, flags=re.M)

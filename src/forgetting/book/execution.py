@@ -23,8 +23,14 @@ from forgetting.book.schema import Record, read_record
 from forgetting.errors import ForgettingError
 from forgetting.files import check_writable, write_text
 
-KERNEL_CONFIG = Config({"KernelManager": {"transport_encryption": "auto"}})
-"""Configuration of kernels: without encryption, each kernel prints a warning."""
+KERNEL_CONFIG = Config(
+    {
+        "KernelManager": {"transport_encryption": "auto"},
+        "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
+    }
+)
+"""Configuration of kernels: without encryption each prints a warning, and a slow one prints that
+it was interrupted when it is shut down. Errors of cells are no messages of this log."""
 
 EARLY = 60.0
 """Seconds within which a refused run leaves no notebook: there is nothing worth keeping."""
