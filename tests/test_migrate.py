@@ -14,7 +14,7 @@ from forgetting.book.entries import entries, pages, sweep
 from forgetting.book.fingerprint import Renaming
 from forgetting.book.published import is_current
 from forgetting.cli import main
-from forgetting.errors import ForgettingError
+from forgetting.errors import DataError, ForgettingError
 
 TEMPLATE = """# %% [markdown]
 # # A template
@@ -157,7 +157,7 @@ CARRIED = [
 def test_a_page_and_the_runs_of_a_renamed_case_are_carried_over(checkout):
     assert current(checkout) == []
     sentences = []
-    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout=checkout)
     assert sorted(carried) == CARRIED
     assert current(checkout) == CARRIED
     notebook = nbformat.read(checkout.published / "renamed.ipynb", as_version=4)
@@ -170,7 +170,7 @@ def test_a_page_stays_stale_when_more_than_names_changed(checkout, change):
     path = checkout.published / f"{change}.ipynb"
     before = path.read_bytes()
     sentences = []
-    migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout=checkout)
     assert f"{change}: more than names changed." in sentences
     assert path.read_bytes() == before
     assert change not in current(checkout)
@@ -182,7 +182,7 @@ def test_a_page_that_was_stale_before_stays_stale(checkout):
     notebook.metadata["forgetting"]["fingerprint"] = "that of an earlier form"
     nbformat.write(notebook, path)
     sentences = []
-    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout)
+    carried = migrating.migrate("HEAD", Renaming(**MAP), sentences.append, checkout=checkout)
     assert "renamed" not in carried
     assert "renamed: it was not current at HEAD." in sentences
 
@@ -191,13 +191,13 @@ def test_changed_parameters_are_not_a_renaming(checkout):
     listed = entries_of("retaining")
     listed[0]["parameters"] = {"seed": 1}
     checkout.runs_file.write_text(yaml.safe_dump(listed), encoding="utf-8")
-    carried = migrating.migrate("HEAD", Renaming(**MAP), lambda sentence: None, checkout)
+    carried = migrating.migrate("HEAD", Renaming(**MAP), lambda sentence: None, checkout=checkout)
     assert "renamed" not in carried
 
 
 def test_an_unknown_commit_is_refused(checkout):
     with pytest.raises(ForgettingError, match="git cannot read the commit 'nowhere'"):
-        migrating.migrate("nowhere", Renaming(), print, checkout)
+        migrating.migrate("nowhere", Renaming(), print, checkout=checkout)
 
 
 def test_the_command_carries_over_and_counts(checkout, tmp_path, monkeypatch):
@@ -222,3 +222,96 @@ def test_a_map_that_is_no_renaming_is_refused(tmp_path, text, sentence):
     assert result.exit_code == 1
     assert sentence in result.output
     assert result.output.count("\n") <= 5
+
+
+RESULT = {
+    "schema": 2,
+    "template": "renamed",
+    "parameters": {"seed": 0, "case": "a"},
+    "metrics": {"bits_per_dim": 2.5},
+    "weights": {},
+    "history": [{"step": 1, "loss": 0.5}],
+}
+MACHINE = {
+    "cpu": "a processor",
+    "bfloat16": False,
+    "device": "cpu",
+    "threads": 1,
+    "python": "3.11.7",
+    "versions": {"torch": "2.14.1"},
+}
+
+
+@pytest.fixture
+def executed(checkout, tmp_path):
+    """Return a folder with equal records of one run, made before and after a new branch."""
+    changed = RENAMED.replace("if seed", "if not seed")
+    write(checkout, "remembering", {"renamed": changed})
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-q", "-m", "After")
+    write(checkout, "retaining", {})
+    for part, commit in (("before", "HEAD~1"), ("after", "HEAD")):
+        revision = short_hash(commit, checkout)
+        write_run(tmp_path / part, RESULT, {**MACHINE, "revision": revision})
+    return tmp_path
+
+
+def short_hash(commit, checkout):
+    command = ["git", "-C", str(checkout.root), "rev-parse", "--short=10", commit]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def write_run(folder, record, circumstances):
+    path = folder / "runs" / "same-0.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"name": "runs/same-0", **record}))
+    path.with_suffix(".run.json").write_text(json.dumps(circumstances))
+
+
+def carry_over(checkout, executed):
+    sentences = []
+    migrating.migrate("HEAD~1", Renaming(**MAP), sentences.append, executed, checkout)
+    return sentences
+
+
+def test_an_equal_record_keeps_the_runs_of_its_sweep_but_no_page(checkout, executed):
+    assert "renamed: more than names changed." in carry_over(checkout, executed)
+    assert current(checkout) == [name for name in CARRIED if name != "renamed"]
+    proof = json.loads((checkout.results / "proofs" / "runs.json").read_text())
+    assert (proof["run"], proof["n_metrics"], proof["n_rows"]) == ("runs/same-0", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "circumstance", "sentence"),
+    [
+        ({"metrics": {"bits_per_dim": 2.5000001}}, {}, "differ in metrics"),
+        ({"history": []}, {}, "differ in history"),
+        ({"parameters": {"seed": 1, "case": "a"}}, {}, "differ in parameters"),
+        ({}, {"cpu": "another processor"}, "differ in cpu"),
+        ({}, {"threads": 2}, "differ in threads"),
+        ({}, {"revision": "0123456789"}, "'after' was made|git cannot read"),
+        ({}, {"revision": "dirty"}, "whose template renamed is not the present one"),
+    ],
+)
+def test_records_that_prove_nothing_are_refused(
+    checkout, executed, change, circumstance, sentence
+):
+    revision = short_hash("HEAD", checkout)
+    if circumstance.get("revision") == "dirty":
+        circumstance = {"revision": f"{revision}-dirty"}
+    circumstances = {**MACHINE, "revision": revision, **circumstance}
+    write_run(executed / "after", {**RESULT, **change}, circumstances)
+    with pytest.raises(DataError, match=sentence):
+        carry_over(checkout, executed)
+    assert current(checkout) == []
+
+
+def test_the_record_before_must_come_from_the_commit(checkout, executed):
+    write_run(executed / "before", RESULT, {**MACHINE, "revision": "0123456789"})
+    with pytest.raises(DataError, match="'before' was made at 0123456789, not at HEAD~1"):
+        carry_over(checkout, executed)
+
+
+def test_an_empty_folder_proves_nothing(checkout, executed, tmp_path):
+    with pytest.raises(DataError, match="proves nothing"):
+        carry_over(checkout, tmp_path / "nothing")

@@ -263,16 +263,23 @@ def upgrade(folder: Path) -> None:
 @main.command()
 @click.argument("commit")
 @click.argument("renaming", metavar="MAP.yaml", type=FILE)
-def migrate(commit: str, renaming: Path) -> None:
+@click.option(
+    "--executed",
+    type=FOLDER,
+    help="Records of one run of each sweep, in the subfolders before and after.",
+)
+def migrate(commit: str, renaming: Path, executed: Path | None) -> None:
     """Carry published pages over a renaming of code.
 
     COMMIT is the last commit before the renaming. MAP.yaml holds the new names by the old ones,
     in the sections names, attributes, keywords, strings and templates. A page is carried over if
-    these names turn its old code into the present code, and stays as it is otherwise.
+    these names turn its old code into the present code, and stays as it is otherwise. The runs of
+    a sweep are also carried over where one of them has the same record before and after.
     """
     from forgetting.book import migrate as migrating
 
-    carried = migrating.migrate(commit, migrating.read_renaming(renaming), click.echo)
+    names = migrating.read_renaming(renaming)
+    carried = migrating.migrate(commit, names, click.echo, executed)
     for name in carried:
         click.echo(f"{name}: carried over")
     click.echo(f"pages and runs carried over: {len(carried)}")

@@ -15,19 +15,26 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, entries
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
+from forgetting.book.proof import read_proofs
 from forgetting.book.schema import Record
 from forgetting.errors import ForgettingError, validated
 from forgetting.files import write_text
 
 
 def migrate(
-    commit: str, renaming: Renaming, log: Callable[[str], None], checkout: Checkout = HERE
+    commit: str,
+    renaming: Renaming,
+    log: Callable[[str], None],
+    executed: Path | None = None,
+    checkout: Checkout = HERE,
 ) -> list[str]:
     """Give published pages and runs the present fingerprint where only names have changed.
 
-    A page or run is carried over under two conditions. It was current at the commit. The renaming
-    turns the computing tree that its template had then into the present one, and its parameters
-    into the present ones. The page receives the present code and keeps its outputs.
+    A page or run is carried over under three conditions. It was current at the commit. The
+    renaming turns its parameters into the present ones. The renaming turns the computing tree that
+    its template had then into the present one; for runs of a sweep, equal records of one run from
+    before and after the change serve as well. The page receives the present code and keeps its
+    outputs.
 
     Parameters
     ----------
@@ -36,6 +43,9 @@ def migrate(
     renaming : Renaming
     log : callable
         Receives a sentence for every page or run that is not carried over.
+    executed : Path, optional
+        Folder of such records, as `proof.read_proofs` takes it. The proofs go to
+        `results/proofs`.
     checkout : Checkout
         A git repository.
 
@@ -47,21 +57,30 @@ def migrate(
     Raises
     ------
     ForgettingError
-        git does not know the commit.
+        git cannot read the commit, or a pair of records proves nothing.
     """
     carried = []
+    proofs = read_proofs(executed, commit, checkout) if executed else {}
     with _checked_out(commit, checkout) as folder:
         before = _Before(Checkout(folder))
         renamed = {_renamed(name, renaming): entry for name, entry in before.runs.items()}
         for entry in _all_runs(checkout):
             old = renamed.get(entry.name)
-            if old is None or not _only_names_changed(entry, old, before, renaming, checkout):
+            sweep = entry.name.partition("/")[0] if entry.is_run_of_a_sweep else ""
+            if old is None or not _is_same_run(entry, old, renaming):
+                log(f"{entry.name}: its parameters changed.")
+            elif sweep not in proofs and not _only_names_changed(
+                entry, before, renaming, checkout
+            ):
                 log(f"{entry.name}: more than names changed.")
             elif _stored_fingerprint(entry, checkout) != before.fingerprint(old):
                 log(f"{entry.name}: it was not current at {commit}.")
             else:
                 _carry_over(entry, checkout)
                 carried.append(entry.name)
+    for proof in proofs.values():
+        path = checkout.results / "proofs" / f"{proof.sweep}.json"
+        write_text(path, proof.model_dump_json(indent=1) + "\n")
     return carried
 
 
@@ -101,20 +120,24 @@ def _renamed(name: str, renaming: Renaming) -> str:
     return sweep + separator + renaming.strings.get(case, case) + dash + values
 
 
-def _only_names_changed(
-    entry: Entry, old: Entry, before: "_Before", renaming: Renaming, checkout: Checkout
-) -> bool:
-    if entry.template != old.template:
-        return False
+def _is_same_run(entry: Entry, old: Entry, renaming: Renaming) -> bool:
+    """Return whether template, role and renamed parameters are the present ones."""
     own = renaming.of(entry.template)
     parameters = {own.names.get(name, name): value for name, value in old.parameters.items()}
-    tree = own.apply(computing_tree(before.cells(old.template)))
-    present = computing_tree(templates.read(entry.template, checkout).cells)
-    return (
-        parameters == entry.parameters
-        and old.role == entry.role
-        and list(tokens(tree)) == list(tokens(present))
+    return (old.template, old.role, parameters) == (
+        entry.template,
+        entry.role,
+        entry.parameters,
     )
+
+
+def _only_names_changed(
+    entry: Entry, before: "_Before", renaming: Renaming, checkout: Checkout
+) -> bool:
+    """Return whether the renaming turns the old tree of a template into the present one."""
+    tree = renaming.of(entry.template).apply(computing_tree(before.cells(entry.template)))
+    present = computing_tree(templates.read(entry.template, checkout).cells)
+    return list(tokens(tree)) == list(tokens(present))
 
 
 def _carry_over(entry: Entry, checkout: Checkout) -> None:
