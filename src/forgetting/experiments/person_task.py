@@ -1,7 +1,7 @@
 """Taming a flow on one person: parameters, models, and the images around the person."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import Field
@@ -80,7 +80,7 @@ def load_person_task(
     WeightsError
         A model's weights are not what they should be.
     """
-    base = experiment.load(parameters.model, "glow")
+    base = cast(Glow, experiment.load(parameters.model, "glow"))
     embedding = experiment.load("faces-embedding")
     n_reference = parameters.n_likelihood_reference
     person = load_person_splits(
