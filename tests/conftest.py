@@ -1,4 +1,4 @@
-"""What all tests share. Nothing here needs data, a network, an environment variable or the book."""
+"""What all tests share. Nothing needs data, a network or an environment variable."""
 
 import math
 

@@ -48,8 +48,9 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
-    if os.environ.get("FORGETTING_DATA"):  # notebooks run in the folder of the checkout
-        os.environ["FORGETTING_DATA"] = str(Path(os.environ["FORGETTING_DATA"]).resolve())
+    for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
+        if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
+            os.environ[variable] = str(Path(folder).resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
         os.environ.setdefault("TQDM_DISABLE", "1")
