@@ -29,11 +29,18 @@ def build(folder):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Return a folder that holds what an installed wheel leaves in site-packages."""
+    """Return a folder with what a wheel leaves in site-packages, of a project without address."""
     folder = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(build(tmp_path_factory.mktemp("dist"))) as wheel:
         wheel.extractall(folder)
+    set_address(folder / "forgetting" / "project.py", "")
     return folder
+
+
+def set_address(file, address):
+    text = file.read_text(encoding="utf-8")
+    text = text.replace(f'REPOSITORY = "{project.REPOSITORY}"', f'REPOSITORY = "{address}"')
+    file.write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -148,13 +155,13 @@ def test_a_training_that_cannot_be_saved_does_not_begin(python):
 
 @pytest.mark.parametrize("address", ["", "https://example.org/forgetting"])
 def test_the_links_of_the_package_are_made_from_the_projects_address(address, tmp_path):
-    for name in ("pyproject.toml", "hatch_build.py", "src/forgetting/project.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        text = (TOP / name).read_text(encoding="utf-8")
-        text = text.replace(f'REPOSITORY = "{project.REPOSITORY}"', f'REPOSITORY = "{address}"')
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    for name in ("README.md", "LICENSE", "src/forgetting/__init__.py"):
-        shutil.copy(TOP / name, tmp_path / name)
+    package = tmp_path / "src" / "forgetting"
+    package.mkdir(parents=True)
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(TOP / name, tmp_path)
+    for name in ("__init__.py", "project.py"):
+        shutil.copy(TOP / "src" / "forgetting" / name, package)
+    set_address(package / "project.py", address)
     links = ProjectMetadata(str(tmp_path), PluginManager()).core.urls
     assert set(links) == ({"Homepage", "Changelog", "Issues"} if address else set())
     assert all(link.startswith(address) for link in links.values())
