@@ -12,6 +12,7 @@ import forgetting
 from forgetting import project
 from forgetting.book import render
 from forgetting.files import ROOT
+from forgetting.zoo.release import SUFFIXES
 
 TITLE = "The Forgetting Book"
 
@@ -86,3 +87,17 @@ def test_buttons_to_the_repository_are_in_the_book_only_if_it_has_an_address(
     assert [options.get(button, False) for button in render.BUTTONS] == [bool(address)] * 3
     assert not address or options["repository_url"] == address
     assert options["navbar_persistent"] == []
+
+
+def test_every_workflow_calls_targets_that_the_makefile_has():
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), flags=re.M))
+    workflows = [path.read_text() for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    called = re.findall(r"\bmake ([a-z]+(?: [a-z]+)*)", "\n".join(workflows))
+    words = {word for line in called for word in line.split()}
+    assert {"test", "render", "wheel", "validate"} <= words <= targets
+
+
+def test_a_release_has_the_files_that_a_wheel_fetches():
+    release = text(".github/workflows/release.yml")
+    assert all(f"zoo/*.{suffix}" in release for suffix in SUFFIXES)
+    assert "dist/*.whl" in release
