@@ -4,6 +4,7 @@ import pytest
 import torch
 from bars import Bars, width
 from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from forgetting.errors import DataError
 from forgetting.methods.direction import (
@@ -140,6 +141,15 @@ def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
     assert float(different.detach().max()) < 0.9
     different.sum().backward()
     assert torch.isfinite(a.grad).all()
+
+
+def test_of_one_scale_ms_ssim_is_ssim_to_the_power_of_the_finest_weight():
+    a = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    b = (a + 0.1 * torch.rand(a.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    ssim = structural_similarity_index_measure(
+        a, b, gaussian_kernel=False, kernel_size=5, data_range=1.0, reduction="none"
+    )
+    torch.testing.assert_close(ms_ssim(a, b), ssim**0.0448)
 
 
 def test_without_selected_latents_nothing_changes(bars):
