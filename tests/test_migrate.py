@@ -281,6 +281,13 @@ def test_an_equal_record_keeps_the_runs_of_its_sweep_but_no_page(checkout, execu
     assert (proof["run"], proof["n_metrics"], proof["n_rows"]) == ("runs/same-0", 1, 1)
 
 
+def test_runs_that_an_earlier_renaming_carried_over_are_kept_as_well(checkout, request):
+    migrating.migrate("HEAD", Renaming(**MAP), lambda _: None, checkout=checkout)
+    sentences = carry_over(checkout, request.getfixturevalue("executed"))
+    assert not any(sentence.startswith("runs/") for sentence in sentences)
+    assert current(checkout) == [name for name in CARRIED if name != "renamed"]
+
+
 @pytest.mark.parametrize(
     ("change", "circumstance", "sentence"),
     [

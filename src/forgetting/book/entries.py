@@ -1,5 +1,6 @@
 """The pages and sweeps that runs.yaml lists."""
 
+import ast
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,8 +115,14 @@ class Entry(BaseModel):
         str
             Hexadecimal sha256.
         """
+        return self.fingerprint_of_tree(computing_tree(cells), pages, runs)
+
+    def fingerprint_of_tree(
+        self, tree: ast.Module, pages: Mapping[str, Record], runs: Mapping[str, Record]
+    ) -> str:
+        """Return what `fingerprint_of` returns, given the computing tree of the cells."""
         circumstances = {"role": self.role, "parameters": self.parameters}
-        return fingerprint(computing_tree(cells), {**circumstances, "pages": pages, "runs": runs})
+        return fingerprint(tree, {**circumstances, "pages": pages, "runs": runs})
 
 
 def entries(checkout: Checkout = HERE) -> list[Entry]:
