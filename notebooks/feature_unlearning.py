@@ -35,7 +35,7 @@ import torch
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.book.annotation import ManualLabels
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.feature_evaluator import locality
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
@@ -70,9 +70,9 @@ print(p.line())
 task = load_feature_task(run, p.model, p.feature, 2 * p.n_samples)
 original, evaluator = task.original, task.evaluator
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-before = unlearning.grade_samples(evaluator, {"original": original}, fresh)["original"]
+before = grading.grade_samples(evaluator, {"original": original}, fresh)["original"]
 count = int(before.has_feature.sum())
-print(f"{p.feature}: {evaluator.unit} over {evaluator.threshold:.3f}; {count} of {p.n_samples}")
+print(f"{p.feature}: {evaluator.grader.unit} over {evaluator.grader.threshold:.3f}; {count} of {p.n_samples}")
 
 # %% [markdown]
 # ## Collect latents, and find the direction
@@ -125,7 +125,7 @@ plt.show()
 # %%
 models = unlearning.compared_models(task, direction, unlearned.model)
 graded = {"original": before}
-graded |= unlearning.grade_samples(
+graded |= grading.grade_samples(
     evaluator, {name: models[name] for name in models if name != "original"}, fresh
 )
 
@@ -172,15 +172,15 @@ metrics |= locality(evaluator, before.images, graded["unlearned"].images)
 unlearning_tables.changes_table(metrics, evaluator.names)
 
 # %%
-metrics |= unlearning.prevalence_metrics(evaluator, graded)
+metrics |= grading.grading_metrics(evaluator, graded)
 for name, samples in graded.items():
-    metrics[f"ungraded_{unlearning.record_key(name)}"] = samples.ungraded
+    metrics[f"ungraded_{grading.record_key(name)}"] = samples.ungraded
     if samples.ungraded:
         print(f"{name}: {samples.ungraded:.2%} are blank and count as without the feature")
 gaps = unlearning.gaps_to_retrained(graded)
 metrics |= {"gap_to_retrained": gaps["unlearned"]} if gaps else {}
 metrics |= {"steps": p.steps, "rewritten": rewritten, "agreement": labelled.agreement()}
-metrics |= {"projection_threshold": threshold, "threshold": evaluator.threshold}
+metrics |= {"projection_threshold": threshold, "threshold": evaluator.grader.threshold}
 metrics["direction_norm"] = float(direction.vector.norm())
 
 # %% [markdown]
@@ -193,8 +193,8 @@ metrics["direction_norm"] = float(direction.vector.norm())
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
 for name in graded:
-    key = f"{evaluator.prevalence_key}_{unlearning.record_key(name)}"
+    key = f"{evaluator.prevalence_key}_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2%}")
 for name in ("floor", *graded):
-    key = f"fid_{unlearning.record_key(name)}"
+    key = f"fid_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2f}")

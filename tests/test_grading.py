@@ -152,7 +152,7 @@ def test_a_feature_that_classifier_a_lacks_is_labelled_by_measurement(monkeypatc
     assert torch.equal(evaluator.score(bars), evaluator.value(bars))
     assert evaluator.names[10:] == ("left_slant", "thick")
     assert evaluator.others(bars).shape == (60, 12)
-    assert evaluator.unit == "flatness, pixels"
+    assert evaluator.grader.unit == "flatness, pixels"
     thick = digit_evaluator("thick", bars, DIGITS, DIGITS)
     assert thick.names[10:] == ("left_slant", "low")
     assert thick.others(bars)[:, 11].tolist() == [True] * 3 + [False] * 57

@@ -9,7 +9,8 @@ from small_tasks import WIDE, Halved, bars_task, width
 from torch import nn
 
 from forgetting.experiments import probing
-from forgetting.experiments.unlearning import grade_samples, recorded
+from forgetting.experiments.grading import grade_samples
+from forgetting.experiments.unlearning import recorded
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe

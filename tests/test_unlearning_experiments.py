@@ -7,7 +7,7 @@ from small_tasks import WIDE, Halved, bars_task, wide_evaluator, width
 from torch import nn
 
 from forgetting.errors import DataError, ForgettingError
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.repetition import check_repeated, has_parameters
 from forgetting.experiments.sample_fidelity import (
@@ -32,7 +32,7 @@ def fresh(n=500):
 def test_records_name_the_original_before_and_the_unlearned_model_after():
     names = ("original", "unlearned", "filter", "tamed as far", "whole-image")
     keys = ["before", "after", "filter", "tamed_as_far", "whole_image"]
-    assert [unlearning.record_key(name) for name in names] == keys
+    assert [grading.record_key(name) for name in names] == keys
 
 
 def test_labels_come_from_the_stream_for_collecting_and_the_label_threshold():
@@ -112,7 +112,7 @@ class Blank(nn.Module):
 
 def test_all_models_are_graded_on_the_same_latents():
     evaluator, z = wide_evaluator(), fresh()
-    graded = unlearning.grade_samples(evaluator, {"original": Bars(), "tame": Halved(0.0)}, z)
+    graded = grading.grade_samples(evaluator, {"original": Bars(), "tame": Halved(0.0)}, z)
     with torch.no_grad():
         images = {"original": Bars()(z), "tame": Halved(0.0)(z)}
     assert list(graded) == ["original", "tame"]
@@ -131,7 +131,7 @@ def test_all_models_are_graded_on_the_same_latents():
 def test_samples_without_a_finite_value_are_ungraded():
     values = torch.tensor([1.0, float("nan"), float("-inf"), 11.0])
     mask = values > WIDE
-    samples = unlearning.GradedSamples(
+    samples = grading.GradedSamples(
         torch.zeros(4, 1, 2, 2), values, mask, ~mask, Prevalence.of(mask)
     )
     assert samples.ungraded == 0.5
@@ -144,8 +144,8 @@ def test_prevalence_is_recorded_under_the_key_of_its_threshold():
     models = {"original": Bars(), "unlearned": Halved(-9.0), "filter": Halved(0.0)}
     for is_strict, key in ((False, "prevalence"), (True, "prevalence_strict")):
         evaluator = wide_evaluator(is_strict=is_strict)
-        graded = unlearning.grade_samples(evaluator, models, fresh())
-        metrics = unlearning.prevalence_metrics(evaluator, graded)
+        graded = grading.grade_samples(evaluator, models, fresh())
+        metrics = grading.grading_metrics(evaluator, graded)
         expected = {
             f"{key}_{name}{end}"
             for name in ("before", "after", "filter")
@@ -161,7 +161,7 @@ def test_prevalence_is_recorded_under_the_key_of_its_threshold():
 
 def samples_with(count, n=100):
     mask = torch.arange(n) < count
-    return unlearning.GradedSamples(
+    return grading.GradedSamples(
         torch.zeros(n, 1, 2, 2), mask.float(), mask, ~mask, Prevalence.of(mask)
     )
 
@@ -193,7 +193,7 @@ def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_fea
     assert reference.n == half
     assert torch.allclose(reference.target, target)
     assert torch.allclose(reference.other, other)
-    graded = unlearning.grade_samples(
+    graded = grading.grade_samples(
         task.evaluator, {"original": Bars(), "unlearned": Halved(0.0)}, fresh()
     )
     metrics = fidelity_metrics(reference, task.real, graded)
@@ -220,7 +220,7 @@ def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_fea
 
 def test_fid_by_classifier_b_has_its_own_features_and_floor():
     task = bars_task()  # classifier B's width counts twice, so that its distances differ
-    graded = unlearning.grade_samples(task.evaluator, {"original": Bars()}, fresh())
+    graded = grading.grade_samples(task.evaluator, {"original": Bars()}, fresh())
     metrics = fid_metrics_by_b(task, graded)
     half = len(task.lacking) // 2
     with torch.no_grad():
@@ -252,7 +252,7 @@ def test_changes_are_counted_between_the_original_and_each_other_model():
     evaluator = wide_evaluator()
     models = {"original": Bars(), "gradient ascent": Bars(), "shifted": Shifted()}
     models["retrained"] = Shifted()
-    graded = unlearning.grade_samples(evaluator, models, fresh())
+    graded = grading.grade_samples(evaluator, models, fresh())
     metrics = unlearning.locality_metrics(evaluator, graded)
     entries = ("flipped_present", "l1_present", "l1_absent", "share_change")
     assert set(metrics) == {

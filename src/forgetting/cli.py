@@ -129,7 +129,7 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
 
 
 @main.command()
-@click.argument("dataset", type=click.Choice(["mnist", "celeba", "lfw"]))
+@click.argument("dataset", type=click.Choice(["mnist", "celeba", "lfw", "face-api"]))
 @click.option(
     "--to",
     "folder",
@@ -138,11 +138,19 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
     help="Folder for the files [your cache, which is searched without FORGETTING_DATA].",
 )
 def data(dataset: str, folder: Path) -> None:
-    """Download DATASET."""
+    """Download DATASET.
+
+    face-api is no data set but the networks that grade faces from outside the study; npm fetches
+    them to your cache.
+    """
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces
+    from forgetting.zoo import face_api
 
-    if dataset == "mnist":
+    if dataset == "face-api":
+        face_api.download_face_api()
+        folder = face_api.FOLDER
+    elif dataset == "mnist":
         download_mnist(folder)
     else:
         download_faces(dataset, folder)

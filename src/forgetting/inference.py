@@ -5,12 +5,15 @@ are on the CPU and have no gradients.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.adapters import BATCH, Generator
+
+T = TypeVar("T")
 
 
 class _Weighted(Protocol):
@@ -37,35 +40,49 @@ class _Embedding(_Weighted, Protocol):
 
 def generate(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
     """Return a generator's images (N, C, H, W) of latents (N, latent_dim)."""
-    return _in_batches(generator, generator, latents)
+    return in_batches(generator, generator, latents)
 
 
 def features(classifier: _WithFeatures, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's features (N, F) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.features, images)
+    return in_batches(classifier, classifier.features, images)
 
 
 def logits(classifier: _WithLogits, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's attribute logits (N, A) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.logits, images)
+    return in_batches(classifier, classifier.logits, images)
 
 
 def classes(classifier: _WithClasses, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's class probabilities (N, n_classes) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.classes, images)
+    return in_batches(classifier, classifier.classes, images)
 
 
 def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
     """Return the embeddings (N, D) of face images (N, 3, H, W)."""
-    return _in_batches(embedding, embedding, images)
+    return in_batches(embedding, embedding, images)
+
+
+def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
+    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
+    results = WeakIdKeyDictionary()
+
+    def remembered(images: torch.Tensor) -> T:
+        if images not in results:
+            results[images] = function(images)
+        result: T = results[images]
+        return result
+
+    return remembered
 
 
 @torch.no_grad()
-def _in_batches(
+def in_batches(
     model: _Weighted,
     function: Callable[[torch.Tensor], torch.Tensor],
     inputs: torch.Tensor,
 ) -> torch.Tensor:
+    """Return a function's results for all inputs, on the CPU; images of uint8 become floats."""
     device = next(model.parameters()).device
     outputs = []
     for batch in inputs.split(BATCH):

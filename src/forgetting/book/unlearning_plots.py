@@ -10,7 +10,7 @@ from forgetting.book import plots
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.unlearning import GradedSamples
+from forgetting.experiments.grading import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 
 LOSS_TERMS = {
@@ -77,8 +77,8 @@ def prevalence_and_values(
         finite = samples.values[torch.isfinite(samples.values)]
         colour = role_colour(name)
         right.hist(finite, bins=60, density=True, histtype="step", color=colour, label=name)
-    right.axvline(evaluator.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
-    right.set(xlabel=evaluator.unit, ylabel="density")
+    right.axvline(evaluator.grader.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
+    right.set(xlabel=evaluator.grader.unit, ylabel="density")
     right.legend()
     return figure
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.setting_search import SettingSearch
-from forgetting.experiments.unlearning import record_key
+from forgetting.experiments.grading import record_key
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
@@ -109,7 +109,7 @@ def probes_table(
         evaluator.prevalence_key: ("prevalence", ".1%"),
         "attack": ("latent attack", ".0%"),
         "attack_sure": ("and a sure digit", ".0%"),
-        "attack_value": (f"its {evaluator.unit}", ".2f"),
+        "attack_value": (f"its {evaluator.grader.unit}", ".2f"),
         "inverted": ("inversion attack", ".0%"),
         "inversion_error": ("its error, a pixel", ".3f"),
         "probe": ("linear probe, AUC over the latent's", "+.3f"),

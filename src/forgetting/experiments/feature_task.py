@@ -12,11 +12,14 @@ from forgetting.experiments.feature_evaluator import (
     digit_evaluator,
     face_evaluator,
 )
+from forgetting.experiments.graders import OutsideGrader
 from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.glow import AtTemperature, Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
+from forgetting.zoo.face_api import has_face_api
+from forgetting.zoo.graders import GRADERS
 
 DIGIT_FEATURES = ("thick", "left_slant")
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -32,6 +35,7 @@ class FeatureTask:
     classifier_a, classifier_b : classifier A labels samples and steers methods; classifier B has
         no part in forgetting
     evaluator : of the feature
+    outside : the classifier from outside the study; None of digits, and where it is not at hand
     own : samples of the original (N, C, H, W); none of them is graded
     lacking : those of `own` that lack the feature
     real : statistics of held-out real images without the feature
@@ -42,6 +46,7 @@ class FeatureTask:
     classifier_a: nn.Module
     classifier_b: nn.Module
     evaluator: FeatureEvaluator
+    outside: OutsideGrader | None
     own: torch.Tensor
     lacking: torch.Tensor
     real: Statistics
@@ -99,16 +104,18 @@ def load_feature_task(
     if isinstance(original, Glow):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
+    outside = None
     if of_digits:
         evaluator = digit_evaluator(feature, own, *classifiers)
         real = run.statistics(f"without_{feature}")
     else:
         size = str(own.shape[-1])
-        thresholds = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size]
-        evaluator = face_evaluator(feature, thresholds[feature], reference.TRUSTED, *classifiers)
+        run.record(GRADERS)
+        outside = OutsideGrader(int(size)) if has_face_api() else None
+        evaluator = face_evaluator(feature, int(size), reference.TRUSTED, *classifiers, outside)
         real = run.statistics(f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
     lacking = own[evaluator.lacks_feature(own)]
-    return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)
+    return FeatureTask(original, *classifiers, evaluator, outside, own, lacking, real, retrained)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.experiments.unlearning import GradedSamples, record_key
+from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid, kid, precision_recall
 
