@@ -23,8 +23,6 @@ def make(log: Log, checkout: Checkout = HERE) -> Path:
     ----------
     log : callable
         Receives a sentence for each page.
-    checkout : Checkout
-        The book.
 
     Returns
     -------
@@ -57,8 +55,6 @@ def publish(
         Names of pages; all pages if it is empty. Pages that read all records are always included.
     jobs_at_once : int, optional
         Pages at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------
@@ -81,8 +77,6 @@ def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
     ----------
     names : collection of str
         All pages are returned if it is empty.
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------
@@ -117,8 +111,6 @@ def run_sweep(
         Receives a sentence for each run.
     jobs_at_once : int, optional
         Runs at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------

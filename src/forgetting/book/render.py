@@ -26,11 +26,6 @@ BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 def configuration(checkout: Checkout = HERE) -> str:
     """Return Jupyter Book's configuration, with buttons to the repository if it has an address.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        The book.
-
     Returns
     -------
     str
@@ -54,8 +49,6 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
     ----------
     output : Path
         Folder that will hold `_build/html`.
-    checkout : Checkout
-        The book.
 
     Returns
     -------
