@@ -17,17 +17,12 @@ from forgetting.files import replacing
 
 
 def make(log: Log, checkout: Checkout = HERE) -> Path:
-    """Execute the fast pages that need no data, take the published form of the rest, and render.
+    """Execute the fast pages that need no data, and render them with the published rest.
 
     Parameters
     ----------
     log : callable
         Receives a sentence for each page.
-
-    Returns
-    -------
-    Path
-        The first page of the rendered book.
 
     Raises
     ------

@@ -41,7 +41,7 @@ def configuration(checkout: Checkout = HERE) -> str:
 
 
 def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
-    """Render the book to `_build/html`.
+    """Render the book to `_build/html`, and return its first page.
 
     A current page in `_build/runs`, which was executed here, replaces the published page.
 
@@ -49,11 +49,6 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
     ----------
     output : Path
         Folder that will hold `_build/html`.
-
-    Returns
-    -------
-    Path
-        The first page of the rendered book.
 
     Raises
     ------

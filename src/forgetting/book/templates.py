@@ -88,10 +88,6 @@ def names(checkout: Checkout = HERE) -> list[str]:
 def source(template: str, checkout: Checkout = HERE) -> Path:
     """Return the path of a template's source.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     ForgettingError
@@ -110,10 +106,6 @@ def source(template: str, checkout: Checkout = HERE) -> Path:
 
 def read(template: str, checkout: Checkout = HERE) -> nbformat.NotebookNode:
     """Return the source of a template as a notebook that the caller may change.
-
-    Returns
-    -------
-    nbformat.NotebookNode
 
     Raises
     ------

@@ -12,11 +12,7 @@ Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
 
 FIDELITY: dict[str, Column] = {
-    "fid": ("fid", ".3g"),
-    "kid": ("kid", ".3g"),
-    "fid_real": ("fid_real", ".3g"),
-    "precision": ("precision", ".3g"),
-    "recall": ("recall", ".3g"),
+    name: (name, ".3g") for name in ("fid", "kid", "fid_real", "precision", "recall")
 }
 
 LOCALITY: dict[str, Column] = {
