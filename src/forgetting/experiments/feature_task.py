@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from forgetting.adapters import AtTemperature
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.feature_evaluator import (
@@ -14,7 +15,7 @@ from forgetting.experiments.feature_evaluator import (
 )
 from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
-from forgetting.models.glow import AtTemperature, Glow
+from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 

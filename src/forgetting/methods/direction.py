@@ -9,7 +9,6 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
-from forgetting.adapters import ConcatenatedLatents as ConcatenatedLatents  # for older callers
 from forgetting.errors import DataError
 
 MIN_POSITIVES = 10

@@ -8,8 +8,6 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.adapters import bits_per_dim as bits_per_dim  # for callers of the old place
-from forgetting.adapters import bits_per_dim_with_noise as bits_per_dim_with_noise
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.cache import cached
 
