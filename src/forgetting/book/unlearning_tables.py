@@ -77,7 +77,9 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
     metrics : as `fidelity_metrics` returns them
     names : of the models, in words
     """
-    rows = {**metrics, "fid_real_floor": metrics["fid_real_own"]}
+    rows = dict(metrics)
+    if "fid_real_own" in metrics:
+        rows["fid_real_floor"] = metrics["fid_real_own"]
     return comparison_table(rows, ("floor", *names), FIDELITY).T
 
 

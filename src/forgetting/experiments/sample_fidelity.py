@@ -75,13 +75,13 @@ def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> 
 
 
 def fidelity_metrics(
-    reference: FidelityReference, real: Statistics, graded: Mapping[str, GradedSamples]
+    reference: FidelityReference, real: Statistics | None, graded: Mapping[str, GradedSamples]
 ) -> dict[str, float]:
     """Return FID, KID, precision and recall of every model's samples, with their floors.
 
     Parameters
     ----------
-    real : statistics of held-out real images without the feature
+    real : statistics of held-out real images without the feature, where there are some
 
     Returns
     -------
@@ -94,12 +94,14 @@ def fidelity_metrics(
         record_key(name): reference.features(samples.images[: reference.n])
         for name, samples in graded.items()
     }
-    metrics = {"fid_real_own": fid(reference.target, real), "n_fid": float(reference.n)}
+    metrics = {"n_fid": float(reference.n)}
+    if real is not None:
+        metrics["fid_real_own"] = fid(reference.target, real)
     for key, sampled in ({"floor": reference.other} | sets).items():
         metrics[f"fid_{key}"] = fid(sampled, reference.target)
         metrics[f"kid_{key}"] = kid(sampled, reference.target)
         precision, recall = precision_recall(sampled, reference.target)
         metrics |= {f"precision_{key}": precision, f"recall_{key}": recall}
-        if key != "floor":
+        if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
     return metrics
