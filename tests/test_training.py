@@ -215,3 +215,8 @@ def test_networks_run_in_bfloat16_only_where_the_machine_multiplies_in_it(monkey
             dtypes[name] = (x @ x).dtype
     assert dtypes["float32"] == torch.float32
     assert dtypes["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)
+
+
+def test_a_training_that_ends_before_its_first_row_is_refused():
+    with pytest.raises(TrainingError, match="before the first row of the history"):
+        run(config=CONFIG.model_copy(update={"steps": CONFIG.log_every - 1}))

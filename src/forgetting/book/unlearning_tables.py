@@ -7,13 +7,11 @@ import pandas as pd
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.setting_search import SettingSearch
 from forgetting.experiments.unlearning import record_key
+from forgetting.metrics import METRICS
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
 
-FIDELITY: dict[str, Column] = {
-    name: (name, ".3g") for name in ("fid", "kid", "fid_real", "precision", "recall")
-}
 
 LOCALITY: dict[str, Column] = {
     "class_changed_present": ("class changed", ".3f"),
@@ -70,7 +68,7 @@ def comparison_table(
 
 
 def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of models, a column for each, beside their floors.
+    """Return every metric of `METRICS` and `fid_real` of models, beside their floors.
 
     Parameters
     ----------
@@ -80,7 +78,9 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
     rows = dict(metrics)
     if "fid_real_own" in metrics:
         rows["fid_real_floor"] = metrics["fid_real_own"]
-    return comparison_table(rows, ("floor", *names), FIDELITY).T
+    numbers = [name for metric in METRICS.values() for name in metric.names]
+    columns = {name: (name, ".3g") for name in (*numbers, "fid_real")}
+    return comparison_table(rows, ("floor", *names), columns).T
 
 
 def methods_table(

@@ -8,7 +8,8 @@ import torch
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.unlearning import GradedSamples, record_key
 from forgetting.inference import features
-from forgetting.metrics.fidelity import Statistics, fid, kid, precision_recall
+from forgetting.metrics import METRICS
+from forgetting.metrics.fidelity import Statistics, fid
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> 
 def fidelity_metrics(
     reference: FidelityReference, real: Statistics | None, graded: Mapping[str, GradedSamples]
 ) -> dict[str, float]:
-    """Return FID, KID, precision and recall of every model's samples, with their floors.
+    """Return every metric of `METRICS` of every model's samples, with its floor.
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ def fidelity_metrics(
 
     Returns
     -------
-    fid_KEY, kid_KEY, precision_KEY, recall_KEY : to the original's samples without the feature,
-        and, as KEY `floor`, those of the other half of these samples
+    fid_KEY, kid_KEY, precision_KEY, recall_KEY : and whatever else is registered, to the
+        original's samples without the feature; KEY `floor` is the other half of these samples
     fid_real_KEY : FID to the real images; `fid_real_own` is that of the first half
     n_fid : samples in every set
     """
@@ -98,10 +99,9 @@ def fidelity_metrics(
     if real is not None:
         metrics["fid_real_own"] = fid(reference.target, real)
     for key, sampled in ({"floor": reference.other} | sets).items():
-        metrics[f"fid_{key}"] = fid(sampled, reference.target)
-        metrics[f"kid_{key}"] = kid(sampled, reference.target)
-        precision, recall = precision_recall(sampled, reference.target)
-        metrics |= {f"precision_{key}": precision, f"recall_{key}": recall}
+        for metric in METRICS.values():
+            numbers = metric(sampled, reference.target)
+            metrics |= {f"{name}_{key}": number for name, number in numbers.items()}
         if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
     return metrics
