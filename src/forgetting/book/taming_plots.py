@@ -47,8 +47,7 @@ def threshold_curve(history: Sequence[Mapping[str, float]], delta: float) -> Fig
     threshold = [row["mu"] + delta * row["sigma"] for row in history]
     axis.plot(steps, threshold, color="black", ls=":", lw=1)
     axis.annotate("threshold", (steps[-1], threshold[-1]), ha="right", va="bottom", fontsize=9)
-    figure: Figure = axis.figure
-    return figure
+    return plots.figure_of(axis)
 
 
 def likelihood_panel(comparison: Comparison) -> Figure:

@@ -58,7 +58,7 @@ def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale."""
     axis = plots.curves(history, LOSS_TERMS, "terms of the loss")
     axis.set_yscale("log")
-    return axis.figure
+    return plots.figure_of(axis)
 
 
 def prevalence_and_values(
@@ -95,7 +95,7 @@ def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature
         for threshold, by_role in shares.items()
         for role, share in by_role.items()
     }
-    return _draw_shares(rows, feature).figure
+    return plots.figure_of(_draw_shares(rows, feature))
 
 
 def _draw_shares(

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.experiments.context import Experiment
 from forgetting.inference import classes
 from forgetting.metrics.likelihood import LikelihoodReference
+from forgetting.models.classifier import Classifier
+from forgetting.models.glow import Glow
 
 N_EACH = 100
 """Digits in each measured set but `forget` and `held_out`."""
@@ -76,7 +77,7 @@ def load_digit_splits(
 
 
 def choose_forget_digits(
-    splits: DigitSplits, n: int, flow: nn.Module, draws: int, seed: int
+    splits: DigitSplits, n: int, flow: Glow, draws: int, seed: int
 ) -> torch.Tensor:
     """Return indices (n,) of the training digits to forget: the first n of the class.
 
@@ -101,7 +102,7 @@ def choose_forget_digits(
     return candidates[distance <= max(ORDINARY, float(distance.min()))][:n]
 
 
-def nearest_class(splits: DigitSplits, classifier: nn.Module) -> int:
+def nearest_class(splits: DigitSplits, classifier: Classifier) -> int:
     """Return the class for which a classifier most easily takes held-out digits of this one.
 
     Parameters
@@ -186,7 +187,7 @@ def five_sets(
     }
 
 
-def class_filter(classifier: nn.Module, digit: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def class_filter(classifier: Classifier, digit: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that marks the images (N, 1, H, W) which a classifier takes for a digit.
 
     Parameters

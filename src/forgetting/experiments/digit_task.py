@@ -5,7 +5,6 @@ from typing import cast
 
 import torch
 from pydantic import Field
-from torch import nn
 
 from forgetting.data.digits import Source
 from forgetting.experiments.context import Experiment, Parameters
@@ -18,6 +17,7 @@ from forgetting.experiments.digit_splits import (
 from forgetting.experiments.likelihoods import likelihood_metrics, shift_metrics
 from forgetting.methods.taming import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 
@@ -58,8 +58,8 @@ class DigitTask:
 
     base: Glow
     splits: DigitSplits
-    classifier_a: nn.Module
-    classifier_b: nn.Module
+    classifier_a: Classifier
+    classifier_b: Classifier
 
     @property
     def retain(self) -> torch.Tensor:

@@ -200,7 +200,7 @@ def flat_metrics(
     ----------
     names : of the figures that are recorded, where a row has them
     """
-    metrics = {}
+    metrics: dict[str, float] = {}
     for key, row in rows.items():
         end = "_".join(str(part) for part in key).replace(" ", "_").lower()
         metrics |= {f"{name}_{end}": row[name] for name in names if name in row}

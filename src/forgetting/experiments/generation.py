@@ -13,6 +13,7 @@ from forgetting.inference import embeddings, features, generate
 from forgetting.metrics.fidelity import Statistics, fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.models.glow_layers import Step
 
@@ -21,7 +22,7 @@ LAYERS = ("mixing", "first convolution", "second", "last")
 
 
 def kid_features(
-    experiment: Experiment, person: PersonSplits, base: Glow, classifier: nn.Module, n: int
+    experiment: Experiment, person: PersonSplits, base: Glow, classifier: Classifier, n: int
 ) -> torch.Tensor:
     """Return the features (n, F) of the images of others to which KID is taken.
 
@@ -44,7 +45,7 @@ def kid_floor(
     experiment: Experiment,
     person: PersonSplits,
     others: torch.Tensor,
-    classifier: nn.Module,
+    classifier: Classifier,
     n: int,
 ) -> float:
     """Return the KID of n images to retain, below which that of n samples cannot be expected.
@@ -67,7 +68,7 @@ def samples_by_temperature(
     seeds: Sequence[int],
     reference: Statistics,
     others: torch.Tensor,
-    classifier: nn.Module,
+    classifier: Classifier,
     is_near: Callable[[torch.Tensor], torch.Tensor],
 ) -> dict[str, float]:
     """Measure samples of several flows from the same latents, at several temperatures.

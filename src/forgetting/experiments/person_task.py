@@ -11,6 +11,7 @@ from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.people import load_person_splits
 from forgetting.experiments.person_splits import PersonSplits, choose_forget_images, quantiles
 from forgetting.methods.taming import TamingConfig
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 N_RETAIN = 2048
@@ -52,7 +53,7 @@ class PersonTask:
     person: PersonSplits
     forget: torch.Tensor
     embedding: nn.Module
-    classifier_a: nn.Module
+    classifier_a: Classifier
 
 
 def load_person_task(

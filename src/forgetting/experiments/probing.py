@@ -6,9 +6,9 @@ a linear probe looks for it in the last layer. Classifier A steers; the evaluato
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.unlearning import GradedSamples
@@ -66,7 +66,7 @@ class AttackOutcome:
 
 
 def attack_latents(
-    task: FeatureTask, models: Mapping[str, nn.Module], n: int, budget: AttackBudget, seed: int
+    task: FeatureTask, models: Mapping[str, Any], n: int, budget: AttackBudget, seed: int
 ) -> dict[str, AttackOutcome]:
     """Run the latent attack on every model, from the same random latents.
 
@@ -121,7 +121,7 @@ class InversionOutcome:
 
 def invert_images(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     targets: torch.Tensor,
     budget: AttackBudget,
     seed: int,
@@ -171,7 +171,7 @@ class RelearningCurve:
 
 def relearn_feature(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     targets: torch.Tensor,
     inverted: Mapping[str, InversionOutcome],
     latents: torch.Tensor,
@@ -190,7 +190,7 @@ def relearn_feature(
     steps : numbers of steps after which samples are counted
     """
 
-    def count(model: nn.Module) -> Prevalence:
+    def count(model: Any) -> Prevalence:
         return Prevalence.of(task.evaluator.has_feature(generate(model, latents)))
 
     curves = {}
@@ -217,7 +217,7 @@ class ProbeGain:
 
 def probe_last_layers(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     latents: torch.Tensor,
     original: GradedSamples,
 ) -> dict[str, ProbeGain]:

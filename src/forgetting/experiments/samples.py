@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import nn
 
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid
 from forgetting.metrics.prevalence import Prevalence
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 
@@ -21,7 +21,7 @@ def compare_samples(
     *,
     seeds: Sequence[int],
     reference: Statistics,
-    feature_classifier: nn.Module,
+    feature_classifier: Classifier,
     kinds: Callable[[torch.Tensor], torch.Tensor] | None = None,
     has_feature: Callable[[torch.Tensor], torch.Tensor] | None = None,
     name: str = "",
@@ -158,6 +158,6 @@ def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.T
     return cached([flow], [settings], "samples", draw).float() / highest
 
 
-def _cached_features(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+def _cached_features(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     """Return features (N, F) from the user's cache: all runs on one base take the same."""
     return cached([classifier], [images], "features", lambda: features(classifier, images))

@@ -6,10 +6,12 @@ to the original's own without the feature. Classifier B grades every setting and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.sample_fidelity import FidelityReference
 from forgetting.inference import generate
@@ -70,7 +72,7 @@ class SettingScorer:
             threshold = float(task.classifier_a_logits(task.own).quantile(0.9))
         return cls(task, reference, latents, threshold)
 
-    def __call__(self, model: nn.Module) -> SettingScore:
+    def __call__(self, model: Generator) -> SettingScore:
         """Return the score of a model's samples."""
         images = generate(model, self.latents)
         has_feature = self.task.evaluator.has_feature(images)
@@ -136,7 +138,7 @@ def search_setting(
     unlearn: Callable[[FinetuneConfig], nn.Module],
     config: FinetuneConfig,
     knob: str,
-    score: Callable[[nn.Module], SettingScore],
+    score: Callable[[Any], SettingScore],
     *,
     tries: int,
     enough: float,

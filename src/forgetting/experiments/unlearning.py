@@ -6,12 +6,13 @@ the original `before` and the unlearned model `after`; `record_key` holds that c
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from pydantic import Field
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
@@ -87,7 +88,7 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
 
 def walk_along(
-    generator: nn.Module, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
+    generator: Generator, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
 ) -> torch.Tensor:
     """Decode latents that are moved along a direction to given projections.
 
@@ -146,7 +147,7 @@ class GradedSamples:
 
 
 def grade_samples(
-    evaluator: FeatureEvaluator, models: Mapping[str, nn.Module], latents: torch.Tensor
+    evaluator: FeatureEvaluator, models: Mapping[str, Any], latents: torch.Tensor
 ) -> dict[str, GradedSamples]:
     """Decode the same latents with every model and grade the samples.
 

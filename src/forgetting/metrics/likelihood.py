@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.stats import norm, t
@@ -13,7 +14,7 @@ from forgetting.cache import cached
 
 
 def cached_bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+    flow: Any, images: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> torch.Tensor:
     """Return `mean_bits_per_dim`, (N,), from the user's cache if it has been computed before.
 

@@ -126,7 +126,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load(name: str, folder: Path | None = None) -> nn.Module:
+def load(name: str, folder: Path | None = None) -> Any:
     """Return a model of the zoo in evaluation mode, its parameters without gradients.
 
     Parameters
