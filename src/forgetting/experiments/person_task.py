@@ -42,11 +42,16 @@ class PersonTask:
 
     Attributes
     ----------
-    base : the flow before taming
-    person : the images around the person
-    forget : (N, 3, H, W) in [0, 1], the images to forget
-    embedding : measures which faces are similar to the person
-    classifier_a : gives the features of FID
+    base : Glow
+        The flow before taming.
+    person : PersonSplits
+        The images around the person.
+    forget : Tensor
+        (N, 3, H, W) in [0, 1], the images to forget.
+    embedding : Module
+        Measures which faces are similar to the person.
+    classifier_a : Classifier
+        Gives the features of FID.
     """
 
     base: Glow
@@ -69,8 +74,10 @@ def load_person_task(
 
     Parameters
     ----------
-    experiment : its stream "sets" draws photographs
-    radius, temperature : of a person that the flow draws, see `latent_person`
+    experiment : Experiment
+        Its stream "sets" draws photographs.
+    radius, temperature : float
+        Of a person that the flow draws, see `latent_person`.
 
     Raises
     ------

@@ -58,7 +58,8 @@ def record_key(name: str) -> str:
 
     Parameters
     ----------
-    name : of the model, in words, such as `original` or `gradient ascent`
+    name : str
+        Of the model, in words, such as `original` or `gradient ascent`.
     """
     return RECORD_KEYS.get(name, name.replace(" ", "_").replace("-", "_"))
 
@@ -71,7 +72,8 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
     Parameters
     ----------
-    n : samples to label
+    n : int
+        Samples to label.
 
     Raises
     ------
@@ -94,8 +96,10 @@ def walk_along(
 
     Parameters
     ----------
-    anchors : (A, latent_dim), where the walks start; what is orthogonal to the direction stays
-    places : (P,), the projections <z, z_e> / |z_e| to move every anchor to
+    anchors : Tensor
+        (A, latent_dim), where the walks start; what is orthogonal to the direction stays.
+    places : Tensor
+        (P,), the projections <z, z_e> / |z_e| to move every anchor to.
 
     Returns
     -------
@@ -128,10 +132,14 @@ class GradedSamples:
 
     Attributes
     ----------
-    images : (N, C, H, W), in [0, 1]
-    values : (N,), in the evaluator's unit; not finite where a sample is blank
-    has_feature, lacks_feature : bool (N,); a sample may be neither
-    prevalence : the share of samples that have the feature, with its interval
+    images : Tensor
+        (N, C, H, W), in [0, 1].
+    values : Tensor
+        (N,), in the evaluator's unit; not finite where a sample is blank.
+    has_feature, lacks_feature : Tensor
+        Bool (N,); a sample may be neither.
+    prevalence : Prevalence
+        The share of samples that have the feature, with its interval.
     """
 
     images: torch.Tensor
@@ -153,8 +161,10 @@ def grade_samples(
 
     Parameters
     ----------
-    models : by name
-    latents : (N, latent_dim)
+    models : Mapping[str, Any]
+        By name.
+    latents : Tensor
+        (N, latent_dim).
     """
     graded = {}
     for name, model in models.items():
@@ -177,7 +187,8 @@ def prevalence_above(
 
     Parameters
     ----------
-    threshold : in the evaluator's unit
+    threshold : float
+        In the evaluator's unit.
     """
     return {name: Prevalence.of(samples.values > threshold) for name, samples in graded.items()}
 
@@ -195,8 +206,10 @@ def recorded(outcomes: Mapping[str, HasMetrics], prefix: str = "") -> dict[str, 
 
     Parameters
     ----------
-    outcomes : by the name of the model
-    prefix : goes before the model's key, such as `prevalence_`
+    outcomes : Mapping[str, HasMetrics]
+        By the name of the model.
+    prefix : str
+        Goes before the model's key, such as `prevalence_`.
     """
     metrics: dict[str, float] = {}
     for name, outcome in outcomes.items():
@@ -239,8 +252,10 @@ def locality_metrics(
 
     Parameters
     ----------
-    entries : of `locality` that are wanted; one that the feature lacks is left out
-    without : models that are passed over; a retrained model's latents mean other images
+    entries : Sequence[str]
+        Of `locality` that are wanted; one that the feature lacks is left out.
+    without : Collection[str]
+        Models that are passed over; a retrained model's latents mean other images.
 
     Returns
     -------

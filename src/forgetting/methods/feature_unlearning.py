@@ -77,8 +77,16 @@ def unlearn_feature(
 
     Parameters
     ----------
-    generator, direction, config, trainable, callback
-        As `forgetting.methods.Method` takes them.
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
+    direction : Direction
+        Where the feature lies in the generator's latent space.
+    config : UnlearningConfig, optional
+        Settings; the defaults where there are none.
+    trainable : callable
+        Returns, of a copy of the generator, the part that is tuned.
+    callback : callable, optional
+        Called at every step with the step's figures and the tuned copy.
 
     Returns
     -------

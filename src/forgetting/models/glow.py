@@ -84,7 +84,7 @@ class Glow(nn.Module):
         Parameters
         ----------
         images : Tensor, (B, C, H, W)
-            float32 in [0, 1].
+            In [0, 1], float32.
         noise : Tensor, torch.Generator or None
             The place of each value in its quantisation bin: a tensor in [0, 1) of the images'
             shape, a generator from which it is drawn, or None for the centre of the bin.

@@ -53,10 +53,12 @@ def inversion_attack(
         Images of the original that have the feature.
     features : callable
         Maps images (B, C, H, W) to features (B, F), differentiably.
+    steps, restarts, lr
+        As `search_latents` takes them.
     weight : float
         Weight of the features' distance.
-    steps, restarts, lr, seed
-        As `search_latents` takes them.
+    seed : int
+        Seed of the random latents.
 
     Returns
     -------
