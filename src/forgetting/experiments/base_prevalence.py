@@ -21,7 +21,7 @@ def measure_prevalence(task: BaseTask, samples: torch.Tensor) -> tuple[dict[str,
     Parameters
     ----------
     samples : Tensor
-        (n, C, H, W) in [0, 1].
+        As `measure_fidelity` takes them.
 
     Returns
     -------

@@ -78,15 +78,15 @@ def unlearn_feature(
     Parameters
     ----------
     generator : nn.Module
-        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
+        Decodes latents (B, latent_dim) to images (B, C, H, W) in [0, 1].
     direction : Direction
-        Where the feature lies in the generator's latent space.
+        The feature's, as `find_direction` returns it.
     config : UnlearningConfig, optional
-        Settings; the defaults where there are none.
+        Settings of the method.
     trainable : callable
-        Returns, of a copy of the generator, the part that is tuned.
+        From a copy of the generator to the part that is tuned; all of it by default.
     callback : callable, optional
-        Called at every step with the step's figures and the tuned copy.
+        Receives each step's row and the tuned copy.
 
     Returns
     -------
