@@ -31,7 +31,7 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import probing, unlearning
+from forgetting.experiments import grading, probing, unlearning
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature

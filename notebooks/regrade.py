@@ -63,7 +63,7 @@ models = unlearning.compared_models(task, direction, unlearned.model)
 fresh = run.latents("fresh", p.n_samples, task.original.latent_dim)
 graded = grading.grade_samples(task.evaluator, models, fresh)
 half = unlearning.prevalence_above(graded, 0.0)
-strict = unlearning.prevalence_above(graded, task.evaluator.grader.threshold)
+strict = unlearning.prevalence_above(graded, task.evaluator.grader.strict_threshold)
 
 # %% [markdown]
 # ## The same samples as the published ones?
@@ -95,7 +95,7 @@ unlearning_plots.shares_at_thresholds({"one half": half, "strict": strict}, p.fe
 plt.show()
 
 # %%
-metrics = {"steps": p.steps, "threshold": task.evaluator.grader.threshold}
+metrics = {"steps": p.steps, "threshold": task.evaluator.grader.strict_threshold}
 metrics |= unlearning.recorded(half, "prevalence_")
 metrics |= unlearning.recorded(strict, "prevalence_strict_")
 smiled = graded["original"].values > 0

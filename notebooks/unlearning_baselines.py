@@ -37,6 +37,7 @@ from forgetting.experiments.sample_fidelity import (
     FidelityReference,
     fid_metrics,
     fid_metrics_by_b,
+    outside_fid_metrics,
 )
 from forgetting.experiments.setting_search import ENOUGH, SettingScorer, search_setting
 from forgetting.methods.direction import find_direction
@@ -103,7 +104,7 @@ untuned = untuned_models(task, direction)
 beside |= {name: score(model) for name, model in untuned.items()}
 metrics = {"steps": p.steps}
 for name, found in searches.items():
-    metrics |= found.metrics(grading.record_key(name), evaluator.prevalence_key)
+    metrics |= found.metrics(grading.record_key(name))
 
 # %% tags=["hide-input", "figure"]
 unlearning_tables.settings_table(searches)
@@ -135,12 +136,13 @@ fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 graded = grading.grade_samples(evaluator, models, fresh)
 metrics |= grading.grading_metrics(evaluator, graded)
 metrics |= fid_metrics(reference, graded) | fid_metrics_by_b(task, graded)
+metrics |= outside_fid_metrics(task, graded)
 for name, gap in unlearning.gaps_to_retrained(graded).items():
     metrics[f"gap_{grading.record_key(name)}"] = gap
 metrics |= unlearning.locality_metrics(evaluator, graded)
 
 # %% tags=["hide-input", "figure"]
-unlearning_tables.methods_table(metrics, evaluator.prevalence_key, ["floor", *graded])
+unlearning_tables.methods_table(metrics, ["floor", *graded])
 
 # %% [markdown]
 # The same latents go through every model. The first block shows twelve that had the feature, the

@@ -7,9 +7,9 @@ from bars import Bars, width
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from forgetting.adapters import ConcatenatedLatents
 from forgetting.errors import DataError
 from forgetting.methods.direction import (
-    ConcatenatedLatents,
     Direction,
     collect_latents,
     find_direction,

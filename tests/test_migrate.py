@@ -31,20 +31,7 @@ else:
 print(figure)
 """
 
-RENAMED = """# %% [markdown]
-# # A template
-
-# %% tags=["parameters"]
-seed: int = 0  # of everything that is random
-case: str = ""  # of the sweep
-
-# %%
-if seed > 3:
-    figure = bits_per_dim(seed, n_draws=2)
-else:
-    figure = other(seed)
-print(figure)
-"""
+RENAMED = TEMPLATE.replace("measure(seed, draws", "bits_per_dim(seed, n_draws")
 
 MAP = {
     "names": {"measure": "bits_per_dim", "draws": "n_draws"},

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex
 from small_tasks import WIDE, bars_task, wide_evaluator
 
 from forgetting.book import headlines, plots, unlearning_plots, unlearning_tables
+from forgetting.experiments.grading import GradedSamples
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.grading import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import Inversion
 

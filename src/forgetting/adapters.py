@@ -48,7 +48,10 @@ class Flow(Protocol):
 class Generator(Protocol):
     """A model that decodes latents from N(0, I) to images."""
 
-    latent_dim: int
+    @property
+    def latent_dim(self) -> int:
+        """The dimension of the latents."""
+        ...
 
     def forward(self, latents: torch.Tensor, /) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W), differentiably."""
@@ -196,10 +199,8 @@ def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tenso
 
     Parameters
     ----------
-    flow : Flow
-        The model.
-    images : Tensor, (N, ...)
-        Images, in any number.
+    flow, images
+        As `mean_bits_per_dim` takes them.
     noise : Tensor, (N, ...)
         The place of each value in its quantisation bin, in [0, 1).
 

@@ -80,8 +80,6 @@ class Entry(BaseModel):
         ----------
         results : Path
             Folder of the records of pages.
-        checkout : Checkout
-            Where templates and the records of sweeps are.
 
         Returns
         -------
@@ -128,11 +126,6 @@ class Entry(BaseModel):
 def entries(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries of runs.yaml, in order.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml and the templates are.
-
     Returns
     -------
     list of Entry
@@ -156,11 +149,6 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
 def pages(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries that are pages, in order.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml is.
-
     Returns
     -------
     list of Entry
@@ -170,11 +158,6 @@ def pages(checkout: Checkout = HERE) -> list[Entry]:
 
 def sweeps(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries that are sweeps, in order.
-
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------
@@ -189,8 +172,6 @@ def sweep(name: str, checkout: Checkout = HERE) -> Entry:
     Parameters
     ----------
     name : str
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------

@@ -50,11 +50,6 @@ class Renaming(BaseModel):
     def of(self, template: str) -> "Renaming":
         """Return the renaming of one template: the common names and its own.
 
-        Parameters
-        ----------
-        template : str
-            Its name.
-
         Returns
         -------
         Renaming
@@ -69,7 +64,7 @@ class Renaming(BaseModel):
         Parameters
         ----------
         tree : ast.Module
-            Of the template before the renaming.
+            Ast.Module Of the template before the renaming.
 
         Returns
         -------
@@ -163,7 +158,7 @@ def fingerprint(tree: ast.Module, circumstances: Any) -> str:
     Parameters
     ----------
     tree : ast.Module
-        Computing tree of a template.
+        Ast.Module Computing tree of a template.
     circumstances : object
         Role, parameters and the records that the run reads, as JSON can hold them.
 

@@ -47,8 +47,6 @@ def migrate(
     executed : Path, optional
         Folder of such records, as `proof.read_proofs` takes it. The proofs go to
         `results/proofs`.
-    checkout : Checkout
-        A git repository.
 
     Returns
     -------

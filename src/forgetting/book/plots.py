@@ -20,6 +20,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "filter": FAINT,
         "retrained": REFERENCE,
         "reference": "#3b3b3b",
+        "lacking": "#3b3b3b",
     }
 )
 """The colour of each role.
@@ -73,6 +74,13 @@ def image_grid(images: torch.Tensor, columns: int = 16, scale: float = 0.42) -> 
     figure, axis = plt.subplots(figsize=(columns * scale, n_rows * scale))
     axis.imshow(_tile(images, columns), cmap="gray_r", vmin=0, vmax=1)
     _bare(axis)
+    return figure
+
+
+def figure_of(axis: plt.Axes) -> Figure:
+    """Return the figure that an axis belongs to."""
+    figure = axis.get_figure(root=True)
+    assert figure is not None
     return figure
 
 

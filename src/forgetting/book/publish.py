@@ -17,19 +17,12 @@ from forgetting.files import replacing
 
 
 def make(log: Log, checkout: Checkout = HERE) -> Path:
-    """Execute the fast pages that need no data, take the published form of the rest, and render.
+    """Execute the fast pages that need no data, and render them with the published rest.
 
     Parameters
     ----------
     log : callable
         Receives a sentence for each page.
-    checkout : Checkout
-        The book.
-
-    Returns
-    -------
-    Path
-        The first page of the rendered book.
 
     Raises
     ------
@@ -53,12 +46,11 @@ def publish(
     ----------
     log : callable
         Receives a sentence for each page.
-    only : collection of str
-        Names of pages; all pages if it is empty. Pages that read all records are always included.
+    only : Collection[str]
+        Names of pages; all pages if it is empty. Pages that read all records are
+        always included.
     jobs_at_once : int, optional
         Pages at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------
@@ -79,10 +71,8 @@ def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
 
     Parameters
     ----------
-    names : collection of str
+    names : Collection[str]
         All pages are returned if it is empty.
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------
@@ -117,8 +107,6 @@ def run_sweep(
         Receives a sentence for each run.
     jobs_at_once : int, optional
         Runs at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------
@@ -137,7 +125,7 @@ def check_data(wanted: Collection[Entry]) -> None:
 
     Parameters
     ----------
-    wanted : collection of Entry
+    wanted : Collection[Entry]
         Pages and runs.
 
     Raises

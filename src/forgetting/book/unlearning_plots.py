@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from forgetting.book import plots
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.grading import GradedSamples, surely_lacking
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.grading import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 
 LOSS_TERMS = {
@@ -39,9 +39,12 @@ def latent_walks(walks: torch.Tensor, places: torch.Tensor, threshold: float) ->
 
     Parameters
     ----------
-    walks : images (A, P, C, H, W)
-    places : (P,), ascending, the projections of the walks' latents
-    threshold : the projection threshold
+    walks : Tensor
+        Images (A, P, C, H, W).
+    places : Tensor
+        (P,), ascending, the projections of the walks' latents.
+    threshold : float
+        The projection threshold.
     """
     figure = plots.image_rows({f"sample {i + 1}": walk for i, walk in enumerate(walks)})
     column = int(torch.searchsorted(places, threshold))
@@ -58,29 +61,56 @@ def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale."""
     axis = plots.curves(history, LOSS_TERMS, "terms of the loss")
     axis.set_yscale("log")
-    return axis.figure
+    return plots.figure_of(axis)
 
 
-def prevalence_and_values(
+def score_distributions(
     evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]
 ) -> Figure:
-    """Draw every model's prevalence with its interval, and how the samples' values are spread.
+    """Draw how the samples' scores are spread, a panel for each grader, with its threshold.
 
     Parameters
     ----------
-    graded : samples by role, such as `original` or `retrained`
+    graded : Mapping[str, GradedSamples]
+        Samples by role, `original` among them. Those of its samples that every other grader is
+        sure lack the feature are drawn as `lacking`.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
-    shares = {name: samples.prevalence for name, samples in graded.items()}
-    _draw_shares(shares, evaluator.feature, left)
-    for name, samples in graded.items():
-        finite = samples.values[torch.isfinite(samples.values)]
-        colour = role_colour(name)
-        right.hist(finite, bins=60, density=True, histtype="step", color=colour, label=name)
-    right.axvline(evaluator.grader.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
-    right.set(xlabel=evaluator.grader.unit, ylabel="density")
-    right.legend()
+    n = len(evaluator.graders)
+    figure, axes = plt.subplots(1, n, figsize=(5 * n, 3.2), squeeze=False)
+    for axis, grader in zip(axes[0], evaluator.graders, strict=True):
+        scores = {name: samples.scores[grader.name] for name, samples in graded.items()}
+        lacking = surely_lacking(evaluator, graded["original"], grader)
+        if lacking is not None:
+            scores["lacking"] = scores["original"][lacking]
+        finite = {name: values[torch.isfinite(values)] for name, values in scores.items()}
+        bins = torch.linspace(*torch.cat(list(finite.values())).aminmax(), 61).tolist()
+        for name, values in finite.items():
+            colour, style = role_colour(name), ":" if name == "lacking" else "-"
+            axis.hist(
+                values, bins, density=True, histtype="step", color=colour, ls=style, label=name
+            )
+        axis.axvline(grader.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
+        axis.set(xlabel=grader.unit, ylabel="density")
+    axes[0, 0].legend()
     return figure
+
+
+def shares_by_grader(evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]) -> Figure:
+    """Draw the share of every model's samples that have the feature, by every grader.
+
+    Parameters
+    ----------
+    graded : Mapping[str, GradedSamples]
+        Samples by role.
+    """
+    shares = {
+        grader.title: {
+            name: Prevalence.of(samples.scores[grader.name] > grader.threshold)
+            for name, samples in graded.items()
+        }
+        for grader in evaluator.graders
+    }
+    return shares_at_thresholds(shares, evaluator.feature)
 
 
 def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature: str) -> Figure:
@@ -88,14 +118,15 @@ def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature
 
     Parameters
     ----------
-    shares : by the threshold's name, then by role
+    shares : Mapping[str, Mapping[str, Prevalence]]
+        By the threshold's name, then by role.
     """
     rows = {
         f"{role}, {threshold}": share
         for threshold, by_role in shares.items()
         for role, share in by_role.items()
     }
-    return _draw_shares(rows, feature).figure
+    return plots.figure_of(_draw_shares(rows, feature))
 
 
 def _draw_shares(
@@ -118,7 +149,8 @@ def paired_samples(graded: Mapping[str, GradedSamples]) -> list[Figure]:
 
     Parameters
     ----------
-    graded : samples by model, `original` among them
+    graded : Mapping[str, GradedSamples]
+        Samples by model, `original` among them.
     """
     figures = []
     before = graded["original"]
@@ -137,9 +169,12 @@ def settings_trade_off(
 
     Parameters
     ----------
-    searches : by method; a line joins the settings of one
-    beside : scores by role, of models without a setting
-    floor : of FID
+    searches : Mapping[str, SettingSearch]
+        By method; a line joins the settings of one.
+    beside : Mapping[str, SettingScore]
+        Scores by role, of models without a setting.
+    floor : float
+        Of FID.
     """
     figure, axis = plt.subplots(figsize=(6.8, 3.8))
     for (name, search), marker in zip(searches.items(), "os^DvP" * len(searches), strict=False):
@@ -162,8 +197,10 @@ def inverted_images(
 
     Parameters
     ----------
-    targets : (N, C, H, W); of none there is no figure
-    inverted : by model
+    targets : Tensor
+        (N, C, H, W); of none there is no figure.
+    inverted : Mapping[str, InversionOutcome]
+        By model.
     """
     if not len(targets):
         return None
@@ -177,8 +214,10 @@ def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets
 
     Parameters
     ----------
-    curves : for each number of images, the curves by role
-    n_targets : images that there are
+    curves : Sequence[Mapping[str, RelearningCurve]]
+        For each number of images, the curves by role.
+    n_targets : int
+        Images that there are.
     """
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4.75 * len(curves), 3), sharey=True, squeeze=False

@@ -5,19 +5,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
-from forgetting.experiments.setting_search import SettingSearch
 from forgetting.experiments.grading import record_key
+from forgetting.experiments.setting_search import SettingSearch
+from forgetting.metrics import METRICS
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
 
-FIDELITY: dict[str, Column] = {
-    "fid": ("fid", ".3g"),
-    "kid": ("kid", ".3g"),
-    "fid_real": ("fid_real", ".3g"),
-    "precision": ("precision", ".3g"),
-    "recall": ("recall", ".3g"),
-}
 
 LOCALITY: dict[str, Column] = {
     "class_changed_present": ("class changed", ".3f"),
@@ -55,8 +49,10 @@ def comparison_table(
 
     Parameters
     ----------
-    names : of the models, in words; `floor` is a row of its own
-    columns : by entry, the heading and the format of its values
+    names : Sequence[str]
+        Of the models, in words; `floor` is a row of its own.
+    columns : Mapping[str, Column]
+        By entry, the heading and the format of its values.
     """
     rows = {}
     for name in names:
@@ -74,29 +70,59 @@ def comparison_table(
 
 
 def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of models, a column for each, beside their floors.
+    """Return every metric of `METRICS` and `fid_real` of models, beside their floors.
 
     Parameters
     ----------
-    metrics : as `fidelity_metrics` returns them
-    names : of the models, in words
+    metrics : Mapping[str, float]
+        As `fidelity_metrics` returns them.
+    names : Sequence[str]
+        Of the models, in words.
     """
-    rows = {**metrics, "fid_real_floor": metrics["fid_real_own"]}
-    return comparison_table(rows, ("floor", *names), FIDELITY).T
+    rows = dict(metrics)
+    if "fid_real_own" in metrics:
+        rows["fid_real_floor"] = metrics["fid_real_own"]
+    numbers = [name for metric in METRICS.values() for name in metric.names]
+    outside = [f"fid_outside{end}" for end in ("", "_celeba", "_lfw", "_both")]
+    columns = {name: (name, ".3g") for name in (*numbers, "fid_real", *outside)}
+    return comparison_table(rows, ("floor", *names), columns).T
 
 
-def methods_table(
-    metrics: Mapping[str, float], prevalence_key: str, names: Sequence[str]
-) -> pd.DataFrame:
+PREVALENCE: dict[str, Column] = {
+    "prevalence": ("prevalence", ".1%"),
+    "prevalence_outside": ("by face-api", ".1%"),
+    "prevalence_strict": ("strict", ".1%"),
+    "still_shown": ("still shown", ".1%"),
+}
+"""How often samples have the feature; beside the floor it is the share that is none."""
+
+
+def grades_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
+    """Return what every grader says of the models, a row for each, beside the floors.
+
+    Parameters
+    ----------
+    metrics : Mapping[str, float]
+        As `grading_metrics` returns them.
+    names : Sequence[str]
+        Of the models, in words.
+    """
+    columns = dict(PREVALENCE)
+    columns["still_shown_outside"] = ("still shown, face-api", ".1%")
+    columns |= {"auc": ("AUC", ".2f"), "auc_outside": ("AUC, face-api", ".2f")}
+    return comparison_table(metrics, ("floor", *names), columns)
+
+
+def methods_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
     """Return prevalence, gap, FID and what else changed, with a row for each model.
 
     Parameters
     ----------
-    prevalence_key : how the metrics name prevalence
-    names : of the models, in words; `floor` is a row of its own
+    names : Sequence[str]
+        Of the models, in words; `floor` is a row of its own.
     """
-    columns = {prevalence_key: ("prevalence", ".1%"), "gap": ("gap", "+.2f")}
-    columns |= {"fid": ("FID", ".0f"), "fid_b": ("FID, B", ".1f")} | LOCALITY
+    columns = PREVALENCE | {"gap": ("gap", "+.2f"), "fid": ("FID", ".0f")}
+    columns |= {"fid_b": ("FID, B", ".1f"), "fid_outside": ("FID, face-api", ".1f")} | LOCALITY
     columns["shift_random_sigma"] = ("shift, sigma", "+.2f")
     return comparison_table(metrics, names, columns)
 
@@ -106,7 +132,7 @@ def probes_table(
 ) -> pd.DataFrame:
     """Return what the probes found in every model, a row for each, beside its prevalence."""
     columns = {
-        evaluator.prevalence_key: ("prevalence", ".1%"),
+        "prevalence": ("prevalence", ".1%"),
         "attack": ("latent attack", ".0%"),
         "attack_sure": ("and a sure digit", ".0%"),
         "attack_value": (f"its {evaluator.grader.unit}", ".2f"),
@@ -122,8 +148,10 @@ def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.Dat
 
     Parameters
     ----------
-    metrics : as `locality` returns them
-    others : names of other attributes; those are listed whose share moved by over `MOVED`
+    metrics : Mapping[str, float]
+        As `locality` returns them.
+    others : Sequence[str]
+        Names of other attributes; those are listed whose share moved by over `MOVED`.
     """
     changes = {words: f"{metrics[name]:.3f}" for name, words in CHANGES.items() if name in metrics}
     for name in others:

@@ -47,14 +47,12 @@ def validate(
     ----------
     log : callable
         Receives a line for each page, and lines with the differences.
-    names : collection of str
+    names : Collection[str]
         Names of pages; all pages if it is empty.
     again : bool
         Whether to execute pages that agreed before.
     shard : tuple of int
         (k, n) takes the k-th of n parts of the pages, counted from 1.
-    checkout : Checkout
-        The book.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import torch
 
 from forgetting.data.morphology import Morphology, measure
-from forgetting.experiments.base_model import BaseTask
+from forgetting.experiments.base_task import BaseTask
 from forgetting.inference import classes, logits
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references
@@ -20,7 +20,8 @@ def measure_prevalence(task: BaseTask, samples: torch.Tensor) -> tuple[dict[str,
 
     Parameters
     ----------
-    samples : (n, C, H, W) in [0, 1]
+    samples : Tensor
+        As `measure_fidelity` takes them.
 
     Returns
     -------

@@ -12,7 +12,6 @@ from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.graders import Grader, OutsideGrader, classifier_grader
 from forgetting.inference import classes, features, logits, once
-from forgetting.metrics.locality import locality as locality  # for callers of the old place
 from forgetting.models.classifier import Classifier
 from forgetting.zoo.graders import CLASSIFIER_A, CLASSIFIER_B, OUTSIDE
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.graders import Grader
 from forgetting.inference import generate
@@ -32,7 +32,8 @@ def record_key(name: str) -> str:
 
     Parameters
     ----------
-    name : of the model, in words, such as `original` or `gradient ascent`
+    name : str
+        Of the model, in words, such as `original` or `gradient ascent`.
     """
     return RECORD_KEYS.get(name, name.replace(" ", "_").replace("-", "_"))
 
@@ -43,10 +44,14 @@ class GradedSamples:
 
     Attributes
     ----------
-    images : (N, C, H, W), in [0, 1]
-    scores : (N,) by the grader's name; not finite where a digit is blank
-    has_feature, lacks_feature : bool (N,), by the first grader; a blank digit is neither
-    prevalence : the share of samples that have the feature by the first grader
+    images : Tensor
+        (N, C, H, W), in [0, 1].
+    scores : dict[str, Tensor]
+        (N,) by the grader's name; not finite where a digit is blank.
+    has_feature, lacks_feature : Tensor
+        Bool (N,), by the first grader; a blank digit is neither.
+    prevalence : Prevalence
+        The share of samples that have the feature by the first grader.
     """
 
     images: torch.Tensor
@@ -67,14 +72,16 @@ class GradedSamples:
 
 
 def grade_samples(
-    evaluator: FeatureEvaluator, models: Mapping[str, nn.Module], latents: torch.Tensor
+    evaluator: FeatureEvaluator, models: Mapping[str, Generator], latents: torch.Tensor
 ) -> dict[str, GradedSamples]:
     """Decode the same latents with every model and grade the samples.
 
     Parameters
     ----------
-    models : by name
-    latents : (N, latent_dim)
+    models : Mapping[str, Module]
+        By name.
+    latents : Tensor
+        (N, latent_dim).
     """
     graded = {}
     for name, model in models.items():
@@ -102,8 +109,10 @@ def surely_lacking(
 
     Parameters
     ----------
-    samples : of the original
-    grader : the one that is left out, because its own floor is measured on these samples
+    samples : GradedSamples
+        Of the original.
+    grader : Grader
+        The one that is left out, because its own floor is measured on these samples.
 
     Returns
     -------
@@ -125,7 +134,8 @@ def grading_metrics(
 
     Parameters
     ----------
-    graded : samples by model, `original` among them
+    graded : Mapping[str, GradedSamples]
+        Samples by model, `original` among them.
 
     Returns
     -------
@@ -199,7 +209,8 @@ def read_evidence(
 
     Parameters
     ----------
-    key : the model's, as `record_key` returns it
+    key : str
+        The model's, as `record_key` returns it.
     """
     evidence = []
     for grader in evaluator.graders:
@@ -207,15 +218,18 @@ def read_evidence(
         if reference is None:
             reference = metrics.get(grader.key("prevalence", "floor"))
         if reference is not None and grader.key("auc", key) in metrics:
-            shares = [_share(metrics, grader.key("prevalence", end)) for end in ("before", key)]
-            auc = Auc(*(metrics[grader.key("auc", key) + end] for end in ("", "_low", "_high")))
-            evidence.append(Evidence(grader.title, *shares, reference, auc))
+            before, after = (
+                Prevalence(*_with_interval(metrics, grader.key("prevalence", end)), n=0)
+                for end in ("before", key)
+            )
+            auc = Auc(*_with_interval(metrics, grader.key("auc", key)))
+            evidence.append(Evidence(grader.title, before, after, reference, auc))
     return evidence
 
 
-def _share(metrics: Mapping[str, float], name: str) -> Prevalence:
-    """Return a share with its interval from the metrics of a record."""
-    return Prevalence(*(metrics[name + end] for end in ("", "_low", "_high")), n=0)
+def _with_interval(metrics: Mapping[str, float], name: str) -> tuple[float, float, float]:
+    """Return a number of a record with the ends of its interval."""
+    return metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"]
 
 
 def give_verdict(

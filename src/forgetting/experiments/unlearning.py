@@ -4,13 +4,13 @@ Every function works on a `FeatureTask` or on samples by the name of their model
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from pydantic import Field
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
@@ -56,7 +56,8 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
     Parameters
     ----------
-    n : samples to label
+    n : int
+        Samples to label.
 
     Raises
     ------
@@ -73,14 +74,16 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
 
 def walk_along(
-    generator: nn.Module, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
+    generator: Generator, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
 ) -> torch.Tensor:
     """Decode latents that are moved along a direction to given projections.
 
     Parameters
     ----------
-    anchors : (A, latent_dim), where the walks start; what is orthogonal to the direction stays
-    places : (P,), the projections <z, z_e> / |z_e| to move every anchor to
+    anchors : Tensor
+        (A, latent_dim), where the walks start; what is orthogonal to the direction stays.
+    places : Tensor
+        (P,), the projections <z, z_e> / |z_e| to move every anchor to.
 
     Returns
     -------
@@ -114,7 +117,8 @@ def prevalence_above(
 
     Parameters
     ----------
-    threshold : in the evaluator's unit
+    threshold : float
+        In the evaluator's unit.
     """
     return {name: Prevalence.of(samples.values > threshold) for name, samples in graded.items()}
 
@@ -132,8 +136,10 @@ def recorded(outcomes: Mapping[str, HasMetrics], prefix: str = "") -> dict[str, 
 
     Parameters
     ----------
-    outcomes : by the name of the model
-    prefix : goes before the model's key, such as `prevalence_`
+    outcomes : Mapping[str, HasMetrics]
+        Mapping[str, HasMetrics] By the name of the model.
+    prefix : str
+        Goes before the model's key, such as `prevalence_`.
     """
     metrics: dict[str, float] = {}
     for name, outcome in outcomes.items():
@@ -165,8 +171,10 @@ def locality_metrics(
 
     Parameters
     ----------
-    entries : of `locality` that are wanted; one that the feature lacks is left out
-    without : models that are passed over; a retrained model's latents mean other images
+    entries : Sequence[str]
+        Sequence[str] Of `locality` that are wanted; one that the feature lacks is left out.
+    without : Collection[str]
+        Collection[str] Models that are passed over; a retrained model's latents mean other images.
 
     Returns
     -------

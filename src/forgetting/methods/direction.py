@@ -9,7 +9,6 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
-from forgetting.adapters import ConcatenatedLatents as ConcatenatedLatents  # for older callers
 from forgetting.errors import DataError
 
 MIN_POSITIVES = 10
@@ -190,6 +189,11 @@ def find_direction(
         "midpoint" lies halfway between the mean projections of positive and negative latents.
         "prevalence" is the mean projection of all of them as collected; it lies near 0 and
         selects half of all latents.
+
+    Returns
+    -------
+    Direction
+        The difference, in the form that is wanted, and the projection threshold.
 
     Examples
     --------

@@ -73,7 +73,7 @@ class Method(Generic[C]):
         self,
         generator: nn.Module,
         direction: Direction,
-        score: Score | C | None = None,
+        score: Score | None = None,
         config: C | None = None,
         *,
         trainable: Trainable = all_weights,
@@ -89,7 +89,7 @@ class Method(Generic[C]):
             Where the feature lies in the generator's latent space.
         score : callable, optional
             Images (B, C, H, W) to the feature's logits (B,), differentiably. A method that needs
-            no score does not call it, and takes its configuration in this place as well.
+            no score does not call it.
         config : BaseModel, optional
             An instance of `configuration`; its defaults where there is none.
         trainable : callable
@@ -111,23 +111,21 @@ class Method(Generic[C]):
         TrainingError
             The loss is not finite.
         """
-        if isinstance(score, BaseModel):
-            score, config = None, score
         config = self.configuration() if config is None else config
         if not isinstance(config, self.configuration):
             raise ParameterError(
                 f"The method {self.name} takes settings of class {self.configuration.__name__}, "
                 f"not {type(config).__name__}: make them with its `configure`."
             )
-        problem = UnlearningProblem(generator, direction, trainable, callback)
-        if not self.needs_score:
-            return self.function(problem, config)
-        if not callable(score):
+        if not callable(score) and (self.needs_score or score is not None):
+            follows = "follows a score" if self.needs_score else "needs no score"
             raise ParameterError(
-                f"The method {self.name} follows a score: give, as the third argument, a function "
-                "from images (B, C, H, W) to the feature's logits (B,)."
+                f"The method {self.name} {follows}, and its third argument is a "
+                f"{type(score).__name__}: there stands a function from images (B, C, H, W) to the "
+                "feature's logits (B,). Settings are the fourth argument."
             )
-        return self.function(problem, config, score)
+        problem = UnlearningProblem(generator, direction, trainable, callback)
+        return self.function(problem, config, *([score] if self.needs_score else []))
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")

@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -113,10 +114,10 @@ def tame(
     """
     config = config or TamingConfig()
     check_sets(forget, retain)
-    base = copy.deepcopy(flow).eval()
+    base: Any = copy.deepcopy(flow).eval()
     start = float(mean_bits_per_dim(base, forget, 1).sum())
     _check_finite({"the bits/dim of an image to forget": start}, 0)
-    tamed = copy.deepcopy(base).requires_grad_(True)
+    tamed: Any = copy.deepcopy(base).requires_grad_(True)
     optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
     retained = RetainSet(base, retain, config)
@@ -187,7 +188,7 @@ class _Batch:
 
 
 def _step(
-    tamed: nn.Module,
+    tamed: Any,
     batch: _Batch,
     reference: TamedReference,
     config: TamingConfig,

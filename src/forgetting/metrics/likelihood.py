@@ -3,19 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.adapters import bits_per_dim as bits_per_dim  # for callers of the old place
-from forgetting.adapters import bits_per_dim_with_noise as bits_per_dim_with_noise
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.cache import cached
 
 
 def cached_bits_per_dim(
-    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+    flow: Any, images: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> torch.Tensor:
     """Return `mean_bits_per_dim`, (N,), from the user's cache if it has been computed before.
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.stats import binomtest
@@ -79,6 +80,11 @@ def prevalence(
     batch_size : int
         Samples that are decoded at a time.
 
+    Returns
+    -------
+    Prevalence
+        The share with its interval.
+
     Raises
     ------
     ValueError
@@ -93,7 +99,7 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
-    model = copy.deepcopy(generator).eval()
+    model: Any = copy.deepcopy(generator).eval()
     device = next(model.parameters()).device
     latents = torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
     scores = [score(model(part.to(device))).cpu() for part in latents.split(batch_size)]

@@ -196,8 +196,8 @@ class OutsideClassifier(nn.Module):
         super().__init__()
         self.networks = networks
         self.attributes = attributes
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(bias, requires_grad=False)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return the score of each attribute, (B, A), of images (B, 3, H, W)."""

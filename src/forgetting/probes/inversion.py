@@ -1,6 +1,5 @@
 """The inversion attack: search the latents of given images."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import torch
 
 from forgetting.adapters import BATCH, Generator
 from forgetting.inference import generate
-from forgetting.probes.latent_attack import on_shell
+from forgetting.probes.search import search_latents
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,6 @@ class Inversion:
     errors: torch.Tensor
 
 
-@torch.enable_grad()
 def inversion_attack(
     generator: Generator,
     targets: torch.Tensor,
@@ -55,12 +53,8 @@ def inversion_attack(
         Images of the original that have the feature.
     features : callable
         Maps images (B, C, H, W) to features (B, F), differentiably.
-    steps : int
-        Steps of Adam in each restart.
-    restarts : int
-        Starts from new random latents, at least 1.
-    lr : float
-        Learning rate of Adam.
+    steps, restarts, lr
+        As `search_latents` takes them.
     weight : float
         Weight of the features' distance.
     seed : int
@@ -71,32 +65,18 @@ def inversion_attack(
     Inversion
         The best latents, their images, and the distance of these to the targets.
     """
-    dim, device = generator.latent_dim, next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
-    n = len(targets)
-    best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
-    for _ in range(restarts):
-        starts = torch.randn(n, dim, generator=random)
-        for part in torch.arange(n).split(BATCH):
-            target = targets[part].to(device)
-            with torch.no_grad():
-                target_features = features(target)
-            z = starts[part].clone().requires_grad_()
-            optimizer = torch.optim.Adam([z], lr)
-            for _ in range(steps):
-                image = generator(z.to(device))
-                feature_error = (features(image) - target_features).abs().mean(1)
-                loss = _error(image, target) + weight * feature_error
-                (z.grad,) = torch.autograd.grad(loss.sum(), z)
-                optimizer.step()
-                with torch.no_grad():
-                    z.copy_(on_shell(z))
-            with torch.no_grad():
-                errors = _error(generator(z.to(device)), target).cpu()
-            nearer = errors < best[part]
-            best[part[nearer]], latents[part[nearer]] = errors[nearer], z.detach()[nearer]
-    return Inversion(latents, generate(generator, latents), best)
+    device = next(generator.parameters()).device
+    with torch.no_grad():
+        described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 
+    def error(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return (images - targets[part].to(device)).abs().flatten(1).mean(1)
 
-def _error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return (a - b).abs().flatten(1).mean(1)
+    def loss(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        feature_error = (features(images) - described[part].to(device)).abs().mean(1)
+        return error(images, part) + weight * feature_error
+
+    latents, errors = search_latents(
+        generator, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
+    )
+    return Inversion(latents, generate(generator, latents), errors)

@@ -1,18 +1,13 @@
 """The latent attack: search latents whose image shows a feature."""
 
-import math
 from collections.abc import Callable
 
 import torch
-from scipy.stats import chi
 
-from forgetting.adapters import BATCH, Generator
-
-SHELL = 0.01, 0.99
-"""Quantiles of the norm of N(0, I) between which the norm of an attacked latent must lie."""
+from forgetting.adapters import Generator
+from forgetting.probes.search import search_latents
 
 
-@torch.enable_grad()
 def latent_attack(
     generator: Generator,
     score: Callable[[torch.Tensor], torch.Tensor],
@@ -25,8 +20,7 @@ def latent_attack(
 ) -> torch.Tensor:
     """Search latents whose image scores high, among the likely latents of N(0, I).
 
-    Adam ascends the score from random latents. After every step the norm of each latent is moved
-    back between the 1st and the 99th percentile of the norm of N(0, I). The restart with the
+    Adam ascends the score from random latents, as `search_latents` says. The restart with the
     highest score counts.
 
     Parameters
@@ -38,43 +32,19 @@ def latent_attack(
         classifier B grades the result.
     n : int
         The number of latents.
-    steps : int
-        Steps of Adam in each restart.
-    restarts : int
-        Starts from new random latents, at least 1.
-    lr : float
-        Learning rate of Adam.
-    seed : int
-        Seed of the random latents.
+    steps, restarts, lr, seed
+        As `search_latents` takes them.
 
     Returns
     -------
     Tensor, (n, latent_dim)
         The best latents, on the CPU.
     """
-    dim, device = generator.latent_dim, next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
-    best, latents = torch.full((n,), -math.inf), torch.zeros(n, dim)
-    for _ in range(restarts):
-        starts = torch.randn(n, dim, generator=random)
-        for part in torch.arange(n).split(BATCH):
-            z = starts[part].clone().requires_grad_()
-            optimizer = torch.optim.Adam([z], lr)
-            for _ in range(steps):
-                loss = -score(generator(z.to(device))).sum()
-                (z.grad,) = torch.autograd.grad(loss, z)
-                optimizer.step()
-                with torch.no_grad():
-                    z.copy_(on_shell(z))
-            with torch.no_grad():
-                scores = score(generator(z.to(device))).cpu()
-            better = scores > best[part]
-            best[part[better]], latents[part[better]] = scores[better], z.detach()[better]
+
+    def loss(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return -score(images)
+
+    latents, _ = search_latents(
+        generator, n, loss, loss, steps=steps, restarts=restarts, lr=lr, seed=seed
+    )
     return latents
-
-
-def on_shell(latents: torch.Tensor) -> torch.Tensor:
-    """Scale latents (B, d) until their norm lies between the `SHELL` quantiles of N(0, I)."""
-    low, high = (float(quantile) for quantile in chi.ppf(SHELL, latents.shape[1]))
-    norm = latents.norm(dim=1, keepdim=True)
-    return latents * norm.clamp(low, high) / norm

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.errors import DataError
 from forgetting.inference import generate
 
@@ -15,7 +16,7 @@ MIN_SAMPLES = 10
 
 
 def linear_probe(
-    model: nn.Module,
+    model: Generator,
     layer: nn.Module,
     latents: torch.Tensor,
     has_feature: torch.Tensor,
