@@ -1,11 +1,12 @@
 """Probes on several models find what was planted, under the names that records have."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 from bars import Bars
-from small_tasks import WIDE, Halved, bars_task, width
+from small_tasks import MEASURED, WIDE, Halved, bars_task, width
 from torch import nn
 
 from forgetting.experiments import probing
@@ -49,7 +50,9 @@ def test_a_blank_image_does_not_count_in_the_mean_value():
         widths[0] = float("nan")
         return widths
 
-    found = probing.attack_latents(task_with(value=value), MODELS, 12, BUDGET, 7)["original"]
+    found = probing.attack_latents(
+        task_with(graders=(replace(MEASURED, value=value),)), MODELS, 12, BUDGET, 7
+    )["original"]
     assert found.value == pytest.approx(float(width(found.images[1:]).mean()), abs=1e-4)
     assert found.prevalence.share == pytest.approx(11 / 12)
 
