@@ -65,7 +65,7 @@ def load_digit_splits(
     Parameters
     ----------
     experiment : Experiment
-        Its stream "likelihood reference" draws that set.
+        Its stream "yardstick" draws that set.
     source, digit, size : Source
         See `load_digits` and `DigitSplits`.
     n_likelihood_reference : int
