@@ -65,7 +65,7 @@ def load_digit_splits(
     Parameters
     ----------
     experiment : Experiment
-        Its stream "likelihood reference" draws that set.
+        Its stream "yardstick" draws that set.
     source, digit, size : Source
         See `load_digits` and `DigitSplits`.
     n_likelihood_reference : int
@@ -78,7 +78,8 @@ def load_digit_splits(
     """
     train, held_out = load_digits("train", source), load_digits("held_out", source)
     retain = train.where(train.labels != digit)
-    order = torch.randperm(len(retain), generator=experiment.generator("likelihood reference"))
+    # the stream keeps the name that it had when the pages were made: another draws other digits
+    order = torch.randperm(len(retain), generator=experiment.generator("yardstick"))
     reference = retain.floats(size)[order[:n_likelihood_reference]]
     return DigitSplits(digit, size, train, held_out, reference)
 
