@@ -69,8 +69,11 @@ class FeatureTask:
     def classifier_a_logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's logits of the feature, (N,), of images (N, C, H, W), in batches.
 
-        The logits come without a gradient; `evaluator.score` has one.
+        The logits come without a gradient; `evaluator.score` has one. Of a measured feature that
+        classifier A does not have, its values stand in their place.
         """
+        if self.evaluator.feature not in self.classifier_a.attributes:
+            return self.evaluator.value(images)
         column = self.classifier_a.attributes.index(self.evaluator.feature)
         return logits(self.classifier_a, images)[:, column]
 
