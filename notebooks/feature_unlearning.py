@@ -52,13 +52,9 @@ class Parameters(UnlearningConfig, unlearning.FeatureParameters):
     projection_threshold: Literal["midpoint", "prevalence"]
 
 
-PRESETS = {
-    "smoke": {"n_collected": 400, "steps": 20, "n_samples": 300},
-    "default": {"n_collected": 5000, "steps": 300, "n_samples": 5000},
-}
-run = runs.begin("feature_unlearning", Parameters, PRESETS, globals())
+run = runs.begin("feature_unlearning", Parameters, unlearning.PRESETS, globals())
 p = run.parameters
-print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
+print(p.line())
 
 # %% [markdown]
 # ## The original, and what counts as the feature

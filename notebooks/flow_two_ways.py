@@ -22,15 +22,13 @@ max_steps: int = 0  # of taming
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
 from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.experiments import unlearning
-from forgetting.experiments.attribute_images import load_attribute_images
+from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import FidelityReference, fid_metrics
 from forgetting.experiments.watching import SampleWatch
@@ -45,9 +43,7 @@ from forgetting.models.glow import AtTemperature
 plots.use_style()
 
 
-class Parameters(UnlearningConfig, unlearning.FeatureParameters):
-    source: Literal["auto", "celeba", "latent"]
-    temperature: float = Field(gt=0, le=2)
+class Parameters(UnlearningConfig, FaceFlowParameters, unlearning.FeatureParameters):
     max_steps: int = Field(ge=1)
 
 
@@ -57,7 +53,7 @@ PRESETS = {
 }
 run = runs.begin("flow_two_ways", Parameters, PRESETS, globals())
 p = run.parameters
-print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
+print(p.line())
 
 # %% [markdown]
 # ## Along the direction

@@ -17,20 +17,11 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from forgetting.book import plots, table_plots
-from forgetting.book import run as runs
-from forgetting.book.sweeps import load_sweep
+from forgetting.book import table_plots
+from forgetting.book.sweeps import begin_table
 from forgetting.book.tables import attack_verdict, key, over_runs, over_seeds
 
-plots.use_style()
-
-
-class Parameters(runs.Parameters):
-    sweep: str
-
-
-run = runs.begin("probes_table", Parameters, {"smoke": {}, "default": {}}, globals())
-table = load_sweep(run.parameters.sweep, run)
+run, table = begin_table("probes_table", globals())
 models = {name: label for name, (label, _) in table_plots.MODELS.items()}
 metrics = {"n_runs": len(table.runs)}
 for name in ("n_attacked", "attack_steps", "restarts"):

@@ -18,7 +18,7 @@ batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
 steps: int = 0  # of unlearning
-n_samples: int = 0  # fresh samples that are graded
+n_samples: int = 0  # fresh samples, which are graded twice
 
 # %% tags=["hide-input"]
 from typing import Literal
@@ -43,13 +43,9 @@ class Parameters(UnlearningConfig, unlearning.FeatureParameters):
     model: Literal["faces-gan", "faces-vae"]
 
 
-PRESETS = {
-    "smoke": {"n_collected": 400, "steps": 20, "n_samples": 300},
-    "default": {"n_collected": 5000, "steps": 300, "n_samples": 5000},
-}
-run = runs.begin("regrade", Parameters, PRESETS, globals())
+run = runs.begin("regrade", Parameters, unlearning.PRESETS, globals())
 p = run.parameters
-print(", ".join(f"{name} {value}" for name, value in p.model_dump().items()))
+print(p.line())
 
 # %% [markdown]
 # ## The published run again

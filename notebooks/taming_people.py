@@ -16,37 +16,30 @@ device: str = "auto"  # auto, cpu or cuda
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from forgetting.book import plots, table_plots
-from forgetting.book import run as runs
-from forgetting.book.sweeps import load_sweep
+from forgetting.book import columns, table_plots
+from forgetting.book.sweeps import begin_table
 from forgetting.book.tables import (
+    FID_CHANGES,
     extremes,
     key,
     over_people,
+    percent,
     quantile_table,
     retrained_table,
     standard_deviations,
     summarise,
 )
 
-plots.use_style()
-
-
-class Parameters(runs.Parameters):
-    sweep: str
-
-
-run = runs.begin("taming_people", Parameters, {"smoke": {}, "default": {}}, globals())
-people = load_sweep(
-    run.parameters.sweep,
-    run,
+run, table = begin_table(
+    "taming_people",
+    globals(),
     n_forget=lambda runs: runs.n_forget.astype(int),
-    fid_percent=lambda runs: 100 * runs.fid_change / runs.fid_before,
-    fid_t9_percent=lambda runs: 100 * runs.fid_change_t9 / runs.fid_before_t9,
-    fid_spread=lambda runs: 100 * runs.fid_change_std / runs.fid_before,
-    fid_t9_spread=lambda runs: 100 * runs.fid_change_t9_std / runs.fid_before_t9,
+    fid_spread=percent("fid_change_std", "fid_before"),
+    fid_t9_spread=percent("fid_change_t9_std", "fid_before_t9"),
     near_points=lambda runs: 100 * (runs.near_share_after - runs.near_share_before),
-).runs
+    **FID_CHANGES,
+)
+people = table.runs
 parts = {f"{n} image{'s' * (n > 1)}": part for n, part in people.groupby("n_forget")}
 print(f"{people.person.nunique()} people")
 for name, part in parts.items():
@@ -73,28 +66,8 @@ for name, part in parts.items():
 # What other images of the same person would do, it does not tell.
 
 # %% tags=["hide-input"]
-columns = {
-    "steps": ("steps", "{:.0f}"),
-    "quantile_drop_reference": ("drop, the person", "{:+.3f}"),
-    "quantile_drop_neutral": ("drop, strangers", "{:+.3f}"),
-    "drop_reference_minus_neutral": ("the person - strangers", "{:+.3f}"),
-    "shift_reference_sigma": ("shift, the person, sigma", "{:+.2f}"),
-    "shift_neutral_sigma": ("shift, strangers", "{:+.2f}"),
-    "shift_random_sigma": ("shift, held-out faces", "{:+.3f}"),
-    "fid_percent": ("change of FID at T = 0.7, %", "{:+.0f}"),
-    "fid_spread": ("deviation between draws", "{:.1f}"),
-    "fid_t9_percent": ("change of FID at T = 0.9, %", "{:+.0f}"),
-    "fid_t9_spread": ("deviation between draws, T = 0.9", "{:.1f}"),
-    "share_of_training": ("of training", "{:.2%}"),
-}
-reached, metrics = summarise(parts, columns, over_people)
-columns = {
-    "within": ("within, the rule", "{:.2f}"),
-    "within_measured": ("within, measured", "{:.2f}"),
-    "near_points": ("near, points", "{:+.2f}"),
-    "fid_before": ("FID of the base at T = 0.7", "{:.0f}"),
-}
-within, figures = summarise(parts, columns, extremes)
+reached, metrics = summarise(parts, columns.PEOPLE_MEANS, over_people)
+within, figures = summarise(parts, columns.PEOPLE_RANGES, extremes)
 metrics |= figures | {"n_runs": len(people)}
 reached = reached.join(within)
 seconds = [part.seconds_forgetting for part in parts.values()]

@@ -31,46 +31,37 @@ settle_within: float = 0.06  # go on until retained images moved less than this,
 precision: str = "bfloat16"  # of a step's forward pass; or float32
 radius: float = 0.3  # of the neighbourhood of a latent that is a person
 temperature: float = 0.7  # of the samples that are shown
-max_steps: int = 0  # at most; taming stops when all images are within the rule
+max_steps: int = 0  # at most; taming stops by its rule, see below
 n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each FID
 draws: int = 0  # of dequantisation noise for each likelihood
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
 from pydantic import Field
 
 from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
-from forgetting.experiments import likelihoods
-from forgetting.experiments.people import load_person_splits
-from forgetting.experiments.person_splits import choose_forget_images, quantiles, similarity_filter
+from forgetting.experiments import likelihoods, person_task
+from forgetting.experiments.person_splits import similarity_filter
 from forgetting.experiments.samples import compare_samples, fid_line
-from forgetting.methods.taming import TamingConfig, tame
+from forgetting.methods.taming import tame
 from forgetting.metrics.likelihood import compare
 from forgetting.zoo import references
 
 plots.use_style()
 
 
-class Parameters(TamingConfig, runs.Parameters):
-    source: Literal["auto", "lfw", "latent", "photograph"]
-    person: str
-    n_forget: int = Field(ge=1, le=15)
-    model: str
+class Parameters(person_task.PersonTamingParameters):
     retrained: str
     radius: float = Field(gt=0, lt=1)
     temperature: float = Field(gt=0, le=2)
-    n_likelihood_reference: int = Field(ge=20, le=5000)
-    n_samples: int = Field(ge=70, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 70, "draws": 1},
-    "default": {"max_steps": 1000, "n_likelihood_reference": 400, "n_samples": 500, "draws": 5},
+    "smoke": person_task.PRESETS["smoke"] | {"draws": 1},
+    "default": person_task.PRESETS["default"] | {"draws": 5},
 }
 run = runs.begin("taming_person", Parameters, PRESETS, globals())
 p = run.parameters
@@ -91,21 +82,9 @@ p = run.parameters
 # the shift tells how far they moved.
 
 # %% tags=["hide-input"]
-base = run.load(p.model, "glow")
+task = person_task.load_person_task(run, p, radius=p.radius, temperature=p.temperature)
+base, person, forget = task.base, task.person, task.forget
 without = run.load(p.retrained, "glow") if p.retrained else None
-embedding, classifier_a = run.load("faces-embedding"), run.load("faces-classifier-a")
-person = load_person_splits(
-    p.source,
-    p.person,
-    base,
-    embedding,
-    p.n_likelihood_reference,
-    run.generator("sets"),
-    radius=p.radius,
-    temperature=p.temperature,
-    n_retain=2 * p.n_likelihood_reference if p.preset == "smoke" else 2048,
-)
-forget = choose_forget_images(person, p.n_forget, quantiles(person, base))
 print(f"{person.name}: {len(forget)} images to forget, {len(person.retain):,} others to retain")
 
 # %% [markdown]
@@ -119,8 +98,7 @@ print(f"{person.name}: {len(forget)} images to forget, {len(person.retain):,} ot
 bar = runs.progress(p.max_steps, "taming")
 with run.timed("forgetting"):
     tamed = tame(base, forget, person.retain, p, callback=bar)
-last = tamed.history[-1]
-print(f"{last['step']} steps; {last.get('within', 0):.0%} of the images within the rule")
+print(likelihoods.stop_line(tamed.history))
 
 # %% tags=["figure", "hide-input"]
 taming_plots.threshold_curve(tamed.history, p.delta)
@@ -165,9 +143,9 @@ metrics["fid_floor"] = references.floor(run.record(references.FACES), subset, p.
 fid_settings = {
     "seeds": [run.seed(f"draw {draw}") for draw in range(3)],
     "reference": run.statistics(subset, references.FACES),
-    "feature_classifier": classifier_a,
+    "feature_classifier": task.classifier_a,
 }
-near = {"has_feature": similarity_filter(person, embedding), "name": "near_share"}
+near = {"has_feature": similarity_filter(person, task.embedding), "name": "near_share"}
 for temperature, end, counted in ((p.temperature, "", near), (0.9, "_t9", {})):
     metrics |= compare_samples(
         base, tamed.model, p.n_samples, temperature, end=end, **counted, **fid_settings
@@ -188,6 +166,7 @@ plt.show()
 # neutral drop says whether forgetting follows the person. The shift and FID say what it cost.
 
 # %% tags=["nbval-check-output"]
+last = tamed.history[-1]
 metrics |= {"steps": last["step"], "n_forget": len(forget)}
 metrics |= {"within": last["within"]} if p.stop_within else {}
 metrics["drop_reference_minus_neutral"] = likelihoods.reference_minus_neutral(metrics)

@@ -31,36 +31,25 @@ n_samples: int = 0  # fresh samples at the end
 n_fid: int = 0  # samples of each of three draws for FID
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
 import torch
 from pydantic import Field
 
 from forgetting.book import attribute_plots, plots
 from forgetting.book import run as runs
-from forgetting.experiments.attribute_images import load_attribute_images
-from forgetting.experiments.attribute_samples import (
-    attribute_detector,
-    compare_face_samples,
-    count_shares,
-    held_out_shift,
-    temperatures,
-)
+from forgetting.experiments import attribute_samples
+from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.samples import cached_samples
 from forgetting.methods.target_distribution import Target, TargetConfig, meet_target
 
 plots.use_style()
 
 
-class Parameters(TargetConfig, runs.Parameters):
-    target: str
-    source: Literal["auto", "celeba", "latent"]
-    model: str
-    temperature: float = Field(gt=0, le=2)
+class Parameters(TargetConfig, FaceFlowParameters):
     n_measured: int = Field(ge=10, le=100_000)
     n_samples: int = Field(ge=70, le=100_000)
     n_fid: int = Field(ge=70, le=50_000)
+    target: str
 
 
 PRESETS = {
@@ -85,7 +74,10 @@ target = Target.parse(p.target, classifiers["a"].attributes)
 # where `~` is *without*. Combinations that are not named share what is left.
 
 # %%
-detectors = {name: attribute_detector(classifiers[name], target.attributes) for name in "ab"}
+detectors = {
+    name: attribute_samples.attribute_detector(classifiers[name], target.attributes)
+    for name in "ab"
+}
 faces = load_attribute_images(
     run,
     p.source,
@@ -136,7 +128,11 @@ shown = {
     for name, detector in detectors.items()
     for when, images in samples.items()
 }
-metrics = {"met": last["met"], "steps": last["step"], **count_shares(target, shown)}
+metrics = {
+    "met": last["met"],
+    "steps": last["step"],
+    **attribute_samples.count_shares(target, shown),
+}
 
 # %% tags=["figure", "hide-input"]
 attribute_plots.share_table(metrics, target)
@@ -159,7 +155,7 @@ plt.show()
 # little too high. The shift is that of held-out faces, in sigma of the base.
 
 # %%
-metrics |= compare_face_samples(
+metrics |= attribute_samples.compare_face_samples(
     run,
     base,
     {"after": tamed.model},
@@ -168,7 +164,7 @@ metrics |= compare_face_samples(
     classifiers["a"],
     kinds=lambda images: target.cells(detectors["a"](images)),
 )
-metrics |= held_out_shift(run, base, tamed.model, faces.unseen)
+metrics |= attribute_samples.held_out_shift(run, base, tamed.model, faces.unseen)
 shift = [metrics[f"shift_random_sigma{end}"] for end in ("", "_low", "_high")]
 print(f"floor of FID, {p.n_fid:,} faces: {metrics['fid_floor']:.1f}")
 print("held-out faces moved by {:+.3f} sigma ({:+.3f} to {:+.3f})".format(*shift))
@@ -185,6 +181,6 @@ print(f"farthest from the target, classifier A: {100 * metrics['farthest']:.1f} 
 for i, name in enumerate(target.combinations):
     a, b = ([metrics[f"share_{j}_{when}_{i}"] for when in ("before", "after")] for j in "ab")
     print(f"{name}: A {a[0]:.1%} -> {a[1]:.1%}, B {b[0]:.1%} -> {b[1]:.1%}")
-for end, temperature in temperatures(p.temperature).items():
+for end, temperature in attribute_samples.temperatures(p.temperature).items():
     fids = [metrics[f"fid_{when}{end}"] for when in ("before", "mixed", "after")]
     print("FID at T = {:g}: {:.0f}, mixed as after {:.0f} -> {:.0f}".format(temperature, *fids))

@@ -15,28 +15,19 @@ device: str = "auto"  # auto, cpu or cuda
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 
-from forgetting.book import plots, table_plots
-from forgetting.book import run as runs
-from forgetting.book.sweeps import load_sweep
-from forgetting.book.tables import extremes, target_table
+from forgetting.book import columns, table_plots
+from forgetting.book.sweeps import begin_table
+from forgetting.book.tables import extremes, percent_above, target_table
 from forgetting.data.faces import CELEBA_ATTRIBUTES
 from forgetting.methods.target_distribution import Target
 
-plots.use_style()
-
-
-class Parameters(runs.Parameters):
-    sweep: str
-
-
-run = runs.begin("taming_targets", Parameters, {"smoke": {}, "default": {}}, globals())
-table = load_sweep(
-    run.parameters.sweep,
-    run,
-    fid_percent=lambda runs: 100 * (runs.fid_after / runs.fid_before - 1),
-    fid_t9_percent=lambda runs: 100 * (runs.fid_after_t9 / runs.fid_before_t9 - 1),
-    fid_beyond_percent=lambda runs: 100 * (runs.fid_after / runs.fid_mixed - 1),
-    fid_beyond_t9_percent=lambda runs: 100 * (runs.fid_after_t9 / runs.fid_mixed_t9 - 1),
+run, table = begin_table(
+    "taming_targets",
+    globals(),
+    fid_percent=percent_above("fid_after", "fid_before"),
+    fid_t9_percent=percent_above("fid_after_t9", "fid_before_t9"),
+    fid_beyond_percent=percent_above("fid_after", "fid_mixed"),
+    fid_beyond_t9_percent=percent_above("fid_after_t9", "fid_mixed_t9"),
 )
 targets = {}
 for case, part in table.cases.items():
@@ -76,17 +67,7 @@ plt.show()
 # weighted to the shares of the tamed flow's.
 
 # %% tags=["hide-input"]
-columns = {
-    "met": ("met", "{:.0%}"),
-    "steps": ("steps", "{:.0f}"),
-    "farthest": ("farthest, one run", "{:.3f}"),
-    "shift_random_sigma": ("shift, sigma", "{:+.3f}"),
-    "fid_percent": ("FID at T = 0.7, %", "{:+.0f}"),
-    "fid_beyond_percent": ("beyond the mixture, %", "{:+.0f}"),
-    "fid_t9_percent": ("FID at T = 0.9, %", "{:+.0f}"),
-    "fid_beyond_t9_percent": ("beyond the mixture there, %", "{:+.0f}"),
-}
-costs = table.summarise(columns, extremes, metrics)
+costs = table.summarise(columns.TARGETS, extremes, metrics)
 medians = [part.seconds_forgetting.median() for part in table.cases.values()]
 costs["minutes"] = [f"{seconds / 60:.1f}" for seconds in medians]
 costs.T

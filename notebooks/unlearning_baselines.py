@@ -52,12 +52,12 @@ class Parameters(FinetuneConfig, unlearning.FeatureParameters):
 
 
 PRESETS = {
-    "smoke": {"n_collected": 400, "steps": 5, "n_samples": 300, "tries": 2},
-    "default": {"n_collected": 5000, "steps": 300, "n_samples": 5000, "tries": 5},
+    "smoke": unlearning.PRESETS["smoke"] | {"steps": 5, "tries": 2},
+    "default": unlearning.PRESETS["default"] | {"tries": 5},
 }
 run = runs.begin("unlearning_baselines", Parameters, PRESETS, globals())
 p = run.parameters
-print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
+print(p.line())
 task = load_feature_task(run, p.model, p.feature, 2 * p.n_samples)
 original, evaluator = task.original, task.evaluator
 labelled = unlearning.collect_task_latents(run, task, p.n_collected)

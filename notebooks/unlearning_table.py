@@ -15,21 +15,12 @@ device: str = "auto"  # auto, cpu or cuda
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from forgetting.book import plots, table_plots
-from forgetting.book import run as runs
-from forgetting.book.sweeps import load_sweep
+from forgetting.book import columns, table_plots
+from forgetting.book.sweeps import begin_table
 from forgetting.book.tables import key, large_changes, over_runs, over_seeds
 
-plots.use_style()
 pd.set_option("display.max_colwidth", None)
-
-
-class Parameters(runs.Parameters):
-    sweep: str
-
-
-run = runs.begin("unlearning_table", Parameters, {"smoke": {}, "default": {}}, globals())
-table = load_sweep(run.parameters.sweep, run)
+run, table = begin_table("unlearning_table", globals())
 metrics = {"n_runs": len(table.runs)}
 
 # %% [markdown]
@@ -46,9 +37,9 @@ metrics = {"n_runs": len(table.runs)}
 # %% tags=["hide-input"]
 models = {name: label for name, (label, _) in table_plots.MODELS.items()}
 counted = "prevalence_strict" if "prevalence_strict_before" in table.runs else "prevalence"
-columns = {f"{counted}_{name}": (label, "{:.1%}") for name, label in models.items()}
+shares = {f"{counted}_{name}": (label, "{:.1%}") for name, label in models.items()}
 gap = {"gap_to_retrained": ("gap that remains", "{:.2f}")}
-left = table.summarise(columns, over_runs, metrics)
+left = table.summarise(shares, over_runs, metrics)
 left.join(table.summarise(gap, over_seeds, metrics))
 
 # %% tags=["figure", "hide-input"]
@@ -62,9 +53,9 @@ plt.show()
 # the distance between two halves of those.
 
 # %% tags=["hide-input"]
-columns = {"floor": "floor", **models}
-columns = {f"fid_{name}": (label, "{:.1f}") for name, label in columns.items()}
-table.summarise(columns, over_seeds, metrics)
+named = {"floor": "floor", **models}
+distances = {f"fid_{name}": (label, "{:.1f}") for name, label in named.items()}
+table.summarise(distances, over_seeds, metrics)
 
 # %% [markdown]
 # ## What else changed
@@ -79,23 +70,10 @@ table.summarise(columns, over_seeds, metrics)
 # the mean. Seconds are the median of unlearning, and of the whole run.
 
 # %% tags=["hide-input"]
-columns = {
-    "l1_present": ("present", "{:.3f}"),
-    "inside_present": ("inside the rows", "{:.3f}"),
-    "outside_present": ("outside the rows", "{:.3f}"),
-    "l1_absent": ("absent", "{:.4f}"),
-}
-table.summarise(columns, over_seeds, metrics)
+table.summarise(columns.UNLEARNING_PIXELS, over_seeds, metrics)
 
 # %% tags=["hide-input"]
-columns = {
-    "class_changed_present": ("class, present", "{:.1%}"),
-    "class_changed_absent": ("class, absent", "{:.1%}"),
-    "flipped_present": ("flipped, present", "{:.1%}"),
-    "flipped_absent": ("flipped, absent", "{:.1%}"),
-    "share_change": ("largest share", "{:.1%}"),
-}
-changed = table.summarise(columns, over_seeds, metrics)
+changed = table.summarise(columns.UNLEARNING_CHANGES, over_seeds, metrics)
 texts, figures = large_changes(table.cases)
 metrics |= figures
 changed["over 2 points"] = changed.index.map(texts)

@@ -1,4 +1,4 @@
-"""What all tests share. Nothing here needs data, a network or an environment variable."""
+"""What all tests share. Nothing needs data, a network or an environment variable."""
 
 import math
 
@@ -7,21 +7,24 @@ import torch
 from bars import Bars, width
 from torch import nn
 
-from forgetting.book.render import render
 from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
 
 
 @pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("FORGETTING_DATA", raising=False)
-    for module in ("data.digits", "data.faces", "data.images", "cache"):
+def _nothing_of_this_machine(monkeypatch, tmp_path):
+    """Hide the user's folders and cache, so that a test finds what a fresh machine has."""
+    for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
+        monkeypatch.delenv(variable, raising=False)
+    for module in ("data.digits", "data.faces", "data.images", "cache", "zoo.release"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory):
     """Return the folder of the rendered book: it takes a minute, so tests share it."""
+    from forgetting.book.render import render
+
     return render(tmp_path_factory.mktemp("book")).parent
 
 

@@ -17,6 +17,7 @@ from forgetting.experiments.digit_splits import (
     measured_digits,
     nearest_class,
 )
+from forgetting.experiments.digit_task import DigitTask
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid
 
@@ -166,10 +167,9 @@ def test_samples_of_a_class_are_counted_by_b_and_their_floor_is_of_training_digi
 
     monkeypatch.setattr(digit_samples, "compare_samples", compare_samples)
     splits = DigitSplits(3, 28, train, train, train.floats()[:1])
-    a, b = Column(), Column()
-    metrics = compare_digit_samples(
-        run, splits, "base", "tamed", 9000, {"": 0.7, "_t9": 0.9}, a, b
-    )
+    a = Column()
+    task = DigitTask("base", splits, a, Column())
+    metrics = compare_digit_samples(run, task, "tamed", 9000, {"": 0.7, "_t9": 0.9})
     seeds = [run.seed(f"draw {draw}") for draw in range(3)]
     assert calls == [
         ("base", "tamed", 4000, 0.7, seeds, real, ""),  # as many as there are training digits
@@ -177,7 +177,7 @@ def test_samples_of_a_class_are_counted_by_b_and_their_floor_is_of_training_digi
     ]
     assert metrics["class_share_after"] == metrics["class_share_after_t9"] == 0.75
     assert metrics["fid_floor"] == pytest.approx(fid(features(a, train.floats()), real))
-    metrics = compare_digit_samples(run, splits, "base", "tamed", 60, {"": 0.7}, a, b)
+    metrics = compare_digit_samples(run, task, "tamed", 60, {"": 0.7})
     order = torch.randperm(4000, generator=run.generator("floor"))[:60]
     floor = fid(features(a, train.where(order).floats()), real)
     assert metrics["fid_floor"] == pytest.approx(floor, rel=1e-9)

@@ -7,17 +7,8 @@ from torch import nn
 
 from forgetting.book import classifier_plots
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
-from forgetting.experiments import face_classifiers as module
+from forgetting.experiments import face_classifiers
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.face_classifiers import (
-    draw_unlabelled,
-    flat_metrics,
-    measure_accuracy,
-    measure_agreement,
-    measure_aucs,
-    measure_verification,
-    score_held_out,
-)
 from forgetting.metrics.calibration import Auc, calibration_error
 from forgetting.zoo import references
 
@@ -62,13 +53,13 @@ def planted(size, n=40):
 
 @pytest.fixture
 def scores(classifiers, monkeypatch):
-    monkeypatch.setattr(module, "load_faces", lambda source, split, size: planted(size))
-    return score_held_out(classifiers)
+    monkeypatch.setattr(face_classifiers, "load_faces", lambda source, split, size: planted(size))
+    return face_classifiers.score_held_out(classifiers)
 
 
 @pytest.fixture(autouse=True)
 def _strict(monkeypatch):
-    monkeypatch.setattr(module, "strict_threshold", lambda run, attribute, size: 0.2)
+    monkeypatch.setattr(face_classifiers, "strict_threshold", lambda run, attribute, size: 0.2)
 
 
 def test_held_out_faces_of_both_sizes_are_scored(scores):
@@ -79,7 +70,7 @@ def test_held_out_faces_of_both_sizes_are_scored(scores):
 
 
 def test_every_attribute_that_some_show_and_some_lack_has_an_auc(classifiers, scores):
-    aucs, left_out = measure_aucs(classifiers, scores)
+    aucs, left_out = face_classifiers.measure_aucs(classifiers, scores)
     assert left_out == [CELEBA_ATTRIBUTES[0]]
     assert len(aucs) == 2 * 2 * 39
     labels = scores.faces[32].labels[:, MALE]
@@ -89,7 +80,7 @@ def test_every_attribute_that_some_show_and_some_lack_has_an_auc(classifiers, sc
 
 
 def test_accuracy_stands_beside_the_more_frequent_answer(experiment, classifiers, scores):
-    rows = measure_accuracy(experiment, classifiers, scores)
+    rows = face_classifiers.measure_accuracy(experiment, classifiers, scores)
     assert set(rows) == {
         (name, size, attribute)
         for name in "ab"
@@ -110,7 +101,7 @@ def test_accuracy_stands_beside_the_more_frequent_answer(experiment, classifiers
 
 
 def test_images_without_labels_are_noise_and_samples(experiment):
-    found = draw_unlabelled(experiment, 3)
+    found = face_classifiers.draw_unlabelled(experiment, 3)
     assert list(found) == ["uniform noise", "blurred noise", "VAE samples", "Glow samples"]
     noise, blurred = found["uniform noise"], found["blurred noise"]
     expected = torch.rand((3, 3, 64, 64), generator=experiment.generator("noise"))
@@ -127,7 +118,9 @@ def test_agreement_is_told_of_samples_and_shares_of_everything(experiment):
     images[:6, 0].flatten(1)[:, MALE] = 0.9  # a logit of 0.4
     images[6:9, 0].flatten(1)[:, MALE] = 0.6  # a logit of 0.1
     pair = {"a": Reader(), "b": Reader()}
-    rows = measure_agreement(experiment, pair, {"uniform noise": images, "VAE samples": images})
+    rows = face_classifiers.measure_agreement(
+        experiment, pair, {"uniform noise": images, "VAE samples": images}
+    )
     row = rows["VAE samples", "Male"]
     assert row["share_a"] == pytest.approx(0.9)
     assert row["share_b"] == pytest.approx(0.6)
@@ -135,7 +128,9 @@ def test_agreement_is_told_of_samples_and_shares_of_everything(experiment):
     assert row["correlation"] == pytest.approx(1)
     assert set(rows["uniform noise", "Male"]) == {"share_a", "share_b"}
     opposed = {"a": Reader(), "b": Reader(-1.0)}
-    row = measure_agreement(experiment, opposed, {"VAE samples": images})["VAE samples", "Male"]
+    row = face_classifiers.measure_agreement(experiment, opposed, {"VAE samples": images})[
+        "VAE samples", "Male"
+    ]
     assert row["agreement"] == 0
     assert row["correlation"] == pytest.approx(-1)
     assert row["share_b"] == pytest.approx(0.1)
@@ -162,8 +157,8 @@ def test_an_embedding_that_tells_people_apart_is_seen_to(monkeypatch):
         people = tuple(f"person {i // 2}" for i in range(8))
         return Faces(images, people, torch.zeros(8, 0, dtype=torch.bool), (), "lfw")
 
-    monkeypatch.setattr(module, "load_faces", load)
-    rows = measure_verification(Embedding())
+    monkeypatch.setattr(face_classifiers, "load_faces", load)
+    rows = face_classifiers.measure_verification(Embedding())
     assert set(rows) == {32, 64}
     assert int(rows[32].same.sum()) == 4
     assert (rows[32].auc.value, rows[32].recall) == (1.0, 1.0)
@@ -174,12 +169,12 @@ def test_an_embedding_that_tells_people_apart_is_seen_to(monkeypatch):
 
 def test_rows_are_recorded_under_their_figures_and_keys():
     rows = {("VAE samples", "Wearing_Hat"): {"share_a": 0.5, "hidden": 1.0}, ("b", 64, "Male"): {}}
-    found = flat_metrics(rows, ("share_a", "agreement"))
+    found = face_classifiers.flat_metrics(rows, ("share_a", "agreement"))
     assert found == {"share_a_vae_samples_wearing_hat": 0.5}
 
 
 def test_tables_and_figures_show_every_classifier(experiment, classifiers, scores):
-    aucs, _ = measure_aucs(classifiers, scores)
+    aucs, _ = face_classifiers.measure_aucs(classifiers, scores)
     table = classifier_plots.auc_table(aucs)
     assert set(table.columns) == {"A, 32 px", "B, 32 px", "A, 64 px", "B, 64 px"}
     assert set(table.index) == set(references.FACE_FEATURES)
@@ -189,7 +184,7 @@ def test_tables_and_figures_show_every_classifier(experiment, classifiers, score
     of_a = [auc.value for (name, size, _), auc in aucs.items() if (name, size) == ("a", 64)]
     assert best_first == pytest.approx(sorted(of_a, reverse=True))
     assert classifier_plots.draw_aucs({}) is None
-    rows = measure_accuracy(experiment, classifiers, scores)
+    rows = face_classifiers.measure_accuracy(experiment, classifiers, scores)
     html = classifier_plots.accuracy_table(rows).to_html()
     assert "found by B" in html
     assert "87.5%" in html

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from bars import Bars, width
 from torch import nn
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from forgetting.errors import DataError
 from forgetting.methods.direction import (
@@ -140,6 +142,22 @@ def test_ms_ssim_is_one_for_equal_images_and_has_gradients(size):
     assert float(different.detach().max()) < 0.9
     different.sum().backward()
     assert torch.isfinite(a.grad).all()
+
+
+def test_ms_ssim_weighs_the_finest_scale_least():
+    a = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    b = (a + 0.1 * torch.rand(a.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    settings = {
+        "gaussian_kernel": False,
+        "kernel_size": 5,
+        "data_range": 1.0,
+        "reduction": "none",
+        "return_contrast_sensitivity": True,
+    }
+    _, fine = structural_similarity_index_measure(a, b, **settings)
+    halves = (F.avg_pool2d(images, 2) for images in (a, b))
+    coarse, _ = structural_similarity_index_measure(*halves, **settings)
+    torch.testing.assert_close(ms_ssim(a, b), fine**0.0448 * coarse**0.2856)
 
 
 def test_without_selected_latents_nothing_changes(bars):

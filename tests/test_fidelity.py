@@ -88,3 +88,10 @@ def test_kid_and_precision_tell_near_from_far():
     precision, recall = precision_recall(0.05 * near, a)  # all alike, amid the real ones
     assert precision > 0.9
     assert recall < 0.1
+
+
+def test_a_sample_is_precise_within_the_distance_of_a_real_ones_third_neighbour():
+    real = torch.arange(10.0)[:, None]
+    inside, outside = torch.full((4, 1), 11.9), torch.full((4, 1), 12.1)
+    assert precision_recall(inside, real)[0] == 1
+    assert precision_recall(outside, real)[0] == 0

@@ -13,6 +13,7 @@ from forgetting.experiments.likelihoods import (
     reference_minus_neutral,
     retrained_quantiles,
     shift_metrics,
+    stop_line,
     threshold_line,
     threshold_metrics,
 )
@@ -115,3 +116,9 @@ def test_lines_hold_quantiles_and_drops_in_the_order_of_the_sets():
     assert line.endswith("drop +0.48; retrained 0.02")
     line = threshold_line(threshold_metrics(COMPARISON, 4.0, 0.15))
     assert line.endswith("3.6 to 5.0 sigma above the mean; within: 50%")
+
+
+def test_a_line_on_the_end_of_taming_is_of_the_last_row_and_needs_no_rule():
+    rows = [{"step": 0, "within": 0.0}, {"step": 40, "within": 0.75}]
+    assert stop_line(rows) == "40 steps; 75% of the images within the rule"
+    assert stop_line([{"step": 9}]) == "9 steps; 0% of the images within the rule"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from colours import Colours
 
 from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
@@ -20,17 +20,6 @@ from forgetting.experiments.real_people import (
     real_person,
 )
 from forgetting.inference import generate
-
-
-class Colours(nn.Module):
-    """An embedding that tells people apart by their mean colour."""
-
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(3))
-
-    def forward(self, images):
-        return nn.functional.normalize(images.mean((2, 3)) * self.gain, dim=1)
 
 
 def faces(counts, source="lfw"):

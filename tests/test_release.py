@@ -107,8 +107,8 @@ def test_models_are_listed_alike_with_a_checkout_and_without(installed, monkeypa
     assert "digits-reference" not in without
 
 
-def test_without_an_address_one_sentence_names_the_variable(installed):
-    assert project.REPOSITORY == ""
+def test_without_an_address_one_sentence_names_the_variable(installed, monkeypatch):
+    monkeypatch.setattr(project, "REPOSITORY", "")
     with pytest.raises(WeightsError, match="set FORGETTING_ZOO to a folder") as error:
         store.load(NAME)
     assert NAME in sentence(error)
@@ -215,6 +215,7 @@ def test_the_progress_is_shown_on_a_terminal_only(server, monkeypatch, capfd):
 
 
 def test_links_are_made_from_one_address(monkeypatch):
+    monkeypatch.setattr(project, "REPOSITORY", "")
     assert project.urls() == {}
     assert project.release_file("1.0", "x.json") is None
     monkeypatch.setattr(project, "REPOSITORY", "https://example.org/forgetting")

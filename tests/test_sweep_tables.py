@@ -7,15 +7,19 @@ import pandas as pd
 import pytest
 
 from forgetting.book import catalogue, table_plots
-from forgetting.book.sweeps import load_sweep, readable
+from forgetting.book.sweeps import begin_table, load_sweep, readable
 from forgetting.book.tables import (
+    FID_CHANGES,
     attack_verdict,
     extremes,
     large_changes,
+    percent,
+    percent_above,
     quantile_table,
     retrained_table,
     target_table,
 )
+from forgetting.errors import ParameterError
 from forgetting.methods.target_distribution import Target
 
 mpl.use("Agg")
@@ -63,6 +67,37 @@ def test_a_sweep_without_cases_is_grouped_by_model_and_feature_or_not_at_all(mon
     assert capsys.readouterr().out == "seeds: 2\n"
     plant(monkeypatch, [{"seed": 0, "person": "a"}, {"seed": 1, "person": "b"}])
     assert list(load_sweep("some", None).cases) == ["some"]
+
+
+def test_a_page_of_tables_begins_with_the_sweep_that_its_parameters_name(monkeypatch):
+    plant(monkeypatch, [{"seed": 0, "person": "a", "part": 1.0, "whole": 4.0}])
+    given = {"sweep": "some", "seed": 0, "preset": "smoke", "device": "cpu", "other": 1}
+    run, table = begin_table("taming_people", given, share=percent("part", "whole"))
+    assert run.template == "taming_people"
+    assert run.parameters.model_dump() == {
+        "preset": "smoke",
+        "seed": 0,
+        "device": "cpu",
+        "sweep": "some",
+    }
+    assert list(table.cases) == ["some"]
+    assert table.runs.share.tolist() == [25.0]
+    with pytest.raises(ParameterError, match="preset"):
+        begin_table("taming_people", given | {"preset": "large"})
+
+
+def test_columns_are_given_in_percent_of_others():
+    runs = pd.DataFrame({"before": [4.0, 8.0], "after": [5.0, 6.0]})
+    assert percent("after", "before")(runs).tolist() == [125.0, 75.0]
+    assert percent_above("after", "before")(runs).tolist() == [25.0, -25.0]
+
+
+def test_the_change_of_fid_is_in_percent_of_the_base_at_its_own_temperature():
+    runs = pd.DataFrame(
+        {"fid_change": [1.0], "fid_before": [4.0], "fid_change_t9": [1.0], "fid_before_t9": [5.0]}
+    )
+    changes = {name: change(runs).tolist() for name, change in FID_CHANGES.items()}
+    assert changes == {"fid_percent": [25.0], "fid_t9_percent": [20.0]}
 
 
 def test_only_large_changes_are_told_and_recorded():

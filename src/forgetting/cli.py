@@ -1,6 +1,5 @@
 """The command line: run templates, train models, fetch data, make and check the book."""
 
-import hashlib
 import os
 import re
 import sys
@@ -10,12 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from forgetting import __version__
+from forgetting import __version__, project, resources
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, ROOT
-
-LONGEST_NAME = 150
-"""Characters of a run's name that is made from its parameters; file systems allow 255 bytes."""
 
 
 class _Commands(click.Group):
@@ -25,8 +21,23 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ForgettingError as error:
-            click.echo(f"forgetting: {error}", err=True)
-            sys.exit(1)
+            sentence = str(error)
+        except ModuleNotFoundError as error:
+            sentence = f"This needs {error.name}: run `pip install 'forgetting[book]'` first."
+        click.echo(f"forgetting: {sentence}", err=True)
+        sys.exit(1)
+
+
+class _OfACheckout(click.Command):
+    """A command that works on the files of a checkout, which a wheel does not hold."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        if resources.checkout() is None:
+            raise ForgettingError(
+                f"`forgetting {self.name}` needs a checkout of the book: clone "
+                f"{project.REPOSITORY or 'its repository'}, and see its CONTRIBUTING.md."
+            )
+        return super().invoke(ctx)
 
 
 FOLDER = click.Path(path_type=Path, resolve_path=True)
@@ -37,8 +48,9 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
-    if os.environ.get("FORGETTING_DATA"):  # notebooks run in the folder of the checkout
-        os.environ["FORGETTING_DATA"] = str(Path(os.environ["FORGETTING_DATA"]).resolve())
+    for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
+        if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
+            os.environ[variable] = str(Path(folder).resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -62,6 +74,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
     `forgetting templates` lists all templates and their parameters.
     """
     from forgetting.book import execution, templates
+    from forgetting.book.run import name_run
 
     given = {}
     for pair in pairs:
@@ -71,10 +84,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
         given[key] = value
     values = templates.convert(template, given)
     click.echo(execution.announcement(template, values))
-    name = name or "-".join([template, *(f"{k}={v}" for k, v in given.items())])
-    name = re.sub(r"[^\w=.+-]", "_", name)
-    if len(name) > LONGEST_NAME:
-        name = f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    name = name_run(name or "-".join([template, *(f"{k}={v}" for k, v in given.items())]))
     notebook = output / f"{name}.ipynb"
     record = execution.execute(
         template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
@@ -139,7 +149,7 @@ def data(dataset: str, folder: Path) -> None:
     click.echo(f"{dataset} is in {folder}")
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 @click.option("--render-only", is_flag=True, help="Render the pages without executing any.")
 def book(render_only: bool) -> None:
     """Execute the fast pages, and render the book.
@@ -152,7 +162,7 @@ def book(render_only: bool) -> None:
     click.echo(render() if render_only else make(click.echo))
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, at most four].")
 def publish(names: tuple[str, ...], jobs: int | None) -> None:
@@ -166,7 +176,7 @@ def publish(names: tuple[str, ...], jobs: int | None) -> None:
     publishing.publish(click.echo, names, jobs)
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_sweeps", is_flag=True, help="Execute every sweep of runs.yaml.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, at most four].")
@@ -188,7 +198,7 @@ def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
         raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--again", is_flag=True, help="Execute pages that agreed before, too.")
 @click.option("--shard", default="1/1", metavar="K/N", help="Take the K-th of N parts.")
@@ -207,9 +217,9 @@ def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
         raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 def notebooks() -> None:
-    """Write the notebook (.ipynb) of every template, and draw the architecture."""
+    """Write every template as a notebook, and draw the architecture."""
     from forgetting.book import architecture, templates
     from forgetting.book.checkout import HERE
 
@@ -217,7 +227,7 @@ def notebooks() -> None:
     architecture.draw(HERE.root / "book" / "_static")
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 def contents() -> None:
     """Write the executed pages into _toc.yml.
 
@@ -228,7 +238,7 @@ def contents() -> None:
     write_contents()
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 def check() -> None:
     """Report what does not agree in this checkout.
 
@@ -260,7 +270,7 @@ def upgrade(folder: Path) -> None:
     click.echo(f"records of schema {SCHEMA} written: {len(upgraded)}")
 
 
-@main.command()
+@main.command(cls=_OfACheckout)
 @click.argument("commit")
 @click.argument("renaming", metavar="MAP.yaml", type=FILE)
 @click.option(

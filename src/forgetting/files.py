@@ -1,4 +1,4 @@
-"""The folders of a checkout and of the user's cache, and atomic writing of files."""
+"""The working folder, the user's cache, and atomic writing of files."""
 
 import contextlib
 import os
@@ -8,10 +8,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from forgetting import resources
 from forgetting.errors import ForgettingError
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The top folder of the checkout, with templates, zoo and results."""
+ROOT = resources.working_folder()
+"""The folder in which runs are executed: the checkout's top folder, or else the current one."""
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forgetting"
 """The user's cache: downloads, checkpoints and results that can be made again."""

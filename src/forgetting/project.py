@@ -4,7 +4,10 @@ This module imports nothing, so that the build of the package can read it.
 """
 
 REPOSITORY = ""
-"""Web address of the repository, without a slash at its end; empty while there is none."""
+"""Address of the repository on GitHub, with no slash at its end; empty while there is none."""
+
+BRANCH = "main"
+"""Branch of the repository that links lead to."""
 
 
 def urls() -> dict[str, str]:
@@ -13,7 +16,7 @@ def urls() -> dict[str, str]:
         return {}
     return {
         "Homepage": REPOSITORY,
-        "Changelog": f"{REPOSITORY}/blob/main/CHANGELOG.md",
+        "Changelog": f"{REPOSITORY}/blob/{BRANCH}/CHANGELOG.md",
         "Issues": f"{REPOSITORY}/issues",
     }
 

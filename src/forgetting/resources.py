@@ -12,6 +12,9 @@ PACKAGE = Path(__file__).resolve().parent
 PACKAGED = PACKAGE / "_checkout"
 """Where a wheel holds what a checkout holds in its top folder."""
 
+SHIPPED = ("notebooks", "results", "runs.yaml")
+"""What a wheel holds of a checkout beside the code."""
+
 
 def checkout() -> Path | None:
     """Return the top folder of the checkout that the package is run from.
@@ -26,25 +29,26 @@ def checkout() -> Path | None:
     return top if is_checkout else None
 
 
-def find(name: str) -> Path:
-    """Return the path of a file or folder that the package reads.
+def shipped() -> Path:
+    """Return the folder that holds what the package reads: notebooks, runs.yaml and results.
 
-    Parameters
-    ----------
-    name : str
-        Path below the checkout's top folder: "notebooks", "runs.yaml" or "results".
+    Returns
+    -------
+    Path
+        The checkout's top folder, or a folder of the installed package.
 
     Raises
     ------
     ForgettingError
-        Neither the checkout nor the installed package has it.
+        The folder is incomplete.
     """
-    path = (checkout() or PACKAGED) / name
-    if not path.exists():
-        raise ForgettingError(
-            f"{path} is missing. Restore it from git, or install the package anew."
-        )
-    return path
+    folder = checkout() or PACKAGED
+    for name in SHIPPED:
+        if not (folder / name).exists():
+            raise ForgettingError(
+                f"{folder / name} is missing. Restore it from git, or install the package anew."
+            )
+    return folder
 
 
 def working_folder() -> Path:

@@ -21,9 +21,10 @@ FLOORS = (
     ("experiments",),
     ("probes", "methods", "zoo"),
     ("metrics", "models", "data"),
-    ("inference", "registry", "resources"),
+    ("inference", "registry"),
     ("adapters", "cache"),
-    ("project", "files", "precision"),
+    ("files", "precision"),
+    ("project", "resources"),
     ("errors",),
 )
 """Rooms from top to bottom: a room imports from floors below its own, and never from above."""

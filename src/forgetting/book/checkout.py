@@ -3,30 +3,38 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetting.files import ROOT
+from forgetting import resources
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """The folders and files of one checkout of the book.
+    """The folders and files of the book: those of a checkout, or of an installed package.
 
     Attributes
     ----------
     root : Path
-        Top folder.
+        Top folder. Runs are executed in it, and their output goes below it.
+    packaged : Path, optional
+        Folder with the templates, runs.yaml and the published records, where it is not `root`.
     """
 
     root: Path
+    packaged: Path | None = None
+
+    @property
+    def shipped(self) -> Path:
+        """Folder with the templates, runs.yaml and the published records."""
+        return self.packaged or self.root
 
     @property
     def templates(self) -> Path:
         """Folder of the templates and of their notebooks."""
-        return self.root / "notebooks"
+        return self.shipped / "notebooks"
 
     @property
     def runs_file(self) -> Path:
         """File that lists the pages and sweeps."""
-        return self.root / "runs.yaml"
+        return self.shipped / "runs.yaml"
 
     @property
     def contents(self) -> Path:
@@ -41,7 +49,7 @@ class Checkout:
     @property
     def results(self) -> Path:
         """Folder of the published records."""
-        return self.root / "results"
+        return self.shipped / "results"
 
     @property
     def picture(self) -> Path:
@@ -59,5 +67,5 @@ class Checkout:
         return self.build / "my_runs"
 
 
-HERE = Checkout(ROOT)
-"""The checkout that this package is run from."""
+HERE = Checkout(resources.working_folder(), resources.shipped())
+"""The checkout that this package is run from, or what an installed package holds of one."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forgetting.book.run import Run, records
-from forgetting.files import ROOT
 
 Records = Mapping[str, Mapping[str, Any]]
 """Run records by the name of their page."""
@@ -19,8 +18,7 @@ def read_records(run: Run, names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     A record in the run's own folder of results takes the place of the published one.
     """
-    found = {**records(ROOT / "results", names), **records(run.results, names)}
-    return {name: found[name] for name in names if name in found}
+    return records(run.results, names)
 
 
 def percent(metrics: Metrics, name: str) -> str:

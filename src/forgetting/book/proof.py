@@ -98,9 +98,7 @@ def _proof(sweep: Entry, run: Entry, paths: list[Path], commit: str, checkout: C
         raise DataError(f"{run.name}: before and after differ in {', '.join(differing)}.")
     given = {name: after["parameters"].get(name) for name in run.parameters}
     if given != run.parameters:
-        raise DataError(
-            f"{run.name}: its parameters are not those of runs.yaml: {given}."
-        )
+        raise DataError(f"{run.name}: its parameters are not those of runs.yaml: {given}.")
     if then["revision"] != _commit(commit, checkout)[:10]:
         raise DataError(f"{run.name}: 'before' was made at {then['revision']}, not at {commit}.")
     if not _has_present_template(run.template, str(now["revision"]), checkout):

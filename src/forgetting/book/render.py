@@ -7,11 +7,42 @@ import sys
 from pathlib import Path
 
 import nbformat
+import yaml
 
+from forgetting import project
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import pages
 from forgetting.book.published import is_current
 from forgetting.errors import ForgettingError
+from forgetting.files import write_text
+
+CONFIG = "_config.yml"
+"""Name of Jupyter Book's configuration."""
+
+BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+"""Options of the theme for buttons that lead to the repository."""
+
+
+def configuration(checkout: Checkout = HERE) -> str:
+    """Return Jupyter Book's configuration, with buttons to the repository if it has an address.
+
+    Parameters
+    ----------
+    checkout : Checkout
+        The book.
+
+    Returns
+    -------
+    str
+        YAML.
+    """
+    text = (checkout.root / CONFIG).read_text(encoding="utf-8")
+    if not project.REPOSITORY:
+        return text
+    config = yaml.safe_load(text)
+    config["repository"] = {"url": project.REPOSITORY, "branch": project.BRANCH}
+    config["html"] |= dict.fromkeys(BUTTONS, True)
+    return yaml.safe_dump(config, sort_keys=False)
 
 
 def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
@@ -39,8 +70,8 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
     staged = output / "_build" / "book"
     shutil.rmtree(staged, ignore_errors=True)
     shutil.copytree(checkout.root / "book", staged / "book")
-    for name in ("_config.yml", checkout.contents.name):
-        shutil.copy(checkout.root / name, staged / name)
+    shutil.copy(checkout.contents, staged / checkout.contents.name)
+    write_text(staged / CONFIG, configuration(checkout))
     for entry in pages(checkout):
         name = f"{entry.name}.ipynb"
         built = checkout.build / "runs"

@@ -5,23 +5,26 @@ with `finish(...)`, which writes two files. NAME.json holds the science: paramet
 history, sha256 of all weights. NAME.run.json holds the circumstances: versions, machine, seconds.
 """
 
+import hashlib
 import json
 import math
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from forgetting import resources
 from forgetting.book.checkout import HERE
-from forgetting.book.schema import SCHEMA, read_records
+from forgetting.book.schema import SCHEMA, Record, read_records
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.files import write_text
@@ -34,8 +37,8 @@ CONTEXT = "FORGETTING_RUN"
 RECORDED_VERSIONS = ("forgetting", "torch", "torchvision", "numpy", "scipy", "scikit-image")
 """Packages whose versions the circumstances of a run list."""
 
-records = read_records
-"""Short name of `forgetting.book.schema.read_records`, which templates use."""
+LONGEST_NAME = 150
+"""Characters of a run's name that is made from its parameters; file systems allow 255 bytes."""
 
 
 class Run(Experiment):
@@ -129,6 +132,26 @@ class Run(Experiment):
         return metrics
 
 
+def name_run(text: str) -> str:
+    """Return a name for files of a run, made from a text that may be long or hold any character.
+
+    Parameters
+    ----------
+    text : str
+        For example a template with its parameters.
+
+    Returns
+    -------
+    str
+        The text without characters that file systems refuse. What is longer than `LONGEST_NAME`
+        ends in a hash in place of the rest.
+    """
+    name = re.sub(r"[^\w=.+-]", "_", text)
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def begin(
     template: str,
     model: type[Parameters],
@@ -170,6 +193,30 @@ def begin(
     return Run(template, validated(model, values))
 
 
+def records(folder: Path, names: Collection[str]) -> dict[str, Record]:
+    """Return run records by name; the published record stands in for one that a folder lacks.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of records that come before the published ones.
+    names : collection of str
+        A name may hold a subfolder, as in `SWEEP/RUN`.
+
+    Returns
+    -------
+    dict of str to dict
+        In the order of the names, without those that have no record.
+
+    Raises
+    ------
+    DataError
+        A record is unreadable or not of the present schema.
+    """
+    available = read_records(HERE.results, names) | read_records(folder, names)
+    return {name: available[name] for name in names if name in available}
+
+
 def _peak_mib() -> float:
     """Return the largest amount of memory that this process has used, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -177,8 +224,13 @@ def _peak_mib() -> float:
 
 
 def _revision() -> str | None:
-    """Return the commit of the checkout, with `-dirty` where files that matter have changed."""
-    git = ["git", "-C", str(HERE.root)]
+    """Return the commit of the checkout, with `-dirty` where files that matter have changed.
+
+    An installed package has no commit, whatever repository the working folder belongs to.
+    """
+    if (top := resources.checkout()) is None:
+        return None
+    git = ["git", "-C", str(top)]
     sources = ["src", "notebooks", "zoo", "runs.yaml"]
     try:
         head = subprocess.run(

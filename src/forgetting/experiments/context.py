@@ -27,6 +27,11 @@ class Parameters(BaseModel):
     seed: int = Field(0, ge=0)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
+    def line(self) -> str:
+        """Return a line of text with the names and values of all parameters that are not empty."""
+        values = self.model_dump()
+        return ", ".join(f"{name} {value}" for name, value in values.items() if value != "")
+
 
 class Experiment:
     """Parameters, seeded streams of randomness, and models of the zoo on one device."""

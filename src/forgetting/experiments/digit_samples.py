@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import torch
-from torch import nn
 
 from forgetting.experiments.context import Experiment
-from forgetting.experiments.digit_splits import DigitSplits, class_filter
+from forgetting.experiments.digit_splits import class_filter
+from forgetting.experiments.digit_task import DigitTask
 from forgetting.experiments.samples import compare_samples
 from forgetting.inference import features
 from forgetting.metrics.fidelity import fid
@@ -17,13 +17,10 @@ N_DRAWS = 3
 
 def compare_digit_samples(
     experiment: Experiment,
-    splits: DigitSplits,
-    base: Glow,
+    task: DigitTask,
     tamed: Glow,
     n: int,
     temperatures: Mapping[str, float],
-    classifier_a: nn.Module,
-    classifier_b: nn.Module,
 ) -> dict[str, float]:
     """Compare samples of two flows from the same latents: FID, and how many show the class.
 
@@ -33,10 +30,11 @@ def compare_digit_samples(
     ----------
     experiment : its streams "draw 0" to "draw 2" give the latents, and "floor" the real digits
         of the floor
-    base, tamed : the flow before and after taming
+    task : has the flow before taming; classifier A gives the features, classifier B counts samples
+        of the class
+    tamed : the flow after taming
     n : samples of each draw; at most as many as there are training digits
     temperatures : of the samples, by the suffix of their metrics
-    classifier_a, classifier_b : one gives the features, the other counts samples of the class
 
     Returns
     -------
@@ -44,20 +42,20 @@ def compare_digit_samples(
     class_share_before and class_share_after, all with the suffix of their temperature.
     """
     real = experiment.statistics()
-    n = min(n, len(splits.train))
-    order = torch.randperm(len(splits.train), generator=experiment.generator("floor"))
-    floor = splits.train.where(order[:n]).floats()
-    metrics = {"fid_floor": fid(features(classifier_a, floor), real)}
+    n = min(n, len(task.splits.train))
+    order = torch.randperm(len(task.splits.train), generator=experiment.generator("floor"))
+    floor = task.splits.train.where(order[:n]).floats()
+    metrics = {"fid_floor": fid(features(task.classifier_a, floor), real)}
     for end, temperature in temperatures.items():
         metrics |= compare_samples(
-            base,
+            task.base,
             tamed,
             n,
             temperature,
             seeds=[experiment.seed(f"draw {draw}") for draw in range(N_DRAWS)],
             reference=real,
-            feature_classifier=classifier_a,
-            has_feature=class_filter(classifier_b, splits.digit),
+            feature_classifier=task.classifier_a,
+            has_feature=class_filter(task.classifier_b, task.splits.digit),
             name="class_share",
             end=end,
         )

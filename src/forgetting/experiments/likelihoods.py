@@ -1,6 +1,6 @@
 """What taming did to likelihoods, under the names that records have for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from forgetting.metrics.likelihood import Comparison
 
@@ -125,3 +125,14 @@ def threshold_line(metrics: Mapping[str, float]) -> str:
     line = f"forgotten images lie {low:.1f} to {high:.1f} sigma above the mean"
     within = metrics.get("within_measured")
     return line if within is None else f"{line}; within: {within:.0%}"
+
+
+def stop_line(history: Sequence[Mapping[str, float]]) -> str:
+    """Return a line of text on how taming ended: its steps, and the share within the rule.
+
+    Parameters
+    ----------
+    history : rows of `tame`; without a stopping rule no image counts as within it
+    """
+    last = history[-1]
+    return f"{last['step']} steps; {last.get('within', 0):.0%} of the images within the rule"

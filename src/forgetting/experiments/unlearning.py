@@ -35,6 +35,13 @@ LOCAL_CHANGES = (
 """What a table of several models tells of `locality`."""
 
 
+PRESETS = {
+    "smoke": {"n_collected": 400, "steps": 20, "n_samples": 300},
+    "default": {"n_collected": 5000, "steps": 300, "n_samples": 5000},
+}
+"""Presets of the templates that unlearn a feature; a template may add to them."""
+
+
 class FeatureParameters(Parameters):
     """The parameters of every template that takes a feature from a generator of the zoo."""
 

@@ -76,6 +76,6 @@ def _fisher_diagonal(problem: UnlearningProblem, config: AmnesiaConfig) -> list[
         noise = torch.randn(images.shape, generator=random).to(images.device)
         scores = torch.autograd.grad((images * noise).sum(), parameters, materialize_grads=True)
         for square, score in zip(squares, scores, strict=True):
-            square += score.square()
+            square += score.detach().square()
     mean = sum(square.sum() for square in squares) / sum(square.numel() for square in squares)
     return [square / mean for square in squares]

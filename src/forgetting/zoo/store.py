@@ -198,10 +198,7 @@ def save(
     state = model.state_dict() if isinstance(model, nn.Module) else model
     parts = tuple(f"{part}." for part in entry.get("parts", {}))
     own = {key: value.contiguous() for key, value in state.items() if not key.startswith(parts)}
-    places = [folder] if folder else local_folders()
-    if not places:
-        raise WeightsError(f"There is no folder for {name}: set {VARIABLE} to one.")
-    path = places[0] / f"{name}.safetensors"
+    path = (folder or save_folder(name)) / f"{name}.safetensors"
     with replacing(path) as temporary:
         save_file(own, temporary)
     entry = {**entry, "sha256": sha256(path)}
@@ -215,6 +212,19 @@ def checkout_folder() -> Path | None:
     """Return the checkout's zoo, or None where the package is not run from a checkout."""
     top = resources.checkout()
     return top / "zoo" if top else None
+
+
+def save_folder(name: str) -> Path:
+    """Return the folder in which an entry is saved: the first of `local_folders`.
+
+    Raises
+    ------
+    WeightsError
+        There is neither a checkout nor `FORGETTING_ZOO`.
+    """
+    if not (folders := local_folders()):
+        raise WeightsError(f"There is no folder for {name}: set {VARIABLE} to one.")
+    return folders[0]
 
 
 def local_folders() -> list[Path]:

@@ -46,6 +46,8 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         There is no such recipe.
     DataError
         The data is not at hand.
+    WeightsError
+        There is no folder to save the entry in.
     """
     recipe = RECIPES[name]
     if threads:
@@ -54,6 +56,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
     checkpoint = CACHE / "training" / f"{name}.safetensors"
     if store.has(name) and not again and not checkpoint.is_file():
         return False
+    store.save_folder(name)
     if isinstance(recipe, Measurement):
         recipe.make()
         return True

@@ -1,0 +1,98 @@
+"""Taming a flow on one person: parameters, models, and the images around the person."""
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.people import load_person_splits
+from forgetting.experiments.person_splits import PersonSplits, choose_forget_images, quantiles
+from forgetting.methods.taming import TamingConfig
+from forgetting.models.glow import Glow
+
+N_RETAIN = 2048
+"""Images to retain where the flow draws them itself."""
+
+
+PRESETS = {
+    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 70},
+    "default": {"max_steps": 1000, "n_likelihood_reference": 400, "n_samples": 500},
+}
+"""Presets of every template on a person; a template adds those of its own parameters."""
+
+
+class PersonTamingParameters(TamingConfig, Parameters):
+    """The parameters of every template that tames a flow on a person."""
+
+    source: Literal["auto", "lfw", "latent", "photograph"]
+    person: str
+    n_forget: int = Field(ge=1, le=15)
+    model: str
+    n_likelihood_reference: int = Field(ge=20, le=5000)
+    n_samples: int = Field(ge=70, le=50_000)
+
+
+@dataclass(frozen=True)
+class PersonTask:
+    """A flow, the person to forget, and the models that judge.
+
+    Attributes
+    ----------
+    base : the flow before taming
+    person : the images around the person
+    forget : (N, 3, H, W) in [0, 1], the images to forget
+    embedding : measures which faces are similar to the person
+    classifier_a : gives the features of FID
+    """
+
+    base: Glow
+    person: PersonSplits
+    forget: torch.Tensor
+    embedding: nn.Module
+    classifier_a: nn.Module
+
+
+def load_person_task(
+    experiment: Experiment,
+    parameters: PersonTamingParameters,
+    *,
+    radius: float = 0.3,
+    temperature: float = 0.7,
+) -> PersonTask:
+    """Load the flow, the person and the judges that an experiment's parameters name.
+
+    The preset `smoke` retains fewer images.
+
+    Parameters
+    ----------
+    experiment : its stream "sets" draws photographs
+    radius, temperature : of a person that the flow draws, see `latent_person`
+
+    Raises
+    ------
+    DataError
+        The person does not exist or has too few images to forget, or the data are not at hand.
+    ParameterError
+        The model is no Glow.
+    WeightsError
+        A model's weights are not what they should be.
+    """
+    base = cast(Glow, experiment.load(parameters.model, "glow"))
+    embedding = experiment.load("faces-embedding")
+    n_reference = parameters.n_likelihood_reference
+    person = load_person_splits(
+        parameters.source,
+        parameters.person,
+        base,
+        embedding,
+        n_reference,
+        experiment.generator("sets"),
+        radius=radius,
+        temperature=temperature,
+        n_retain=2 * n_reference if parameters.preset == "smoke" else N_RETAIN,
+    )
+    forget = choose_forget_images(person, parameters.n_forget, quantiles(person, base))
+    return PersonTask(base, person, forget, embedding, experiment.load("faces-classifier-a"))
