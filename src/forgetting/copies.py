@@ -1,30 +1,38 @@
 """Copies of models: what measures or tunes a model works on a copy and leaves the model alone."""
 
+import collections
 import copy
+import functools
 import inspect
-from collections.abc import Iterable, Iterator
-from types import FunctionType
+import itertools
+import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from forgetting.errors import ModelError
 
 M = TypeVar("M")
 
-CONTAINERS = list | tuple | set | frozenset
+CONTAINERS = (list, tuple, set, frozenset, collections.deque)
+
+ATOMS = (str, bytes, int, float, complex, type, types.FunctionType, types.ModuleType)
+"""What `copy.deepcopy` does not copy, or what holds neither a module nor a tensor."""
 
 
 def frozen_copy(model: M) -> M:
     """Return a copy of a model in evaluation mode, whose weights take no gradient.
 
-    Weights and buffers in another floating-point format become float32. The model is not
-    changed: neither its mode, its weights, its buffers and gradients, nor anything it keeps.
+    A model without a float32 weight becomes float32, its buffers with it. The model is not
+    changed: neither its mode, its weights, buffers and gradients, nor anything else it keeps.
 
     Parameters
     ----------
-    model : nn.Module or any object that holds modules
+    model : nn.Module
+        Modules that are in no `nn.ModuleList`, but in a plain list or in another object, count.
 
     Returns
     -------
@@ -33,24 +41,43 @@ def frozen_copy(model: M) -> M:
     Raises
     ------
     ModelError
-        The model cannot be copied, or its copy would compute with the model's own weights.
+        The model is no module, cannot be copied, or its copy would share weights with it.
     """
-    duplicate = independent_copy(model)
-    for module in _modules(duplicate):
-        module.eval().requires_grad_(False)
-        _to_float32(module)
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            f"{type(model).__name__} is no torch.nn.Module: write it as one, or give the module "
+            "that it holds to `as_flow`, `as_generator` or `as_classifier` with a function."
+        )
+    duplicate = _independent_copy(model)
+    duplicate.requires_grad_(False)
+    for module in outermost_modules(duplicate):
+        module.eval()
+        formats = {p.dtype for p in module.parameters() if p.is_floating_point()}
+        if formats and torch.float32 not in formats:
+            module.float()
     return duplicate
 
 
-def tunable_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a model in evaluation mode, whose weights take gradients.
+def whole(model: nn.Module) -> nn.Module:
+    """Return the model itself: every weight is tuned."""
+    return model
 
-    Weights that are frozen in the model (`requires_grad` is False) stay frozen, unless all are:
-    a model whose weights are all frozen was loaded for use, and all its weights are tuned.
+
+def tunable_copy(
+    model: nn.Module, trainable: Callable[[nn.Module], nn.Module] = whole
+) -> nn.Module:
+    """Return a copy of a model in evaluation mode, of which some weights take gradients.
+
+    These are the floating-point weights of the part that `trainable` picks. Weights that are
+    frozen in the model (`requires_grad` is False) stay frozen, unless all of the part are: such a
+    part was loaded for use, and all its weights are tuned.
 
     Parameters
     ----------
     model : nn.Module
+        The model; it is not changed.
+    trainable : callable
+        Returns, of the copy, the part that is tuned.
 
     Returns
     -------
@@ -59,144 +86,129 @@ def tunable_copy(model: nn.Module) -> nn.Module:
     Raises
     ------
     ModelError
-        The model cannot be copied, its copy would compute with the model's own weights, or it has
-        no weights in a floating-point format.
+        The model cannot be copied, `trainable` returns no part of the copy, or the part has no
+        floating-point weight.
     """
     duplicate = frozen_copy(model)
-    for name in tuned_names(model):
-        duplicate.get_parameter(name).requires_grad_(True)
+    name = type(model).__name__
+    part = trainable(duplicate)
+    if not isinstance(part, nn.Module):
+        raise ModelError(
+            f"`trainable` returns {type(part).__name__} of a copy of {name}: it must return a "
+            "module of the copy that it is given."
+        )
+    own = {id(parameter) for parameter in duplicate.parameters()}
+    weights = [parameter for parameter in part.parameters() if parameter.is_floating_point()]
+    if not weights:
+        raise ModelError(
+            f"{type(part).__name__} has no weights that can be tuned: its `parameters()` holds "
+            "no floating-point tensor."
+        )
+    if not own.issuperset(map(id, weights)):
+        raise ModelError(
+            f"`trainable` returns weights that are not those of the copy of {name} that it is "
+            "given: it must use its argument, not the model itself."
+        )
+    is_free = {
+        id(tuned)
+        for given, tuned in zip(model.parameters(), duplicate.parameters(), strict=True)
+        if given.requires_grad
+    }
+    for parameter in [p for p in weights if id(p) in is_free] or weights:
+        parameter.requires_grad_(True)
     return duplicate
 
 
-def tuned_names(model: nn.Module) -> list[str]:
-    """Return the names of the weights that tuning may change, as `tunable_copy` chooses them.
-
-    Raises
-    ------
-    ModelError
-        The model has no weights in a floating-point format.
-    """
-    weights = {name: p for name, p in model.named_parameters() if p.is_floating_point()}
-    if not weights:
-        raise ModelError(
-            f"{type(model).__name__} has no weights that can be tuned: its `parameters()` holds "
-            "no floating-point tensor."
-        )
-    free = [name for name, parameter in weights.items() if parameter.requires_grad]
-    return free or list(weights)
+def free_weights(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weights of a model that take gradients."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def independent_copy(model: M) -> M:
-    """Return a deep copy of a model that shares no tensor with it.
+def device_of(model: nn.Module) -> torch.device:
+    """Return the device of a model's weights, or of its buffers; the CPU if it has neither."""
+    for tensor in itertools.chain(model.parameters(), model.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def outermost_modules(model: nn.Module) -> list[nn.Module]:
+    """Return a model, and those modules it holds that are not among its `modules()`."""
+    found, inside = [model], set(map(id, model.modules()))
+    for value in contents(model):
+        if isinstance(value, nn.Module) and id(value) not in inside:
+            found.append(value)
+            inside |= set(map(id, value.modules()))
+    return found
+
+
+def contents(*values: Any) -> Iterator[nn.Module | torch.Tensor]:
+    """Yield each module and tensor in values once: themselves, their attributes, their items."""
+    seen: dict[int, Any] = {}  # keeps what is made on the way alive, so that no id comes twice
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, ATOMS) or id(value) in seen:
+            continue
+        seen[id(value)] = value
+        if isinstance(value, torch.Tensor | nn.Module):
+            yield value
+        waiting.extend(_held(value))
+
+
+def storage(tensor: torch.Tensor) -> int:
+    """Return the address of a tensor's values; views of one tensor have the same. 0: none."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # a sparse tensor, or one without values
+        return 0
+
+
+def _held(value: Any) -> Iterable[Any]:
+    """Return what a deep copy of an object copies with it."""
+    if isinstance(value, torch.Tensor):
+        return ()
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, CONTAINERS):
+        return value
+    if isinstance(value, nn.Module):
+        registered = (value.children(), value.parameters(False), value.buffers(False))
+        return [*vars(value).values(), *(part for parts in registered for part in parts)]
+    if inspect.ismethod(value):
+        return (value.__self__,)
+    if isinstance(value, functools.partial):
+        return (value.func, value.args, value.keywords)
+    return getattr(value, "__dict__", {}).values()
+
+
+def _independent_copy(model: nn.Module) -> nn.Module:
+    """Return a deep copy of a model that shares no module and no weight with it.
 
     Tensors that a model keeps from its last call are copied without their gradient history.
-
-    Parameters
-    ----------
-    model : nn.Module or any object that holds modules
-
-    Returns
-    -------
-    The same type as the model.
-
-    Raises
-    ------
-    ModelError
-        The model cannot be copied, or its copy would compute with the model's own weights.
     """
-    modules = list(_modules(model))
-    for module in modules:
-        _refuse_bound_functions(module)
-    kept = {id(tensor): tensor for module in modules for tensor in _kept_tensors(module)}
-    memo: dict[int, Any] = {key: tensor.detach().clone() for key, tensor in kept.items()}
+    name = type(model).__name__
+    given = list(contents(model))
+    tensors = [value for value in given if isinstance(value, torch.Tensor)]
+    if any(map(is_lazy, tensors)):
+        raise ModelError(f"{name} has weights without values: call it once on a batch.")
+    memo: dict[int, Any] = {id(t): t.detach().clone() for t in tensors if not t.is_leaf}
     try:
         duplicate = copy.deepcopy(model, memo)
     except Exception as error:
         raise ModelError(
-            f"{type(model).__name__} cannot be copied ({type(error).__name__}: {error}). Every "
-            "method and measure works on a copy: make the model a module that `copy.deepcopy` "
-            "can copy."
+            f"{name} cannot be copied ({type(error).__name__}: {error}). Every method and measure "
+            "works on a copy: make the model a module that `copy.deepcopy` can copy."
         ) from error
-    before = {tensor.data_ptr() for module in modules for tensor in _tensors(module)}
-    after = {tensor.data_ptr() for module in _modules(duplicate) for tensor in _tensors(module)}
-    if duplicate is model or (before & after) - {0}:
+    if not _shared(given).isdisjoint(_shared(contents(duplicate))):
         raise ModelError(
-            f"A copy of {type(model).__name__} shares weights with the model, so that tuning it "
-            "would change the model: its `__deepcopy__` must copy all tensors."
+            f"A copy of {name} shares weights or modules with the model, so that tuning it would "
+            "change the model: its `__deepcopy__` must copy them all."
         )
     return duplicate
 
 
-def _modules(model: Any) -> Iterator[nn.Module]:
-    """Yield the modules of a model; of another object, those among its attributes."""
-    if isinstance(model, nn.Module):
-        yield model
-    elif hasattr(model, "__dict__"):
-        for value in vars(model).values():
-            if isinstance(value, nn.Module):
-                yield value
-
-
-def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
-
-
-def _kept_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    """Yield the tensors with a gradient history among a module's attributes.
-
-    Such are the last input that a module keeps, and the weight that `weight_norm` computes.
-    """
-    for part in module.modules():
-        values = vars(part).values()
-        yield from (tensor for tensor in _inside(values) if not tensor.is_leaf)
-
-
-def _inside(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    """Yield the tensors in nested containers."""
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, dict):
-            yield from _inside(value.values())
-        elif isinstance(value, CONTAINERS):
-            yield from _inside(value)
-
-
-def _refuse_bound_functions(model: nn.Module) -> None:
-    """Raise an error where a module has a function of its own that computes with its weights.
-
-    A copy of the module would keep that function, and with it the weights of the original.
-    """
-    weights = {id(tensor) for tensor in _tensors(model)}
-    for path, part in model.named_modules():
-        for name, value in vars(part).items():
-            if isinstance(value, FunctionType) and weights & _reached(value):
-                where = f"{path}.{name}".lstrip(".")
-                raise ModelError(
-                    f"`{where}` of {type(model).__name__} is a function that was assigned to the "
-                    "model and computes with the model itself, so that a copy would use the "
-                    "model's own weights. Write it as a method, or give it to `as_flow` or "
-                    "`as_generator` with the model as its first argument: "
-                    "as_flow(flow, log_prob=lambda flow, images: ...)."
-                )
-
-
-def _reached(function: FunctionType) -> set[int]:
-    """Return the ids of all weights that a function reaches by its closure and globals."""
-    try:
-        variables = inspect.getclosurevars(function)
-    except ValueError:  # a cell that is still empty
-        return set()
-    values = [*variables.nonlocals.values(), *variables.globals.values()]
-    values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    values += [value.__self__ for value in values if inspect.ismethod(value)]
+def _shared(values: Iterable[nn.Module | torch.Tensor]) -> set[int]:
+    """Return the ids of modules and the addresses of their weights and buffers."""
     modules = [value for value in values if isinstance(value, nn.Module)]
-    reached = {id(tensor) for module in modules for tensor in _tensors(module)}
-    return reached | {id(value) for value in values if isinstance(value, torch.Tensor)}
-
-
-def _to_float32(module: nn.Module) -> None:
-    formats = {tensor.dtype for tensor in _tensors(module) if tensor.is_floating_point()}
-    if formats - {torch.float32}:
-        module.float()
+    own = (part for m in modules for parts in (m.parameters(), m.buffers()) for part in parts)
+    return {*map(id, modules), *map(storage, own)} - {0}

@@ -1,0 +1,45 @@
+"""Checks of the options of public functions: counts and seeds."""
+
+from numbers import Integral
+from typing import Any
+
+from pydantic import BaseModel, ValidationInfo
+
+from forgetting.conditions import MAX_SEED
+from forgetting.errors import ParameterError
+
+
+def check_counts(**counts: Any) -> None:
+    """Raise an error unless each option is a whole number of at least 1.
+
+    Raises
+    ------
+    ParameterError
+        An option is not.
+    """
+    for name, value in counts.items():
+        if not _is_whole(value) or value < 1:
+            raise ParameterError(f"{name} = {value!r}: give a whole number of at least 1.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise an error unless a seed is a whole number from 0 to `MAX_SEED`.
+
+    Raises
+    ------
+    ParameterError
+        The seed is not.
+    """
+    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+
+
+def refuse_bool(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Return the value of a configuration's field, unless a number is given as a bool."""
+    if isinstance(value, bool) and model.model_fields[str(info.field_name)].annotation is not bool:
+        raise ValueError("give a number, not a bool")
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,0 +1,270 @@
+"""Preflight: a model is tried on one small batch before anything long starts.
+
+Each check works on copies and under a seed of its own: neither the model nor torch's random
+numbers change. What does not keep its contract is refused in a sentence.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from forgetting.conditions import own_conditions
+from forgetting.contracts import are_equal, check_decoded, check_latent_dim, check_log_probs
+from forgetting.copies import (
+    contents,
+    device_of,
+    free_weights,
+    frozen_copy,
+    tunable_copy,
+    whole,
+)
+from forgetting.errors import ForgettingError, ModelError
+from forgetting.guard import Guard, TouchedError
+
+N_TRIED = 2
+"""Images in the batch on which a model is tried."""
+
+STALE = 0.2
+"""Largest difference that old values may make, in units of how far new weights move an answer."""
+
+
+def check_flow(flow: nn.Module, images: torch.Tensor, *, tuned: bool = False) -> None:
+    """Raise an error unless a flow keeps its contract on images.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        Has `log_prob(images) -> (B,)`. It does not change.
+    images : Tensor, (N, ...)
+        The first two are tried.
+    tuned : bool
+        Whether a copy of the flow is to be tuned, so that it needs gradients.
+
+    Raises
+    ------
+    ModelError
+        The flow has no `log_prob` of images alone, its answers are not one finite number for each
+        image, it cannot be copied, answers otherwise at another call or beside other images, or has no
+        gradients that lead to it.
+    """
+    name = type(flow).__name__
+    log_prob = getattr(flow, "log_prob", None)
+    if not callable(log_prob):
+        raise ModelError(
+            f"{name} has no `log_prob`: give as_flow(flow, log_prob=lambda flow, images: ...), "
+            "for a flow of zuko with `flow().log_prob(images.flatten(1))`."
+        )
+    for further in required_arguments(log_prob)[1:]:
+        raise ModelError(
+            f"`log_prob` of {name} needs `{further}` besides the images: give as_flow(flow, "
+            f"log_prob=lambda flow, images: flow.log_prob(images, {further}=...))."
+        )
+    trial = _Trial(
+        flow,
+        f"`log_prob` of {name}",
+        lambda model, batch: model.log_prob(batch),
+        lambda answer, batch: check_log_probs(answer, len(batch), name),
+        images[:N_TRIED].detach().clone(),
+    )
+    with own_conditions():
+        trial.evaluate()
+        if tuned:
+            trial.tune(whole)
+
+
+def check_generator(
+    generator: nn.Module, trainable: Callable[[nn.Module], nn.Module] | None = None
+) -> None:
+    """Raise an error unless a generator keeps its contract.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. It does not change.
+    trainable : callable, optional
+        Returns, of a copy of the generator, the part that is to be tuned. Without it the
+        generator needs no gradients.
+
+    Raises
+    ------
+    ModelError
+        The generator has no `latent_dim`, its answers are not images (B, C, H, W) in [0, 1], it
+        cannot be copied, or it does not keep what `tried` describes.
+    """
+    name = type(generator).__name__
+    with own_conditions():
+        trial = _Trial(
+            generator,
+            name,
+            lambda model, batch: model(batch),
+            lambda answer, batch: check_decoded(answer, len(batch), name),
+            first_latents(generator, N_TRIED),
+        )
+        trial.evaluate()
+        if trainable is not None:
+            trial.tune(trainable)
+
+
+def first_latents(generator: nn.Module, n: int) -> torch.Tensor:
+    """Return latents (n, latent_dim) on which a generator is tried."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(n, check_latent_dim(generator), generator=random)
+
+
+def required_arguments(function: Callable[..., Any]) -> list[str]:
+    """Return the names of a function's positional arguments without a default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a function without a signature, such as a compiled one
+        return []
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.kind in positional and p.default is p.empty]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A model, one of its functions, and the batch on which it is tried.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The model, of which copies are tried.
+    name : str
+        What is tried, as a sentence names it.
+    call : callable
+        Returns the answer of a copy to a batch.
+    check : callable
+        Raises an error unless an answer to a batch has the right shape and values.
+    batch : Tensor, (B, ...)
+        The batch.
+    """
+
+    model: nn.Module
+    name: str
+    call: Callable[[Any, torch.Tensor], Any]
+    check: Callable[[Any, torch.Tensor], None]
+    batch: torch.Tensor
+
+    def evaluate(self) -> None:
+        """Raise an error unless each answer follows from its own input alone.
+
+        The second copy answers a batch of one input, repeated, before it answers the batch.
+        """
+        first, second = frozen_copy(self.model), frozen_copy(self.model)
+        repeated = self.batch[:1].repeat(len(self.batch), *[1] * (self.batch.ndim - 1))
+        answer, alone, again = (
+            self._answer(duplicate, batch)
+            for duplicate, batch in ((first, self.batch), (second, repeated), (second, self.batch))
+        )
+        if not are_equal(answer, again):
+            raise ModelError(
+                f"{self.name} gives another answer to the same batch after another call: it keeps "
+                "values from call to call, or draws random numbers that torch's seed does not "
+                "determine. Take both out of it."
+            )
+        if not are_equal(answer[:1], alone[:1]):
+            raise ModelError(
+                f"{self.name} gives an image another answer beside other images: it computes with "
+                "statistics of the batch. Let it use fixed ones in evaluation mode."
+            )
+
+    def tune(self, trainable: Callable[[nn.Module], nn.Module]) -> None:
+        """Raise an error unless gradients reach a copy's weights and answers follow the weights.
+
+        The weights of two copies are moved alike, of the first after a call, of the second before
+        any.
+        """
+        first, second = (tunable_copy(self.model, trainable) for _ in range(2))
+        before = self._tuned_answer(first)
+        for duplicate in (first, second):
+            _move(free_weights(duplicate))
+        after, fresh = self._tuned_answer(first), self._tuned_answer(second)
+        way = (fresh - before).abs().max()
+        if not way > 0:
+            raise ModelError(
+                f"{self.name} gives the same answer whatever its weights are: it must compute "
+                "with the weights among its `parameters()`."
+            )
+        if not (after - fresh).abs().max() <= STALE * way:
+            raise ModelError(
+                f"{self.name} does not follow its weights once it was called: it keeps values "
+                "that it computed from them. Switch off its cache."
+            )
+
+    def _tuned_answer(self, duplicate: nn.Module) -> torch.Tensor:
+        """Return a copy's answer, unless its free weights get no gradient."""
+        answer = self._answer(duplicate, self.batch, is_tuned=True)
+        weights = free_weights(duplicate)
+        if not answer.requires_grad:
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to its weights: it must "
+                "compute without `no_grad`, `inference_mode`, `detach` or numpy."
+            )
+        try:
+            gradients = torch.autograd.grad(answer.sum(), weights, allow_unused=True)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.name} has no gradient at its second call ({_first_line(error)}): it keeps "
+                "values that it computed from its weights. Switch off its cache."
+            ) from error
+        used = [gradient for gradient in gradients if gradient is not None]
+        if not any(gradient.any() for gradient in used):
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to the weights that are "
+                "tuned: it must compute with them."
+            )
+        if not all(gradient.isfinite().all() for gradient in used):
+            raise ModelError(
+                f"The gradient of {self.name} with respect to its weights is not finite: look "
+                "for a square root or a logarithm of 0."
+            )
+        return answer.detach()
+
+    def _answer(
+        self, duplicate: nn.Module, batch: torch.Tensor, *, is_tuned: bool = False
+    ) -> torch.Tensor:
+        """Return a copy's answer to a batch, unless it computes with what is not its own."""
+        batch = batch.to(device_of(duplicate))
+        own = [*duplicate.parameters(), *duplicate.buffers()] if is_tuned else []
+        kept = (v for v in contents(duplicate) if not (is_tuned and isinstance(v, nn.Parameter)))
+        guard = Guard([*own, *kept, batch], contents(self.model))
+        try:
+            with own_conditions(), torch.set_grad_enabled(is_tuned), guard:
+                answer = self.call(duplicate, batch)
+        except ForgettingError:
+            raise
+        except TouchedError as error:
+            raise ModelError(
+                f"A copy of {type(self.model).__name__} computes with {error}: a function that "
+                "was assigned to it, a hook, or a module that is no part of it holds them. Write "
+                "the function as a method, or give it to `as_flow` or `as_generator` with the "
+                "model as its first argument: log_prob=lambda flow, images: ..."
+            ) from error
+        except Exception as error:
+            raise ModelError(
+                f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
+                f"({type(error).__name__}: {_first_line(error)})."
+            ) from error
+        if guard.restore():
+            raise ModelError(
+                f"{self.name} changes a tensor that is no part of it: make the tensor a buffer."
+            )
+        self.check(answer, batch)
+        return answer
+
+
+def _move(weights: list[nn.Parameter]) -> None:
+    """Move weights by a hundredth of their size at random, equally at every call."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in weights:
+            size = 0.01 * weight.abs().mean() + 1e-4
+            weight += size * torch.randn(weight.shape, generator=random).to(weight)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
