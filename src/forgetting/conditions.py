@@ -14,8 +14,8 @@ MAX_SEED = 2**62
 
 
 @contextlib.contextmanager
-def own_conditions(seed: int = 0) -> Iterator[None]:
-    """Run a block in float32, with gradients enabled and random numbers of its own.
+def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
+    """Run a block in float32, with or without gradients, with random numbers of its own.
 
     The default number format and device, inference mode, `no_grad`, autocast and the state of
     torch's global random generators are the caller's again after the block. A model that draws
@@ -25,6 +25,8 @@ def own_conditions(seed: int = 0) -> Iterator[None]:
     ----------
     seed : int
         Seed of torch's global random generators in the block.
+    gradients : bool
+        Whether the block computes gradients.
     """
     number_format = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
@@ -34,7 +36,7 @@ def own_conditions(seed: int = 0) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.set_grad_enabled(gradients))
         stack.enter_context(seeded(seed))
         stack.callback(torch.set_default_dtype, number_format)
         torch.set_default_dtype(torch.float32)

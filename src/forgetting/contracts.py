@@ -3,6 +3,7 @@
 Each check raises an error that is a sentence, and changes nothing.
 """
 
+import inspect
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any
@@ -56,6 +57,35 @@ def check_images(images: Any, name: str) -> torch.Tensor:
             f"[0, 1], such as {remedy}."
         )
     return images
+
+
+def check_log_prob(flow: Any) -> None:
+    """Raise an error unless a flow has a `log_prob` of images alone.
+
+    Raises
+    ------
+    ModelError
+        It has not.
+    """
+    name = type(flow).__name__
+    log_prob = getattr(flow, "log_prob", None)
+    if not callable(log_prob):
+        raise ModelError(
+            f"{name} has no `log_prob`: give as_flow(flow, log_prob=lambda flow, images: ...), "
+            "for a flow of zuko with `flow().log_prob(images.flatten(1))`."
+        )
+    try:
+        parameters = list(inspect.signature(log_prob).parameters.values())
+    except (TypeError, ValueError):  # a function without a signature, such as a compiled one
+        return
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.kind in positional and p.default is p.empty]
+    for further in needed[1:]:
+        if further != "noise":
+            raise ModelError(
+                f"`log_prob` of {name} needs `{further}` besides the images: give as_flow(flow, "
+                f"log_prob=lambda flow, images: flow.log_prob(images, {further}=...))."
+            )
 
 
 def check_log_probs(answer: Any, n: int, name: str) -> None:
@@ -213,13 +243,14 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False) -> None:
 
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Return whether two answers are equal but for the last digits."""
+    a, b = a.detach(), b.detach()
     return bool((a - b).abs().max() <= PRECISION * max(float(a.abs().max()), 1e-6))
 
 
 def _scores(score: Callable[[torch.Tensor], Any], images: torch.Tensor, is_followed: bool) -> Any:
     """Return the scores of images, unless the score changes the model with which it computes."""
     guard = Guard([images], may_use_weights=True)
-    with own_conditions(), torch.set_grad_enabled(is_followed):
+    with own_conditions(gradients=is_followed):
         try:
             with guard:
                 answer = score(images.requires_grad_(is_followed))

@@ -58,13 +58,8 @@ def frozen_copy(model: M) -> M:
     return duplicate
 
 
-def whole(model: nn.Module) -> nn.Module:
-    """Return the model itself: every weight is tuned."""
-    return model
-
-
 def tunable_copy(
-    model: nn.Module, trainable: Callable[[nn.Module], nn.Module] = whole
+    model: nn.Module, trainable: Callable[[nn.Module], nn.Module] | None = None
 ) -> nn.Module:
     """Return a copy of a model in evaluation mode, of which some weights take gradients.
 
@@ -76,8 +71,8 @@ def tunable_copy(
     ----------
     model : nn.Module
         The model; it is not changed.
-    trainable : callable
-        Returns, of the copy, the part that is tuned.
+    trainable : callable, optional
+        Returns, of the copy, the part that is tuned; without it all is tuned.
 
     Returns
     -------
@@ -91,7 +86,7 @@ def tunable_copy(
     """
     duplicate = frozen_copy(model)
     name = type(model).__name__
-    part = trainable(duplicate)
+    part = duplicate if trainable is None else trainable(duplicate)
     if not isinstance(part, nn.Module):
         raise ModelError(
             f"`trainable` returns {type(part).__name__} of a copy of {name}: it must return a "
@@ -124,7 +119,7 @@ def free_weights(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def device_of(model: nn.Module) -> torch.device:
+def device_of(model: Any) -> torch.device:
     """Return the device of a model's weights, or of its buffers; the CPU if it has neither."""
     for tensor in itertools.chain(model.parameters(), model.buffers()):
         return tensor.device

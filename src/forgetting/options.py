@@ -9,8 +9,8 @@ from forgetting.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 
 
-def check_counts(**counts: Any) -> None:
-    """Raise an error unless each option is a whole number of at least 1.
+def check_counts(*, least: int = 1, **counts: Any) -> None:
+    """Raise an error unless each option is a whole number of at least `least`.
 
     Raises
     ------
@@ -18,8 +18,8 @@ def check_counts(**counts: Any) -> None:
         An option is not.
     """
     for name, value in counts.items():
-        if not _is_whole(value) or value < 1:
-            raise ParameterError(f"{name} = {value!r}: give a whole number of at least 1.")
+        if not _is_whole(value) or value < least:
+            raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
 
 
 def check_seed(seed: Any) -> None:

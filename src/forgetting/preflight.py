@@ -4,7 +4,6 @@ Each check works on copies and under a seed of its own: neither the model nor to
 numbers change. What does not keep its contract is refused in a sentence.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +11,21 @@ from typing import Any
 import torch
 from torch import nn
 
+from forgetting.adapters import log_prob_of
 from forgetting.conditions import own_conditions
-from forgetting.contracts import are_equal, check_decoded, check_latent_dim, check_log_probs
+from forgetting.contracts import (
+    are_equal,
+    check_decoded,
+    check_latent_dim,
+    check_log_prob,
+    check_log_probs,
+)
 from forgetting.copies import (
     contents,
     device_of,
     free_weights,
     frozen_copy,
     tunable_copy,
-    whole,
 )
 from forgetting.errors import ForgettingError, ModelError
 from forgetting.guard import Guard, TouchedError
@@ -32,7 +37,7 @@ STALE = 0.2
 """Largest difference that old values may make, in units of how far new weights move an answer."""
 
 
-def check_flow(flow: nn.Module, images: torch.Tensor, *, tuned: bool = False) -> None:
+def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False) -> None:
     """Raise an error unless a flow keeps its contract on images.
 
     Parameters
@@ -41,43 +46,36 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, tuned: bool = False) ->
         Has `log_prob(images) -> (B,)`. It does not change.
     images : Tensor, (N, ...)
         The first two are tried.
-    tuned : bool
+    is_tuned : bool
         Whether a copy of the flow is to be tuned, so that it needs gradients.
 
     Raises
     ------
     ModelError
-        The flow has no `log_prob` of images alone, its answers are not one finite number for each
-        image, it cannot be copied, answers otherwise at another call or beside other images, or has no
-        gradients that lead to it.
+        The flow has no `log_prob` of images alone, cannot be copied, or its answers are not one
+        finite number for each image, depend on other images or earlier calls, or lack gradients.
     """
     name = type(flow).__name__
-    log_prob = getattr(flow, "log_prob", None)
-    if not callable(log_prob):
-        raise ModelError(
-            f"{name} has no `log_prob`: give as_flow(flow, log_prob=lambda flow, images: ...), "
-            "for a flow of zuko with `flow().log_prob(images.flatten(1))`."
-        )
-    for further in required_arguments(log_prob)[1:]:
-        raise ModelError(
-            f"`log_prob` of {name} needs `{further}` besides the images: give as_flow(flow, "
-            f"log_prob=lambda flow, images: flow.log_prob(images, {further}=...))."
-        )
+    check_log_prob(flow)
     trial = _Trial(
         flow,
         f"`log_prob` of {name}",
-        lambda model, batch: model.log_prob(batch),
+        log_prob_of,
         lambda answer, batch: check_log_probs(answer, len(batch), name),
         images[:N_TRIED].detach().clone(),
     )
     with own_conditions():
         trial.evaluate()
-        if tuned:
-            trial.tune(whole)
+        if is_tuned:
+            trial.tune(None)
 
 
 def check_generator(
-    generator: nn.Module, trainable: Callable[[nn.Module], nn.Module] | None = None
+    generator: nn.Module,
+    trainable: Callable[[nn.Module], nn.Module] | None = None,
+    *,
+    is_tuned: bool = False,
+    is_followed: bool = False,
 ) -> None:
     """Raise an error unless a generator keeps its contract.
 
@@ -86,14 +84,17 @@ def check_generator(
     generator : nn.Module
         Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. It does not change.
     trainable : callable, optional
-        Returns, of a copy of the generator, the part that is to be tuned. Without it the
-        generator needs no gradients.
+        Returns, of a copy of the generator, the part that is tuned; without it all is.
+    is_tuned : bool
+        Whether a copy is to be tuned, so that gradients must reach its weights.
+    is_followed : bool
+        Whether gradients must reach the latents.
 
     Raises
     ------
     ModelError
-        The generator has no `latent_dim`, its answers are not images (B, C, H, W) in [0, 1], it
-        cannot be copied, or it does not keep what `tried` describes.
+        The generator has no `latent_dim`, cannot be copied, or its answers are not images
+        (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
     """
     name = type(generator).__name__
     with own_conditions():
@@ -105,24 +106,16 @@ def check_generator(
             first_latents(generator, N_TRIED),
         )
         trial.evaluate()
-        if trainable is not None:
+        if is_tuned:
             trial.tune(trainable)
+        if is_followed:
+            trial.follow()
 
 
 def first_latents(generator: nn.Module, n: int) -> torch.Tensor:
-    """Return latents (n, latent_dim) on which a generator is tried."""
+    """Return the latents (n, latent_dim) on which a generator is tried."""
     random = torch.Generator().manual_seed(0)
     return torch.randn(n, check_latent_dim(generator), generator=random)
-
-
-def required_arguments(function: Callable[..., Any]) -> list[str]:
-    """Return the names of a function's positional arguments without a default."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # a function without a signature, such as a compiled one
-        return []
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [p.name for p in parameters if p.kind in positional and p.default is p.empty]
 
 
 @dataclass(frozen=True)
@@ -172,7 +165,17 @@ class _Trial:
                 "statistics of the batch. Let it use fixed ones in evaluation mode."
             )
 
-    def tune(self, trainable: Callable[[nn.Module], nn.Module]) -> None:
+    def follow(self) -> None:
+        """Raise an error unless answers have a gradient with respect to the batch."""
+        batch = self.batch.clone().requires_grad_()
+        answer = self._answer(frozen_copy(self.model), batch, gradients=True)
+        if not answer.requires_grad:
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to its latents: it must "
+                "compute without `no_grad`, `inference_mode`, `detach` or numpy."
+            )
+
+    def tune(self, trainable: Callable[[nn.Module], nn.Module] | None) -> None:
         """Raise an error unless gradients reach a copy's weights and answers follow the weights.
 
         The weights of two copies are moved alike, of the first after a call, of the second before
@@ -225,15 +228,23 @@ class _Trial:
         return answer.detach()
 
     def _answer(
-        self, duplicate: nn.Module, batch: torch.Tensor, *, is_tuned: bool = False
+        self,
+        duplicate: nn.Module,
+        batch: torch.Tensor,
+        *,
+        is_tuned: bool = False,
+        gradients: bool = False,
     ) -> torch.Tensor:
-        """Return a copy's answer to a batch, unless it computes with what is not its own."""
+        """Return a copy's answer to a batch, unless it computes with what is not its own.
+
+        Of a copy that is tuned, weights that are not among its `parameters()` are not its own.
+        """
         batch = batch.to(device_of(duplicate))
         own = [*duplicate.parameters(), *duplicate.buffers()] if is_tuned else []
         kept = (v for v in contents(duplicate) if not (is_tuned and isinstance(v, nn.Parameter)))
         guard = Guard([*own, *kept, batch], contents(self.model))
         try:
-            with own_conditions(), torch.set_grad_enabled(is_tuned), guard:
+            with own_conditions(gradients=gradients or is_tuned), guard:
                 answer = self.call(duplicate, batch)
         except ForgettingError:
             raise

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from forgetting.contracts import check_log_prob
 from forgetting.errors import ModelError, ParameterError
 from forgetting.options import check_counts
 
@@ -147,6 +148,11 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
         (module, images (B, ...)) to the log-densities (B,) or (B, 1), in nats. Without it the
         module's own `log_prob` is called. Scaling and flattening of images have their place here.
 
+    Raises
+    ------
+    ModelError
+        There is no function, and the module has no `log_prob` of images alone.
+
     Examples
     --------
     >>> import forgetting as fg
@@ -164,6 +170,8 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
     >>> flow.log_prob(torch.zeros(3, 1, 2, 2)).shape
     torch.Size([3])
     """
+    if log_prob is own_log_prob:
+        check_log_prob(module)
     return AdaptedFlow(module, log_prob)
 
 

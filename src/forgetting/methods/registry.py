@@ -13,11 +13,14 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
+from forgetting.contracts import check_score
 from forgetting.errors import ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
+from forgetting.preflight import check_generator
 from forgetting.registry import Registry
+from forgetting.sampling import first_samples
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -108,6 +111,8 @@ class Method(Generic[C]):
             The method needs a score and there is none, or `config` is of another class.
         DataError
             The direction and the generator's latents differ in dimension.
+        ModelError
+            The generator or the score does not pass the preflight.
         TrainingError
             The loss is not finite.
         """
@@ -119,14 +124,16 @@ class Method(Generic[C]):
                 f"The method {self.name} takes settings of class {self.configuration.__name__}, "
                 f"not {type(config).__name__}: make them with its `configure`."
             )
-        problem = UnlearningProblem(generator, direction, trainable, callback)
-        if not self.needs_score:
-            return self.function(problem, config)
-        if not callable(score):
+        if self.needs_score and not callable(score):
             raise ParameterError(
                 f"The method {self.name} follows a score: give, as the third argument, a function "
                 "from images (B, C, H, W) to the feature's logits (B,)."
             )
+        problem = UnlearningProblem(generator, direction, trainable, callback)
+        check_generator(generator, trainable, is_tuned=True)
+        if not self.needs_score:
+            return self.function(problem, config)
+        check_score(score, first_samples(generator), is_logit=True, is_followed=True)
         return self.function(problem, config, score)
 
 

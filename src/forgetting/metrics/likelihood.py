@@ -8,10 +8,45 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.adapters import bits_per_dim as bits_per_dim  # for callers of the old place
-from forgetting.adapters import bits_per_dim_with_noise as bits_per_dim_with_noise
-from forgetting.adapters import mean_bits_per_dim
+from forgetting import adapters
 from forgetting.cache import cached
+from forgetting.contracts import check_images
+from forgetting.copies import frozen_copy
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_flow
+
+
+def mean_bits_per_dim(
+    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+) -> torch.Tensor:
+    """Compute the bits/dim of each image under a copy of a flow, averaged over noise draws.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        The model, with `log_prob`. A copy in evaluation mode is used.
+    images : Tensor, (N, ...)
+        Images, in any number.
+    draws, seed : int
+        Number and seed of the noise draws; 0 evaluates each image once, at the centre of its
+        bins.
+
+    Returns
+    -------
+    Tensor, (N,)
+        Bits/dim, on the CPU.
+
+    Raises
+    ------
+    DataError
+        The images are no floats in [0, 1].
+    ModelError
+        The flow does not pass the preflight `check_flow`.
+    ParameterError
+        `draws` or `seed` is no whole number in its range.
+    """
+    images = _checked(flow, images, draws, seed)
+    return adapters.mean_bits_per_dim(frozen_copy(flow), images, draws, seed)
 
 
 def cached_bits_per_dim(
@@ -27,9 +62,30 @@ def cached_bits_per_dim(
         Images, in any number.
     draws, seed : int
         Number and seed of the noise draws.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As `mean_bits_per_dim` raises them.
     """
-    name = f"bits/dim, {draws} draws from {seed}"
-    return cached([flow], [images], name, lambda: mean_bits_per_dim(flow, images, draws, seed))
+    images = _checked(flow, images, draws, seed)
+    duplicate = frozen_copy(flow)
+    return cached(
+        [duplicate],
+        [images],
+        f"bits/dim, {draws} draws from {seed}",
+        lambda: adapters.mean_bits_per_dim(duplicate, images, draws, seed),
+    )
+
+
+def _checked(flow: nn.Module, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+    """Return images as float32 if they, the flow and the options may be used."""
+    check_counts(draws=draws, least=0)
+    check_seed(seed)
+    images = check_images(images, "The images")
+    if len(images):
+        check_flow(flow, images)
+    return images
 
 
 @dataclass(frozen=True)
@@ -135,7 +191,8 @@ def compare(
     Parameters
     ----------
     base, tamed : nn.Module
-        The flows before and after taming; results stay in the user's cache.
+        The flows before and after taming. Copies in evaluation mode are used; results of the
+        library's own flows stay in the user's cache.
     sets : mapping
         Images (N, C, H, W) by name.
     likelihood_reference : Tensor, (M, C, H, W)
@@ -149,6 +206,11 @@ def compare(
     -------
     Comparison
         The bits/dim of each set, and each flow's likelihood reference.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As `mean_bits_per_dim` raises them.
     """
     before, after = (
         {name: cached_bits_per_dim(flow, images, draws, seed) for name, images in sets.items()}

@@ -5,9 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
-from forgetting.adapters import BATCH, Generator
+from forgetting.adapters import BATCH
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_images, check_latent_dim
+from forgetting.copies import device_of, frozen_copy
 from forgetting.inference import generate
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_generator
 from forgetting.probes.latent_attack import on_shell
 
 
@@ -30,9 +36,8 @@ class Inversion:
     errors: torch.Tensor
 
 
-@torch.enable_grad()
 def inversion_attack(
-    generator: Generator,
+    generator: nn.Module,
     targets: torch.Tensor,
     features: Callable[[torch.Tensor], torch.Tensor],
     *,
@@ -49,8 +54,8 @@ def inversion_attack(
 
     Parameters
     ----------
-    generator : Generator
-        The model under attack.
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
     targets : Tensor, (N, C, H, W)
         Images of the original that have the feature.
     features : callable
@@ -70,9 +75,40 @@ def inversion_attack(
     -------
     Inversion
         The best latents, their images, and the distance of these to the targets.
+
+    Raises
+    ------
+    DataError
+        The targets are no images in [0, 1].
+    ModelError
+        The generator does not pass the preflight.
+    ParameterError
+        An option is no whole number in its range.
     """
-    dim, device = generator.latent_dim, next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
+    check_counts(restarts=restarts)
+    check_counts(steps=steps, least=0)
+    check_seed(seed)
+    targets = check_images(targets, "The targets")
+    check_generator(generator, is_followed=True)
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        return _invert(
+            frozen_copy(generator), targets, features, steps, restarts, lr, weight, random
+        )
+
+
+def _invert(
+    generator: nn.Module,
+    targets: torch.Tensor,
+    features: Callable[[torch.Tensor], torch.Tensor],
+    steps: int,
+    restarts: int,
+    lr: float,
+    weight: float,
+    random: torch.Generator,
+) -> Inversion:
+    """Invert images under a generator that passes the preflight."""
+    dim, device = check_latent_dim(generator), device_of(generator)
     n = len(targets)
     best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
     for _ in range(restarts):

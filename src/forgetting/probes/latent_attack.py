@@ -5,16 +5,22 @@ from collections.abc import Callable
 
 import torch
 from scipy.stats import chi
+from torch import nn
 
-from forgetting.adapters import BATCH, Generator
+from forgetting.adapters import BATCH
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_latent_dim, check_score
+from forgetting.copies import device_of, frozen_copy
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_generator
+from forgetting.sampling import first_samples
 
 SHELL = 0.01, 0.99
 """Quantiles of the norm of N(0, I) between which the norm of an attacked latent must lie."""
 
 
-@torch.enable_grad()
 def latent_attack(
-    generator: Generator,
+    generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
     n: int,
     *,
@@ -31,8 +37,8 @@ def latent_attack(
 
     Parameters
     ----------
-    generator : Generator
-        The model under attack.
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
     score : callable
         Maps images (B, C, H, W) to scores (B,), differentiably. Use classifier A's logit, for
         classifier B grades the result.
@@ -51,9 +57,35 @@ def latent_attack(
     -------
     Tensor, (n, latent_dim)
         The best latents, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        The generator or the score does not pass the preflight.
+    ParameterError
+        An option is no whole number in its range.
     """
-    dim, device = generator.latent_dim, next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
+    check_counts(n=n, restarts=restarts)
+    check_counts(steps=steps, least=0)
+    check_seed(seed)
+    check_generator(generator, is_followed=True)
+    check_score(score, first_samples(generator), is_followed=True)
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        return _attack(frozen_copy(generator), score, n, steps, restarts, lr, random)
+
+
+def _attack(
+    generator: nn.Module,
+    score: Callable[[torch.Tensor], torch.Tensor],
+    n: int,
+    steps: int,
+    restarts: int,
+    lr: float,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Return the best latents under a generator and a score that pass the preflight."""
+    dim, device = check_latent_dim(generator), device_of(generator)
     best, latents = torch.full((n,), -math.inf), torch.zeros(n, dim)
     for _ in range(restarts):
         starts = torch.randn(n, dim, generator=random)

@@ -8,8 +8,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from forgetting.errors import DataError
+from forgetting.conditions import own_conditions
+from forgetting.copies import frozen_copy
+from forgetting.errors import DataError, ModelError
 from forgetting.inference import generate
+from forgetting.preflight import check_generator
 
 MIN_SAMPLES = 10
 
@@ -29,7 +32,7 @@ def linear_probe(
     Parameters
     ----------
     model : nn.Module
-        The generator that forgot.
+        The generator that forgot; a copy in evaluation mode is used.
     layer : nn.Module
         A module of the model, usually its last layer. An input with two spatial dimensions is
         averaged over 4 x 4 places.
@@ -47,6 +50,8 @@ def linear_probe(
     ------
     DataError
         Fewer than ten samples have the feature, or fewer than ten lack it.
+    ModelError
+        The generator does not pass the preflight, or the layer is none of its modules.
     """
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
@@ -62,11 +67,19 @@ def linear_probe(
             activation = nn.functional.adaptive_avg_pool2d(activation, 4)
         activations.append(activation.flatten(1).cpu())
 
-    hook = layer.register_forward_pre_hook(record)
-    try:
-        generate(model, latents)
-    finally:
-        hook.remove()
+    names = [name for name, module in model.named_modules() if module is layer]
+    if not names:
+        raise ModelError(
+            f"The layer, {type(layer).__name__}, is no module of {type(model).__name__}: give one "
+            "of its `modules()`."
+        )
+    check_generator(model)
+    duplicate = frozen_copy(model)
+    duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
+    with own_conditions(gradients=False):
+        generate(duplicate, latents)
+    if not activations:
+        raise ModelError(f"{type(model).__name__} does not call its layer `{names[0]}`.")
     return _auc(torch.cat(activations), has_feature) - _auc(latents, has_feature)
 
 
