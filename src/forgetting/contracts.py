@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from forgetting.conditions import own_conditions
+from forgetting.copies import name_of
 from forgetting.errors import DataError, ModelError
 from forgetting.guard import Guard
 
@@ -67,7 +68,7 @@ def check_log_prob(flow: Any) -> None:
     ModelError
         It has not.
     """
-    name = type(flow).__name__
+    name = name_of(flow)
     log_prob = getattr(flow, "log_prob", None)
     if not callable(log_prob):
         raise ModelError(
@@ -129,7 +130,7 @@ def check_latent_dim(generator: Any) -> int:
     dim = getattr(generator, "latent_dim", None)
     if not isinstance(dim, Integral) or isinstance(dim, bool) or dim < 1:
         raise ModelError(
-            f"{type(generator).__name__} has no `latent_dim`, the number of values in a latent: "
+            f"{name_of(generator)} has no `latent_dim`, the number of values in a latent: "
             "give as_generator(generator, latent_dim=...) or, for latents (B, 100, 1, 1), "
             "as_generator(generator, latent_shape=(100, 1, 1))."
         )
@@ -197,9 +198,8 @@ def check_score(
             f"The score is {type(score).__name__}, which cannot be called: give a function from "
             "images (B, C, H, W) to scores (B,)."
         )
-    images = images.detach().clone()
-    repeated = images[:1].repeat(len(images), 1, 1, 1)
-    answer, alone = (_scores(score, batch, is_followed) for batch in (images, repeated))
+    batches = (images, images[:1].expand_as(images))
+    answer, alone = (_scores(score, batch, i, is_followed) for i, batch in enumerate(batches))
     check_scores(answer, len(images), is_logit=is_logit)
     check_scores(alone, len(images))
     if not are_equal(answer[:1], alone[:1]):
@@ -247,10 +247,13 @@ def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     return bool((a - b).abs().max() <= PRECISION * max(float(a.abs().max()), 1e-6))
 
 
-def _scores(score: Callable[[torch.Tensor], Any], images: torch.Tensor, is_followed: bool) -> Any:
+def _scores(
+    score: Callable[[torch.Tensor], Any], images: torch.Tensor, seed: int, is_followed: bool
+) -> Any:
     """Return the scores of images, unless the score changes the model with which it computes."""
-    guard = Guard([images], may_use_weights=True)
-    with own_conditions(gradients=is_followed):
+    with own_conditions(seed, gradients=is_followed):
+        images = images.detach().clone(memory_format=torch.contiguous_format)
+        guard = Guard([images], may_use_weights=True)
         try:
             with guard:
                 answer = score(images.requires_grad_(is_followed))

@@ -19,10 +19,11 @@ M = TypeVar("M")
 
 CONTAINERS = (list, tuple, set, frozenset, collections.deque)
 
-ATOMS = (str, bytes, int, float, complex, type, types.FunctionType, types.ModuleType)
+ATOMS = (type(None), str, bytes, int, float, complex, type, types.FunctionType, types.ModuleType)
 """What `copy.deepcopy` does not copy, or what holds neither a module nor a tensor."""
 
 
+@torch.inference_mode(False)
 def frozen_copy(model: M) -> M:
     """Return a copy of a model in evaluation mode, whose weights take no gradient.
 
@@ -48,9 +49,9 @@ def frozen_copy(model: M) -> M:
             f"{type(model).__name__} is no torch.nn.Module: write it as one, or give the module "
             "that it holds to `as_flow`, `as_generator` or `as_classifier` with a function."
         )
-    duplicate = _independent_copy(model)
+    duplicate, held = _independent_copy(model)
     duplicate.requires_grad_(False)
-    for module in outermost_modules(duplicate):
+    for module in _outermost(held):
         module.eval()
         formats = {p.dtype for p in module.parameters() if p.is_floating_point()}
         if formats and torch.float32 not in formats:
@@ -58,6 +59,7 @@ def frozen_copy(model: M) -> M:
     return duplicate
 
 
+@torch.inference_mode(False)
 def tunable_copy(
     model: nn.Module, trainable: Callable[[nn.Module], nn.Module] | None = None
 ) -> nn.Module:
@@ -85,7 +87,7 @@ def tunable_copy(
         floating-point weight.
     """
     duplicate = frozen_copy(model)
-    name = type(model).__name__
+    name = name_of(model)
     part = duplicate if trainable is None else trainable(duplicate)
     if not isinstance(part, nn.Module):
         raise ModelError(
@@ -114,6 +116,13 @@ def tunable_copy(
     return duplicate
 
 
+def name_of(model: Any) -> str:
+    """Return the class of a model; of one that holds a `module`, both classes."""
+    inner = getattr(model, "module", None)
+    name = type(model).__name__
+    return f"{name}({type(inner).__name__})" if isinstance(inner, nn.Module) else name
+
+
 def free_weights(model: nn.Module) -> list[nn.Parameter]:
     """Return the weights of a model that take gradients."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -124,16 +133,6 @@ def device_of(model: Any) -> torch.device:
     for tensor in itertools.chain(model.parameters(), model.buffers()):
         return tensor.device
     return torch.device("cpu")
-
-
-def outermost_modules(model: nn.Module) -> list[nn.Module]:
-    """Return a model, and those modules it holds that are not among its `modules()`."""
-    found, inside = [model], set(map(id, model.modules()))
-    for value in contents(model):
-        if isinstance(value, nn.Module) and id(value) not in inside:
-            found.append(value)
-            inside |= set(map(id, value.modules()))
-    return found
 
 
 def contents(*values: Any) -> Iterator[nn.Module | torch.Tensor]:
@@ -167,8 +166,8 @@ def _held(value: Any) -> Iterable[Any]:
     if isinstance(value, CONTAINERS):
         return value
     if isinstance(value, nn.Module):
-        registered = (value.children(), value.parameters(False), value.buffers(False))
-        return [*vars(value).values(), *(part for parts in registered for part in parts)]
+        tensors = (*value._parameters.values(), *value._buffers.values())
+        return [*vars(value).values(), *value.children(), *tensors]
     if inspect.ismethod(value):
         return (value.__self__,)
     if isinstance(value, functools.partial):
@@ -176,12 +175,14 @@ def _held(value: Any) -> Iterable[Any]:
     return getattr(value, "__dict__", {}).values()
 
 
-def _independent_copy(model: nn.Module) -> nn.Module:
-    """Return a deep copy of a model that shares no module and no weight with it.
+def _independent_copy(
+    model: nn.Module,
+) -> tuple[nn.Module, list[nn.Module | torch.Tensor]]:
+    """Return a deep copy that shares no module and no weight with a model, and its contents.
 
     Tensors that a model keeps from its last call are copied without their gradient history.
     """
-    name = type(model).__name__
+    name = name_of(model)
     given = list(contents(model))
     tensors = [value for value in given if isinstance(value, torch.Tensor)]
     if any(map(is_lazy, tensors)):
@@ -194,16 +195,28 @@ def _independent_copy(model: nn.Module) -> nn.Module:
             f"{name} cannot be copied ({type(error).__name__}: {error}). Every method and measure "
             "works on a copy: make the model a module that `copy.deepcopy` can copy."
         ) from error
-    if not _shared(given).isdisjoint(_shared(contents(duplicate))):
+    held = list(contents(duplicate))
+    if not _identities(given).isdisjoint(_identities(held)):
         raise ModelError(
             f"A copy of {name} shares weights or modules with the model, so that tuning it would "
             "change the model: its `__deepcopy__` must copy them all."
         )
-    return duplicate
+    return duplicate, held
 
 
-def _shared(values: Iterable[nn.Module | torch.Tensor]) -> set[int]:
+def _outermost(held: list[nn.Module | torch.Tensor]) -> list[nn.Module]:
+    """Return those modules that are not among the `modules()` of one before them."""
+    outermost: list[nn.Module] = []
+    inside: set[int] = set()
+    for value in held:
+        if isinstance(value, nn.Module) and id(value) not in inside:
+            outermost.append(value)
+            inside |= set(map(id, value.modules()))
+    return outermost
+
+
+def _identities(values: Iterable[nn.Module | torch.Tensor]) -> set[int]:
     """Return the ids of modules and the addresses of their weights and buffers."""
     modules = [value for value in values if isinstance(value, nn.Module)]
-    own = (part for m in modules for parts in (m.parameters(), m.buffers()) for part in parts)
-    return {*map(id, modules), *map(storage, own)} - {0}
+    own = (t for m in modules for t in (*m._parameters.values(), *m._buffers.values()))
+    return {*map(id, modules), *(storage(tensor) for tensor in own if tensor is not None)} - {0}

@@ -48,6 +48,11 @@ class Guard(TorchDispatchMode):
         self._may_use_weights = may_use_weights
         self._outside: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: torch's compiler, which takes a second to import, is not needed."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operation on tensors that may be used."""
         kwargs = kwargs or {}

@@ -25,6 +25,7 @@ from forgetting.copies import (
     device_of,
     free_weights,
     frozen_copy,
+    name_of,
     tunable_copy,
 )
 from forgetting.errors import ForgettingError, ModelError
@@ -55,16 +56,16 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False)
         The flow has no `log_prob` of images alone, cannot be copied, or its answers are not one
         finite number for each image, depend on other images or earlier calls, or lack gradients.
     """
-    name = type(flow).__name__
+    name = name_of(flow)
     check_log_prob(flow)
-    trial = _Trial(
-        flow,
-        f"`log_prob` of {name}",
-        log_prob_of,
-        lambda answer, batch: check_log_probs(answer, len(batch), name),
-        images[:N_TRIED].detach().clone(),
-    )
     with own_conditions():
+        trial = _Trial(
+            flow,
+            f"`log_prob` of {name}",
+            log_prob_of,
+            lambda answer, batch: check_log_probs(answer, len(batch), name),
+            images[:N_TRIED].detach().clone(),
+        )
         trial.evaluate()
         if is_tuned:
             trial.tune(None)
@@ -96,7 +97,7 @@ def check_generator(
         The generator has no `latent_dim`, cannot be copied, or its answers are not images
         (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
     """
-    name = type(generator).__name__
+    name = name_of(generator)
     with own_conditions():
         trial = _Trial(
             generator,
@@ -149,15 +150,14 @@ class _Trial:
         """
         first, second = frozen_copy(self.model), frozen_copy(self.model)
         repeated = self.batch[:1].repeat(len(self.batch), *[1] * (self.batch.ndim - 1))
-        answer, alone, again = (
-            self._answer(duplicate, batch)
-            for duplicate, batch in ((first, self.batch), (second, repeated), (second, self.batch))
-        )
+        answer = self._guarded_answer(first, list(contents(first)))
+        alone, again = (self._answer(second, batch) for batch in (repeated, self.batch))
         if not are_equal(answer, again):
             raise ModelError(
                 f"{self.name} gives another answer to the same batch after another call: it keeps "
                 "values from call to call, or draws random numbers that torch's seed does not "
-                "determine. Take both out of it."
+                "determine. A flow that initialises itself from its first batch must be called "
+                "once on real images."
             )
         if not are_equal(answer[:1], alone[:1]):
             raise ModelError(
@@ -182,10 +182,15 @@ class _Trial:
         any.
         """
         first, second = (tunable_copy(self.model, trainable) for _ in range(2))
-        before = self._tuned_answer(first)
+        own = (v for v in contents(first) if not isinstance(v, nn.Parameter))
+        before = self._guarded_answer(first, [*own, *first.parameters()], gradients=True)
+        self._check_gradient(first, before)
         for duplicate in (first, second):
             _move(free_weights(duplicate))
-        after, fresh = self._tuned_answer(first), self._tuned_answer(second)
+        after = self._answer(first, self.batch, gradients=True)
+        self._check_gradient(first, after)
+        before, after = before.detach(), after.detach()
+        fresh = self._answer(second, self.batch)
         way = (fresh - before).abs().max()
         if not way > 0:
             raise ModelError(
@@ -198,14 +203,13 @@ class _Trial:
                 "that it computed from them. Switch off its cache."
             )
 
-    def _tuned_answer(self, duplicate: nn.Module) -> torch.Tensor:
-        """Return a copy's answer, unless its free weights get no gradient."""
-        answer = self._answer(duplicate, self.batch, is_tuned=True)
+    def _check_gradient(self, duplicate: nn.Module, answer: torch.Tensor) -> None:
+        """Raise an error unless an answer's gradient reaches a copy's free weights."""
         weights = free_weights(duplicate)
         if not answer.requires_grad:
             raise ModelError(
-                f"The answer of {self.name} has no gradient with respect to its weights: it must "
-                "compute without `no_grad`, `inference_mode`, `detach` or numpy."
+                f"The answer of {self.name} has no gradient with respect to its weights: in "
+                "evaluation mode, too, it must compute without `no_grad`, `detach` or numpy."
             )
         try:
             gradients = torch.autograd.grad(answer.sum(), weights, allow_unused=True)
@@ -225,45 +229,51 @@ class _Trial:
                 f"The gradient of {self.name} with respect to its weights is not finite: look "
                 "for a square root or a logarithm of 0."
             )
-        return answer.detach()
 
-    def _answer(
+    def _guarded_answer(
         self,
         duplicate: nn.Module,
-        batch: torch.Tensor,
+        own: list[nn.Module | torch.Tensor],
         *,
-        is_tuned: bool = False,
         gradients: bool = False,
     ) -> torch.Tensor:
-        """Return a copy's answer to a batch, unless it computes with what is not its own.
+        """Return a copy's answer to the batch, unless it computes with what is not its own.
 
         Of a copy that is tuned, weights that are not among its `parameters()` are not its own.
         """
-        batch = batch.to(device_of(duplicate))
-        own = [*duplicate.parameters(), *duplicate.buffers()] if is_tuned else []
-        kept = (v for v in contents(duplicate) if not (is_tuned and isinstance(v, nn.Parameter)))
-        guard = Guard([*own, *kept, batch], contents(self.model))
+        batch = self.batch.to(device_of(duplicate))
+        guard = Guard([*own, batch], contents(self.model))
         try:
-            with own_conditions(gradients=gradients or is_tuned), guard:
-                answer = self.call(duplicate, batch)
-        except ForgettingError:
-            raise
+            with guard:
+                answer = self._answer(duplicate, batch, gradients=gradients)
         except TouchedError as error:
             raise ModelError(
-                f"A copy of {type(self.model).__name__} computes with {error}: a function that "
-                "was assigned to it, a hook, or a module that is no part of it holds them. Write "
-                "the function as a method, or give it to `as_flow` or `as_generator` with the "
-                "model as its first argument: log_prob=lambda flow, images: ..."
-            ) from error
-        except Exception as error:
-            raise ModelError(
-                f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
-                f"({type(error).__name__}: {_first_line(error)})."
+                f"A copy of {name_of(self.model)} computes with {error}: a function that was "
+                "assigned to it, a hook, or a module that is no part of it holds them. Write the "
+                "function as a method, or give it to `as_flow` or `as_generator` with the model "
+                "as its first argument: log_prob=lambda flow, images: ..."
             ) from error
         if guard.restore():
             raise ModelError(
                 f"{self.name} changes a tensor that is no part of it: make the tensor a buffer."
             )
+        return answer
+
+    def _answer(
+        self, duplicate: nn.Module, batch: torch.Tensor, *, gradients: bool = False
+    ) -> torch.Tensor:
+        """Return a copy's answer to a batch, if it is one that keeps the contract."""
+        batch = batch.to(device_of(duplicate))
+        try:
+            with own_conditions(gradients=gradients):
+                answer = self.call(duplicate, batch)
+        except (ForgettingError, TouchedError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
+                f"({type(error).__name__}: {_first_line(error)})."
+            ) from error
         self.check(answer, batch)
         return answer
 
