@@ -253,6 +253,7 @@ def _scores(
     """Return the scores of images, unless the score changes the model with which it computes."""
     with own_conditions(seed, gradients=is_followed):
         images = images.detach().clone(memory_format=torch.contiguous_format)
+        given = images.clone()
         guard = Guard([images], may_use_weights=True)
         try:
             with guard:
@@ -268,6 +269,8 @@ def _scores(
                 "The score changes the model with which it computes: put that model into "
                 "evaluation mode with `eval()`."
             )
+    if not torch.equal(images, given):
+        raise ModelError("The score changes the images in place: let it work on a copy.")
     return answer
 
 

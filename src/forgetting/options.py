@@ -1,12 +1,14 @@
 """Checks of the options of public functions: counts and seeds."""
 
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationInfo
 
 from forgetting.conditions import MAX_SEED
 from forgetting.errors import ParameterError
+
+C = TypeVar("C", bound=BaseModel)
 
 
 def check_counts(*, least: int = 1, **counts: Any) -> None:
@@ -32,6 +34,23 @@ def check_seed(seed: Any) -> None:
     """
     if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
         raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+
+
+def configuration(config: Any, kind: type[C]) -> C:
+    """Return a configuration, or the default one of its kind where there is none.
+
+    Raises
+    ------
+    ParameterError
+        The configuration is of another kind.
+    """
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        raise ParameterError(
+            f"config is of class {type(config).__name__}: give a {kind.__name__}."
+        )
+    return config
 
 
 def refuse_bool(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:

@@ -26,6 +26,7 @@ from forgetting.copies import (
     free_weights,
     frozen_copy,
     name_of,
+    storage,
     tunable_copy,
 )
 from forgetting.errors import ForgettingError, ModelError
@@ -152,6 +153,11 @@ class _Trial:
         repeated = self.batch[:1].repeat(len(self.batch), *[1] * (self.batch.ndim - 1))
         answer = self._guarded_answer(first, list(contents(first)))
         alone, again = (self._answer(second, batch) for batch in (repeated, self.batch))
+        if storage(alone) == storage(again) != 0:
+            raise ModelError(
+                f"{self.name} returns the same tensor from every call, with other values: return "
+                "a new one."
+            )
         if not are_equal(answer, again):
             raise ModelError(
                 f"{self.name} gives another answer to the same batch after another call: it keeps "
@@ -264,9 +270,11 @@ class _Trial:
     ) -> torch.Tensor:
         """Return a copy's answer to a batch, if it is one that keeps the contract."""
         batch = batch.to(device_of(duplicate))
+        given = batch.detach().clone()
         try:
             with own_conditions(gradients=gradients):
                 answer = self.call(duplicate, batch)
+                self.check(answer, batch)
         except (ForgettingError, TouchedError):
             raise
         except Exception as error:
@@ -274,7 +282,8 @@ class _Trial:
                 f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
                 f"({type(error).__name__}: {_first_line(error)})."
             ) from error
-        self.check(answer, batch)
+        if not torch.equal(batch, given):
+            raise ModelError(f"{self.name} changes its input in place: let it work on a copy.")
         return answer
 
 

@@ -1,5 +1,6 @@
 """Samples of generators that pass the preflight, and the scores of these samples."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 from forgetting.conditions import own_conditions
 from forgetting.contracts import N_SCORED, check_latent_dim, check_score, check_scores
 from forgetting.copies import device_of, frozen_copy
+from forgetting.errors import ParameterError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_generator, first_latents
 
@@ -55,6 +57,8 @@ def scored_samples(
     """
     check_counts(n=n, batch_size=batch_size)
     check_seed(seed)
+    if threshold is not None and math.isnan(threshold):
+        raise ParameterError("threshold is nan: give a number.")
     is_logit = threshold is not None and threshold <= 0
     check_generator(generator)
     check_score(score, first_samples(generator), is_logit=is_logit)

@@ -51,10 +51,28 @@ class Direction:
         (latent_dim,), z_e of the paper.
     projection_threshold : float
         t of the paper: a latent has the feature where its projection reaches it.
+
+    Raises
+    ------
+    DataError
+        The vector is not finite or 0, or the threshold is not finite.
     """
 
     vector: torch.Tensor
     projection_threshold: float
+
+    def __post_init__(self) -> None:
+        vector = self.vector.detach().float()
+        if vector.ndim != 1 or not vector.isfinite().all() or not vector.any():
+            raise DataError(
+                "A direction must be one vector of finite numbers that are not all 0: look at "
+                "the latents that it was found from."
+            )
+        if not math.isfinite(self.projection_threshold):
+            raise DataError(
+                f"The projection threshold is {self.projection_threshold}: give a finite number."
+            )
+        object.__setattr__(self, "vector", vector)
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
@@ -133,7 +151,7 @@ def collect_latents(
     """
     check_counts(n=n)
     rarer = min(share, 1 - share)
-    if threshold is None and n * rarer < MIN_POSITIVES:
+    if threshold is None and not n * rarer >= MIN_POSITIVES:
         remedy = (
             f"collect at least {math.ceil(MIN_POSITIVES / rarer)}"
             if rarer > 0

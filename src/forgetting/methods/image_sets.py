@@ -52,6 +52,7 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> tuple[torch.Tensor
             f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to retain "
             f"{tuple(retain.shape[1:])} of {retain.dtype}: they must have one shape and type."
         )
+    forget, retain = checked
     retained = set(digests(retain))
     n_shared = sum(digest in retained for digest in digests(forget))
     if n_shared:
@@ -59,7 +60,7 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> tuple[torch.Tensor
             f"{n_shared} of the {len(forget)} images to forget are also to be retained: "
             "take them out of one set."
         )
-    return checked
+    return forget, retain
 
 
 def batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:

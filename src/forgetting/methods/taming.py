@@ -19,6 +19,7 @@ from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.retain_set import RetainSet, TamedReference
 from forgetting.methods.taming_config import Divergence, TamingConfig
+from forgetting.options import configuration
 from forgetting.precision import autocast_context
 from forgetting.preflight import check_flow
 
@@ -98,8 +99,6 @@ def tame(
 
     Examples
     --------
-    A flow is any module with `log_prob`; here a Gaussian whose mean is learned.
-
     >>> import forgetting as fg
     >>> import torch
     >>> from forgetting.methods.taming import TamingConfig
@@ -115,7 +114,7 @@ def tame(
     >>> result.history[-1]["step"]
     3
     """
-    config = config or TamingConfig()
+    config = configuration(config, TamingConfig)
     forget, retain = check_sets(forget, retain)
     check_flow(flow, retain, is_tuned=True)
     with own_conditions(config.seed):

@@ -12,6 +12,7 @@ from forgetting import adapters
 from forgetting.cache import cached
 from forgetting.contracts import check_images
 from forgetting.copies import frozen_copy
+from forgetting.errors import DataError, ModelError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_flow
 
@@ -46,7 +47,7 @@ def mean_bits_per_dim(
         `draws` or `seed` is no whole number in its range.
     """
     images = _checked(flow, images, draws, seed)
-    return adapters.mean_bits_per_dim(frozen_copy(flow), images, draws, seed)
+    return _numbers(adapters.mean_bits_per_dim(frozen_copy(flow), images, draws, seed))
 
 
 def cached_bits_per_dim(
@@ -69,13 +70,30 @@ def cached_bits_per_dim(
         As `mean_bits_per_dim` raises them.
     """
     images = _checked(flow, images, draws, seed)
-    duplicate = frozen_copy(flow)
-    return cached(
-        [duplicate],
-        [images],
-        f"bits/dim, {draws} draws from {seed}",
-        lambda: adapters.mean_bits_per_dim(duplicate, images, draws, seed),
+    return _cached(frozen_copy(flow), images, draws, seed)
+
+
+def _cached(duplicate: nn.Module, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+    """Return the bits/dim (N,) of images under a frozen copy of a flow."""
+    return _numbers(
+        cached(
+            [duplicate],
+            [images],
+            f"bits/dim, {draws} draws from {seed}",
+            lambda: adapters.mean_bits_per_dim(duplicate, images, draws, seed),
+        )
     )
+
+
+def _numbers(bpd: torch.Tensor) -> torch.Tensor:
+    """Return bits/dim (N,), unless some are no numbers."""
+    n_lost = int(bpd.isnan().sum())
+    if n_lost:
+        raise ModelError(
+            f"The flow gives {n_lost} of {len(bpd)} images a likelihood that is no number (nan): "
+            "look at these images."
+        )
+    return bpd
 
 
 def _checked(flow: nn.Module, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
@@ -212,12 +230,22 @@ def compare(
     DataError, ModelError, ParameterError
         As `mean_bits_per_dim` raises them.
     """
+    flows = []
+    for flow in (base, tamed):
+        likelihood_reference = _checked(flow, likelihood_reference, draws, seed)
+        flows.append(frozen_copy(flow))
+    checked = {name: check_images(images, f"The images {name}") for name, images in sets.items()}
+    for name, images in checked.items():
+        if images.shape[1:] != likelihood_reference.shape[1:]:
+            raise DataError(
+                f"The images {name} are {tuple(images.shape[1:])}, those of the likelihood "
+                f"reference {tuple(likelihood_reference.shape[1:])}: give images of one shape."
+            )
     before, after = (
-        {name: cached_bits_per_dim(flow, images, draws, seed) for name, images in sets.items()}
-        for flow in (base, tamed)
+        {name: _cached(flow, images, draws, seed) for name, images in checked.items()}
+        for flow in flows
     )
     references = [
-        LikelihoodReference.of(cached_bits_per_dim(flow, likelihood_reference, 1, seed))
-        for flow in (base, tamed)
+        LikelihoodReference.of(_cached(flow, likelihood_reference, 1, seed)) for flow in flows
     ]
     return Comparison(before, after, *references)

@@ -74,6 +74,7 @@ def linear_probe(
             "of its `modules()`."
         )
     check_generator(model)
+    latents = latents.detach().float()
     duplicate = frozen_copy(model)
     duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
     with own_conditions(gradients=False):

@@ -74,7 +74,7 @@ def relearn(
         weights = free_weights(model)
         optimizer = torch.optim.Adam(weights, lr)
         device = device_of(model)
-        targets, z = images.to(device), latents.detach().clone().to(device)
+        targets, z = images.to(device), latents.detach().float().clone().to(device)
         results = {}
         for step in range(checkpoints[-1] + 1):
             if step in checkpoints:
