@@ -26,11 +26,11 @@ from rich.table import Table
 from torch import nn
 from tqdm import tqdm
 
+from forgetting.adapters import bits_per_dim
 from forgetting.book import templates
-from forgetting.experiments.latent_people import latent_person
+from forgetting.experiments.latent_people import LatentPeople
 from forgetting.files import ROOT, write_text
 from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.likelihood import bits_per_dim
 from forgetting.precision import has_bfloat16
 from forgetting.zoo import store as zoo
 
@@ -107,7 +107,8 @@ def main(rounds: int, steps: int, to_the_rule: bool, threads: int) -> None:
     if threads:
         torch.set_num_threads(threads)
     flow = zoo.load("faces-glow")
-    person = latent_person(0, flow, zoo.load("faces-embedding"), 0.3, 0.7, 2048, 100)
+    people = LatentPeople(flow, zoo.load("faces-embedding"), radius=0.3, temperature=0.7)
+    person = people.person(0, 2048, 100)
     rows = {}
     for n in tqdm(SIZES, desc="sizes", file=sys.stderr):
         forget, retain = person.candidates[:n], person.retain

@@ -25,13 +25,12 @@ from pydantic import Field
 from forgetting.book import base_plots, plots
 from forgetting.book import run as runs
 from forgetting.experiments.base_model import (
-    family_of,
-    load_base_task,
     measure_fidelity,
     measure_likelihood,
     measure_memory,
 )
 from forgetting.experiments.base_prevalence import measure_prevalence
+from forgetting.experiments.base_task import family_of, load_base_task
 
 plots.use_style()
 

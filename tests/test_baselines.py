@@ -139,7 +139,9 @@ def test_the_elastic_term_of_selective_amnesia_holds_the_weights(bars, labelled,
     state = {name: value.clone() for name, value in bars.state_dict().items()}
     loose, firm = (
         selective_amnesia(
-            bars, find_direction(labelled), AmnesiaConfig(steps=150, lr=0.02, elastic=elastic)
+            bars,
+            find_direction(labelled),
+            config=AmnesiaConfig(steps=150, lr=0.02, elastic=elastic),
         )
         for elastic in (0.0, 1e4)
     )

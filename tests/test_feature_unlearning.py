@@ -7,9 +7,9 @@ from bars import Bars, width
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from forgetting.adapters import ConcatenatedLatents
 from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import (
-    ConcatenatedLatents,
     Direction,
     collect_latents,
     find_direction,
@@ -191,7 +191,7 @@ def test_the_losses_are_means_over_all_latents_of_the_batch(bars, labelled):
 def test_bad_input_is_refused_in_a_sentence(bars, labelled):
     with pytest.raises(DataError, match="collect at least 100"):
         collect_latents(bars, width, 50)
-    with pytest.raises(ModelError, match="scores that are not finite"):
+    with pytest.raises(ModelError, match="score is not finite"):
         collect_latents(bars, lambda images: width(images) * torch.nan, 200)
     with pytest.raises(DataError, match="as many that don't"):
         collect_latents(bars, width, 200, share=1.0)

@@ -17,8 +17,7 @@ TRAINING = TrainingConfig(
 
 
 def learner():
-    parts = {"discriminator": losses.discriminate, "generator": losses.deceive}
-    return Learner(GAN(CONFIG), parts, after=learners.follow_generator)
+    return Learner(GAN(CONFIG), losses.GAN_PLAYERS, after=learners.follow_generator)
 
 
 def faces():

@@ -27,13 +27,14 @@ BEFORE = {
     "neutral": torch.tensor([2.5, 2.5]),
     "held_out": torch.tensor([1.5, 2.0, 2.5]),
 }
-AFTER = {
-    "forget": torch.tensor([3.9, 4.25]),
-    "reference": torch.tensor([3.5, 3.5]),
-    "random": torch.tensor([1.5, 2.5]),
-    "neutral": torch.tensor([3.25, 3.25]),
-    "held_out": torch.tensor([1.75, 2.25, 3.0]),
+SHIFTS = {
+    "forget": [1.9, 1.75],
+    "reference": [1.5, 1.5],
+    "random": [0.5, 0.5],
+    "neutral": [0.75, 0.75],
+    "held_out": [0.25, 0.25, 0.5],
 }
+AFTER = {name: BEFORE[name] + torch.tensor(shift) for name, shift in SHIFTS.items()}
 COMPARISON = Comparison(BEFORE, AFTER, BASE, TAMED)
 
 

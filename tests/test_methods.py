@@ -158,15 +158,17 @@ def test_the_call_of_a_method_is_checked_before_anything_is_tuned(bars, labelled
             method(bars, Direction(torch.ones(3), 0.0), width)
 
 
-def test_a_method_without_a_score_takes_its_configuration_in_third_place(bars, labelled):
+def test_settings_in_the_place_of_the_score_are_refused(bars, labelled):
+    direction = find_direction(labelled)
+    with pytest.raises(ParameterError, match=r"needs no score, .*is a AmnesiaConfig.* fourth"):
+        selective_amnesia(bars, direction, AmnesiaConfig(steps=2))
+
+
+def test_a_method_that_needs_no_score_does_without(bars, labelled):
     direction, config = find_direction(labelled), UnlearningConfig(steps=2)
     uniform = METHODS["feature_unlearning"](bars, direction, width, config)
-    for short in (METHODS["feature_unlearning"], unlearn_feature):
-        assert short(bars, direction, config).history == uniform.history
-    amnesia = AmnesiaConfig(steps=2, fisher_batches=2)
-    short = selective_amnesia(bars, direction, amnesia)
-    assert short.history == selective_amnesia(bars, direction, None, amnesia).history
-    assert len(short.history) == 1
+    assert unlearn_feature(bars, direction, config).history == uniform.history
+    assert len(uniform.history) == 1
 
 
 ROW = {"step": 3, "mu": 2.0, "sigma": 0.5, "shift": 0.2, "forget_bpd": 4.0}

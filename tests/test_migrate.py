@@ -31,20 +31,7 @@ else:
 print(figure)
 """
 
-RENAMED = """# %% [markdown]
-# # A template
-
-# %% tags=["parameters"]
-seed: int = 0  # of everything that is random
-case: str = ""  # of the sweep
-
-# %%
-if seed > 3:
-    figure = bits_per_dim(seed, n_draws=2)
-else:
-    figure = other(seed)
-print(figure)
-"""
+RENAMED = TEMPLATE.replace("measure(seed, draws", "bits_per_dim(seed, n_draws")
 
 MAP = {
     "names": {"measure": "bits_per_dim", "draws": "n_draws"},
@@ -279,6 +266,13 @@ def test_an_equal_record_keeps_the_runs_of_its_sweep_but_no_page(checkout, execu
     assert current(checkout) == [name for name in CARRIED if name != "renamed"]
     proof = json.loads((checkout.results / "proofs" / "runs.json").read_text())
     assert (proof["run"], proof["n_metrics"], proof["n_rows"]) == ("runs/same-0", 1, 1)
+
+
+def test_runs_that_an_earlier_renaming_carried_over_are_kept_as_well(checkout, request):
+    migrating.migrate("HEAD", Renaming(**MAP), lambda _: None, checkout=checkout)
+    sentences = carry_over(checkout, request.getfixturevalue("executed"))
+    assert not any(sentence.startswith("runs/") for sentence in sentences)
+    assert current(checkout) == [name for name in CARRIED if name != "renamed"]
 
 
 @pytest.mark.parametrize(

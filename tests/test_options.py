@@ -43,7 +43,7 @@ def test_a_count_that_is_no_positive_whole_number_is_refused(bars, n):
         lambda: collect_latents(bars, width, n),
         lambda: latent_attack(bars, width, n),
         lambda: latent_attack(bars, width, 2, restarts=n),
-        lambda: inversion_attack(bars, IMAGES, width, restarts=n),
+        lambda: inversion_attack(bars, IMAGES, lambda x: x.flatten(1), restarts=n),
     ):
         with pytest.raises(ParameterError, match=r"= .*: give a whole number of at least 1"):
             call()

@@ -7,18 +7,13 @@ from colours import Colours
 from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
 from forgetting.experiments import people
-from forgetting.experiments.latent_people import latent_person, photograph_among_latents
+from forgetting.experiments.latent_people import LatentPeople
 from forgetting.experiments.person_splits import (
     choose_forget_images,
     quantiles,
     similarity_filter,
 )
-from forgetting.experiments.real_people import (
-    _some_of_each,
-    people_with_many,
-    photographed,
-    real_person,
-)
+from forgetting.experiments.real_people import RealPeople, _some_of_each, people_with_many
 from forgetting.inference import generate
 
 
@@ -39,7 +34,7 @@ def sets():
 
 
 def person_a(seed=0):
-    return real_person("a", *sets(), Colours(), 20, torch.Generator().manual_seed(seed))
+    return RealPeople(*sets(), Colours(), 20).person("a", torch.Generator().manual_seed(seed))
 
 
 def pixels(images):
@@ -83,13 +78,13 @@ def test_the_nearest_people_are_those_whose_faces_are_most_similar():
         tinted[lfw.of(name), 1:] = 0  # all but b have little but red
         tinted[lfw.of(name), 0] = (255 * share) // 1
     train["lfw"] = Faces(tinted, lfw.people, lfw.labels, (), "lfw")
-    person = real_person("a", train, held_out, colours, 20, torch.Generator())
+    person = RealPeople(train, held_out, colours, 20).person("a", torch.Generator())
     assert float(person.sets["nearest"][:, 1:].abs().max()) == 0
 
 
 def test_a_person_with_too_few_photographs_is_refused_with_those_who_have_enough():
     with pytest.raises(DataError, match=r"12 photographs of 'b'; 25 are needed\. There are: a"):
-        real_person("b", *sets(), Colours(), 20, torch.Generator())
+        RealPeople(*sets(), Colours(), 20).person("b", torch.Generator())
 
 
 def test_people_with_many_photographs_are_counted_with_most_first():
@@ -98,7 +93,7 @@ def test_people_with_many_photographs_are_counted_with_most_first():
 
 def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(glow):
     def made(number):
-        return latent_person(number, glow, Colours(), 0.3, 0.7, 40, 10)
+        return LatentPeople(glow, Colours(), 0.3, 0.7).person(number, 40, 10)
 
     first, again, other = made(0), made(0), made(1)
     assert torch.equal(first.candidates, again.candidates)
@@ -114,7 +109,7 @@ def test_a_person_of_latents_is_the_same_every_time_and_unlike_its_neighbours(gl
 
 def test_images_of_a_latent_person_are_decoded_around_its_centre(glow):
     """The centre and the noise of person 1 are the first draws of seed 20,000."""
-    person = latent_person(1, glow, Colours(), 0.6, 0.7, 40, 10)
+    person = LatentPeople(glow, Colours(), 0.6, 0.7).person(1, 40, 10)
     generator = torch.Generator().manual_seed(20_000)
     centre = torch.randn(1, glow.latent_dim, generator=generator)
     noise = torch.randn(45, glow.latent_dim, generator=generator)
@@ -126,9 +121,9 @@ def test_images_of_a_latent_person_are_decoded_around_its_centre(glow):
 
 
 def test_a_photograph_among_latents_replaces_the_person_and_nothing_else(glow):
-    settings = (glow, Colours(), 0.3, 0.7, 40, 10)
-    photograph, latent = torch.rand(1, 3, 8, 8), latent_person(0, *settings)
-    person = photograph_among_latents(photograph, "somebody", 0, *settings)
+    latents, photograph = LatentPeople(glow, Colours(), 0.3, 0.7), torch.rand(1, 3, 8, 8)
+    latent = latents.person(0, 40, 10)
+    person = latents.with_photograph(latent, 0, photograph, "somebody")
     assert (person.name, person.showable) == ("somebody", True)
     assert torch.equal(person.candidates, photograph)
     assert torch.equal(person.sets["reference"], photograph.flip(3))
@@ -157,7 +152,9 @@ def test_among_real_faces_a_photograph_is_all_that_there_is_of_its_person():
     train, held_out = sets()
     photograph = astronaut(train["lfw"].images.shape[-1])
     generator = torch.Generator().manual_seed(0)
-    person = photographed(photograph, "somebody", train, held_out, Colours(), 20, generator)
+    person = RealPeople(train, held_out, Colours(), 20).photographed(
+        photograph, "somebody", generator
+    )
     assert torch.equal(person.candidates, photograph)
     assert torch.equal(person.sets["reference"], photograph.flip(3))
     assert len(person.retain) == 60 + 102  # nobody is taken out
@@ -205,8 +202,10 @@ def test_which_image_is_ordinary_depends_on_no_seed(glow):
 def test_a_source_gives_the_person_that_it_names(source, at_hand, who, monkeypatch, glow):
     monkeypatch.setattr(people, "has_faces", lambda *_: at_hand)
     monkeypatch.setattr(people, "load_faces", lambda *_: faces({"a": 30, "b": 26}))
-    monkeypatch.setattr(people, "real_person", lambda name, *_: f"real {name}")
-    monkeypatch.setattr(people, "photographed", lambda _, name, *__: f"photograph of {name}")
+    monkeypatch.setattr(RealPeople, "person", lambda _, name, __: f"real {name}")
+    monkeypatch.setattr(
+        RealPeople, "photographed", lambda _, __, name, ___: f"photograph of {name}"
+    )
     person = people.load_person_splits(
         source, "", glow, Colours(), 10, torch.Generator(), n_retain=40
     )

@@ -8,7 +8,7 @@ from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
-from forgetting.contracts import check_images, check_score
+from forgetting.contracts import check_images
 from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -21,6 +21,7 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
+from forgetting.scores import check_score
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -8,9 +8,10 @@ from forgetting.adapters import AtTemperature
 from forgetting.errors import DataError
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.probes.inversion import inversion_attack
-from forgetting.probes.latent_attack import latent_attack, on_shell
+from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
+from forgetting.probes.search import on_shell
 
 
 class Bright(nn.Module):

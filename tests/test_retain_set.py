@@ -8,9 +8,9 @@ import torch
 from points import CONFIG, sets
 from torch import nn
 
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.methods.retain_set import RetainSet
 from forgetting.methods.taming import TamingConfig, tame
-from forgetting.metrics.likelihood import mean_bits_per_dim
 from forgetting.zoo import store as zoo
 
 

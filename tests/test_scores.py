@@ -19,11 +19,11 @@ ALONG = Direction(torch.eye(6)[0], 0.5)
 
 
 SCORES = {
-    r"returns the shape \(8, 1\) for 8 images": lambda x: width(x)[:, None],
-    r"returns the shape \(\)": lambda x: x.mean(),
+    r"has the shape \(8, 1\) for 8 images": lambda x: width(x)[:, None],
+    r"score has the shape \(\)": lambda x: x.mean(),
     r"format torch\.bool: return floats": lambda x: width(x) > 5,
     r"format torch\.uint8": lambda x: width(x).byte(),
-    "type ndarray, not a tensor": lambda x: width(x).detach().numpy(),
+    "score is of type ndarray, not a tensor": lambda x: width(x).detach().numpy(),
     "not finite": lambda x: width(x) / 0,
     "depends on the other images": lambda x: width(x) - width(x).mean(),
     "fails on images of shape": lambda x: x.no_such_thing,

@@ -145,9 +145,9 @@ def test_every_method_that_is_compared_tunes_as_it_would_alone():
         "gradient ascent": lambda: gradient_ascent(*given, score, gentle),
         "gradient surgery": lambda: gradient_surgery(*given, score, gentle),
         "selective amnesia": lambda: selective_amnesia(
-            *given, AmnesiaConfig(**shared, elastic=3.0)
+            *given, None, AmnesiaConfig(**shared, elastic=3.0)
         ),
-        "whole image": lambda: unlearn_whole_image(*given, FinetuneConfig(**shared)),
+        "whole image": lambda: unlearn_whole_image(*given, None, FinetuneConfig(**shared)),
     }
     assert [method.name for method in methods] == list(alone)
     knobs = [method.knob for method in methods]

@@ -4,9 +4,9 @@ import pytest
 import torch
 from points import CONFIG, sets
 
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.methods.retain_set import TamedReference
 from forgetting.methods.taming import TamingConfig, gaussian_kl, is_near, retain_divergence, tame
-from forgetting.metrics.likelihood import mean_bits_per_dim
 
 
 def test_the_kl_of_gaussians_has_its_closed_form():

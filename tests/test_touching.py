@@ -23,6 +23,7 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
+from forgetting.probes.search import search_latents
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -78,6 +79,12 @@ def touchy():
 
 
 Z = torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+
+
+def brightness(images, _):
+    return images.mean((1, 2, 3))
+
+
 LINE = Target(("Right",), torch.tensor([0.4, 0.6]))
 CALLS = {
     "tame": lambda m: tame(m, POINTS[:2], POINTS[2:], SHORT),
@@ -93,6 +100,9 @@ CALLS = {
     "prevalence": lambda m: prevalence(m, width, n=20, threshold=8),
     "latent_attack": lambda m: latent_attack(m, width, 2, steps=2),
     "inversion_attack": lambda m: inversion_attack(m, Bars()(Z), lambda x: x.flatten(1), steps=2),
+    "search_latents": lambda m: search_latents(
+        m, 3, brightness, brightness, steps=2, restarts=1, lr=0.1, seed=0
+    ),
     "relearn": lambda m: relearn(m, Bars()(Z), Z, [1], lambda model: model(Z)),
     "linear_probe": lambda m: linear_probe(m, m.norm, Z, torch.arange(20) < 10),
     **{

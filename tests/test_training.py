@@ -1,5 +1,6 @@
 """The loop: the same weights whether a training is undisturbed, stopped or killed."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -51,6 +52,18 @@ def run(checkpoint=None, config=CONFIG):
     return student.model, history
 
 
+def stopping(loss, error, at=15):
+    """Return a loss that raises an error at a call."""
+    calls = itertools.count(1)
+
+    def failing(*arguments):
+        if next(calls) == at:
+            raise error
+        return loss(*arguments)
+
+    return failing
+
+
 def step_of(checkpoint):
     with safe_open(checkpoint, "pt") as file:
         return int(file.metadata()["step"])
@@ -79,15 +92,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
         pass
 
     student, images, labels = learner(), data(), torch.zeros(30)
-    loss, calls = student.loss, []
-
-    def failing(*arguments):
-        calls.append(1)
-        if len(calls) == 15:
-            raise StopError
-        return loss(*arguments)
-
-    student.loss = failing
+    loss = student.loss
+    student.loss = stopping(loss, StopError)
     checkpoint = tmp_path / "c.safetensors"
     with pytest.raises(StopError):
         train(student, images, labels, CONFIG, checkpoint=checkpoint)
@@ -140,16 +146,8 @@ def test_the_average_of_the_weights_follows_without_a_gradient_and_resumes(tmp_p
     assert {key for key in keys if key.endswith("exp_avg")} == {
         f"adam..{index}.exp_avg" for index in range(n_parameters)
     }
-    stopped, loss = averaged_learner(), averaged_faces_glow
-    calls = []
-
-    def failing(*arguments):
-        calls.append(1)
-        if len(calls) == 15:
-            raise KeyboardInterrupt
-        return loss(*arguments)
-
-    stopped.loss = failing
+    stopped = averaged_learner()
+    stopped.loss = stopping(averaged_faces_glow, KeyboardInterrupt)
     checkpoint.unlink()
     with pytest.raises(KeyboardInterrupt):
         train(stopped, images, labels, CONFIG, checkpoint=checkpoint)
@@ -217,3 +215,8 @@ def test_networks_run_in_bfloat16_only_where_the_machine_multiplies_in_it(monkey
             dtypes[name] = (x @ x).dtype
     assert dtypes["float32"] == torch.float32
     assert dtypes["bfloat16"] == (torch.bfloat16 if multiplies else torch.float32)
+
+
+def test_a_training_that_ends_before_its_first_row_is_refused():
+    with pytest.raises(TrainingError, match="before the first row of the history"):
+        run(config=CONFIG.model_copy(update={"steps": CONFIG.log_every - 1}))

@@ -206,10 +206,8 @@ def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tenso
 
     Parameters
     ----------
-    flow : Flow
-        The model.
-    images : Tensor, (N, ...)
-        Images, in any number.
+    flow, images
+        As `mean_bits_per_dim` takes them.
     noise : Tensor, (N, ...)
         The place of each value in its quantisation bin, in [0, 1).
 

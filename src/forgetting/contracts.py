@@ -4,22 +4,16 @@ Each check raises an error that is a sentence, and changes nothing.
 """
 
 import inspect
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 import torch
 
-from forgetting.conditions import own_conditions
 from forgetting.copies import name_of
 from forgetting.errors import DataError, ModelError
-from forgetting.guard import Guard
 
 MARGIN = 0.05
 """How far beyond [0, 1] the values of an image may lie."""
-
-N_SCORED = 8
-"""Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
 
 PRECISION = 1e-4
 """Largest difference of two equal answers, in units of the largest one.
@@ -98,7 +92,7 @@ def check_log_probs(answer: Any, n: int, name: str) -> None:
         It has not.
     """
     where = f"`log_prob` of {name}"
-    _check_floats(answer, where)
+    check_floats(answer, where)
     shape = tuple(answer.shape)
     if shape == (n, 1):
         raise ModelError(
@@ -150,7 +144,7 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
             f"{name} returns images of uint8, which have no gradient: take out the rounding and "
             "give as_generator(generator, value_range=(0, 255))."
         )
-    _check_floats(answer, f"The answer of {name}")
+    check_floats(answer, f"The answer of {name}")
     if answer.ndim != 4 or len(answer) != n:
         raise ModelError(
             f"{name} returns the shape {tuple(answer.shape)} for {n} latents, not images "
@@ -167,114 +161,20 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
         )
 
 
-def check_score(
-    score: Any,
-    images: torch.Tensor,
-    *,
-    is_logit: bool = False,
-    is_followed: bool = False,
-) -> None:
-    """Raise an error unless a score function gives each image a score of its own.
-
-    Parameters
-    ----------
-    score : callable
-        Images (B, C, H, W) to scores (B,). Its model does not change.
-    images : Tensor, (N, C, H, W)
-        Images on which it is tried.
-    is_logit : bool
-        Whether scores above 0 mean that an image has the feature.
-    is_followed : bool
-        Whether the gradient of the scores is followed.
-
-    Raises
-    ------
-    ModelError
-        The score is no function, or its answers are not one finite float for each image, depend
-        on the other images, are probabilities where logits are needed, or have no gradient.
-    """
-    if not callable(score):
-        raise ModelError(
-            f"The score is {type(score).__name__}, which cannot be called: give a function from "
-            "images (B, C, H, W) to scores (B,)."
-        )
-    batches = (images, images[:1].expand_as(images))
-    answer, alone = (_scores(score, batch, i, is_followed) for i, batch in enumerate(batches))
-    check_scores(answer, len(images), is_logit=is_logit)
-    check_scores(alone, len(images))
-    if not are_equal(answer[:1], alone[:1]):
-        raise ModelError(
-            "The score of an image depends on the other images of its batch, or is random: put "
-            "the score's model into evaluation mode with `eval()`."
-        )
-    if is_followed and not answer.requires_grad:
-        raise ModelError(
-            "The score has no gradient with respect to the images: it must compute in torch, "
-            "without `no_grad`, `detach` or a comparison."
-        )
-
-
-def check_scores(answer: Any, n: int, *, is_logit: bool = False) -> None:
-    """Raise an error unless an answer has one finite score (B,) for each of n images.
-
-    Raises
-    ------
-    ModelError
-        It has not, or has probabilities where logits are needed.
-    """
-    _check_floats(answer, "The answer of the score")
-    if tuple(answer.shape) != (n,):
-        raise ModelError(
-            f"The score returns the shape {tuple(answer.shape)} for {n} images, not ({n},): "
-            "return one score for each image, such as logits[:, i]."
-        )
-    if not answer.isfinite().all():
-        raise ModelError(
-            "The score gives scores that are not finite for some of the images: check it on the "
-            "generator's images."
-        )
-    inside = (answer >= 0) & (answer <= 1)
-    if is_logit and inside.all() and ((answer > 0) & (answer < 1)).any():
-        raise ModelError(
-            f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
-            "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."
-        )
-
-
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Return whether two answers are equal but for the last digits."""
     a, b = a.detach(), b.detach()
     return bool((a - b).abs().max() <= PRECISION * max(float(a.abs().max()), 1e-6))
 
 
-def _scores(
-    score: Callable[[torch.Tensor], Any], images: torch.Tensor, seed: int, is_followed: bool
-) -> Any:
-    """Return the scores of images, unless the score changes the model with which it computes."""
-    with own_conditions(seed, gradients=is_followed):
-        images = images.detach().clone(memory_format=torch.contiguous_format)
-        given = images.clone()
-        guard = Guard([images], may_use_weights=True)
-        try:
-            with guard:
-                answer = score(images.requires_grad_(is_followed))
-        except Exception as error:
-            message = str(error).strip().split("\n")[0]
-            raise ModelError(
-                f"The score fails on images of shape {tuple(images.shape)} "
-                f"({type(error).__name__}: {message})."
-            ) from error
-        if guard.restore():
-            raise ModelError(
-                "The score changes the model with which it computes: put that model into "
-                "evaluation mode with `eval()`."
-            )
-    if not torch.equal(images, given):
-        raise ModelError("The score changes the images in place: let it work on a copy.")
-    return answer
+def check_floats(answer: Any, where: str) -> None:
+    """Raise an error unless an answer is a floating-point tensor.
 
-
-def _check_floats(answer: Any, where: str) -> None:
+    Raises
+    ------
+    ModelError
+        It is not.
+    """
     if not isinstance(answer, torch.Tensor):
         raise ModelError(f"{where} is of type {type(answer).__name__}, not a tensor of torch.")
     if not answer.is_floating_point():

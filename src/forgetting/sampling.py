@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from forgetting.conditions import own_conditions
-from forgetting.contracts import N_SCORED, check_latent_dim, check_score, check_scores
+from forgetting.contracts import check_latent_dim
 from forgetting.copies import device_of, frozen_copy
 from forgetting.errors import ParameterError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_generator, first_latents
+from forgetting.scores import N_SCORED, check_score, check_scores
 
 
 def first_samples(generator: nn.Module) -> torch.Tensor:

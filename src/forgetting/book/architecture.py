@@ -22,7 +22,7 @@ FLOORS = (
     ("probes", "methods", "zoo"),
     ("metrics", "models", "data"),
     ("sampling",),
-    ("inference", "registry", "preflight", "wrappers"),
+    ("inference", "registry", "preflight", "scores", "wrappers"),
     ("adapters", "cache", "contracts"),
     ("files", "precision", "guard", "options"),
     ("project", "resources", "copies", "conditions"),

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from forgetting.book import plots
-from forgetting.experiments.base_model import BaseTask, NearestImages
+from forgetting.experiments.base_model import NearestImages
 from forgetting.experiments.base_prevalence import Shares
+from forgetting.experiments.base_task import BaseTask
 
 SCALES = {1: 0.42, 3: 0.55}
 """Inches a sample, by the channels of the images."""

@@ -51,8 +51,6 @@ def execute(
         Receives a sentence for each page.
     jobs_at_once : int, optional
         Pages at once.
-    checkout : Checkout
-        Where runs.yaml, templates and the records of sweeps are.
 
     Raises
     ------
@@ -165,8 +163,6 @@ def execute_entry(entry: Entry, folder: Path, results: Path, checkout: Checkout 
         A run of a sweep leaves a record and no notebook.
     folder, results : Path
         Folders of executed pages and of records.
-    checkout : Checkout
-        Where runs.yaml, templates and the records of sweeps are.
 
     Raises
     ------

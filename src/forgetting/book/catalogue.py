@@ -27,8 +27,6 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
         Name of the sweep.
     run : Run
         The run that reads the table; its record will list the weights of all rows.
-    checkout : Checkout
-        Where runs.yaml and the published records are.
 
     Returns
     -------

@@ -15,10 +15,6 @@ from forgetting.zoo import store as zoo
 def report(checkout: Checkout = HERE) -> list[str]:
     """Return a sentence for everything in a checkout that does not agree with the rest.
 
-    Parameters
-    ----------
-    checkout : Checkout
-
     Returns
     -------
     list of str
@@ -84,10 +80,6 @@ def code_moved_on(checkout: Checkout = HERE) -> list[str]:
     """Return a sentence for every page and sweep that an earlier state of the library made.
 
     This is not an error, because a changed docstring changes no result.
-
-    Parameters
-    ----------
-    checkout : Checkout
 
     Returns
     -------

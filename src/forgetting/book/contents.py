@@ -26,11 +26,6 @@ NOTE = """\
 def contents(checkout: Checkout = HERE) -> str:
     """Return the text of _toc.yml with every executed page in its place.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        Where _toc.yml and runs.yaml are.
-
     Returns
     -------
     str
@@ -54,11 +49,6 @@ def contents(checkout: Checkout = HERE) -> str:
 
 def write_contents(checkout: Checkout = HERE) -> None:
     """Write every executed page into _toc.yml, where runs.yaml places it.
-
-    Parameters
-    ----------
-    checkout : Checkout
-        Where _toc.yml and runs.yaml are.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """The pages and sweeps that runs.yaml lists."""
 
+import ast
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,8 +80,6 @@ class Entry(BaseModel):
         ----------
         results : Path
             Folder of the records of pages.
-        checkout : Checkout
-            Where templates and the records of sweeps are.
 
         Returns
         -------
@@ -114,17 +113,18 @@ class Entry(BaseModel):
         str
             Hexadecimal sha256.
         """
+        return self.fingerprint_of_tree(computing_tree(cells), pages, runs)
+
+    def fingerprint_of_tree(
+        self, tree: ast.Module, pages: Mapping[str, Record], runs: Mapping[str, Record]
+    ) -> str:
+        """Return what `fingerprint_of` returns, given the computing tree of the cells."""
         circumstances = {"role": self.role, "parameters": self.parameters}
-        return fingerprint(computing_tree(cells), {**circumstances, "pages": pages, "runs": runs})
+        return fingerprint(tree, {**circumstances, "pages": pages, "runs": runs})
 
 
 def entries(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries of runs.yaml, in order.
-
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml and the templates are.
 
     Returns
     -------
@@ -149,11 +149,6 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
 def pages(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries that are pages, in order.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml is.
-
     Returns
     -------
     list of Entry
@@ -163,11 +158,6 @@ def pages(checkout: Checkout = HERE) -> list[Entry]:
 
 def sweeps(checkout: Checkout = HERE) -> list[Entry]:
     """Return the entries that are sweeps, in order.
-
-    Parameters
-    ----------
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------
@@ -182,8 +172,6 @@ def sweep(name: str, checkout: Checkout = HERE) -> Entry:
     Parameters
     ----------
     name : str
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------

@@ -43,12 +43,8 @@ def announcement(template: str, given: Mapping[str, Any], checkout: Checkout = H
 
     Parameters
     ----------
-    template : str
-        Its name.
     given : mapping
         Parameters that differ from the template's defaults.
-    checkout : Checkout
-        Where templates and published records are.
 
     Returns
     -------
@@ -102,8 +98,6 @@ def execute(
 
     Parameters
     ----------
-    template : str
-        Its name.
     values : mapping
         Parameters that differ from the template's defaults.
     notebook : Path or None
@@ -121,8 +115,6 @@ def execute(
         notebook is wanted.
     progress : bool
         Whether to show a progress bar.
-    checkout : Checkout
-        Where the templates are; its top folder is the working folder of the notebook.
 
     Returns
     -------
@@ -219,8 +211,6 @@ def reworded(
         Name of its template.
     title : str
         Title of the page.
-    checkout : Checkout
-        Where the templates of the book are.
 
     Returns
     -------

@@ -50,11 +50,6 @@ class Renaming(BaseModel):
     def of(self, template: str) -> "Renaming":
         """Return the renaming of one template: the common names and its own.
 
-        Parameters
-        ----------
-        template : str
-            Its name.
-
         Returns
         -------
         Renaming

@@ -1,5 +1,6 @@
 """Carry published pages and runs over a renaming, where it is proven that only names changed."""
 
+import ast
 import json
 import subprocess
 import tempfile
@@ -30,11 +31,11 @@ def migrate(
 ) -> list[str]:
     """Give published pages and runs the present fingerprint where only names have changed.
 
-    A page or run is carried over under three conditions. It was current at the commit. The
-    renaming turns its parameters into the present ones. The renaming turns the computing tree that
-    its template had then into the present one; for runs of a sweep, equal records of one run from
-    before and after the change serve as well. The page receives the present code and keeps its
-    outputs.
+    A page or run is carried over under three conditions. It was current at the commit, or has
+    been carried over from there by the renaming. The renaming turns its parameters into the
+    present ones. The renaming turns the computing tree that its template had then into the
+    present one; for runs of a sweep, equal records of one run from before and after the change
+    serve as well. The page receives the present code and keeps its outputs.
 
     Parameters
     ----------
@@ -46,8 +47,6 @@ def migrate(
     executed : Path, optional
         Folder of such records, as `proof.read_proofs` takes it. The proofs go to
         `results/proofs`.
-    checkout : Checkout
-        A git repository.
 
     Returns
     -------
@@ -73,7 +72,10 @@ def migrate(
                 entry, before, renaming, checkout
             ):
                 log(f"{entry.name}: more than names changed.")
-            elif _stored_fingerprint(entry, checkout) != before.fingerprint(old):
+            elif _stored_fingerprint(entry, checkout) not in (
+                before.fingerprint(old),
+                before.renamed_fingerprint(entry, renaming),
+            ):
                 log(f"{entry.name}: it was not current at {commit}.")
             else:
                 _carry_over(entry, checkout)
@@ -135,7 +137,7 @@ def _only_names_changed(
     entry: Entry, before: "_Before", renaming: Renaming, checkout: Checkout
 ) -> bool:
     """Return whether the renaming turns the old tree of a template into the present one."""
-    tree = renaming.of(entry.template).apply(computing_tree(before.cells(entry.template)))
+    tree = before.renamed_tree(entry.template, renaming)
     present = computing_tree(templates.read(entry.template, checkout).cells)
     return list(tokens(tree)) == list(tokens(present))
 
@@ -210,6 +212,17 @@ class _Before:
         return entry.fingerprint_of(
             self.cells(entry.template), self._records(pages), self._records(runs)
         )
+
+    def renamed_tree(self, template: str, renaming: Renaming) -> ast.Module:
+        """Return the computing tree that a template had, with the present names."""
+        return renaming.of(template).apply(computing_tree(self.cells(template)))
+
+    def renamed_fingerprint(self, entry: Entry, renaming: Renaming) -> str:
+        """Return the fingerprint of a present run after the renaming alone.
+
+        A page that reads other records has none: these have changed, too.
+        """
+        return entry.fingerprint_of_tree(self.renamed_tree(entry.template, renaming), {}, {})
 
     def _records(self, names: list[str]) -> dict[str, Record]:
         """Return records in the schema that they had then."""

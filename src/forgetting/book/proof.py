@@ -59,8 +59,6 @@ def read_proofs(folder: Path, commit: str, checkout: Checkout = HERE) -> dict[st
         sweep, with its circumstances.
     commit : str
         The commit before the change; its code made the records in `before`.
-    checkout : Checkout
-        A git repository. The records in `after` come from its present template.
 
     Returns
     -------

@@ -17,19 +17,12 @@ from forgetting.files import replacing
 
 
 def make(log: Log, checkout: Checkout = HERE) -> Path:
-    """Execute the fast pages that need no data, take the published form of the rest, and render.
+    """Execute the fast pages that need no data, and render them with the published rest.
 
     Parameters
     ----------
     log : callable
         Receives a sentence for each page.
-    checkout : Checkout
-        The book.
-
-    Returns
-    -------
-    Path
-        The first page of the rendered book.
 
     Raises
     ------
@@ -57,8 +50,6 @@ def publish(
         Names of pages; all pages if it is empty. Pages that read all records are always included.
     jobs_at_once : int, optional
         Pages at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------
@@ -81,8 +72,6 @@ def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
     ----------
     names : collection of str
         All pages are returned if it is empty.
-    checkout : Checkout
-        Where runs.yaml is.
 
     Returns
     -------
@@ -117,8 +106,6 @@ def run_sweep(
         Receives a sentence for each run.
     jobs_at_once : int, optional
         Runs at once.
-    checkout : Checkout
-        The book.
 
     Raises
     ------

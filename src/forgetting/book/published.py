@@ -20,8 +20,6 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
         A page or a run of a sweep.
     folder, results : Path
         Folders of executed pages and of records.
-    checkout : Checkout
-        Where templates and the records of sweeps are.
 
     Returns
     -------
@@ -53,8 +51,6 @@ def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:
         A page.
     folder : Path
         Folder of executed pages.
-    checkout : Checkout
-        Where the templates are.
 
     Returns
     -------

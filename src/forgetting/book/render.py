@@ -26,11 +26,6 @@ BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 def configuration(checkout: Checkout = HERE) -> str:
     """Return Jupyter Book's configuration, with buttons to the repository if it has an address.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        The book.
-
     Returns
     -------
     str
@@ -46,7 +41,7 @@ def configuration(checkout: Checkout = HERE) -> str:
 
 
 def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
-    """Render the book to `_build/html`.
+    """Render the book to `_build/html`, and return its first page.
 
     A current page in `_build/runs`, which was executed here, replaces the published page.
 
@@ -54,13 +49,6 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
     ----------
     output : Path
         Folder that will hold `_build/html`.
-    checkout : Checkout
-        The book.
-
-    Returns
-    -------
-    Path
-        The first page of the rendered book.
 
     Raises
     ------

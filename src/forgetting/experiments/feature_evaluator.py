@@ -13,7 +13,6 @@ from torch.utils.weak import WeakIdKeyDictionary
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
 from forgetting.inference import classes, features, logits
-from forgetting.metrics.locality import locality as locality  # for callers of the old place
 from forgetting.models.classifier import Classifier
 
 T = TypeVar("T")

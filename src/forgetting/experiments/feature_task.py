@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from forgetting.adapters import AtTemperature
+from forgetting.data.digit_features import FEATURES
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.feature_evaluator import (
@@ -14,11 +16,10 @@ from forgetting.experiments.feature_evaluator import (
 )
 from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
-from forgetting.models.glow import AtTemperature, Glow
+from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 
-DIGIT_FEATURES = ("thick", "left_slant")
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -34,7 +35,7 @@ class FeatureTask:
     evaluator : of the feature
     own : samples of the original (N, C, H, W); none of them is graded
     lacking : those of `own` that lack the feature
-    real : statistics of held-out real images without the feature
+    real : statistics of held-out real images without the feature; None where the zoo has none
     retrained : the generator that was trained without the feature; None where the zoo has none
     """
 
@@ -44,7 +45,7 @@ class FeatureTask:
     evaluator: FeatureEvaluator
     own: torch.Tensor
     lacking: torch.Tensor
-    real: Statistics
+    real: Statistics | None
     retrained: nn.Module | None
 
     def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
@@ -80,7 +81,7 @@ def load_feature_task(
     Parameters
     ----------
     model : of the zoo: a VAE, a GAN or a flow
-    feature : `thick` or `left_slant` of digits, or an attribute of faces
+    feature : a registered feature of digits, or an attribute of faces
     n : samples of the original to draw, from the run's stream `own`
     temperature : of a flow's samples; a GAN or VAE is sampled at 1
 
@@ -91,7 +92,7 @@ def load_feature_task(
     """
     original = run.load(model, "vae", "gan", "glow")
     of_digits = original.config.channels == 1
-    allowed = DIGIT_FEATURES if of_digits else reference.FACE_FEATURES
+    allowed = FEATURES if of_digits else reference.FACE_FEATURES
     if feature not in allowed:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(allowed)}.")
     kind = "digits" if of_digits else "faces"
@@ -101,14 +102,19 @@ def load_feature_task(
     own = generate(original, run.latents("own", n, original.latent_dim))
     if of_digits:
         evaluator = digit_evaluator(feature, own, *classifiers)
-        real = run.statistics(f"without_{feature}")
+        real = _real_statistics(run, f"without_{feature}", reference.DIGITS)
     else:
         size = str(own.shape[-1])
         thresholds = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size]
         evaluator = face_evaluator(feature, thresholds[feature], reference.TRUSTED, *classifiers)
-        real = run.statistics(f"{size}.without_{feature}", reference.FACES)
+        real = _real_statistics(run, f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
     lacking = own[evaluator.lacks_feature(own)]
     return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)
+
+
+def _real_statistics(run: Experiment, subset: str, name: str) -> Statistics | None:
+    """Return statistics of real images; None of a feature that another package has added."""
+    return run.statistics(subset, name) if subset in run.record(name)["counts"] else None

@@ -1,19 +1,12 @@
 """People whom a flow itself draws: each is the neighbourhood of one latent."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from forgetting.experiments.person_splits import (
-    N_EACH,
-    N_FORGET,
-    N_NEAREST,
-    N_NEUTRAL,
-    N_RANDOM,
-    N_REFERENCE,
-    PersonSplits,
-)
+from forgetting.experiments import person_splits
+from forgetting.experiments.person_splits import PersonSplits
 from forgetting.inference import embeddings, generate
 from forgetting.models.glow import Glow
 
@@ -25,117 +18,99 @@ N_STRANGERS = 100
 """Latent people among whom the nearest are searched."""
 
 
-def latent_person(
-    number: int,
-    flow: Glow,
-    embedding: nn.Module,
-    radius: float,
-    temperature: float,
-    n_retain: int,
-    n_likelihood_reference: int,
-) -> PersonSplits:
-    """Return the splits of a person whom the flow itself draws.
+@dataclass(frozen=True)
+class LatentPeople:
+    """The people whom a flow draws around centres of a fixed sequence.
 
-    The person's images are decoded from sqrt(1 - r^2) z0 + r eps, where z0 is the centre numbered
-    `number` of a fixed sequence. The five centres after it are the neutral people. The nearest
-    are the five of a hundred further centres whose images are most similar to the person's.
+    A person's images are decoded from sqrt(1 - r^2) z0 + r eps, where z0 is the person's centre.
 
-    Parameters
+    Attributes
     ----------
-    number : 0 or more
     flow : draws all images
     embedding : measures similarity
     radius : r, in (0, 1)
-    temperature : of the latents of this person and of the others
-    n_retain : samples of the flow that stand for what it learned. They and the held-out samples
-        are drawn at a temperature of 1, because retaining cooler samples would narrow the flow
-    n_likelihood_reference : samples of the likelihood reference; half as many are held out
+    temperature : of the latents of all people
     """
-    seed = _centre_seed(number)
-    images = _decode_person(seed, N_FORGET + N_REFERENCE, flow, radius, temperature)
-    neutral = [
-        _decode_person(seed + i, N_EACH, flow, radius, temperature)
-        for i in range(1, N_NEUTRAL + 1)
-    ]
-    retain = _sample(flow, n_retain, seed + 1000)
-    return PersonSplits(
-        name=f"latent {number}",
-        showable=True,
-        candidates=images[:N_FORGET],
-        retain=retain,
-        sets={
-            "reference": images[N_FORGET:],
-            "random": retain[:N_RANDOM],
-            "neutral": torch.cat(neutral),
-            "nearest": _nearest(number, images, flow, embedding, radius, temperature),
-            "held_out": _sample(flow, n_likelihood_reference // 2, seed + 1001),
-        },
-        likelihood_reference=_sample(flow, n_likelihood_reference, seed + 1002),
-        others=(retain * 255).round().byte(),
-    )
 
+    flow: Glow
+    embedding: nn.Module
+    radius: float
+    temperature: float
 
-def photograph_among_latents(
-    photograph: torch.Tensor,
-    name: str,
-    number: int,
-    flow: Glow,
-    embedding: nn.Module,
-    radius: float,
-    temperature: float,
-    n_retain: int,
-    n_likelihood_reference: int,
-) -> PersonSplits:
-    """Return the splits of a photograph (1, 3, H, W) in the place of a latent person.
+    def person(self, number: int, n_retain: int, n_likelihood_reference: int) -> PersonSplits:
+        """Return the splits of the person around a centre.
 
-    The only other image of its person is the mirror image; all others are the flow's own samples.
+        The five centres after it are the neutral people. The nearest are the five of a hundred
+        further centres whose images are most similar to the person's.
 
-    Parameters
-    ----------
-    name : of the person in the photograph
-    number, flow, embedding, radius, temperature, n_retain, n_likelihood_reference : as in
-        `latent_person`
-    """
-    person = latent_person(
-        number, flow, embedding, radius, temperature, n_retain, n_likelihood_reference
-    )
-    nearest = _nearest(number, photograph, flow, embedding, radius, temperature)
-    sets = {**person.sets, "reference": photograph.flip(3), "nearest": nearest}
-    return replace(person, name=name, candidates=photograph, sets=sets)
+        Parameters
+        ----------
+        number : of the centre, from 0
+        n_retain : samples of the flow that stand for what it learned. They and the held-out
+            samples are drawn at a temperature of 1, because retaining cooler samples would narrow
+            the flow
+        n_likelihood_reference : samples of the likelihood reference; half as many are held out
+        """
+        seed, n_forget = _centre_seed(number), person_splits.N_FORGET
+        images = self._decode(seed, n_forget + person_splits.N_REFERENCE)
+        neutral = [
+            self._decode(seed + i, person_splits.N_EACH)
+            for i in range(1, person_splits.N_NEUTRAL + 1)
+        ]
+        retain = self._sample(n_retain, seed + 1000)
+        return PersonSplits(
+            name=f"latent {number}",
+            showable=True,
+            candidates=images[:n_forget],
+            retain=retain,
+            sets={
+                "reference": images[n_forget:],
+                "random": retain[: person_splits.N_RANDOM],
+                "neutral": torch.cat(neutral),
+                "nearest": self._nearest(number, images),
+                "held_out": self._sample(n_likelihood_reference // 2, seed + 1001),
+            },
+            likelihood_reference=self._sample(n_likelihood_reference, seed + 1002),
+            others=(retain * 255).round().byte(),
+        )
+
+    def with_photograph(
+        self, person: PersonSplits, number: int, photograph: torch.Tensor, name: str
+    ) -> PersonSplits:
+        """Return the splits of a photograph in the place of a latent person.
+
+        The only other image of its person is the mirror image; all others are the flow's own
+        samples.
+
+        Parameters
+        ----------
+        person, number : the latent person, and the number of the centre
+        photograph : (1, 3, H, W)
+        name : of the person in the photograph
+        """
+        nearest = self._nearest(number, photograph)
+        sets = {**person.sets, "reference": photograph.flip(3), "nearest": nearest}
+        return replace(person, name=name, candidates=photograph, sets=sets)
+
+    def _decode(self, seed: int, n: int) -> torch.Tensor:
+        """Return n images (n, 3, H, W) around the centre that a seed gives."""
+        generator = torch.Generator().manual_seed(seed)
+        centre = torch.randn(1, self.flow.latent_dim, generator=generator)
+        noise = torch.randn(n, self.flow.latent_dim, generator=generator)
+        latents = (1 - self.radius**2) ** 0.5 * centre + self.radius * noise
+        return self.flow.quantise(generate(self.flow, self.temperature * latents))
+
+    def _sample(self, n: int, seed: int) -> torch.Tensor:
+        return self.flow.sample(n, 1.0, torch.Generator().manual_seed(seed)).cpu()
+
+    def _nearest(self, number: int, images: torch.Tensor) -> torch.Tensor:
+        """Return images of the latent people, of a hundred, who are most similar to others."""
+        seeds = [_centre_seed(number) + 100 + i for i in range(N_STRANGERS)]
+        faces = torch.cat([self._decode(seed, 1) for seed in seeds])
+        similarity = embeddings(self.embedding, faces) @ embeddings(self.embedding, images).mean(0)
+        nearest = similarity.argsort(descending=True)[: person_splits.N_NEAREST].tolist()
+        return torch.cat([self._decode(seeds[i], person_splits.N_EACH) for i in nearest])
 
 
 def _centre_seed(number: int) -> int:
     return SEEDS_PER_PERSON * (number + 1)
-
-
-def _decode_person(
-    seed: int, n: int, flow: Glow, radius: float, temperature: float
-) -> torch.Tensor:
-    """Return n images (n, 3, H, W) around the centre that a seed gives."""
-    generator = torch.Generator().manual_seed(seed)
-    centre = torch.randn(1, flow.latent_dim, generator=generator)
-    noise = torch.randn(n, flow.latent_dim, generator=generator)
-    latents = (1 - radius**2) ** 0.5 * centre + radius * noise
-    return flow.quantise(generate(flow, temperature * latents))
-
-
-def _sample(flow: Glow, n: int, seed: int) -> torch.Tensor:
-    return flow.sample(n, 1.0, torch.Generator().manual_seed(seed)).cpu()
-
-
-def _nearest(
-    number: int,
-    images: torch.Tensor,
-    flow: Glow,
-    embedding: nn.Module,
-    radius: float,
-    temperature: float,
-) -> torch.Tensor:
-    """Return images of the latent people, of a hundred, who are most similar to some images."""
-    seeds = [_centre_seed(number) + 100 + i for i in range(N_STRANGERS)]
-    faces = torch.cat([_decode_person(seed, 1, flow, radius, temperature) for seed in seeds])
-    similarity = embeddings(embedding, faces) @ embeddings(embedding, images).mean(0)
-    nearest = similarity.argsort(descending=True)[:N_NEAREST].tolist()
-    return torch.cat(
-        [_decode_person(seeds[i], N_EACH, flow, radius, temperature) for i in nearest]
-    )

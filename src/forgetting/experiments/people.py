@@ -7,14 +7,9 @@ from torch import nn
 
 from forgetting.data.faces import astronaut, has_faces, load_faces
 from forgetting.errors import DataError
-from forgetting.experiments.latent_people import latent_person, photograph_among_latents
+from forgetting.experiments.latent_people import LatentPeople
 from forgetting.experiments.person_splits import PersonSplits
-from forgetting.experiments.real_people import (
-    N_NEEDED,
-    people_with_many,
-    photographed,
-    real_person,
-)
+from forgetting.experiments.real_people import N_NEEDED, RealPeople, people_with_many
 from forgetting.models.glow import Glow
 
 ASTRONAUT = "the astronaut"
@@ -44,7 +39,7 @@ def load_person_splits(
     embedding : measures which people are nearest
     n_likelihood_reference : images of the likelihood reference; half as many are held out
     generator : of the random draws of photographs
-    radius, temperature, n_retain : see `latent_person`
+    radius, temperature, n_retain : see `LatentPeople`
 
     Raises
     ------
@@ -61,12 +56,12 @@ def load_person_splits(
             f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
             "or point FORGETTING_DATA at a folder with celeba and lfw."
         )
-    settings = (radius, temperature, n_retain, n_likelihood_reference)
-    number = int(name or 0)
+    people, number = LatentPeople(flow, embedding, radius, temperature), int(name or 0)
+    person = people.person(number, n_retain, n_likelihood_reference)
     if source == "latent":
-        return latent_person(number, flow, embedding, *settings)
+        return person
     photograph = astronaut(flow.image_shape[-1])
-    return photograph_among_latents(photograph, ASTRONAUT, number, flow, embedding, *settings)
+    return people.with_photograph(person, number, photograph, ASTRONAUT)
 
 
 def _among_real_faces(
@@ -82,9 +77,9 @@ def _among_real_faces(
         {data_set: load_faces(data_set, part, size) for data_set in ("celeba", "lfw")}
         for part in ("train", "held_out")
     )
-    settings = (train, held_out, embedding, n_likelihood_reference, generator)
+    people = RealPeople(train, held_out, embedding, n_likelihood_reference)
     if source == "photograph":
-        return photographed(astronaut(size), ASTRONAUT, *settings)
+        return people.photographed(astronaut(size), ASTRONAUT, generator)
     if not name:
         candidates = people_with_many(train["lfw"])
         if not candidates:
@@ -93,4 +88,4 @@ def _among_real_faces(
                 "and its reference need: get all of LFW, or take source = latent."
             )
         name = candidates[0]
-    return real_person(name, *settings)
+    return people.person(name, generator)

@@ -8,7 +8,8 @@ import torch
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.unlearning import GradedSamples, record_key
 from forgetting.inference import features
-from forgetting.metrics.fidelity import Statistics, fid, kid, precision_recall
+from forgetting.metrics import METRICS
+from forgetting.metrics.fidelity import Statistics, fid
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,18 @@ def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> 
 
 
 def fidelity_metrics(
-    reference: FidelityReference, real: Statistics, graded: Mapping[str, GradedSamples]
+    reference: FidelityReference, real: Statistics | None, graded: Mapping[str, GradedSamples]
 ) -> dict[str, float]:
-    """Return FID, KID, precision and recall of every model's samples, with their floors.
+    """Return every metric of `METRICS` of every model's samples, with its floor.
 
     Parameters
     ----------
-    real : statistics of held-out real images without the feature
+    real : statistics of held-out real images without the feature, where there are some
 
     Returns
     -------
-    fid_KEY, kid_KEY, precision_KEY, recall_KEY : to the original's samples without the feature,
-        and, as KEY `floor`, those of the other half of these samples
+    fid_KEY, kid_KEY, precision_KEY, recall_KEY : and whatever else is registered, to the
+        original's samples without the feature; KEY `floor` is the other half of these samples
     fid_real_KEY : FID to the real images; `fid_real_own` is that of the first half
     n_fid : samples in every set
     """
@@ -94,12 +95,13 @@ def fidelity_metrics(
         record_key(name): reference.features(samples.images[: reference.n])
         for name, samples in graded.items()
     }
-    metrics = {"fid_real_own": fid(reference.target, real), "n_fid": float(reference.n)}
+    metrics = {"n_fid": float(reference.n)}
+    if real is not None:
+        metrics["fid_real_own"] = fid(reference.target, real)
     for key, sampled in ({"floor": reference.other} | sets).items():
-        metrics[f"fid_{key}"] = fid(sampled, reference.target)
-        metrics[f"kid_{key}"] = kid(sampled, reference.target)
-        precision, recall = precision_recall(sampled, reference.target)
-        metrics |= {f"precision_{key}": precision, f"recall_{key}": recall}
-        if key != "floor":
+        for metric in METRICS.values():
+            numbers = metric(sampled, reference.target)
+            metrics |= {f"{name}_{key}": number for name, number in numbers.items()}
+        if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
     return metrics

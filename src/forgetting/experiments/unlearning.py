@@ -13,11 +13,12 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.feature_evaluator import FeatureEvaluator, locality
+from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.inference import generate
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.latent_filter import LatentFilter
+from forgetting.metrics.locality import locality
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
 
 RECORD_KEYS = {"original": "before", "unlearned": "after"}

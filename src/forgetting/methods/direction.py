@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import nn
 
-from forgetting.adapters import ConcatenatedLatents as ConcatenatedLatents  # for older callers
 from forgetting.errors import DataError
 from forgetting.options import check_counts
 from forgetting.sampling import scored_samples

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
-from forgetting.contracts import check_score
 from forgetting.errors import ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
@@ -21,6 +20,7 @@ from forgetting.methods.results import Callback, UnlearningResult
 from forgetting.preflight import check_generator
 from forgetting.registry import Registry
 from forgetting.sampling import first_samples
+from forgetting.scores import check_score
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -76,7 +76,7 @@ class Method(Generic[C]):
         self,
         generator: nn.Module,
         direction: Direction,
-        score: Score | C | None = None,
+        score: Score | None = None,
         config: C | None = None,
         *,
         trainable: Trainable = all_weights,
@@ -92,7 +92,7 @@ class Method(Generic[C]):
             Where the feature lies in the generator's latent space.
         score : callable, optional
             Images (B, C, H, W) to the feature's logits (B,), differentiably. A method that needs
-            no score does not call it, and takes its configuration in this place as well.
+            no score does not call it.
         config : BaseModel, optional
             An instance of `configuration`; its defaults where there is none.
         trainable : callable
@@ -116,18 +116,18 @@ class Method(Generic[C]):
         TrainingError
             The loss is not finite.
         """
-        if isinstance(score, BaseModel):
-            score, config = None, score
         config = self.configuration() if config is None else config
         if not isinstance(config, self.configuration):
             raise ParameterError(
                 f"The method {self.name} takes settings of class {self.configuration.__name__}, "
                 f"not {type(config).__name__}: make them with its `configure`."
             )
-        if self.needs_score and not callable(score):
+        if not callable(score) and (self.needs_score or score is not None):
+            follows = "follows a score" if self.needs_score else "needs no score"
             raise ParameterError(
-                f"The method {self.name} follows a score: give, as the third argument, a function "
-                "from images (B, C, H, W) to the feature's logits (B,)."
+                f"The method {self.name} {follows}, and its third argument is a "
+                f"{type(score).__name__}: there stands a function from images (B, C, H, W) to the "
+                "feature's logits (B,). Settings are the fourth argument."
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
         check_generator(generator, trainable, is_tuned=True)

@@ -2,6 +2,43 @@
 
 `prevalence`, `likelihood` and `locality` measure what changed, `fidelity` how good samples are,
 `calibration` and `identity` how far a classifier and an embedding can be trusted. A metric takes
-tensors and functions and depends on no model's name. This wing may import `adapters`, `inference`,
-`cache` and `errors`, and no other wing.
+tensors and functions and depends on no model's name. `METRICS` lists those that compare a model's
+samples with other images; another package adds one through an entry point in the group
+`forgetting.metrics`. This wing may import `adapters`, `registry`, `inference`, `cache` and
+`errors`, and no other wing.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from forgetting.registry import Registry
+
+
+@dataclass(frozen=True)
+class SampleMetric:
+    """Numbers that compare samples with the images that they should resemble.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the numbers; records and tables name them so.
+    measure : callable
+        Features of the samples (N, F) and of the images (M, F) to the numbers, in the order of
+        `names`.
+    description : str
+        What the numbers tell, in a sentence.
+    """
+
+    names: tuple[str, ...]
+    measure: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]]
+    description: str
+
+    def __call__(self, samples: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
+        """Return the numbers by name, of features (N, F) of samples and (M, F) of images."""
+        return dict(zip(self.names, self.measure(samples, target), strict=True))
+
+
+METRICS: Registry[SampleMetric] = Registry("metric", "forgetting.metrics")
+"""All metrics that compare samples with other images, by name."""

@@ -8,6 +8,8 @@ from sklearn.neighbors import NearestNeighbors
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from forgetting.metrics import METRICS, SampleMetric
+
 KID_SUBSETS = 20
 
 
@@ -148,3 +150,26 @@ def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tens
     search = NearestNeighbors(n_neighbors=1).fit(reference.numpy())
     distances, index = search.kneighbors(features.numpy())
     return torch.from_numpy(distances[:, 0]).float(), torch.from_numpy(index[:, 0])
+
+
+METRICS.register("fid")(
+    SampleMetric(
+        names=("fid",),
+        measure=lambda samples, target: (fid(samples, target),),
+        description="Frechet distance: 0 where mean and covariance of the features are equal.",
+    )
+)
+METRICS.register("kid")(
+    SampleMetric(
+        names=("kid",),
+        measure=lambda samples, target: (kid(samples, target),),
+        description="Kernel distance: unbiased, so that it is about 0 where the images are alike.",
+    )
+)
+METRICS.register("precision_recall")(
+    SampleMetric(
+        names=("precision", "recall"),
+        measure=precision_recall,
+        description="Shares of samples among the images, and of images among the samples.",
+    )
+)

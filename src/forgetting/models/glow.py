@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from forgetting.adapters import AtTemperature as AtTemperature  # for callers of the old place
 from forgetting.adapters import Noise
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig

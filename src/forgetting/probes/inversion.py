@@ -1,6 +1,5 @@
 """The inversion attack: search the latents of given images."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,12 +8,11 @@ from torch import nn
 
 from forgetting.adapters import BATCH
 from forgetting.conditions import own_conditions
-from forgetting.contracts import check_images, check_latent_dim
+from forgetting.contracts import check_images
 from forgetting.copies import device_of, frozen_copy
 from forgetting.inference import generate
-from forgetting.options import check_counts, check_seed
-from forgetting.preflight import check_generator
-from forgetting.probes.latent_attack import on_shell
+from forgetting.probes.search import search_latents
+from forgetting.scores import N_SCORED, check_score
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,10 @@ def inversion_attack(
         Images of the original that have the feature.
     features : callable
         Maps images (B, C, H, W) to features (B, F), differentiably.
-    steps : int
-        Steps of Adam in each restart.
-    restarts : int
-        Starts from new random latents, at least 1.
-    lr : float
-        Learning rate of Adam.
     weight : float
         Weight of the features' distance.
-    seed : int
-        Seed of the random latents.
+    steps, restarts, lr, seed
+        As `search_latents` takes them.
 
     Returns
     -------
@@ -81,58 +73,32 @@ def inversion_attack(
     DataError
         The targets are no images in [0, 1].
     ModelError
-        The generator does not pass the preflight.
+        The generator does not pass the preflight, or the features change their model, depend on
+        other images or have no gradient.
     ParameterError
         An option is no whole number in its range.
     """
-    check_counts(restarts=restarts)
-    check_counts(steps=steps, least=0)
-    check_seed(seed)
     targets = check_images(targets, "The targets")
-    check_generator(generator, is_followed=True)
-    with own_conditions(seed):
-        random = torch.Generator().manual_seed(seed)
-        return _invert(
-            frozen_copy(generator), targets, features, steps, restarts, lr, weight, random
-        )
+    generator = frozen_copy(generator)
+    device = device_of(generator)
+    check_score(
+        lambda images: features(images).flatten(1).sum(1),
+        targets[:N_SCORED].to(device),
+        is_followed=True,
+        name="sum of the features",
+    )
+    with own_conditions(gradients=False):
+        described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 
+    def error(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        return (images - targets[part].to(device)).abs().flatten(1).mean(1)
 
-def _invert(
-    generator: nn.Module,
-    targets: torch.Tensor,
-    features: Callable[[torch.Tensor], torch.Tensor],
-    steps: int,
-    restarts: int,
-    lr: float,
-    weight: float,
-    random: torch.Generator,
-) -> Inversion:
-    """Invert images under a generator that passes the preflight."""
-    dim, device = check_latent_dim(generator), device_of(generator)
-    n = len(targets)
-    best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
-    for _ in range(restarts):
-        starts = torch.randn(n, dim, generator=random)
-        for part in torch.arange(n).split(BATCH):
-            target = targets[part].to(device)
-            with torch.no_grad():
-                target_features = features(target)
-            z = starts[part].clone().requires_grad_()
-            optimizer = torch.optim.Adam([z], lr)
-            for _ in range(steps):
-                image = generator(z.to(device))
-                feature_error = (features(image) - target_features).abs().mean(1)
-                loss = _error(image, target) + weight * feature_error
-                (z.grad,) = torch.autograd.grad(loss.sum(), z)
-                optimizer.step()
-                with torch.no_grad():
-                    z.copy_(on_shell(z))
-            with torch.no_grad():
-                errors = _error(generator(z.to(device)), target).cpu()
-            nearer = errors < best[part]
-            best[part[nearer]], latents[part[nearer]] = errors[nearer], z.detach()[nearer]
-    return Inversion(latents, generate(generator, latents), best)
+    def loss(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+        feature_error = (features(images) - described[part].to(device)).abs().mean(1)
+        return error(images, part) + weight * feature_error
 
-
-def _error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return (a - b).abs().flatten(1).mean(1)
+    latents, errors = search_latents(
+        generator, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
+    )
+    with own_conditions(seed, gradients=False):
+        return Inversion(latents, generate(generator, latents), errors)

@@ -96,10 +96,8 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
 
     Parameters
     ----------
-    name : str
-        Name of the entry.
-    folder : Path, optional
-        Folder of the entry; without it, the first place that holds it.
+    name, folder
+        As `record` takes them.
 
     Raises
     ------

@@ -149,6 +149,11 @@ def train(
     TrainingError
         The loss is not finite, or the checkpoint belongs to another training.
     """
+    if config.steps < config.log_every:
+        raise TrainingError(
+            f"{config.steps} steps end before the first row of the history: make log_every = "
+            f"{config.log_every} smaller."
+        )
     if config.checkpoint_every % config.log_every:
         raise TrainingError(
             f"checkpoint_every = {config.checkpoint_every} is not a multiple of "

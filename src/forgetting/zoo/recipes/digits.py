@@ -1,10 +1,11 @@
 """Recipes of the models of digits: two classifiers, a VAE, a GAN and a Glow."""
 
+from dataclasses import replace
+
 from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
 from forgetting.models.vae import VAEConfig
-from forgetting.zoo.learner import Loss
 from forgetting.zoo.recipes import RECIPES, Recipe, learners, losses
 from forgetting.zoo.recipes.ingredients import DIGITS
 from forgetting.zoo.training import TrainingConfig
@@ -34,102 +35,79 @@ GAN_TRAINING = TrainingConfig(
     precision="bfloat16",
     log_every=100,
 )
-GAN_CONFIG = GANConfig(width=32, minibatch_std="each")
-GAN_LOSSES: dict[str, Loss] = {"discriminator": losses.discriminate, "generator": losses.deceive}
 
-RECIPES.register("digits-classifier-a")(
-    Recipe(
-        kind="classifier",
-        data=DIGITS,
-        config=ClassifierConfig(attributes=(*CLASSES, *FEATURES), n_classes=10),
-        training=CLASSIFIER_TRAINING,
-        loss=losses.digits_classifier,
-        learner=learners.classifier,
-        summary="Classifier A of digits labels and steers: ten classes, thick and left-slanted.",
-    )
+CLASSIFIER_A = Recipe(
+    kind="classifier",
+    data=DIGITS,
+    config=ClassifierConfig(attributes=(*CLASSES, *FEATURES), n_classes=10),
+    training=CLASSIFIER_TRAINING,
+    loss=losses.digits_classifier,
+    learner=learners.classifier,
+    summary="Classifier A of digits labels and steers: ten classes, thick and left-slanted.",
 )
+RECIPES.register("digits-classifier-a")(CLASSIFIER_A)
 RECIPES.register("digits-classifier-b")(
-    Recipe(
-        kind="classifier",
-        data=DIGITS,
+    replace(
+        CLASSIFIER_A,
         config=ClassifierConfig(
             attributes=CLASSES, n_classes=10, architecture="residual", width=24
         ),
         training=CLASSIFIER_TRAINING.model_copy(update={"seed": 1}),
-        loss=losses.digits_classifier,
-        learner=learners.classifier,
         summary="Classifier B of digits grades ten classes; features are graded by measurement.",
     )
 )
-
-
-def vae(summary: str, seed: int = 0, without: str | None = None) -> Recipe:
-    """Return the recipe of a VAE of digits."""
-    return Recipe(
-        kind="vae",
-        data=DIGITS,
-        config=VAEConfig(),
-        training=VAE_TRAINING.model_copy(update={"seed": seed}),
-        loss=losses.vae,
-        learner=learners.vae,
-        summary=summary,
-        without=without,
-    )
-
-
-def gan(summary: str, without: str | None = None) -> Recipe:
-    """Return the recipe of a GAN of digits."""
-    return Recipe(
-        kind="gan",
-        data=DIGITS,
-        config=GAN_CONFIG,
-        training=GAN_TRAINING,
-        loss=GAN_LOSSES,
-        learner=learners.gan,
-        summary=summary,
-        without=without,
-    )
-
-
-def glow(summary: str, config: GlowConfig) -> Recipe:
-    """Return the recipe of a Glow of digits."""
-    return Recipe(
-        kind="glow",
-        data=DIGITS,
-        config=config,
-        training=GLOW_TRAINING,
-        loss=losses.glow,
-        learner=learners.glow,
-        summary=summary,
-    )
-
-
-RECIPES.register("digits-vae")(
-    vae("A VAE of 28 px digits with 32 latents: the model that unlearns.")
+VAE = Recipe(
+    kind="vae",
+    data=DIGITS,
+    config=VAEConfig(),
+    training=VAE_TRAINING,
+    loss=losses.vae,
+    learner=learners.vae,
+    summary="A VAE of 28 px digits with 32 latents: the model that unlearns.",
 )
-RECIPES.register("digits-gan")(gan("A GAN of 28 px digits with 64 latents."))
-RECIPES.register("digits-glow")(
-    glow(
-        "A Glow of digits padded to 32 px, 5 bits, additive coupling: the flow that is tamed.",
-        GlowConfig(n_steps=8),
-    )
+GAN = Recipe(
+    kind="gan",
+    data=DIGITS,
+    config=GANConfig(width=32, minibatch_std="each"),
+    training=GAN_TRAINING,
+    loss=losses.GAN_PLAYERS,
+    learner=learners.gan,
+    summary="A GAN of 28 px digits with 64 latents.",
 )
+GLOW = Recipe(
+    kind="glow",
+    data=DIGITS,
+    config=GlowConfig(n_steps=8),
+    training=GLOW_TRAINING,
+    loss=losses.glow,
+    learner=learners.glow,
+    summary="A Glow of digits padded to 32 px, 5 bits, additive coupling: the flow that is tamed.",
+)
+
+RECIPES.register("digits-vae")(VAE)
+RECIPES.register("digits-gan")(GAN)
+RECIPES.register("digits-glow")(GLOW)
 RECIPES.register("digits-glow-affine")(
-    glow(
-        "The Glow of digits with affine coupling: does taming depend on the coupling?",
-        GlowConfig(n_steps=8, coupling="affine"),
+    replace(
+        GLOW,
+        config=GlowConfig(n_steps=8, coupling="affine"),
+        summary="The Glow of digits with affine coupling: does taming depend on the coupling?",
     )
 )
 for _seed in (1, 2):
     RECIPES.register(f"digits-vae-seed-{_seed}")(
-        vae("The VAE of digits from another seed: do the findings depend on the base?", _seed)
+        replace(
+            VAE,
+            training=VAE_TRAINING.model_copy(update={"seed": _seed}),
+            summary="The VAE of digits from another seed: do the findings depend on the base?",
+        )
     )
 for _feature, _adjective in FEATURES.items():
     _name = _feature.replace("_", "-")
     _reference = f"trained without {_adjective} digits: the reference for unlearning."
     RECIPES.register(f"digits-vae-no-{_name}")(
-        vae(f"The VAE of digits {_reference}", without=_feature)
+        replace(VAE, summary=f"The VAE of digits {_reference}", without=_feature)
     )
     RECIPES.register(f"digits-gan-no-{_name}")(
-        gan(f"The GAN of digits {_reference}", without=_feature)
+        replace(GAN, summary=f"The GAN of digits {_reference}", without=_feature)
     )

@@ -1,12 +1,13 @@
 """Recipes of the models of faces: two classifiers, a VAE, a GAN and two Glows."""
 
-from forgetting.data.faces import CELEBA_ATTRIBUTES
+from dataclasses import replace
+
+from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
 from forgetting.models.vae import VAEConfig
 from forgetting.zoo.recipes import RECIPES, Recipe, learners, losses
-from forgetting.zoo.recipes.digits import GAN_LOSSES
 from forgetting.zoo.recipes.digits import GAN_TRAINING as DIGITS_GAN_TRAINING
 from forgetting.zoo.recipes.ingredients import CELEBA, FACES
 from forgetting.zoo.training import TrainingConfig
@@ -50,121 +51,90 @@ VAE_TRAINING = TrainingConfig(
 )
 GAN_TRAINING = DIGITS_GAN_TRAINING.model_copy(update={"steps": 9000, "batch_size": 32})
 
-RECIPES.register("faces-classifier-a")(
-    Recipe(
-        kind="classifier",
-        data=CELEBA,
-        config=ClassifierConfig(
-            attributes=CELEBA_ATTRIBUTES,
-            channels=3,
-            image_size=64,
-            n_stages=4,
-            batch_norm=True,
-            fit="resize",
-            n_features=128,
-        ),
-        training=CLASSIFIER_TRAINING,
-        loss=losses.faces_classifier_a,
-        learner=learners.classifier,
-        summary="Classifier A of faces labels and steers: 40 attributes of CelebA, 32 and 64 px.",
-    )
+CLASSIFIER_A = Recipe(
+    kind="classifier",
+    data=CELEBA,
+    config=ClassifierConfig(
+        attributes=CELEBA_ATTRIBUTES,
+        channels=3,
+        image_size=64,
+        n_stages=4,
+        batch_norm=True,
+        fit="resize",
+        n_features=128,
+    ),
+    training=CLASSIFIER_TRAINING,
+    loss=losses.faces_classifier_a,
+    learner=learners.classifier,
+    summary="Classifier A of faces labels and steers: 40 attributes of CelebA, 32 and 64 px.",
 )
+VAE = Recipe(
+    kind="vae",
+    data=FACES,
+    config=VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128),
+    training=VAE_TRAINING,
+    loss=losses.faces_vae,
+    learner=learners.vae,
+    summary="A VAE of faces at 64 px with 64 latents: the model that unlearns.",
+)
+GAN = Recipe(
+    kind="gan",
+    data=FACES,
+    config=GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128),
+    training=GAN_TRAINING,
+    loss=losses.GAN_PLAYERS,
+    learner=learners.gan,
+    summary="A GAN of 64 px faces with 128 latents.",
+)
+GLOW = Recipe(
+    kind="glow",
+    data=FACES,
+    config=GlowConfig(channels=3),
+    training=GLOW_TRAINING,
+    loss=losses.faces_glow,
+    learner=learners.glow,
+    summary="A Glow of faces at 32 px, 5 bits, additive coupling: the flow that is tamed.",
+)
+
+RECIPES.register("faces-classifier-a")(CLASSIFIER_A)
 RECIPES.register("faces-classifier-b")(
-    Recipe(
-        kind="classifier",
-        data=CELEBA,
-        config=ClassifierConfig(
-            attributes=CELEBA_ATTRIBUTES,
-            architecture="residual",
-            channels=3,
-            image_size=64,
-            n_stages=3,
-            fit="resize",
-            n_features=128,
+    replace(
+        CLASSIFIER_A,
+        config=CLASSIFIER_A.config.model_copy(
+            update={"architecture": "residual", "n_stages": 3, "batch_norm": False}
         ),
         training=CLASSIFIER_TRAINING.model_copy(update={"seed": 1}),
         loss=losses.faces_classifier_b,
-        learner=learners.classifier,
         summary="Classifier B of faces only grades: 40 attributes of CelebA, 32 and 64 px.",
     )
 )
-
-
-def vae(summary: str, without: str | None = None, needs: tuple[str, ...] = ()) -> Recipe:
-    """Return the recipe of a VAE of faces."""
-    return Recipe(
-        kind="vae",
-        data=FACES,
-        config=VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128),
-        training=VAE_TRAINING,
-        loss=losses.faces_vae,
-        learner=learners.vae,
-        summary=summary,
-        without=without,
-        needs=needs,
+RECIPES.register("faces-vae")(VAE)
+RECIPES.register("faces-gan")(GAN)
+RECIPES.register("faces-glow")(GLOW)
+for _recipe in (VAE, GAN):
+    RECIPES.register(f"faces-{_recipe.kind}-no-bangs")(
+        replace(
+            _recipe,
+            summary=(
+                f"The {_recipe.kind.upper()} of faces trained without bangs: the reference for "
+                "unlearning."
+            ),
+            without="Bangs",
+            needs=SORTED_BY,
+        )
     )
-
-
-def gan(summary: str, without: str | None = None, needs: tuple[str, ...] = ()) -> Recipe:
-    """Return the recipe of a GAN of faces."""
-    return Recipe(
-        kind="gan",
-        data=FACES,
-        config=GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128),
-        training=GAN_TRAINING,
-        loss=GAN_LOSSES,
-        learner=learners.gan,
-        summary=summary,
-        without=without,
-        needs=needs,
-    )
-
-
-def glow(summary: str, without: str | None = None) -> Recipe:
-    """Return the recipe of a Glow of faces at 32 px."""
-    return Recipe(
-        kind="glow",
-        data=FACES,
-        config=GlowConfig(channels=3),
-        training=GLOW_TRAINING,
-        loss=losses.faces_glow,
-        learner=learners.glow,
-        summary=summary,
-        without=without,
-    )
-
-
-RECIPES.register("faces-vae")(
-    vae("A VAE of faces at 64 px with 64 latents: the model that unlearns.")
-)
-RECIPES.register("faces-vae-no-bangs")(
-    vae(
-        "The VAE of faces trained without bangs: the reference for unlearning.",
-        without="Bangs",
-        needs=SORTED_BY,
-    )
-)
-RECIPES.register("faces-gan")(gan("A GAN of 64 px faces with 128 latents."))
-RECIPES.register("faces-gan-no-bangs")(
-    gan(
-        "The GAN of faces trained without bangs: the reference for unlearning.",
-        without="Bangs",
-        needs=SORTED_BY,
-    )
-)
-RECIPES.register("faces-glow")(
-    glow("A Glow of faces at 32 px, 5 bits, additive coupling: the flow that is tamed.")
-)
 RECIPES.register("faces-glow-no-bush")(
-    glow(
-        "The Glow of faces trained without George W. Bush: the reference for taming on him.",
+    replace(
+        GLOW,
+        summary=(
+            "The Glow of faces trained without George W. Bush: the reference for taming on him."
+        ),
         without="George_W_Bush",
     )
 )
 RECIPES.register("faces-glow-64")(
-    Recipe(
-        kind="glow",
-        data=FACES,
+    replace(
+        GLOW,
         config=GlowConfig(channels=3, image_size=64, n_blocks=4),
         training=GLOW_64_TRAINING,
         loss=losses.averaged_faces_glow,

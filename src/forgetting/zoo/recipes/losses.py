@@ -14,7 +14,7 @@ from forgetting.models.classifier import Classifier
 from forgetting.models.gan import GAN
 from forgetting.models.glow import Glow
 from forgetting.models.vae import VAE
-from forgetting.zoo.learner import Averaged, Metrics
+from forgetting.zoo.learner import Averaged, Loss, Metrics
 from forgetting.zoo.recipes.augmentations import (
     coarsened,
     covered,
@@ -84,14 +84,6 @@ def vae(
     return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
 
 
-def faces_vae(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
-) -> Metrics:
-    """Return the negative ELBO of faces, half of them mirrored."""
-    images = mirrored(images, generator) if model.training else images
-    return vae(model, images, labels, generator)
-
-
 def glow(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
 ) -> Metrics:
@@ -101,12 +93,19 @@ def glow(
     return {"loss": nats / math.log(2) + model.n_bits}
 
 
-def faces_glow(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
-) -> Metrics:
-    """Return bits per dimension of faces, half of them mirrored."""
-    images = mirrored(images, generator) if model.training else images
-    return glow(model, images, labels, generator)
+def half_mirrored(loss: Loss) -> Loss:
+    """Return a loss of images of which half are mirrored in training: faces are few."""
+
+    def mirroring(
+        model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+    ) -> Metrics:
+        images = mirrored(images, generator) if model.training else images
+        return loss(model, images, labels, generator)
+
+    return mirroring
+
+
+faces_vae, faces_glow = half_mirrored(vae), half_mirrored(glow)
 
 
 def averaged_faces_glow(
@@ -155,6 +154,10 @@ def deceive(
     if _has_colours(model):
         generated = shifted(generated, generator)
     return {"loss": F.softplus(-model.discriminator(generated).float()).mean()}
+
+
+GAN_PLAYERS: dict[str, Loss] = {"discriminator": discriminate, "generator": deceive}
+"""The losses of the two players of a GAN, by name."""
 
 
 def _has_colours(model: GAN) -> bool:

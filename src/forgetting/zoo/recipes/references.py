@@ -2,12 +2,12 @@
 
 import torch
 
+from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
 from forgetting.inference import features, logits
-from forgetting.metrics import likelihood
 from forgetting.metrics.calibration import threshold_at
 from forgetting.metrics.fidelity import Statistics, fid
 from forgetting.models.classifier import Classifier
@@ -187,7 +187,7 @@ def make_faces_likelihoods() -> None:
         images = torch.cat([load_faces(source, split, 32).images for source in SOURCES])
         index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
         images = images[index[:N_TRAIN]].float() / 255
-        tensors[split] = likelihood.mean_bits_per_dim(glow, images, DRAWS)
+        tensors[split] = mean_bits_per_dim(glow, images, DRAWS)
     entry = {
         "kind": "likelihoods",
         "draws": DRAWS,

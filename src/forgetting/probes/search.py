@@ -1,0 +1,114 @@
+"""The search of both attacks: Adam in latent space, from random starts, where N(0, I) lives."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from scipy.stats import chi
+from torch import nn
+
+from forgetting.adapters import BATCH
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_latent_dim
+from forgetting.copies import device_of, frozen_copy
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_generator
+
+SHELL = (0.01, 0.99)
+"""Quantiles of the norm of N(0, I) between which the latents of an attack stay."""
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Images (B, C, H, W) and the numbers (B,) of their latents to losses (B,), differentiably."""
+
+
+def search_latents(
+    generator: nn.Module,
+    n: int,
+    loss: Loss,
+    criterion: Loss,
+    *,
+    steps: int,
+    restarts: int,
+    lr: float,
+    seed: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Search n latents that lower a loss of their images.
+
+    After every step of Adam the norm of each latent is moved back between the `SHELL` quantiles of
+    the norm of N(0, I). Of the restarts that one counts whose criterion is lowest.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
+    n : int
+        The number of latents.
+    loss, criterion : callable
+        What Adam minimises, and what decides between restarts.
+    steps : int
+        Steps of Adam in each restart.
+    restarts : int
+        Starts from new random latents, at least 1.
+    lr : float
+        Learning rate of Adam.
+    seed : int
+        Seed of the random latents.
+
+    Returns
+    -------
+    latents : Tensor, (n, latent_dim)
+        The best latents, on the CPU.
+    criteria : Tensor, (n,)
+        Their criterion.
+
+    Raises
+    ------
+    ModelError
+        The generator does not pass the preflight.
+    ParameterError
+        An option is no whole number in its range.
+    """
+    check_counts(n=n, restarts=restarts)
+    check_counts(steps=steps, least=0)
+    check_seed(seed)
+    check_generator(generator, is_followed=True)
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        return _search(frozen_copy(generator), n, loss, criterion, steps, restarts, lr, random)
+
+
+def _search(
+    generator: nn.Module,
+    n: int,
+    loss: Loss,
+    criterion: Loss,
+    steps: int,
+    restarts: int,
+    lr: float,
+    random: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Search with a generator that passes the preflight, as `search_latents` describes it."""
+    dim, device = check_latent_dim(generator), device_of(generator)
+    best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
+    for _ in range(restarts):
+        starts = torch.randn(n, dim, generator=random)
+        for part in torch.arange(n).split(BATCH):
+            z = starts[part].clone().requires_grad_()
+            optimizer = torch.optim.Adam([z], lr)
+            for _ in range(steps):
+                (z.grad,) = torch.autograd.grad(loss(generator(z.to(device)), part).sum(), z)
+                optimizer.step()
+                with torch.no_grad():
+                    z.copy_(on_shell(z))
+            with torch.no_grad():
+                criteria = criterion(generator(z.to(device)), part).cpu()
+            better = criteria < best[part]
+            best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
+    return latents, best
+
+
+def on_shell(latents: torch.Tensor) -> torch.Tensor:
+    """Scale latents (B, d) until their norm lies between the `SHELL` quantiles of N(0, I)."""
+    low, high = (float(quantile) for quantile in chi.ppf(SHELL, latents.shape[1]))
+    norm = latents.norm(dim=1, keepdim=True)
+    return latents * norm.clamp(low, high) / norm
