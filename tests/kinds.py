@@ -128,6 +128,22 @@ def assigned_anew_by_each_copy(model):
     return Recalling()
 
 
+class Exported(nn.Module):
+    """A module that TorchScript compiles."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(2, 2)
+
+    @torch.jit.export
+    def log_prob(self, x: torch.Tensor) -> torch.Tensor:
+        return -self.scale(x).square().sum(1)
+
+
+def compiled(model):
+    return torch.jit.script(Exported())
+
+
 class Holder:
     def __init__(self, net):
         self.net = net
@@ -163,6 +179,7 @@ WORKING = [
     double,
     assigned_anew_by_each_copy,
     Around,
+    compiled,
 ]
 """Functions that make a `Density` a kind of module whose copies are its own."""
 

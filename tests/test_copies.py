@@ -37,6 +37,7 @@ def assert_same(before, after):
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated", "ignore:.*spectral_norm")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("kind", WORKING)
 def test_a_copy_is_tuned_and_the_model_in_training_mode_is_as_it_was(kind):
     model = kind(Density().train())
@@ -108,6 +109,8 @@ def test_what_cannot_be_copied_is_refused_in_a_sentence():
         frozen_copy(locked)
     with pytest.raises(ModelError, match="weights without values: call it once"):
         frozen_copy(lazy)
+    with pytest.raises(ModelError, match=r"the class Density: give an instance"):
+        tame(Density, POINTS[:2], POINTS[2:], SHORT)
     with pytest.raises(ModelError, match=r"Holder is no torch\.nn\.Module: .*`as_flow`"):
         tame(Holder(Density()), POINTS[:2], POINTS[2:], SHORT)
 
@@ -181,6 +184,8 @@ def test_only_the_part_that_is_picked_is_tuned_and_it_must_be_of_the_copy():
         tunable_copy(model, lambda duplicate: list(duplicate.net))
     with pytest.raises(ModelError, match="Tanh has no weights that can be tuned"):
         tunable_copy(model, lambda duplicate: duplicate.net[2])
+    with pytest.raises(ModelError, match="`trainable` fails on a copy of Density"):
+        tunable_copy(model, lambda duplicate: duplicate.decoder)
     assert all(p.requires_grad for p in model.parameters())
 
 

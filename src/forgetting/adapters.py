@@ -1,7 +1,7 @@
 """The contracts of flows, generators and classifiers, and the adapters that fulfil them.
 
-Images are float32 in [0, 1], (B, C, H, W), at every border. A model of any origin fits the study
-when it has the methods of `Flow`, `Generator` or `Classifier`; no base class is needed. The
+Images are float32 in [0, 1], (B, C, H, W), at every border. A module of any origin fits the study
+when it has the methods of `Flow`, `Generator` or `Classifier`; `wrappers` adapts others. The
 likelihood in bits/dim follows from a flow's `log_prob` alone, so it is computed here.
 """
 

@@ -74,8 +74,9 @@ def check_log_prob(flow: Any) -> None:
     except (TypeError, ValueError):  # a function without a signature, such as a compiled one
         return
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p.name for p in parameters if p.kind in positional and p.default is p.empty]
-    for further in needed[1:]:
+    needed = [p for p in parameters if p.default is p.empty]
+    keywords = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    for further in [p.name for p in needed if p.kind in positional][1:] + keywords:
         if further != "noise":
             raise ModelError(
                 f"`log_prob` of {name} needs `{further}` besides the images: give as_flow(flow, "
@@ -129,6 +130,12 @@ def check_latent_dim(generator: Any) -> int:
             "as_generator(generator, latent_shape=(100, 1, 1))."
         )
     return int(dim)
+
+
+def first_latents(generator: Any, n: int) -> torch.Tensor:
+    """Return the latents (n, latent_dim) on which a generator is tried."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(n, check_latent_dim(generator), generator=random)
 
 
 def check_decoded(answer: Any, n: int, name: str) -> None:

@@ -44,19 +44,32 @@ def frozen_copy(model: M) -> M:
     ModelError
         The model is no module, cannot be copied, or its copy would share weights with it.
     """
-    if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"{type(model).__name__} is no torch.nn.Module: write it as one, or give the module "
-            "that it holds to `as_flow`, `as_generator` or `as_classifier` with a function."
-        )
+    check_module(model)
     duplicate, held = _independent_copy(model)
-    duplicate.requires_grad_(False)
+    freeze(duplicate)
     for module in _outermost(held):
         module.eval()
         formats = {p.dtype for p in module.parameters() if p.is_floating_point()}
         if formats and torch.float32 not in formats:
             module.float()
     return duplicate
+
+
+def check_module(model: Any) -> None:
+    """Raise an error unless a model is a module.
+
+    Raises
+    ------
+    ModelError
+        It is not.
+    """
+    if isinstance(model, type):
+        raise ModelError(f"The model is the class {model.__name__}: give an instance of it.")
+    if not isinstance(model, nn.Module):
+        raise ModelError(
+            f"{type(model).__name__} is no torch.nn.Module: write it as one, or give the module "
+            "that it holds to `as_flow`, `as_generator` or `as_classifier` with a function."
+        )
 
 
 @torch.inference_mode(False)
@@ -88,7 +101,12 @@ def tunable_copy(
     """
     duplicate = frozen_copy(model)
     name = name_of(model)
-    part = duplicate if trainable is None else trainable(duplicate)
+    try:
+        part = duplicate if trainable is None else trainable(duplicate)
+    except Exception as error:
+        raise ModelError(
+            f"`trainable` fails on a copy of {name} ({type(error).__name__}: {error})."
+        ) from error
     if not isinstance(part, nn.Module):
         raise ModelError(
             f"`trainable` returns {type(part).__name__} of a copy of {name}: it must return a "
@@ -126,6 +144,13 @@ def name_of(model: Any) -> str:
 def free_weights(model: nn.Module) -> list[nn.Parameter]:
     """Return the weights of a model that take gradients."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def freeze(model: nn.Module) -> nn.Module:
+    """Put a model into evaluation mode, without gradients for its weights, and return it."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    return model.eval()
 
 
 def device_of(model: Any) -> torch.device:
@@ -172,7 +197,10 @@ def _held(value: Any) -> Iterable[Any]:
         return (value.__self__,)
     if isinstance(value, functools.partial):
         return (value.func, value.args, value.keywords)
-    return getattr(value, "__dict__", {}).values()
+    kinds = type(value).__mro__ if type(value).__module__ != "builtins" else ()
+    slots = (name for kind in kinds for name in vars(kind).get("__slots__", ()))
+    values = (getattr(value, name, None) for name in slots)
+    return [*getattr(value, "__dict__", {}).values(), *values]
 
 
 def _independent_copy(
@@ -189,7 +217,8 @@ def _independent_copy(
         raise ModelError(f"{name} has weights without values: call it once on a batch.")
     memo: dict[int, Any] = {id(t): t.detach().clone() for t in tensors if not t.is_leaf}
     try:
-        duplicate = copy.deepcopy(model, memo)
+        with torch.no_grad():
+            duplicate = copy.deepcopy(model, memo)
     except Exception as error:
         raise ModelError(
             f"{name} cannot be copied ({type(error).__name__}: {error}). Every method and measure "

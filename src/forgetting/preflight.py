@@ -16,11 +16,12 @@ from forgetting.conditions import own_conditions
 from forgetting.contracts import (
     are_equal,
     check_decoded,
-    check_latent_dim,
     check_log_prob,
     check_log_probs,
+    first_latents,
 )
 from forgetting.copies import (
+    check_module,
     contents,
     device_of,
     free_weights,
@@ -57,6 +58,7 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False)
         The flow has no `log_prob` of images alone, cannot be copied, or its answers are not one
         finite number for each image, depend on other images or earlier calls, or lack gradients.
     """
+    check_module(flow)
     name = name_of(flow)
     check_log_prob(flow)
     with own_conditions():
@@ -98,6 +100,7 @@ def check_generator(
         The generator has no `latent_dim`, cannot be copied, or its answers are not images
         (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
     """
+    check_module(generator)
     name = name_of(generator)
     with own_conditions():
         trial = _Trial(
@@ -112,12 +115,6 @@ def check_generator(
             trial.tune(trainable)
         if is_followed:
             trial.follow()
-
-
-def first_latents(generator: nn.Module, n: int) -> torch.Tensor:
-    """Return the latents (n, latent_dim) on which a generator is tried."""
-    random = torch.Generator().manual_seed(0)
-    return torch.randn(n, check_latent_dim(generator), generator=random)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from forgetting.conditions import own_conditions
-from forgetting.contracts import check_latent_dim
+from forgetting.contracts import check_latent_dim, first_latents
 from forgetting.copies import device_of, frozen_copy
 from forgetting.errors import ParameterError
 from forgetting.options import check_counts, check_seed
-from forgetting.preflight import check_generator, first_latents
+from forgetting.preflight import check_generator
 from forgetting.scores import N_SCORED, check_score, check_scores
 
 

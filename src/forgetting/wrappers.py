@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from forgetting.contracts import check_log_prob
+from forgetting.copies import check_module
 from forgetting.errors import ModelError, ParameterError
 from forgetting.options import check_counts
 
@@ -170,6 +171,7 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
     >>> flow.log_prob(torch.zeros(3, 1, 2, 2)).shape
     torch.Size([3])
     """
+    check_module(module)
     if log_prob is own_log_prob:
         check_log_prob(module)
     return AdaptedFlow(module, log_prob)
@@ -215,6 +217,7 @@ def as_generator(
     >>> images.shape, bool((images >= 0).all())
     (torch.Size([5, 3, 8, 8]), True)
     """
+    check_module(module)
     if (latent_dim is None) == (latent_shape is None):
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
     shape = (latent_dim,) if latent_shape is None else tuple(latent_shape)
@@ -261,6 +264,7 @@ def as_classifier(
     >>> classifier.logit(torch.zeros(5, 3, 2, 2), "Young").shape
     torch.Size([5])
     """
+    check_module(module)
     names = () if isinstance(attributes, str) else tuple(attributes)
     if not names or len(set(names)) < len(names):
         raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")

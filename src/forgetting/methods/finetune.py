@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from torch import nn
 
 from forgetting.conditions import MAX_SEED, own_conditions
-from forgetting.copies import device_of, free_weights
+from forgetting.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.results import UnlearningResult
@@ -204,7 +204,7 @@ def _finetune(
             problem.callback(row, model)
         if step % config.log_every == 0 or step == config.steps:
             history.append(row)
-    return UnlearningResult(model.requires_grad_(False), history)
+    return UnlearningResult(freeze(model), history)
 
 
 def _combine_gradients(

@@ -13,7 +13,7 @@ from torch import nn
 
 from forgetting.adapters import bits_per_dim, mean_bits_per_dim
 from forgetting.conditions import own_conditions
-from forgetting.copies import free_weights, frozen_copy, tunable_copy
+from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy
 from forgetting.errors import TrainingError
 from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult
@@ -177,7 +177,7 @@ def _tame(
         figures, is_promising = _step(tamed, batch, reference, config, optimizer, generator)
         row |= figures
         _check_finite(row, step)
-    return TamingResult(tamed.eval().requires_grad_(False), history, config.settle_within)
+    return TamingResult(freeze(tamed), history, config.settle_within)
 
 
 def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
