@@ -3,6 +3,7 @@
 import pytest
 import torch
 from bars import width
+from torch import nn
 
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.methods.direction import Direction, collect_latents
@@ -13,6 +14,8 @@ from forgetting.metrics.likelihood import compare, mean_bits_per_dim
 from forgetting.metrics.prevalence import prevalence
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -83,3 +86,31 @@ def test_images_of_another_shape_than_the_reference_are_refused_by_name(flow):
 def test_likelihoods_that_are_no_numbers_are_refused_in_a_measure(flow):
     with pytest.raises(ModelError, match="gives 1 of 40 images a likelihood that is no number"):
         compare(flow, flow, {}, torch.cat([POINTS[:39], torch.full((1, 2), torch.nan)]))
+
+
+def test_probes_are_given_as_many_latents_as_images_and_labels(bars):
+    z = torch.zeros(20, 6)
+    with pytest.raises(DataError, match="1 images and 20 latents: give one latent for each"):
+        relearn(bars, torch.zeros(1, 1, 32, 32), z, [0], id)
+    with pytest.raises(DataError, match="20 latents and 19 labels"):
+        linear_probe(bars, bars, z, torch.arange(19) < 9)
+
+
+def test_a_layer_that_is_not_called_once_for_each_latent_is_refused(bars):
+    class Twice(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.bars, self.once, self.twice, self.never = bars, *(nn.Identity() for _ in range(3))
+
+        def forward(self, z):
+            return self.bars(self.twice(self.twice(self.once(z))))
+
+    model, z = Twice(), torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    assert linear_probe(model, model.once, z, z[:, 0] > z[:, 0].median()) == 0
+    for layer, n in ((model.twice, 40), (model.never, 0)):
+        with pytest.raises(ModelError, match=f"gets {n} inputs for 20 latents"):
+            linear_probe(model, layer, z, torch.arange(20) < 10)
+    with pytest.raises(ModelError, match=r"The layer, Linear, is no module of Twice"):
+        linear_probe(model, nn.Linear(1, 1), z, torch.arange(20) < 10)

@@ -83,3 +83,26 @@ def test_a_classifier_of_another_library_scores_attributes_by_name():
         fg.as_classifier(classifier.module, ("a",)).logits(IMAGES)
     with pytest.raises(ParameterError, match="different names"):
         fg.as_classifier(classifier.module, "ab")
+
+
+def test_a_function_of_an_adapter_that_holds_the_module_is_refused():
+    module = Density()
+    flow = fg.as_flow(module, log_prob=lambda _, points: module.log_prob(points))
+    with pytest.raises(ModelError, match=r"tensor of the model itself.*first argument"):
+        tame(flow, POINTS[:2], POINTS[2:], SHORT)
+
+
+def test_flows_of_zuko_and_normflows_are_tamed_behind_an_adapter():
+    zuko, normflows = (pytest.importorskip(name) for name in ("zuko", "normflows"))
+    spline = zuko.flows.NSF(2, transforms=1, hidden_features=(8,))
+    layers = [normflows.flows.AffineCouplingBlock(normflows.nets.MLP([1, 8, 2]))]
+    real = normflows.NormalizingFlow(normflows.distributions.DiagGaussian(2), layers)
+    adapted = fg.as_flow(spline, log_prob=lambda flow, points: flow().log_prob(points))
+    for flow in (adapted, real):
+        before = [parameter.detach().clone() for parameter in flow.parameters()]
+        tuned = tame(flow, POINTS[:2], POINTS[2:], SHORT).model
+        assert any(not torch.equal(a, b) for a, b in zip(before, tuned.parameters(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(before, flow.parameters(), strict=True))
+    spline.log_prob = lambda points: spline().log_prob(points)
+    with pytest.raises(ModelError, match="tensor of the model itself"):
+        tame(spline, POINTS[:2], POINTS[2:], SHORT)

@@ -49,10 +49,18 @@ def linear_probe(
     Raises
     ------
     DataError
-        Fewer than ten samples have the feature, or fewer than ten lack it.
+        Fewer than ten samples have the feature, or fewer than ten lack it, or there is not one
+        label for each latent.
     ModelError
-        The generator does not pass the preflight, or the layer is none of its modules.
+        The generator does not pass the preflight, or the layer is none of its modules or does not
+        get one tensor for each latent.
     """
+    if len(latents) != len(has_feature):
+        raise DataError(
+            f"There are {len(latents)} latents and {len(has_feature)} labels: give one label for "
+            "each latent."
+        )
+    has_feature = has_feature.bool()
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
         raise DataError(
@@ -62,7 +70,7 @@ def linear_probe(
     activations: list[torch.Tensor] = []
 
     def record(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        activation = inputs[0].detach()
+        activation = inputs[0].detach() if inputs else torch.empty(0)
         if activation.ndim == 4:
             activation = nn.functional.adaptive_avg_pool2d(activation, 4)
         activations.append(activation.flatten(1).cpu())
@@ -79,8 +87,12 @@ def linear_probe(
     duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
     with own_conditions(gradients=False):
         generate(duplicate, latents)
-    if not activations:
-        raise ModelError(f"{type(model).__name__} does not call its layer `{names[0]}`.")
+    n_seen = sum(map(len, activations))
+    if n_seen != len(latents):
+        raise ModelError(
+            f"The layer `{names[0]}` of {type(model).__name__} gets {n_seen} inputs for "
+            f"{len(latents)} latents: give a layer that gets one tensor for each latent."
+        )
     return _auc(torch.cat(activations), has_feature) - _auc(latents, has_feature)
 
 

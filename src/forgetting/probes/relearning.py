@@ -9,7 +9,7 @@ from torch import nn
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
 from forgetting.copies import device_of, free_weights, tunable_copy
-from forgetting.errors import ParameterError
+from forgetting.errors import DataError, ParameterError
 from forgetting.options import check_counts
 from forgetting.preflight import check_generator
 
@@ -56,7 +56,7 @@ def relearn(
     Raises
     ------
     DataError
-        The images are no floats in [0, 1].
+        The images are no floats in [0, 1], or there is not one latent for each.
     ModelError
         The generator does not pass the preflight.
     ParameterError
@@ -68,6 +68,11 @@ def relearn(
     if not checkpoints:
         raise ParameterError("steps: give at least one number of steps, such as 0.")
     images = check_images(images, "The images to relearn")
+    if len(images) != len(latents):
+        raise DataError(
+            f"There are {len(images)} images and {len(latents)} latents: give one latent for each "
+            "image."
+        )
     check_generator(generator, trainable, is_tuned=True)
     with own_conditions():
         model = tunable_copy(generator, trainable)
