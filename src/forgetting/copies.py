@@ -7,15 +7,13 @@ import inspect
 import itertools
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from forgetting.errors import ModelError
-
-M = TypeVar("M")
 
 CONTAINERS = (list, tuple, set, frozenset, collections.deque)
 
@@ -24,7 +22,7 @@ ATOMS = (type(None), str, bytes, int, float, complex, type, types.FunctionType, 
 
 
 @torch.inference_mode(False)
-def frozen_copy(model: M) -> M:
+def frozen_copy(model: nn.Module) -> nn.Module:
     """Return a copy of a model in evaluation mode, whose weights take no gradient.
 
     A model without a float32 weight becomes float32, its buffers with it. The model is not
@@ -37,7 +35,7 @@ def frozen_copy(model: M) -> M:
 
     Returns
     -------
-    The same type as the model.
+    nn.Module
 
     Raises
     ------

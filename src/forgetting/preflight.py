@@ -290,7 +290,7 @@ def _move(weights: list[nn.Parameter]) -> None:
     with torch.no_grad():
         for weight in weights:
             size = 0.01 * weight.abs().mean() + 1e-4
-            weight += size * torch.randn(weight.shape, generator=random).to(weight)
+            weight.add_(size * torch.randn(weight.shape, generator=random).to(weight))
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ so that a copy of the result computes with a copy of the module. The tuned modul
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -220,13 +221,13 @@ def as_generator(
     check_module(module)
     if (latent_dim is None) == (latent_shape is None):
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
-    shape = (latent_dim,) if latent_shape is None else tuple(latent_shape)
+    shape = [latent_dim] if latent_shape is None else list(latent_shape)
     for size in shape:
         check_counts(latent_dim=size)
     low, high = value_range
     if not low < high:
         raise ParameterError(f"value_range = {value_range}: give the lower value first.")
-    return AdaptedGenerator(module, tuple(map(int, shape)), (low, high), forward)
+    return AdaptedGenerator(module, tuple(cast(list[int], shape)), (low, high), forward)
 
 
 def as_classifier(
