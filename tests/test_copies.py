@@ -12,6 +12,7 @@ from torch import nn
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.copies import free_weights, frozen_copy, tunable_copy
 from forgetting.errors import ModelError
+from forgetting.inference import generate
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import compare
@@ -203,3 +204,25 @@ def test_a_model_that_was_made_in_inference_mode_is_tuned():
         model = Density()
     tuned = tame(model, POINTS[:2], POINTS[2:], SHORT).model
     assert not torch.equal(tuned.net[0].weight, model.net[0].weight)
+
+
+def test_a_generator_in_training_mode_is_sampled_in_evaluation_mode():
+    class Normed(Density):
+        latent_dim = 2
+
+        def forward(self, z):
+            return self.net(z)[:, :, None, None]
+
+    generator = Normed().train()
+    known = copy.deepcopy(generator).eval()
+    before = state(generator)
+    images = generate(generator, POINTS)
+    assert_same(before, state(generator))
+    torch.testing.assert_close(images, known(POINTS).detach())
+
+
+def test_a_result_is_in_evaluation_mode_whatever_a_callback_did():
+    result = tame(
+        Density(), POINTS[:2], POINTS[2:], SHORT, callback=lambda _, model: model.train()
+    )
+    assert not result.model.training
