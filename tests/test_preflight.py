@@ -253,6 +253,8 @@ def test_a_model_with_noise_of_its_own_gives_equal_results_for_equal_seeds():
     assert results() == results()
     comparison = compare(flow, flow, {"all": POINTS}, POINTS)
     assert comparison.shift("all") == (0, 0, 0)
+    first, second = (mean_bits_per_dim(flow, POINTS, 1, seed) for seed in (1, 2))
+    assert not torch.equal(first, second)
 
 
 def test_settings_of_the_callers_program_do_not_reach_a_method(bars):
