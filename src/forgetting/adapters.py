@@ -51,7 +51,10 @@ class Flow(Protocol):
 class Generator(Protocol):
     """A model that decodes latents from N(0, I) to images."""
 
-    latent_dim: int
+    @property
+    def latent_dim(self) -> int:
+        """The dimension of the latents."""
+        ...
 
     def forward(self, latents: torch.Tensor, /) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W), differentiably."""

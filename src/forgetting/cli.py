@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
@@ -137,7 +138,7 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
     default=CACHE / "data",
     help="Folder for the files [your cache, which is searched without FORGETTING_DATA].",
 )
-def data(dataset: str, folder: Path) -> None:
+def data(dataset: Literal["mnist", "celeba", "lfw"], folder: Path) -> None:
     """Download DATASET."""
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces

@@ -22,7 +22,7 @@ ATOMS = (type(None), str, bytes, int, float, complex, type, types.FunctionType, 
 
 
 @torch.inference_mode(False)
-def frozen_copy(model: nn.Module) -> nn.Module:
+def frozen_copy(model: Any) -> Any:
     """Return a copy of a model in evaluation mode, whose weights take no gradient.
 
     A model without a float32 weight becomes float32, its buffers with it. The model is not
@@ -71,9 +71,7 @@ def check_module(model: Any) -> None:
 
 
 @torch.inference_mode(False)
-def tunable_copy(
-    model: nn.Module, trainable: Callable[[nn.Module], nn.Module] | None = None
-) -> nn.Module:
+def tunable_copy(model: Any, trainable: Callable[[nn.Module], nn.Module] | None = None) -> Any:
     """Return a copy of a model in evaluation mode, of which some weights take gradients.
 
     These are the floating-point weights of the part that `trainable` picks. Weights that are

@@ -30,6 +30,11 @@ def replacing(path: Path) -> Iterator[Path]:
     path : Path
         The file to write; its folder is made if it is missing.
 
+    Yields
+    ------
+    Path
+        In the same folder.
+
     Raises
     ------
     ForgettingError

@@ -26,7 +26,7 @@ def autocast_context(precision: Precision, device: torch.device) -> torch.autoca
     Parameters
     ----------
     precision : "float32" or "bfloat16"
-        bfloat16 falls back to float32 on a device without it.
+        The number format; bfloat16 falls back to float32 on a device without it.
     device : torch.device
         The device of the networks.
     """

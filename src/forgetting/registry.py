@@ -24,9 +24,11 @@ class Registry(Mapping[str, T], Generic[T]):
 
         Parameters
         ----------
-        kind : what an entry is, in one word, as errors say it
-        package : whose modules register entries, `forgetting.methods`; also the group of entry
-            points through which other packages add theirs
+        kind : str
+            What an entry is, in one word, as errors say it.
+        package : str
+            Whose modules register entries, `forgetting.methods`; also the group of entry points
+            through which other packages add theirs.
         """
         self.kind = kind
         self.package = package

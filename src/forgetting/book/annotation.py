@@ -104,7 +104,7 @@ class LabelGrid:
     def _show(self, marked: list[bool] | None = None) -> None:
         """Show the page that begins with the first sample without a label."""
         latents = self.labels.latents[self.start : self.start + self.size]
-        images = generate(self.labels.generator, latents) if len(latents) else []
+        images = generate(self.labels.generator, latents) if len(latents) else ()
         rules = [
             f".forgetting-{number} {{background: url({_url(image)}) center / contain no-repeat}}"
             for number, image in enumerate(images)

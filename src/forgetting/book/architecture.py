@@ -46,8 +46,10 @@ class House:
 
     Attributes
     ----------
-    rooms : names of files by room; a room is a folder, or a file of the package itself
-    imports : how many import statements of the first room name a module of the second
+    rooms : dict[str, list[str]]
+        Names of files by room; a room is a folder, or a file of the package itself.
+    imports : dict[tuple[str, str], int]
+        How many import statements of the first room name a module of the second.
     """
 
     rooms: dict[str, list[str]]

@@ -22,10 +22,12 @@ def draw_taming(history: Rows, watched: Rows, control: Rows, attribute: str) -> 
 
     Parameters
     ----------
-    history : of the tamed flow, with `forget_bpd` and `mu`
-    watched, control : looks at the samples of the tamed flow and of the control. A row has
-        `step`, and `a` and `b`, the shares by each classifier; those of the tamed flow have
-        `_low` and `_high` as well
+    history : Rows
+        Of the tamed flow, with `forget_bpd` and `mu`.
+    watched, control : Rows
+        Looks at the samples of the tamed flow and of the control. A row has `step`, and `a` and
+        `b`, the shares by each classifier; those of the tamed flow have `_low` and `_high` as
+        well.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     plots.curves(history, {"forget_bpd": attribute, "mu": "the others"}, "bits/dim", left)
@@ -49,8 +51,10 @@ def draw_target(history: Rows, target: Target, n: int) -> Figure:
 
     Parameters
     ----------
-    history : of `meet_target`; rows without a measurement are passed over
-    n : samples of each measurement
+    history : Rows
+        Of `meet_target`; rows without a measurement are passed over.
+    n : int
+        Samples of each measurement.
     """
     figure, axis = plt.subplots(figsize=(6.4, 3))
     colours = (plots.FORGOT, plots.BASE, plots.REFERENCE, plots.FAINT)
@@ -70,7 +74,8 @@ def start_table(target: Target, counted: Mapping[str, torch.Tensor]) -> pd.DataF
 
     Parameters
     ----------
-    counted : the number of each image's combination, (N,), by the name of the set
+    counted : Mapping[str, Tensor]
+        The number of each image's combination, (N,), by the name of the set.
     """
     columns = {
         name: [f"{float((cells == i).float().mean()):.1%}" for i in range(len(target.shares))]
@@ -97,8 +102,10 @@ def fid_table(metrics: Mapping[str, float], temperature: float) -> pd.DataFrame:
 
     Parameters
     ----------
-    metrics : of `compare_face_samples`
-    temperature : of the page's samples
+    metrics : Mapping[str, float]
+        Of `compare_face_samples`.
+    temperature : float
+        Of the page's samples.
     """
     shown = [name for name in SHOWN if f"fid_{name}" in metrics]
     rows = {}

@@ -54,7 +54,8 @@ def draw_training(entry: Mapping[str, Any]) -> plt.Axes:
 
     Parameters
     ----------
-    entry : the zoo's record, with `kind` and `history`; the first row is not drawn
+    entry : Mapping[str, Any]
+        The zoo's record, with `kind` and `history`; the first row is not drawn.
     """
     if entry["kind"] == "gan":
         players = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
@@ -71,7 +72,8 @@ def distance_table(metrics: Mapping[str, float]) -> pd.DataFrame:
 
     Parameters
     ----------
-    metrics : of `measure_fidelity`; what was not measured has no column
+    metrics : Mapping[str, float]
+        Of `measure_fidelity`; what was not measured has no column.
     """
     forms = {"fid": "{:.1f}", "kid": "{:.3g}", "precision": "{:.2f}", "recall": "{:.2f}"}
     headings = {"fid": "FID", "kid": "KID", "precision": "precision", "recall": "recall"}
@@ -91,8 +93,10 @@ def draw_digits(metrics: Mapping[str, float], features: Mapping[str, str]) -> Fi
 
     Parameters
     ----------
-    metrics : of `measure_prevalence`
-    features : the stems of the features' metrics
+    metrics : Mapping[str, float]
+        Of `measure_prevalence`.
+    features : Mapping[str, str]
+        The stems of the features' metrics.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8))
     classes = range(10)
@@ -114,7 +118,8 @@ def show_prevalence(task: BaseTask, metrics: Mapping[str, float], shares: Shares
 
     Parameters
     ----------
-    metrics, shares : of `measure_prevalence`
+    metrics, shares : Mapping[str, float]
+        Of `measure_prevalence`.
     """
     if task.family == "digits":
         draw_digits(metrics, task.features)
@@ -128,7 +133,8 @@ def draw_memory(distances: NearestImages | None, family: str) -> Figure | None:
 
     Parameters
     ----------
-    distances : None where no real images are at hand; nothing is drawn then
+    distances : NearestImages or None
+        None where no real images are at hand; nothing is drawn then.
     family : "digits" or "faces"
     """
     if distances is None:

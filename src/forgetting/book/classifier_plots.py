@@ -58,7 +58,8 @@ def accuracy_table(rows: Rows) -> Styler:
 
     Parameters
     ----------
-    rows : of `measure_accuracy`
+    rows : Rows
+        Of `measure_accuracy`.
     """
     headings = {
         "frequent": "frequent answer",
@@ -100,7 +101,8 @@ def agreement_table(rows: Mapping[tuple[str, str], Mapping[str, float]]) -> Styl
 
     Parameters
     ----------
-    rows : of `measure_agreement`
+    rows : Mapping[tuple[str, str], Mapping[str, float]]
+        Of `measure_agreement`.
     """
     forms = {
         "classifier A": "{:.1%}",

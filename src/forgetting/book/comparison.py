@@ -243,8 +243,8 @@ def pytest_itemcollected(item: Any) -> None:
 
     Parameters
     ----------
-    item : pytest.Item
-        A cell, if it has outputs to compare.
+    item : Any
+        Pytest.Item A cell, if it has outputs to compare.
     """
     if not hasattr(item, "compare_outputs"):
         return

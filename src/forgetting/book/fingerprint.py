@@ -64,7 +64,7 @@ class Renaming(BaseModel):
         Parameters
         ----------
         tree : ast.Module
-            Of the template before the renaming.
+            Ast.Module Of the template before the renaming.
 
         Returns
         -------
@@ -158,7 +158,7 @@ def fingerprint(tree: ast.Module, circumstances: Any) -> str:
     Parameters
     ----------
     tree : ast.Module
-        Computing tree of a template.
+        Ast.Module Computing tree of a template.
     circumstances : object
         Role, parameters and the records that the run reads, as JSON can hold them.
 

@@ -5,6 +5,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,15 +39,13 @@ class ManualLabels:
         (n,) int8 labels: `UNSEEN`, `ABSENT` or `PRESENT`.
     """
 
-    def __init__(
-        self, generator: nn.Module, feature: str, n: int, path: Path, seed: int = 0
-    ) -> None:
+    def __init__(self, generator: Any, feature: str, n: int, path: Path, seed: int = 0) -> None:
         """Begin to label, or continue with the labels in a file.
 
         Parameters
         ----------
         generator : nn.Module
-            With `latent_dim` and `forward(z) -> images`.
+            A `Generator`.
         feature : str
             What the person looks for, in words.
         n : int

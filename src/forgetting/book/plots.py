@@ -76,6 +76,13 @@ def image_grid(images: torch.Tensor, columns: int = 16, scale: float = 0.42) -> 
     return figure
 
 
+def figure_of(axis: plt.Axes) -> Figure:
+    """Return the figure that an axis belongs to."""
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
 def intervals(
     rows: Sequence[tuple[str, float, float, float]],
     label: str,

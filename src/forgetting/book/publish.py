@@ -46,8 +46,9 @@ def publish(
     ----------
     log : callable
         Receives a sentence for each page.
-    only : collection of str
-        Names of pages; all pages if it is empty. Pages that read all records are always included.
+    only : Collection[str]
+        Names of pages; all pages if it is empty. Pages that read all records are
+        always included.
     jobs_at_once : int, optional
         Pages at once.
 
@@ -70,7 +71,7 @@ def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
 
     Parameters
     ----------
-    names : collection of str
+    names : Collection[str]
         All pages are returned if it is empty.
 
     Returns
@@ -124,7 +125,7 @@ def check_data(wanted: Collection[Entry]) -> None:
 
     Parameters
     ----------
-    wanted : collection of Entry
+    wanted : Collection[Entry]
         Pages and runs.
 
     Raises

@@ -200,7 +200,7 @@ def records(folder: Path, names: Collection[str]) -> dict[str, Record]:
     ----------
     folder : Path
         Folder of records that come before the published ones.
-    names : collection of str
+    names : Collection[str]
         A name may hold a subfolder, as in `SWEEP/RUN`.
 
     Returns

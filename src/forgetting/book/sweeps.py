@@ -24,9 +24,12 @@ class SweepTable:
 
     Attributes
     ----------
-    runs : with the columns of `catalogue.table` and, always, `case`
-    cases : the rows of each case under its readable name, in the order of runs.yaml
-    settings : parameters that differ from the template's defaults, of "every run" and of each case
+    runs : pd.DataFrame
+        With the columns of `catalogue.table` and, always, `case`.
+    cases : dict[str, pd.DataFrame]
+        The rows of each case under its readable name, in the order of runs.yaml.
+    settings : dict[str, dict[str, Any]]
+        Parameters that differ from the template's defaults, of "every run" and of each case.
     """
 
     runs: pd.DataFrame
@@ -43,7 +46,8 @@ class SweepTable:
 
         Parameters
         ----------
-        columns, of : as `tables.summarise` takes them
+        columns, of : Mapping[str, tuple[str, str]]
+            As `tables.summarise` takes them.
         """
         rows, figures = summarise(self.cases, dict(columns), of)
         metrics.update(figures)
@@ -63,9 +67,12 @@ def load_sweep(name: str, run: Run, **derived: Callable[[pd.DataFrame], pd.Serie
 
     Parameters
     ----------
-    name : of the sweep
-    run : of the page; its record will list the weights of all rows
-    derived : columns to add, each computed from the columns that are there
+    name : str
+        Of the sweep.
+    run : Run
+        Of the page; its record will list the weights of all rows.
+    **derived : callable
+        Columns to add, each computed from the columns that are there.
 
     Raises
     ------
@@ -98,9 +105,12 @@ def begin_table(
 
     Parameters
     ----------
-    template : its name
-    given : variables of the notebook, as `run.begin` takes them
-    derived : as `load_sweep` takes them
+    template : str
+        Its name.
+    given : Mapping[str, Any]
+        Variables of the notebook, as `run.begin` takes them.
+    **derived : callable
+        As `load_sweep` takes them.
 
     Raises
     ------

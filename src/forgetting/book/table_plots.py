@@ -104,8 +104,10 @@ def draw_drops(runs: pd.DataFrame, sets: Sequence[str]) -> Figure:
 
     Parameters
     ----------
-    runs : with person, n_forget, seed and `quantile_drop_SET`
-    sets : names of sets of images, four at most
+    runs : pd.DataFrame
+        With person, n_forget, seed and `quantile_drop_SET`.
+    sets : Sequence[str]
+        Names of sets of images, four at most.
     """
     long = runs.melt(
         id_vars=["person", "n_forget", "seed"],
@@ -137,9 +139,12 @@ def draw_ablations(parts: Parts, columns: Mapping[str, str], symlog: str) -> Fig
 
     Parameters
     ----------
-    parts : runs by the name of their row
-    columns : the label of each column of the runs
-    symlog : the column whose axis is logarithmic away from zero
+    parts : Parts
+        Runs by the name of their row.
+    columns : Mapping[str, str]
+        The label of each column of the runs.
+    symlog : str
+        The column whose axis is logarithmic away from zero.
     """
     figure, axes = plt.subplots(
         1, len(columns), figsize=(10, 0.32 * len(parts) + 1), sharey=True, squeeze=False

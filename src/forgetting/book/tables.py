@@ -42,7 +42,8 @@ def over_people(runs: pd.DataFrame, column: str) -> Summary:
 
     Parameters
     ----------
-    runs : one row a run, with a column `person`
+    runs : pd.DataFrame
+        One row a run, with a column `person`.
     """
     return _interval(runs.groupby("person")[column].mean())
 
@@ -61,7 +62,8 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
 
     Parameters
     ----------
-    runs : with the columns COLUMN_low and COLUMN_high
+    runs : pd.DataFrame
+        With the columns COLUMN_low and COLUMN_high.
     """
     mean, low, high = over_seeds(runs, column)
     own = [float(runs[f"{column}{end}"].mean()) for end in ("_low", "_high")]
@@ -104,9 +106,12 @@ def summarise(
 
     Parameters
     ----------
-    parts : runs by the name of their row
-    columns : by column of the runs, its heading and the format of its values
-    of : the summary of a part's column: `over_people`, `over_seeds`, `over_runs` or `extremes`
+    parts : dict[str, pd.DataFrame]
+        Runs by the name of their row.
+    columns : dict[str, tuple[str, str]]
+        By column of the runs, its heading and the format of its values.
+    of : callable
+        The summary of a part's column: `over_people`, `over_seeds`, `over_runs` or `extremes`.
 
     Returns
     -------
@@ -142,8 +147,10 @@ def large_changes(
 
     Parameters
     ----------
-    parts : runs by the name of their row; an attribute's column is PREFIX and its name
-    least : of the change, as a share of the samples
+    parts : dict[str, pd.DataFrame]
+        Runs by the name of their row; an attribute's column is PREFIX and its name.
+    least : float
+        Of the change, as a share of the samples.
 
     Returns
     -------
@@ -171,8 +178,10 @@ def quantile_table(
 
     Parameters
     ----------
-    parts : runs by the name of their rows
-    sets : names of sets of images; "forget" has a digit more
+    parts : dict[str, pd.DataFrame]
+        Runs by the name of their rows.
+    sets : Sequence[str]
+        Names of sets of images; "forget" has a digit more.
 
     Returns
     -------
@@ -198,8 +207,10 @@ def retrained_table(
 
     Parameters
     ----------
-    parts : runs by the name of their rows, with a column `retrained`, empty where there is none
-    sets : names of sets of images
+    parts : dict[str, pd.DataFrame]
+        Runs by the name of their rows, with a column `retrained`, empty where there is none.
+    sets : Sequence[str]
+        Names of sets of images.
 
     Returns
     -------
@@ -226,8 +237,10 @@ def target_table(
 
     Parameters
     ----------
-    parts : runs by the name of their rows
-    targets : of each part
+    parts : dict[str, pd.DataFrame]
+        Runs by the name of their rows.
+    targets : dict[str, Target]
+        Of each part.
 
     Returns
     -------
@@ -270,9 +283,11 @@ def attack_verdict(metrics: Mapping[str, float], case: str) -> str:
 
     Parameters
     ----------
-    metrics : attack_MODEL_CASE, with `_low` and `_high` where there is an interval; of the models
-        before, after and, where there is one, retrained
-    case : as it stands in the names
+    metrics : Mapping[str, float]
+        Attack_MODEL_CASE, with `_low` and `_high` where there is an interval; of the models
+        before, after and, where there is one, retrained.
+    case : str
+        As it stands in the names.
     """
     before, after = metrics[f"attack_before_{case}"], metrics[f"attack_after_{case}"]
     if before < ATTACKED:

@@ -39,16 +39,17 @@ def threshold_curve(history: Sequence[Mapping[str, float]], delta: float) -> Fig
 
     Parameters
     ----------
-    history : rows of `tame`, with `step`, `mu`, `sigma` and `forget_bpd`
-    delta : the threshold, in sigma above mu
+    history : Sequence[Mapping[str, float]]
+        Rows of `tame`, with `step`, `mu`, `sigma` and `forget_bpd`.
+    delta : float
+        The threshold, in sigma above mu.
     """
     axis = plots.curves(history, {"forget_bpd": "to forget", "mu": "to retain"}, "bits/dim")
     steps = [row["step"] for row in history]
     threshold = [row["mu"] + delta * row["sigma"] for row in history]
     axis.plot(steps, threshold, color="black", ls=":", lw=1)
     axis.annotate("threshold", (steps[-1], threshold[-1]), ha="right", va="bottom", fontsize=9)
-    figure: Figure = axis.figure
-    return figure
+    return plots.figure_of(axis)
 
 
 def likelihood_panel(comparison: Comparison) -> Figure:
@@ -59,7 +60,8 @@ def likelihood_panel(comparison: Comparison) -> Figure:
 
     Parameters
     ----------
-    comparison : of sets among which are `forget` and `held_out`
+    comparison : Comparison
+        Of sets among which are `forget` and `held_out`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     for name, values in (("before", comparison.before), ("after", comparison.after)):
@@ -80,7 +82,8 @@ def shift_intervals(
 
     Parameters
     ----------
-    to_forget : the sets that are drawn in the colour of the tamed flow
+    to_forget : Iterable[str]
+        The sets that are drawn in the colour of the tamed flow.
     """
     names = list(comparison.before)
     drawn: Axes = plots.intervals(
@@ -97,7 +100,8 @@ def sample_rows(flows: Mapping[str, Glow], temperature: float, run: Experiment) 
 
     Parameters
     ----------
-    run : its stream "show" gives the latents
+    run : Experiment
+        Its stream "show" gives the latents.
     """
     return plots.image_rows(
         {
@@ -125,8 +129,10 @@ def class_curves(
 
     Parameters
     ----------
-    history : rows of `tame`, with `step`, `mu` and `forget_bpd`
-    looks : rows with `step`, `class_share`, `class_share_low` and `class_share_high`
+    history : Sequence[Mapping[str, float]]
+        Rows of `tame`, with `step`, `mu` and `forget_bpd`.
+    looks : Sequence[Mapping[str, float]]
+        Rows with `step`, `class_share`, `class_share_low` and `class_share_high`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     plots.curves(history, {"forget_bpd": "the class", "mu": "the others"}, "bits/dim", left)
@@ -147,7 +153,8 @@ def temperature_table(
 
     Parameters
     ----------
-    metrics : those of `samples_by_temperature`
+    metrics : Mapping[str, float]
+        Those of `samples_by_temperature`.
     """
     rows = []
     names = list(flows)
@@ -170,7 +177,8 @@ def fid_by_temperature(
 
     Parameters
     ----------
-    metrics : those of `samples_by_temperature`
+    metrics : Mapping[str, float]
+        Those of `samples_by_temperature`.
     """
     figure, axis = plt.subplots(figsize=(6.4, 3))
     for name in flows:
@@ -196,8 +204,10 @@ def similarity_panel(
 
     Parameters
     ----------
-    metrics : those of `similarity_around`
-    points : similarity and shift of each image, from `shift_by_similarity`
+    metrics : Mapping[str, float]
+        Those of `similarity_around`.
+    points : Mapping[str, tuple[Tensor, Tensor]]
+        Similarity and shift of each image, from `shift_by_similarity`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
     for name in flows:
@@ -218,7 +228,8 @@ def layer_curves(changes: Mapping[str, Sequence[float]], steps_per_block: int) -
 
     Parameters
     ----------
-    changes : for each layer a value for each step, from `layer_changes`
+    changes : Mapping[str, Sequence[float]]
+        For each layer a value for each step, from `layer_changes`.
     """
     figure, axis = plt.subplots(figsize=(8, 3))
     colours = (plots.BASE, plots.FORGOT, plots.REFERENCE, plots.FAINT)
@@ -240,9 +251,12 @@ def plane_densities(
 
     Parameters
     ----------
-    flows : each flow before and after taming
-    points : (N, 2), some of those to forget, drawn as dots
-    side : points of the grid along each axis
+    flows : Mapping[str, tuple[Density, Density]]
+        Each flow before and after taming.
+    points : Tensor
+        (N, 2), some of those to forget, drawn as dots.
+    side : int
+        Points of the grid along each axis.
     """
     unit = torch.linspace(0, 1, side)
     x, y = 3.9 * unit - 1.6, 2.6 * unit - 1.05

@@ -40,7 +40,8 @@ class Parameter:
     ----------
     name, annotation : str
         Its name, and the name of its type.
-    default : str, int, float or bool
+    default : Any
+        Str, int, float or bool.
     comment : str
         What it means.
     """

@@ -39,9 +39,12 @@ def latent_walks(walks: torch.Tensor, places: torch.Tensor, threshold: float) ->
 
     Parameters
     ----------
-    walks : images (A, P, C, H, W)
-    places : (P,), ascending, the projections of the walks' latents
-    threshold : the projection threshold
+    walks : Tensor
+        Images (A, P, C, H, W).
+    places : Tensor
+        (P,), ascending, the projections of the walks' latents.
+    threshold : float
+        The projection threshold.
     """
     figure = plots.image_rows({f"sample {i + 1}": walk for i, walk in enumerate(walks)})
     column = int(torch.searchsorted(places, threshold))
@@ -58,7 +61,7 @@ def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
     """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale."""
     axis = plots.curves(history, LOSS_TERMS, "terms of the loss")
     axis.set_yscale("log")
-    return axis.figure
+    return plots.figure_of(axis)
 
 
 def prevalence_and_values(
@@ -68,7 +71,8 @@ def prevalence_and_values(
 
     Parameters
     ----------
-    graded : samples by role, such as `original` or `retrained`
+    graded : Mapping[str, GradedSamples]
+        Samples by role, such as `original` or `retrained`.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     shares = {name: samples.prevalence for name, samples in graded.items()}
@@ -88,14 +92,15 @@ def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature
 
     Parameters
     ----------
-    shares : by the threshold's name, then by role
+    shares : Mapping[str, Mapping[str, Prevalence]]
+        By the threshold's name, then by role.
     """
     rows = {
         f"{role}, {threshold}": share
         for threshold, by_role in shares.items()
         for role, share in by_role.items()
     }
-    return _draw_shares(rows, feature).figure
+    return plots.figure_of(_draw_shares(rows, feature))
 
 
 def _draw_shares(
@@ -118,7 +123,8 @@ def paired_samples(graded: Mapping[str, GradedSamples]) -> list[Figure]:
 
     Parameters
     ----------
-    graded : samples by model, `original` among them
+    graded : Mapping[str, GradedSamples]
+        Samples by model, `original` among them.
     """
     figures = []
     before = graded["original"]
@@ -137,9 +143,12 @@ def settings_trade_off(
 
     Parameters
     ----------
-    searches : by method; a line joins the settings of one
-    beside : scores by role, of models without a setting
-    floor : of FID
+    searches : Mapping[str, SettingSearch]
+        By method; a line joins the settings of one.
+    beside : Mapping[str, SettingScore]
+        Scores by role, of models without a setting.
+    floor : float
+        Of FID.
     """
     figure, axis = plt.subplots(figsize=(6.8, 3.8))
     for (name, search), marker in zip(searches.items(), "os^DvP" * len(searches), strict=False):
@@ -162,8 +171,10 @@ def inverted_images(
 
     Parameters
     ----------
-    targets : (N, C, H, W); of none there is no figure
-    inverted : by model
+    targets : Tensor
+        (N, C, H, W); of none there is no figure.
+    inverted : Mapping[str, InversionOutcome]
+        By model.
     """
     if not len(targets):
         return None
@@ -177,8 +188,10 @@ def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets
 
     Parameters
     ----------
-    curves : for each number of images, the curves by role
-    n_targets : images that there are
+    curves : Sequence[Mapping[str, RelearningCurve]]
+        For each number of images, the curves by role.
+    n_targets : int
+        Images that there are.
     """
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4.75 * len(curves), 3), sharey=True, squeeze=False

@@ -49,8 +49,10 @@ def comparison_table(
 
     Parameters
     ----------
-    names : of the models, in words; `floor` is a row of its own
-    columns : by entry, the heading and the format of its values
+    names : Sequence[str]
+        Of the models, in words; `floor` is a row of its own.
+    columns : Mapping[str, Column]
+        By entry, the heading and the format of its values.
     """
     rows = {}
     for name in names:
@@ -72,8 +74,10 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
 
     Parameters
     ----------
-    metrics : as `fidelity_metrics` returns them
-    names : of the models, in words
+    metrics : Mapping[str, float]
+        As `fidelity_metrics` returns them.
+    names : Sequence[str]
+        Of the models, in words.
     """
     rows = dict(metrics)
     if "fid_real_own" in metrics:
@@ -90,8 +94,10 @@ def methods_table(
 
     Parameters
     ----------
-    prevalence_key : how the metrics name prevalence
-    names : of the models, in words; `floor` is a row of its own
+    prevalence_key : str
+        How the metrics name prevalence.
+    names : Sequence[str]
+        Of the models, in words; `floor` is a row of its own.
     """
     columns = {prevalence_key: ("prevalence", ".1%"), "gap": ("gap", "+.2f")}
     columns |= {"fid": ("FID", ".0f"), "fid_b": ("FID, B", ".1f")} | LOCALITY
@@ -120,8 +126,10 @@ def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.Dat
 
     Parameters
     ----------
-    metrics : as `locality` returns them
-    others : names of other attributes; those are listed whose share moved by over `MOVED`
+    metrics : Mapping[str, float]
+        As `locality` returns them.
+    others : Sequence[str]
+        Names of other attributes; those are listed whose share moved by over `MOVED`.
     """
     changes = {words: f"{metrics[name]:.3f}" for name, words in CHANGES.items() if name in metrics}
     for name in others:

@@ -47,7 +47,7 @@ def validate(
     ----------
     log : callable
         Receives a line for each page, and lines with the differences.
-    names : collection of str
+    names : Collection[str]
         Names of pages; all pages if it is empty.
     again : bool
         Whether to execute pages that agreed before.

@@ -36,9 +36,12 @@ class AttributeImages:
 
     Attributes
     ----------
-    images : (N, C, H, W), float32 in [0, 1]
-    labels : bool, (N, k), which image shows which attribute
-    unseen : (M, C, H, W), float32 in [0, 1], faces that neither the flow nor taming has seen
+    images : Tensor
+        (N, C, H, W), float32 in [0, 1].
+    labels : Tensor
+        Bool, (N, k), which image shows which attribute.
+    unseen : Tensor
+        (M, C, H, W), float32 in [0, 1], faces that neither the flow nor taming has seen.
     source : "celeba" (real faces with CelebA's labels) or "latent" (the flow's own faces,
         labelled by a classifier)
     """
@@ -83,15 +86,23 @@ def load_attribute_images(
 
     Parameters
     ----------
-    experiment : gives the random streams
-    source : "celeba", "latent", or "auto", which is CelebA where its data is at hand
-    flow : decides the size of the images, and draws them where the source is "latent"
-    classifier : classifier A
-    attributes : names of k attributes, in the order of the labels' columns
-    n_drawn : of a flow's own faces, how many are drawn as `images` and how many as `unseen`
-    streams : random streams of the two draws. The same stream twice stands for one draw, of
-        which the last part is unseen
-    unseen_without : keep only those unseen faces that lack all attributes
+    experiment : Experiment
+        Gives the random streams.
+    source : str
+        "celeba", "latent", or "auto", which is CelebA where its data is at hand.
+    flow : Glow
+        Decides the size of the images, and draws them where the source is "latent".
+    classifier : Classifier
+        Classifier A.
+    attributes : Sequence[str]
+        Names of k attributes, in the order of the labels' columns.
+    n_drawn : tuple[int, int]
+        Of a flow's own faces, how many are drawn as `images` and how many as `unseen`.
+    streams : tuple[str, str]
+        Random streams of the two draws. The same stream twice stands for one draw, of which the
+        last part is unseen.
+    unseen_without : bool
+        Keep only those unseen faces that lack all attributes.
 
     Raises
     ------

@@ -41,8 +41,10 @@ def attribute_detector(
 
     Parameters
     ----------
-    attributes : one name, for answers (N,), or k names, for answers (N, k)
-    threshold : the logit above which an attribute counts; 0 is a probability of one half
+    attributes : str | Sequence[str]
+        One name, for answers (N,), or k names, for answers (N, k).
+    threshold : float
+        The logit above which an attribute counts; 0 is a probability of one half.
     """
     names = classifier.attributes
     if isinstance(attributes, str):
@@ -57,7 +59,8 @@ def strict_threshold(experiment: Experiment, attribute: str, size: int) -> float
 
     Parameters
     ----------
-    size : of the faces, in pixels: 32 or 64
+    size : int
+        Of the faces, in pixels: 32 or 64.
     """
     thresholds = experiment.record(references.FACES)["thresholds"]["faces-classifier-b"]
     return float(thresholds[str(size)][attribute])
@@ -78,12 +81,18 @@ def compare_face_samples(
 
     Parameters
     ----------
-    tuned : flows by name, of which one is "after"
-    n : samples of each of three draws
-    temperature : the first of the temperatures; the second is 0.9
-    classifier : classifier A, which gives the features of FID
-    kinds : the kind of each image, (N,), for the mixture (`compare_samples`)
-    has_feature : counts what shows the feature, bool (N,); None: nothing is counted
+    tuned : Mapping[str, Glow]
+        Flows by name, of which one is "after".
+    n : int
+        Samples of each of three draws.
+    temperature : float
+        The first of the temperatures; the second is 0.9.
+    classifier : Classifier
+        Classifier A, which gives the features of FID.
+    kinds : Detector
+        The kind of each image, (N,), for the mixture (`compare_samples`).
+    has_feature : Detector or None
+        Counts what shows the feature, bool (N,); None: nothing is counted.
 
     Returns
     -------
@@ -127,7 +136,8 @@ def held_out_shift(
 
     Parameters
     ----------
-    unseen : (N, C, H, W), faces that neither the flow nor taming has seen
+    unseen : Tensor
+        (N, C, H, W), faces that neither the flow nor taming has seen.
 
     Returns
     -------
@@ -147,8 +157,9 @@ def count_shares(
 
     Parameters
     ----------
-    shown : the number of each sample's combination, (N,), by classifier ("a" or "b") and time
-        ("before" or "after")
+    shown : Mapping[tuple[str, str], Tensor]
+        The number of each sample's combination, (N,), by classifier ("a" or "b") and time
+        ("before" or "after").
 
     Returns
     -------

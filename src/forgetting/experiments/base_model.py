@@ -30,10 +30,14 @@ class BaseFeatures:
 
     Attributes
     ----------
-    samples : (n, F)
-    train : (N, F), of all training images
-    floor : (n, F), of as many training images as there are samples
-    held_out : (m, F)
+    samples : Tensor
+        (n, F).
+    train : Tensor
+        (N, F), of all training images.
+    floor : Tensor
+        (n, F), of as many training images as there are samples.
+    held_out : Tensor
+        (m, F).
     """
 
     samples: torch.Tensor
@@ -48,8 +52,10 @@ class NearestImages:
 
     Attributes
     ----------
-    samples, held_out : distances in classifier A's features, (n,)
-    index : of the training image that is nearest to each sample, (n,)
+    samples, held_out : Tensor
+        Distances in classifier A's features, (n,).
+    index : Tensor
+        Of the training image that is nearest to each sample, (n,).
     """
 
     samples: torch.Tensor
@@ -64,7 +70,8 @@ def measure_fidelity(
 
     Parameters
     ----------
-    samples : (n, C, H, W) in [0, 1]
+    samples : Tensor
+        (n, C, H, W) in [0, 1].
 
     Returns
     -------
@@ -132,8 +139,10 @@ def measure_likelihood(task: BaseTask, n: int, draws: int) -> dict[str, float]:
 
     Parameters
     ----------
-    n : images, at most
-    draws : of dequantisation noise for each image
+    n : int
+        Images, at most.
+    draws : int
+        Of dequantisation noise for each image.
 
     Returns
     -------

@@ -20,7 +20,8 @@ def measure_prevalence(task: BaseTask, samples: torch.Tensor) -> tuple[dict[str,
 
     Parameters
     ----------
-    samples : (n, C, H, W) in [0, 1]
+    samples : Tensor
+        As `measure_fidelity` takes them.
 
     Returns
     -------

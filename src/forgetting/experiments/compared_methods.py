@@ -18,9 +18,12 @@ class ComparedMethod:
 
     Attributes
     ----------
-    method : of the registry
-    config : the configuration that the search begins with
-    task, direction : what is unlearned from the task's original
+    method : Method[Any]
+        Of the registry.
+    config : FinetuneConfig
+        The configuration that the search begins with.
+    task, direction : FeatureTask
+        What is unlearned from the task's original.
     """
 
     method: Method[Any]
@@ -65,9 +68,12 @@ def compared_methods(
 
     Parameters
     ----------
-    config : what all methods share: steps, batches, the first learning rate, precision and seed
-    classifier_lr : the learning rate of methods that follow a classifier's gradient
-    elastic : the weight of Selective Amnesia's elastic weights
+    config : FinetuneConfig
+        What all methods share: steps, batches, the first learning rate, precision and seed.
+    classifier_lr : float
+        The learning rate of methods that follow a classifier's gradient.
+    elastic : float
+        The weight of Selective Amnesia's elastic weights.
     """
     shared = {name: getattr(config, name) for name in FinetuneConfig.model_fields}
     compared = []

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
 
 from forgetting.errors import ParameterError
 from forgetting.metrics.fidelity import Statistics
@@ -41,7 +40,8 @@ class Experiment:
 
         Parameters
         ----------
-        name : of the template or experiment, for what is said of it
+        name : str
+            Of the template or experiment, for what is said of it.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class Experiment:
         # a few backward passes have no deterministic form on a GPU: there it is only a warning
         torch.use_deterministic_algorithms(True, warn_only=self.device.type == "cuda")
 
-    def load(self, name: str, *kinds: str) -> nn.Module:
+    def load(self, name: str, *kinds: str) -> Any:
         """Return a model of the zoo on the run's device, and note its hash for the record.
 
         Raises

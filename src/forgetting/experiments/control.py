@@ -24,11 +24,16 @@ def tame_control(
 
     Parameters
     ----------
-    flow : as `tame` takes it
-    forget, retain : the sets that the tamed flow was given
-    config : the tamed flow's configuration; its stopping rule does not apply
-    steps : how many steps the tamed flow took. None: `config.max_steps`
-    callback : as `tame` takes it
+    flow : Module
+        As `tame` takes it.
+    forget, retain : Tensor
+        The sets that the tamed flow was given.
+    config : TamingConfig
+        The tamed flow's configuration; its stopping rule does not apply.
+    steps : int or None
+        How many steps the tamed flow took. None: `config.max_steps`.
+    callback : Callback or None
+        As `tame` takes it.
 
     Returns
     -------

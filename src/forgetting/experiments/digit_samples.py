@@ -28,13 +28,18 @@ def compare_digit_samples(
 
     Parameters
     ----------
-    experiment : its streams "draw 0" to "draw 2" give the latents, and "floor" the real digits
-        of the floor
-    task : has the flow before taming; classifier A gives the features, classifier B counts samples
-        of the class
-    tamed : the flow after taming
-    n : samples of each draw; at most as many as there are training digits
-    temperatures : of the samples, by the suffix of their metrics
+    experiment : Experiment
+        Its streams "draw 0" to "draw 2" give the latents, and "floor" the real digits of the
+        floor.
+    task : DigitTask
+        Has the flow before taming; classifier A gives the features, classifier B counts samples of
+        the class.
+    tamed : Glow
+        The flow after taming.
+    n : int
+        Samples of each draw; at most as many as there are training digits.
+    temperatures : Mapping[str, float]
+        Of the samples, by the suffix of their metrics.
 
     Returns
     -------

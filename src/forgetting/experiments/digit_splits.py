@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.experiments.context import Experiment
 from forgetting.inference import classes
 from forgetting.metrics.likelihood import LikelihoodReference
+from forgetting.models.classifier import Classifier
+from forgetting.models.glow import Glow
 
 N_EACH = 100
 """Digits in each measured set but `forget` and `held_out`."""
@@ -28,11 +29,15 @@ class DigitSplits:
 
     Attributes
     ----------
-    digit : the class, 0 to 9
-    size : side of the images that a flow takes, in pixels
-    train, held_out : digits of all classes; no model of the zoo saw those held out
-    likelihood_reference : (M, 1, size, size) in [0, 1], training digits of other classes that
-        give each flow its mean and deviation of bits/dim
+    digit : int
+        The class, 0 to 9.
+    size : int
+        Side of the images that a flow takes, in pixels.
+    train, held_out : Digits
+        Digits of all classes; no model of the zoo saw those held out.
+    likelihood_reference : Tensor
+        (M, 1, size, size) in [0, 1], training digits of other classes that give each flow its mean
+        and deviation of bits/dim.
     """
 
     digit: int
@@ -59,9 +64,12 @@ def load_digit_splits(
 
     Parameters
     ----------
-    experiment : its stream "likelihood reference" draws that set
-    source, digit, size : see `load_digits` and `DigitSplits`
-    n_likelihood_reference : digits of the likelihood reference; all others, if there are fewer
+    experiment : Experiment
+        Its stream "yardstick" draws that set.
+    source, digit, size : Source
+        See `load_digits` and `DigitSplits`.
+    n_likelihood_reference : int
+        Digits of the likelihood reference; all others, if there are fewer.
 
     Raises
     ------
@@ -70,13 +78,14 @@ def load_digit_splits(
     """
     train, held_out = load_digits("train", source), load_digits("held_out", source)
     retain = train.where(train.labels != digit)
-    order = torch.randperm(len(retain), generator=experiment.generator("likelihood reference"))
+    # the stream keeps the name that it had when the pages were made: another draws other digits
+    order = torch.randperm(len(retain), generator=experiment.generator("yardstick"))
     reference = retain.floats(size)[order[:n_likelihood_reference]]
     return DigitSplits(digit, size, train, held_out, reference)
 
 
 def choose_forget_digits(
-    splits: DigitSplits, n: int, flow: nn.Module, draws: int, seed: int
+    splits: DigitSplits, n: int, flow: Glow, draws: int, seed: int
 ) -> torch.Tensor:
     """Return indices (n,) of the training digits to forget: the first n of the class.
 
@@ -85,8 +94,10 @@ def choose_forget_digits(
 
     Parameters
     ----------
-    flow : the base, under which the quantiles of a single digit are taken
-    draws, seed : of the dequantisation noise of those quantiles
+    flow : Glow
+        The base, under which the quantiles of a single digit are taken.
+    draws, seed : int
+        Of the dequantisation noise of those quantiles.
     """
     indices = splits.of_class
     if n > 1:
@@ -101,12 +112,13 @@ def choose_forget_digits(
     return candidates[distance <= max(ORDINARY, float(distance.min()))][:n]
 
 
-def nearest_class(splits: DigitSplits, classifier: nn.Module) -> int:
+def nearest_class(splits: DigitSplits, classifier: Classifier) -> int:
     """Return the class for which a classifier most easily takes held-out digits of this one.
 
     Parameters
     ----------
-    classifier : has the method `classes`, images (N, 1, 28, 28) to probabilities (N, 10)
+    classifier : Classifier
+        Has the method `classes`, images (N, 1, 28, 28) to probabilities (N, 10).
     """
     images = splits.held_out.where(splits.held_out.labels == splits.digit).floats()
     probabilities = classes(classifier, images).mean(0)
@@ -121,9 +133,12 @@ def measured_digits(
 
     Parameters
     ----------
-    experiment : its streams "sets" and "random" draw the sets
-    forget : indices of training digits
-    nearest : another class, from `nearest_class`
+    experiment : Experiment
+        Its streams "sets" and "random" draw the sets.
+    forget : Tensor
+        Indices of training digits.
+    nearest : int
+        Another class, from `nearest_class`.
 
     Returns
     -------
@@ -160,10 +175,14 @@ def five_sets(
 
     Parameters
     ----------
-    forget : indices of training digits
-    digit, nearest : the class, and the class for which it is most easily taken
-    n : digits in each set, at most
-    generator : of the random draws
+    forget : Tensor
+        Indices of training digits.
+    digit, nearest : int
+        The class, and the class for which it is most easily taken.
+    n : int
+        Digits in each set, at most.
+    generator : torch.Generator
+        Of the random draws.
 
     Returns
     -------
@@ -186,12 +205,13 @@ def five_sets(
     }
 
 
-def class_filter(classifier: nn.Module, digit: int) -> Callable[[torch.Tensor], torch.Tensor]:
+def class_filter(classifier: Classifier, digit: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a function that marks the images (N, 1, H, W) which a classifier takes for a digit.
 
     Parameters
     ----------
-    classifier : has the method `classes`, images to probabilities (N, 10)
+    classifier : Classifier
+        Has the method `classes`, images to probabilities (N, 10).
 
     Returns
     -------

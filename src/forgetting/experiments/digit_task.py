@@ -5,7 +5,6 @@ from typing import cast
 
 import torch
 from pydantic import Field
-from torch import nn
 
 from forgetting.data.digits import Source
 from forgetting.experiments.context import Experiment, Parameters
@@ -18,6 +17,7 @@ from forgetting.experiments.digit_splits import (
 from forgetting.experiments.likelihoods import likelihood_metrics, shift_metrics
 from forgetting.methods.taming import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 
@@ -38,7 +38,8 @@ def digit_presets(max_steps: int) -> dict[str, dict[str, int]]:
 
     Parameters
     ----------
-    max_steps : of taming, in the preset `default`
+    max_steps : int
+        Of taming, in the preset `default`.
     """
     smoke = {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1}
     default = {"n_likelihood_reference": 500, "n_samples": 1000, "draws": 5}
@@ -51,15 +52,18 @@ class DigitTask:
 
     Attributes
     ----------
-    base : the flow before taming
-    splits : the digits
-    classifier_a, classifier_b : one gives features and nearest class, the other counts the class
+    base : Glow
+        The flow before taming.
+    splits : DigitSplits
+        The digits.
+    classifier_a, classifier_b : Classifier
+        One gives features and nearest class, the other counts the class.
     """
 
     base: Glow
     splits: DigitSplits
-    classifier_a: nn.Module
-    classifier_b: nn.Module
+    classifier_a: Classifier
+    classifier_b: Classifier
 
     @property
     def retain(self) -> torch.Tensor:
@@ -71,7 +75,8 @@ class DigitTask:
 
         Parameters
         ----------
-        chosen : indices (N,) of training digits
+        chosen : Tensor
+            Indices (N,) of training digits.
         """
         return self.splits.train.where(chosen).floats(self.splits.size)
 
@@ -107,10 +112,14 @@ def compare_digit_likelihoods(
 
     Parameters
     ----------
-    experiment : its streams "sets" and "random" draw the sets; "noise" gives the seed of the noise
-    tamed : the flow after taming
-    forget : indices (N,) of the training digits that were forgotten
-    draws : of dequantisation noise for each likelihood
+    experiment : Experiment
+        Its streams "sets" and "random" draw the sets; "noise" gives the seed of the noise.
+    tamed : Glow
+        The flow after taming.
+    forget : Tensor
+        Indices (N,) of the training digits that were forgotten.
+    draws : int
+        Of dequantisation noise for each likelihood.
 
     Returns
     -------

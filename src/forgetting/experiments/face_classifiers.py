@@ -32,8 +32,10 @@ class HeldOutScores:
 
     Attributes
     ----------
-    faces : by size in pixels
-    logits : (N, A) by classifier and size
+    faces : dict[int, Faces]
+        By size in pixels.
+    logits : dict[tuple[str, int], Tensor]
+        (N, A) by classifier and size.
     """
 
     faces: dict[int, Faces]
@@ -161,10 +163,14 @@ class Verification:
 
     Attributes
     ----------
-    similarity, same : of pairs, and whether each is of one person, (P,)
-    auc : of the similarity
-    threshold : the similarity that one pair of strangers in 100 exceeds
-    recall : the share of pairs of one person above it
+    similarity, same : Tensor
+        Of pairs, and whether each is of one person, (P,).
+    auc : Auc
+        Of the similarity.
+    threshold : float
+        The similarity that one pair of strangers in 100 exceeds.
+    recall : float
+        The share of pairs of one person above it.
     """
 
     similarity: torch.Tensor
@@ -198,9 +204,10 @@ def flat_metrics(
 
     Parameters
     ----------
-    names : of the figures that are recorded, where a row has them
+    names : tuple[str, ...]
+        Of the figures that are recorded, where a row has them.
     """
-    metrics = {}
+    metrics: dict[str, float] = {}
     for key, row in rows.items():
         end = "_".join(str(part) for part in key).replace(" ", "_").lower()
         metrics |= {f"{name}_{end}": row[name] for name in names if name in row}

@@ -1,6 +1,7 @@
 """A generator and a feature that it shall forget, with the classifiers and references of both."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from forgetting.experiments.feature_evaluator import (
 )
 from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
@@ -29,24 +31,30 @@ class FeatureTask:
 
     Attributes
     ----------
-    original : the generator; a flow at its temperature
-    classifier_a, classifier_b : classifier A labels samples and steers methods; classifier B has
-        no part in forgetting
-    evaluator : of the feature
-    own : samples of the original (N, C, H, W); none of them is graded
-    lacking : those of `own` that lack the feature
-    real : statistics of held-out real images without the feature; None where the zoo has none
-    retrained : the generator that was trained without the feature; None where the zoo has none
+    original : Any
+        The generator; a flow at its temperature.
+    classifier_a, classifier_b : Classifier
+        Classifier A labels samples and steers methods; classifier B has no part in forgetting.
+    evaluator : FeatureEvaluator
+        Of the feature.
+    own : Tensor
+        Samples of the original (N, C, H, W); none of them is graded.
+    lacking : Tensor
+        Those of `own` that lack the feature.
+    real : Statistics or None
+        Statistics of held-out real images without the feature; None where the zoo has none.
+    retrained : Any
+        The generator that was trained without the feature; None where the zoo has none.
     """
 
-    original: nn.Module
-    classifier_a: nn.Module
-    classifier_b: nn.Module
+    original: Any
+    classifier_a: Classifier
+    classifier_b: Classifier
     evaluator: FeatureEvaluator
     own: torch.Tensor
     lacking: torch.Tensor
     real: Statistics | None
-    retrained: nn.Module | None
+    retrained: Any
 
     def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's features (B, F) of images (B, C, H, W), differentiably."""
@@ -80,10 +88,14 @@ def load_feature_task(
 
     Parameters
     ----------
-    model : of the zoo: a VAE, a GAN or a flow
-    feature : a registered feature of digits, or an attribute of faces
-    n : samples of the original to draw, from the run's stream `own`
-    temperature : of a flow's samples; a GAN or VAE is sampled at 1
+    model : str
+        Of the zoo: a VAE, a GAN or a flow.
+    feature : str
+        A registered feature of digits, or an attribute of faces.
+    n : int
+        Samples of the original to draw, from the run's stream `own`.
+    temperature : float
+        Of a flow's samples; a GAN or VAE is sampled at 1.
 
     Raises
     ------
@@ -96,23 +108,27 @@ def load_feature_task(
     if feature not in allowed:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(allowed)}.")
     kind = "digits" if of_digits else "faces"
-    classifiers = [run.load(f"{kind}-classifier-{which}") for which in "ab"]
+    classifier_a, classifier_b = (run.load(f"{kind}-classifier-{which}") for which in "ab")
     if isinstance(original, Glow):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
     if of_digits:
-        evaluator = digit_evaluator(feature, own, *classifiers)
+        evaluator = digit_evaluator(feature, own, classifier_a, classifier_b)
         real = _real_statistics(run, f"without_{feature}", reference.DIGITS)
     else:
         size = str(own.shape[-1])
         thresholds = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size]
-        evaluator = face_evaluator(feature, thresholds[feature], reference.TRUSTED, *classifiers)
+        evaluator = face_evaluator(
+            feature, thresholds[feature], reference.TRUSTED, classifier_a, classifier_b
+        )
         real = _real_statistics(run, f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
     retrained = run.load(without) if without in zoo.names() else None
     lacking = own[evaluator.lacks_feature(own)]
-    return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)
+    return FeatureTask(
+        original, classifier_a, classifier_b, evaluator, own, lacking, real, retrained
+    )
 
 
 def _real_statistics(run: Experiment, subset: str, name: str) -> Statistics | None:

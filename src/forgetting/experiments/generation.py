@@ -13,6 +13,7 @@ from forgetting.inference import embeddings, features, generate
 from forgetting.metrics.fidelity import Statistics, fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.models.glow_layers import Step
 
@@ -21,7 +22,7 @@ LAYERS = ("mixing", "first convolution", "second", "last")
 
 
 def kid_features(
-    experiment: Experiment, person: PersonSplits, base: Glow, classifier: nn.Module, n: int
+    experiment: Experiment, person: PersonSplits, base: Glow, classifier: Classifier, n: int
 ) -> torch.Tensor:
     """Return the features (n, F) of the images of others to which KID is taken.
 
@@ -29,10 +30,14 @@ def kid_features(
 
     Parameters
     ----------
-    experiment : its stream "KID" draws the images
-    base : the flow before taming
-    classifier : has the method `features`
-    n : images, at most as many as there are held-out faces
+    experiment : Experiment
+        Its stream "KID" draws the images.
+    base : Glow
+        The flow before taming.
+    classifier : Classifier
+        Has the method `features`.
+    n : int
+        Images, at most as many as there are held-out faces.
     """
     if person.showable:
         return features(classifier, cached_samples(base, n, 1.0, experiment.seed("KID")))
@@ -44,16 +49,19 @@ def kid_floor(
     experiment: Experiment,
     person: PersonSplits,
     others: torch.Tensor,
-    classifier: nn.Module,
+    classifier: Classifier,
     n: int,
 ) -> float:
     """Return the KID of n images to retain, below which that of n samples cannot be expected.
 
     Parameters
     ----------
-    experiment : its stream "floor of KID" draws the images
-    others : (M, F), from `kid_features`
-    classifier : has the method `features`
+    experiment : Experiment
+        Its stream "floor of KID" draws the images.
+    others : Tensor
+        (M, F), from `kid_features`.
+    classifier : Classifier
+        Has the method `features`.
     """
     order = torch.randperm(len(person.retain), generator=experiment.generator("floor of KID"))
     return kid(features(classifier, person.retain[order[:n]]), others)
@@ -67,19 +75,25 @@ def samples_by_temperature(
     seeds: Sequence[int],
     reference: Statistics,
     others: torch.Tensor,
-    classifier: nn.Module,
+    classifier: Classifier,
     is_near: Callable[[torch.Tensor], torch.Tensor],
 ) -> dict[str, float]:
     """Measure samples of several flows from the same latents, at several temperatures.
 
     Parameters
     ----------
-    n : samples of each draw
-    seeds : of the draws of latents; at least two, for a standard deviation
-    reference : statistics of real images, to which FID is taken
-    others : features (M, F) of images to which KID is taken
-    classifier : has the method `features`
-    is_near : marks the images (N, C, H, W) that are similar to the person, bool (N,)
+    n : int
+        Samples of each draw.
+    seeds : Sequence[int]
+        Of the draws of latents; at least two, for a standard deviation.
+    reference : Statistics
+        Statistics of real images, to which FID is taken.
+    others : Tensor
+        Features (M, F) of images to which KID is taken.
+    classifier : Classifier
+        Has the method `features`.
+    is_near : callable
+        Marks the images (N, C, H, W) that are similar to the person, bool (N,).
 
     Returns
     -------
@@ -134,13 +148,20 @@ def similarity_around(
 
     Parameters
     ----------
-    latents : (N, D), of the images under the base
-    images : (N, C, H, W)
-    embedding : maps images to unit vectors
-    radii : r, in [0, 1]
-    n : random directions eps around each latent, the same for all latents
-    generator : of the directions
-    temperature : of the directions
+    latents : Tensor
+        (N, D), of the images under the base.
+    images : Tensor
+        (N, C, H, W).
+    embedding : Module
+        Maps images to unit vectors.
+    radii : Sequence[float]
+        R, in [0, 1].
+    n : int
+        Random directions eps around each latent, the same for all latents.
+    generator : torch.Generator
+        Of the directions.
+    temperature : float
+        Of the directions.
 
     Returns
     -------
@@ -185,8 +206,10 @@ def shift_by_similarity(
 
     Parameters
     ----------
-    sets : images (N, C, H, W) by name, all of which were compared
-    embedding : maps images to unit vectors
+    sets : Mapping[str, Tensor]
+        Images (N, C, H, W) by name, all of which were compared.
+    embedding : Module
+        Maps images to unit vectors.
 
     Returns
     -------

@@ -26,10 +26,14 @@ class LatentPeople:
 
     Attributes
     ----------
-    flow : draws all images
-    embedding : measures similarity
-    radius : r, in (0, 1)
-    temperature : of the latents of all people
+    flow : Glow
+        Draws all images.
+    embedding : Module
+        Measures similarity.
+    radius : float
+        R, in (0, 1).
+    temperature : float
+        Of the latents of all people.
     """
 
     flow: Glow
@@ -45,11 +49,13 @@ class LatentPeople:
 
         Parameters
         ----------
-        number : of the centre, from 0
-        n_retain : samples of the flow that stand for what it learned. They and the held-out
-            samples are drawn at a temperature of 1, because retaining cooler samples would narrow
-            the flow
-        n_likelihood_reference : samples of the likelihood reference; half as many are held out
+        number : int
+            Of the centre, from 0.
+        n_retain : int
+            Samples of the flow that stand for what it learned. They and the held-out samples are
+            drawn at a temperature of 1, because retaining cooler samples would narrow the flow.
+        n_likelihood_reference : int
+            Samples of the likelihood reference; half as many are held out.
         """
         seed, n_forget = _centre_seed(number), person_splits.N_FORGET
         images = self._decode(seed, n_forget + person_splits.N_REFERENCE)
@@ -84,9 +90,12 @@ class LatentPeople:
 
         Parameters
         ----------
-        person, number : the latent person, and the number of the centre
-        photograph : (1, 3, H, W)
-        name : of the person in the photograph
+        person, number : PersonSplits
+            The latent person, and the number of the centre.
+        photograph : Tensor
+            (1, 3, H, W).
+        name : str
+            Of the person in the photograph.
         """
         nearest = self._nearest(number, photograph)
         sets = {**person.sets, "reference": photograph.flip(3), "nearest": nearest}

@@ -24,7 +24,8 @@ def shift_metrics(comparison: Comparison, names: Mapping[str, str]) -> dict[str,
 
     Parameters
     ----------
-    names : the metric's name by the name of the set
+    names : Mapping[str, str]
+        The metric's name by the name of the set.
 
     Returns
     -------
@@ -55,8 +56,10 @@ def threshold_metrics(
 
     Parameters
     ----------
-    delta : the threshold, in sigma of the tamed flow above its mean
-    stop_within : the distance that the stopping rule allows, as a share of |delta|; 0 for no rule
+    delta : float
+        The threshold, in sigma of the tamed flow above its mean.
+    stop_within : float
+        The distance that the stopping rule allows, as a share of |delta|; 0 for no rule.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def retrained_quantiles(comparison: Comparison) -> dict[str, float]:
 
     Parameters
     ----------
-    comparison : of the base with the flow that never saw the person
+    comparison : Comparison
+        Of the base with the flow that never saw the person.
     """
     return {
         f"quantile_retrained_{name}": float(comparison.tamed.quantile(values).mean())
@@ -90,7 +94,8 @@ def reference_minus_neutral(metrics: Mapping[str, float]) -> float:
 
     Parameters
     ----------
-    metrics : those of `likelihood_metrics`
+    metrics : Mapping[str, float]
+        Those of `likelihood_metrics`.
     """
     return metrics["quantile_drop_reference"] - metrics["quantile_drop_neutral"]
 
@@ -100,8 +105,10 @@ def quantile_lines(metrics: Mapping[str, float], sets: Iterable[str]) -> str:
 
     Parameters
     ----------
-    metrics : those of `likelihood_metrics` and, where there are any, of `retrained_quantiles`
-    sets : names of sets
+    metrics : Mapping[str, float]
+        Those of `likelihood_metrics` and, where there are any, of `retrained_quantiles`.
+    sets : Iterable[str]
+        Names of sets.
     """
     lines = []
     for name in sets:
@@ -119,7 +126,8 @@ def threshold_line(metrics: Mapping[str, float]) -> str:
 
     Parameters
     ----------
-    metrics : those of `threshold_metrics`
+    metrics : Mapping[str, float]
+        Those of `threshold_metrics`.
     """
     low, high = metrics["reached_low"], metrics["reached_high"]
     line = f"forgotten images lie {low:.1f} to {high:.1f} sigma above the mean"
@@ -132,7 +140,8 @@ def stop_line(history: Sequence[Mapping[str, float]]) -> str:
 
     Parameters
     ----------
-    history : rows of `tame`; without a stopping rule no image counts as within it
+    history : Sequence[Mapping[str, float]]
+        Rows of `tame`; without a stopping rule no image counts as within it.
     """
     last = history[-1]
     return f"{last['step']} steps; {last.get('within', 0):.0%} of the images within the rule"

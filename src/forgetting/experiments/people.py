@@ -31,15 +31,22 @@ def load_person_splits(
 
     Parameters
     ----------
-    source : "auto" takes LFW where LFW and CelebA are at hand and a latent person otherwise.
+    source : {"auto", "lfw", "latent", "photograph"}
+        "auto" takes LFW where LFW and CelebA are at hand and a latent person otherwise.
         "photograph" takes the astronaut, among real faces where they are at hand and among the
-        flow's own otherwise
-    name : of LFW, or the number of a latent; empty for the person with most photographs, or 0
-    flow : gives the size of the images, and draws its own people
-    embedding : measures which people are nearest
-    n_likelihood_reference : images of the likelihood reference; half as many are held out
-    generator : of the random draws of photographs
-    radius, temperature, n_retain : see `LatentPeople`
+        flow's own otherwise.
+    name : str
+        Of LFW, or the number of a latent; empty for the person with most photographs, or 0.
+    flow : Glow
+        Gives the size of the images, and draws its own people.
+    embedding : Module
+        Measures which people are nearest.
+    n_likelihood_reference : int
+        Images of the likelihood reference; half as many are held out.
+    generator : torch.Generator
+        Of the random draws of photographs.
+    radius, temperature, n_retain : float
+        See `LatentPeople`.
 
     Raises
     ------

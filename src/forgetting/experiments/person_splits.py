@@ -41,17 +41,24 @@ class PersonSplits:
 
     Attributes
     ----------
-    name : the person's name
-    showable : whether a page may show the images; those of a data set may not be shown
-    candidates : images to forget, at most `N_FORGET`, in the order in which they are taken
-    retain : images of others, none of which shows the person
-    sets : images on which forgetting is measured, by name: `reference`, other images of the
-        person (of a photograph, its mirror image); `random`, some of `retain`; `neutral`, people
-        that the flow never saw; `nearest`, the most similar people that it did see; `held_out`,
-        faces that neither the flow nor taming has seen
-    likelihood_reference : images that give each flow its mean and deviation of bits/dim. They
-        are part of `retain` where the faces are real, and further samples of the flow otherwise
-    others : uint8, all faces of others that define what counts as similar to the person
+    name : str
+        The person's name.
+    showable : bool
+        Whether a page may show the images; those of a data set may not be shown.
+    candidates : Tensor
+        Images to forget, at most `N_FORGET`, in the order in which they are taken.
+    retain : Tensor
+        Images of others, none of which shows the person.
+    sets : dict[str, Tensor]
+        Images on which forgetting is measured, by name: `reference`, other images of the person
+        (of a photograph, its mirror image); `random`, some of `retain`; `neutral`, people that the
+        flow never saw; `nearest`, the most similar people that it did see; `held_out`, faces that
+        neither the flow nor taming has seen.
+    likelihood_reference : Tensor
+        Images that give each flow its mean and deviation of bits/dim. They are part of `retain`
+        where the faces are real, and further samples of the flow otherwise.
+    others : Tensor
+        Uint8, all faces of others that define what counts as similar to the person.
     """
 
     name: str
@@ -82,8 +89,10 @@ def choose_forget_images(person: PersonSplits, n: int, quantiles: torch.Tensor) 
 
     Parameters
     ----------
-    n : 1 to the number of candidates
-    quantiles : (N,), of the candidates under the base, from `quantiles`
+    n : int
+        1 to the number of candidates.
+    quantiles : Tensor
+        (N,), of the candidates under the base, from `quantiles`.
 
     Raises
     ------
@@ -112,8 +121,10 @@ def similarity_filter(
 
     Parameters
     ----------
-    embedding : maps faces (N, 3, H, W) to unit vectors (N, D)
-    share : of the faces of others that count as similar, in (0, 1)
+    embedding : Module
+        Maps faces (N, 3, H, W) to unit vectors (N, D).
+    share : float
+        Of the faces of others that count as similar, in (0, 1).
 
     Returns
     -------

@@ -11,6 +11,7 @@ from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.people import load_person_splits
 from forgetting.experiments.person_splits import PersonSplits, choose_forget_images, quantiles
 from forgetting.methods.taming import TamingConfig
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 N_RETAIN = 2048
@@ -41,18 +42,23 @@ class PersonTask:
 
     Attributes
     ----------
-    base : the flow before taming
-    person : the images around the person
-    forget : (N, 3, H, W) in [0, 1], the images to forget
-    embedding : measures which faces are similar to the person
-    classifier_a : gives the features of FID
+    base : Glow
+        The flow before taming.
+    person : PersonSplits
+        The images around the person.
+    forget : Tensor
+        (N, 3, H, W) in [0, 1], the images to forget.
+    embedding : Module
+        Measures which faces are similar to the person.
+    classifier_a : Classifier
+        Gives the features of FID.
     """
 
     base: Glow
     person: PersonSplits
     forget: torch.Tensor
     embedding: nn.Module
-    classifier_a: nn.Module
+    classifier_a: Classifier
 
 
 def load_person_task(
@@ -68,8 +74,10 @@ def load_person_task(
 
     Parameters
     ----------
-    experiment : its stream "sets" draws photographs
-    radius, temperature : of a person that the flow draws, see `latent_person`
+    experiment : Experiment
+        Its stream "sets" draws photographs.
+    radius, temperature : float
+        Of a person that the flow draws, see `latent_person`.
 
     Raises
     ------

@@ -6,9 +6,9 @@ a linear probe looks for it in the last layer. Classifier A steers; the evaluato
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.unlearning import GradedSamples
@@ -32,8 +32,10 @@ class AttackBudget:
 
     Attributes
     ----------
-    steps : of Adam, for each restart of the latent attack
-    restarts : of both attacks; the best of them counts
+    steps : int
+        Of Adam, for each restart of the latent attack.
+    restarts : int
+        Of both attacks; the best of them counts.
     """
 
     steps: int
@@ -46,10 +48,14 @@ class AttackOutcome:
 
     Attributes
     ----------
-    images : (N, C, H, W), one for each attacked latent
-    prevalence : the share of the images that show the feature
-    sure : the share that show it and of whose class classifier B is sure; None without classes
-    value : the mean value of the images, in the evaluator's unit, without blank ones
+    images : Tensor
+        (N, C, H, W), one for each attacked latent.
+    prevalence : Prevalence
+        The share of the images that show the feature.
+    sure : Prevalence or None
+        The share that show it and of whose class classifier B is sure; None without classes.
+    value : float
+        The mean value of the images, in the evaluator's unit, without blank ones.
     """
 
     images: torch.Tensor
@@ -66,15 +72,18 @@ class AttackOutcome:
 
 
 def attack_latents(
-    task: FeatureTask, models: Mapping[str, nn.Module], n: int, budget: AttackBudget, seed: int
+    task: FeatureTask, models: Mapping[str, Any], n: int, budget: AttackBudget, seed: int
 ) -> dict[str, AttackOutcome]:
     """Run the latent attack on every model, from the same random latents.
 
     Parameters
     ----------
-    models : by name
-    n : latents to attack
-    seed : of the latents that the attack starts from
+    models : Mapping[str, Any]
+        By name.
+    n : int
+        Latents to attack.
+    seed : int
+        Of the latents that the attack starts from.
 
     Returns
     -------
@@ -102,8 +111,10 @@ class InversionOutcome:
 
     Attributes
     ----------
-    inversion : the latents that were found, their images and their errors
-    prevalence : the share of these images that show the feature
+    inversion : Inversion
+        The latents that were found, their images and their errors.
+    prevalence : Prevalence
+        The share of these images that show the feature.
     """
 
     inversion: Inversion
@@ -121,7 +132,7 @@ class InversionOutcome:
 
 def invert_images(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     targets: torch.Tensor,
     budget: AttackBudget,
     seed: int,
@@ -130,8 +141,10 @@ def invert_images(
 
     Parameters
     ----------
-    targets : (N, C, H, W), samples of the original with the feature; of none nothing is returned
-    seed : of the latents that the attack starts from
+    targets : Tensor
+        (N, C, H, W), samples of the original with the feature; of none nothing is returned.
+    seed : int
+        Of the latents that the attack starts from.
     """
     outcomes = {}
     for name, model in models.items() if len(targets) else ():
@@ -154,8 +167,10 @@ class RelearningCurve:
 
     Attributes
     ----------
-    n_images : how many images the model is tuned on, at most
-    prevalence : the share of fresh samples that show the feature, by the number of steps
+    n_images : int
+        How many images the model is tuned on, at most.
+    prevalence : dict[int, Prevalence]
+        The share of fresh samples that show the feature, by the number of steps.
     """
 
     n_images: int
@@ -171,7 +186,7 @@ class RelearningCurve:
 
 def relearn_feature(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     targets: torch.Tensor,
     inverted: Mapping[str, InversionOutcome],
     latents: torch.Tensor,
@@ -183,14 +198,19 @@ def relearn_feature(
 
     Parameters
     ----------
-    models : by name; one that was not inverted is left out
-    targets, inverted : the images, and from which latents each model comes nearest to them
-    latents : (N, latent_dim), of the fresh samples
-    n_images : how many of the images are used
-    steps : numbers of steps after which samples are counted
+    models : Mapping[str, Any]
+        By name; one that was not inverted is left out.
+    targets, inverted : Tensor
+        The images, and from which latents each model comes nearest to them.
+    latents : Tensor
+        (N, latent_dim), of the fresh samples.
+    n_images : int
+        How many of the images are used.
+    steps : Sequence[int]
+        Numbers of steps after which samples are counted.
     """
 
-    def count(model: nn.Module) -> Prevalence:
+    def count(model: Any) -> Prevalence:
         return Prevalence.of(task.evaluator.has_feature(generate(model, latents)))
 
     curves = {}
@@ -217,7 +237,7 @@ class ProbeGain:
 
 def probe_last_layers(
     task: FeatureTask,
-    models: Mapping[str, nn.Module],
+    models: Mapping[str, Any],
     latents: torch.Tensor,
     original: GradedSamples,
 ) -> dict[str, ProbeGain]:
@@ -225,8 +245,10 @@ def probe_last_layers(
 
     Parameters
     ----------
-    latents : (N, latent_dim)
-    original : the original's samples of these latents
+    latents : Tensor
+        (N, latent_dim).
+    original : GradedSamples
+        The original's samples of these latents.
 
     Returns
     -------

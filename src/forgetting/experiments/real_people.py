@@ -24,9 +24,12 @@ class RealPeople:
 
     Attributes
     ----------
-    train, held_out : faces of "celeba" and of "lfw"
-    embedding : measures which people are nearest
-    n_likelihood_reference : images of the likelihood reference; half as many are held out
+    train, held_out : Mapping[str, Faces]
+        Faces of "celeba" and of "lfw".
+    embedding : Module
+        Measures which people are nearest.
+    n_likelihood_reference : int
+        Images of the likelihood reference; half as many are held out.
     """
 
     train: Mapping[str, Faces]
@@ -39,8 +42,10 @@ class RealPeople:
 
         Parameters
         ----------
-        name : as LFW spells it, such as George_W_Bush
-        generator : of the random draws of photographs
+        name : str
+            As LFW spells it, such as George_W_Bush.
+        generator : torch.Generator
+            Of the random draws of photographs.
 
         Raises
         ------
@@ -70,9 +75,12 @@ class RealPeople:
 
         Parameters
         ----------
-        photograph : (1, 3, H, W)
-        name : of the person in the photograph, whom LFW does not have
-        generator : of the random draws of photographs
+        photograph : Tensor
+            (1, 3, H, W).
+        name : str
+            Of the person in the photograph, whom LFW does not have.
+        generator : torch.Generator
+            Of the random draws of photographs.
         """
         lfw = self.train["lfw"]
         embedded = [cached_embeddings(self.embedding, lfw.images)]
@@ -98,9 +106,12 @@ class RealPeople:
 
         Parameters
         ----------
-        candidates, reference : images to forget, and other images of the person
-        is_retained : bool, of each of LFW's training photographs
-        nearest : people of LFW's training part
+        candidates, reference : Tensor
+            Images to forget, and other images of the person.
+        is_retained : Tensor
+            Bool, of each of LFW's training photographs.
+        nearest : Sequence[str]
+            People of LFW's training part.
         """
         lfw, n = self.train["lfw"], self.n_likelihood_reference
         neutral = people_with_many(self.held_out["lfw"], N_EACH)[: person_splits.N_NEUTRAL]

@@ -12,8 +12,10 @@ def has_parameters(record: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
 
     Parameters
     ----------
-    record : of the published run; a parameter that it lacks is passed over
-    parameters : of the repetition, by name
+    record : Mapping[str, Any]
+        Of the published run; a parameter that it lacks is passed over.
+    parameters : Mapping[str, Any]
+        Of the repetition, by name.
     """
     published = record["parameters"]
     return all(published[name] == value for name, value in parameters.items() if name in published)
@@ -24,9 +26,12 @@ def check_repeated(record: Mapping[str, Any], key: str, share: Prevalence) -> fl
 
     Parameters
     ----------
-    record : of the published run
-    key : the name of the metric, which has an interval
-    share : the repetition's
+    record : Mapping[str, Any]
+        Of the published run.
+    key : str
+        The name of the metric, which has an interval.
+    share : Prevalence
+        The repetition's.
 
     Raises
     ------

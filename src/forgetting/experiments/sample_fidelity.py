@@ -20,8 +20,10 @@ class FidelityReference:
 
     Attributes
     ----------
-    features : a classifier's, images (N, C, H, W) -> (N, F)
-    target, other : the two halves' features, (n, F) each
+    features : callable
+        A classifier's, images (N, C, H, W) -> (N, F).
+    target, other : Tensor
+        The two halves' features, (n, F) each.
     """
 
     features: Callable[[torch.Tensor], torch.Tensor]
@@ -82,7 +84,8 @@ def fidelity_metrics(
 
     Parameters
     ----------
-    real : statistics of held-out real images without the feature, where there are some
+    real : Statistics or None
+        Statistics of held-out real images without the feature, where there are some.
 
     Returns
     -------

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import nn
 
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid
 from forgetting.metrics.prevalence import Prevalence
+from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 
 
@@ -21,7 +21,7 @@ def compare_samples(
     *,
     seeds: Sequence[int],
     reference: Statistics,
-    feature_classifier: nn.Module,
+    feature_classifier: Classifier,
     kinds: Callable[[torch.Tensor], torch.Tensor] | None = None,
     has_feature: Callable[[torch.Tensor], torch.Tensor] | None = None,
     name: str = "",
@@ -31,19 +31,28 @@ def compare_samples(
 
     Parameters
     ----------
-    base, tamed : the flow before and after taming
-    n : samples of each flow for each seed
-    temperature : factor on the standard deviation of the latents, above 0
-    seeds : of the latents; at least two, for a standard deviation over draws
-    reference : statistics of the real images to which FID is taken
-    feature_classifier : classifier A, whose features FID is taken on
-    kinds : maps images (N, C, H, W) to the kind of each, int or bool (N,). A tamed flow's FID
-        grows where its mixture of kinds leaves that of the reference, which is no harm; with
-        `kinds`, the metrics tell how much of FID the mixture explains
-    has_feature : maps images to whether each shows what is counted, bool (N,); None counts
-        nothing
-    name : of what is counted
-    end : suffix of every metric's name, before `_std`, `_low` and `_high`
+    base, tamed : Glow
+        The flow before and after taming.
+    n : int
+        Samples of each flow for each seed.
+    temperature : float
+        Factor on the standard deviation of the latents, above 0.
+    seeds : Sequence[int]
+        Of the latents; at least two, for a standard deviation over draws.
+    reference : Statistics
+        Statistics of the real images to which FID is taken.
+    feature_classifier : Classifier
+        Classifier A, whose features FID is taken on.
+    kinds : callable
+        Maps images (N, C, H, W) to the kind of each, int or bool (N,). A tamed flow's FID grows
+        where its mixture of kinds leaves that of the reference, which is no harm; with `kinds`,
+        the metrics tell how much of FID the mixture explains.
+    has_feature : callable
+        Maps images to whether each shows what is counted, bool (N,); None counts nothing.
+    name : str
+        Of what is counted.
+    end : str
+        Suffix of every metric's name, before `_std`, `_low` and `_high`.
 
     Returns
     -------
@@ -95,8 +104,10 @@ def fid_line(metrics: Mapping[str, float], temperature: float, end: str = "") ->
 
     Parameters
     ----------
-    metrics : those of `compare_samples`
-    temperature, end : as `compare_samples` took them
+    metrics : Mapping[str, float]
+        Those of `compare_samples`.
+    temperature, end : float
+        As `compare_samples` took them.
     """
     before, after, change, deviation = (
         metrics[f"fid_{name}"]
@@ -115,8 +126,10 @@ def mixing_weights(kinds: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    kinds : int (N,), the kind of each image to weight, from 0
-    wanted : int (M,), the kind of each of the other images
+    kinds : Tensor
+        Int (N,), the kind of each image to weight, from 0.
+    wanted : Tensor
+        Int (M,), the kind of each of the other images.
 
     Returns
     -------
@@ -158,6 +171,6 @@ def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.T
     return cached([flow], [settings], "samples", draw).float() / highest
 
 
-def _cached_features(classifier: nn.Module, images: torch.Tensor) -> torch.Tensor:
+def _cached_features(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     """Return features (N, F) from the user's cache: all runs on one base take the same."""
     return cached([classifier], [images], "features", lambda: features(classifier, images))

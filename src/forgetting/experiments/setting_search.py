@@ -6,10 +6,12 @@ to the original's own without the feature. Classifier B grades every setting and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.sample_fidelity import FidelityReference
 from forgetting.inference import generate
@@ -29,9 +31,12 @@ class SettingScore:
 
     Attributes
     ----------
-    percent : samples that show the feature, by the evaluator, in percent
-    percent_a : the same by classifier A
-    fid : to the original's own samples that lack the feature
+    percent : float
+        Samples that show the feature, by the evaluator, in percent.
+    percent_a : float
+        The same by classifier A.
+    fid : float
+        To the original's own samples that lack the feature.
     """
 
     percent: float
@@ -45,10 +50,14 @@ class SettingScorer:
 
     Attributes
     ----------
-    task : whose classifier A counts
-    reference : of fidelity; its second half is the target here, so that the first stays fresh
-    latents : (N, latent_dim)
-    threshold : the logit above which classifier A finds the feature
+    task : FeatureTask
+        Whose classifier A counts.
+    reference : FidelityReference
+        Of fidelity; its second half is the target here, so that the first stays fresh.
+    latents : Tensor
+        (N, latent_dim).
+    threshold : float
+        The logit above which classifier A finds the feature.
     """
 
     task: FeatureTask
@@ -70,7 +79,7 @@ class SettingScorer:
             threshold = float(task.classifier_a_logits(task.own).quantile(0.9))
         return cls(task, reference, latents, threshold)
 
-    def __call__(self, model: nn.Module) -> SettingScore:
+    def __call__(self, model: Generator) -> SettingScore:
         """Return the score of a model's samples."""
         images = generate(model, self.latents)
         has_feature = self.task.evaluator.has_feature(images)
@@ -88,11 +97,16 @@ class SettingSearch:
 
     Attributes
     ----------
-    knob : the name of the setting
-    values : of the setting, ascending
-    scores : one for each value
-    chosen : the index of the chosen value
-    model : the model that was tuned with the chosen value
+    knob : str
+        The name of the setting.
+    values : tuple[float, ...]
+        Of the setting, ascending.
+    scores : tuple[SettingScore, ...]
+        One for each value.
+    chosen : int
+        The index of the chosen value.
+    model : Module
+        The model that was tuned with the chosen value.
     """
 
     knob: str
@@ -123,8 +137,9 @@ def choose_setting(scores: Sequence[SettingScore], enough: float) -> int:
 
     Parameters
     ----------
-    enough : the share by classifier A, in percent, down to which the feature must be taken away.
-        Of the settings that reach it, the lowest FID is chosen; where none does, the lowest share
+    enough : float
+        The share by classifier A, in percent, down to which the feature must be taken away. Of the
+        settings that reach it, the lowest FID is chosen; where none does, the lowest share.
     """
     reached = [i for i, score in enumerate(scores) if score.percent_a <= enough]
     if reached:
@@ -136,7 +151,7 @@ def search_setting(
     unlearn: Callable[[FinetuneConfig], nn.Module],
     config: FinetuneConfig,
     knob: str,
-    score: Callable[[nn.Module], SettingScore],
+    score: Callable[[Any], SettingScore],
     *,
     tries: int,
     enough: float,
@@ -145,11 +160,16 @@ def search_setting(
 
     Parameters
     ----------
-    unlearn : returns the model that a method tunes with a configuration
-    config : its value of the setting is multiplied by the first `tries` of `FACTORS`
-    knob : the name of the setting
-    score : of a model; see `SettingScorer`
-    enough : as `choose_setting` takes it
+    unlearn : callable
+        Returns the model that a method tunes with a configuration.
+    config : FinetuneConfig
+        Its value of the setting is multiplied by the first `tries` of `FACTORS`.
+    knob : str
+        The name of the setting.
+    score : callable
+        Of a model; see `SettingScorer`.
+    enough : float
+        As `choose_setting` takes it.
     """
     values = sorted(getattr(config, knob) * factor for factor in FACTORS[:tries])
     models = [unlearn(config.model_copy(update={knob: value})) for value in values]

@@ -6,12 +6,13 @@ the original `before` and the unlearned model `after`; `record_key` holds that c
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from pydantic import Field
 from torch import nn
 
+from forgetting.adapters import Generator
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
@@ -57,7 +58,8 @@ def record_key(name: str) -> str:
 
     Parameters
     ----------
-    name : of the model, in words, such as `original` or `gradient ascent`
+    name : str
+        Of the model, in words, such as `original` or `gradient ascent`.
     """
     return RECORD_KEYS.get(name, name.replace(" ", "_").replace("-", "_"))
 
@@ -70,7 +72,8 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
     Parameters
     ----------
-    n : samples to label
+    n : int
+        Samples to label.
 
     Raises
     ------
@@ -87,14 +90,16 @@ def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> Labelled
 
 
 def walk_along(
-    generator: nn.Module, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
+    generator: Generator, direction: Direction, anchors: torch.Tensor, places: torch.Tensor
 ) -> torch.Tensor:
     """Decode latents that are moved along a direction to given projections.
 
     Parameters
     ----------
-    anchors : (A, latent_dim), where the walks start; what is orthogonal to the direction stays
-    places : (P,), the projections <z, z_e> / |z_e| to move every anchor to
+    anchors : Tensor
+        (A, latent_dim), where the walks start; what is orthogonal to the direction stays.
+    places : Tensor
+        (P,), the projections <z, z_e> / |z_e| to move every anchor to.
 
     Returns
     -------
@@ -127,10 +132,14 @@ class GradedSamples:
 
     Attributes
     ----------
-    images : (N, C, H, W), in [0, 1]
-    values : (N,), in the evaluator's unit; not finite where a sample is blank
-    has_feature, lacks_feature : bool (N,); a sample may be neither
-    prevalence : the share of samples that have the feature, with its interval
+    images : Tensor
+        (N, C, H, W), in [0, 1].
+    values : Tensor
+        (N,), in the evaluator's unit; not finite where a sample is blank.
+    has_feature, lacks_feature : Tensor
+        Bool (N,); a sample may be neither.
+    prevalence : Prevalence
+        The share of samples that have the feature, with its interval.
     """
 
     images: torch.Tensor
@@ -146,14 +155,16 @@ class GradedSamples:
 
 
 def grade_samples(
-    evaluator: FeatureEvaluator, models: Mapping[str, nn.Module], latents: torch.Tensor
+    evaluator: FeatureEvaluator, models: Mapping[str, Any], latents: torch.Tensor
 ) -> dict[str, GradedSamples]:
     """Decode the same latents with every model and grade the samples.
 
     Parameters
     ----------
-    models : by name
-    latents : (N, latent_dim)
+    models : Mapping[str, Any]
+        By name.
+    latents : Tensor
+        (N, latent_dim).
     """
     graded = {}
     for name, model in models.items():
@@ -176,7 +187,8 @@ def prevalence_above(
 
     Parameters
     ----------
-    threshold : in the evaluator's unit
+    threshold : float
+        In the evaluator's unit.
     """
     return {name: Prevalence.of(samples.values > threshold) for name, samples in graded.items()}
 
@@ -194,8 +206,10 @@ def recorded(outcomes: Mapping[str, HasMetrics], prefix: str = "") -> dict[str, 
 
     Parameters
     ----------
-    outcomes : by the name of the model
-    prefix : goes before the model's key, such as `prevalence_`
+    outcomes : Mapping[str, HasMetrics]
+        By the name of the model.
+    prefix : str
+        Goes before the model's key, such as `prevalence_`.
     """
     metrics: dict[str, float] = {}
     for name, outcome in outcomes.items():
@@ -238,8 +252,10 @@ def locality_metrics(
 
     Parameters
     ----------
-    entries : of `locality` that are wanted; one that the feature lacks is left out
-    without : models that are passed over; a retrained model's latents mean other images
+    entries : Sequence[str]
+        Of `locality` that are wanted; one that the feature lacks is left out.
+    without : Collection[str]
+        Models that are passed over; a retrained model's latents mean other images.
 
     Returns
     -------

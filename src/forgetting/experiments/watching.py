@@ -18,8 +18,10 @@ class SampleWatch:
 
     Attributes
     ----------
-    rows : list of dict, one for each look: `step`, the copied figures and the measured ones
-    kept : (step, copy of the model) of the last look, once watching has ended
+    rows : list[dict[str, float]]
+        List of dict, one for each look: `step`, the copied figures and the measured ones.
+    kept : tuple[int, Module] or None
+        (step, copy of the model) of the last look, once watching has ended.
     """
 
     def __init__(
@@ -39,16 +41,24 @@ class SampleWatch:
 
         Parameters
         ----------
-        sample : returns images (n, C, H, W) of a model, from the same latents at every call
-        measure : returns figures of those images by name
-        every : steps from one look to the next; the first look is at step 0
-        last_step : a step at which to look as well, whatever its number
-        copied : names of the method's own figures that each row repeats
-        until : returns whether a row is the last: the model of that step is then copied, and
-            nothing is looked at any more. At `last_step` this happens in any case. None: watching
-            does not end and copies no model
-        timer : the seconds are noted as `seconds_TIMER`
-        then : another callback, called first and at every step, such as a progress bar
+        sample : callable
+            Returns images (n, C, H, W) of a model, from the same latents at every call.
+        measure : callable
+            Returns figures of those images by name.
+        every : int
+            Steps from one look to the next; the first look is at step 0.
+        last_step : int or None
+            A step at which to look as well, whatever its number.
+        copied : Sequence[str]
+            Names of the method's own figures that each row repeats.
+        until : callable
+            Returns whether a row is the last: the model of that step is then copied, and nothing
+            is looked at any more. At `last_step` this happens in any case. None: watching does not
+            end and copies no model.
+        timer : str
+            The seconds are noted as `seconds_TIMER`.
+        then : Callback or None
+            Another callback, called first and at every step, such as a progress bar.
         """
         self.rows: list[dict[str, float]] = []
         self.kept: tuple[int, nn.Module] | None = None

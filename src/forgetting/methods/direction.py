@@ -201,6 +201,11 @@ def find_direction(
         "prevalence" is the mean projection of all of them as collected; it lies near 0 and
         selects half of all latents.
 
+    Returns
+    -------
+    Direction
+        The difference, in the form that is wanted, and the projection threshold.
+
     Examples
     --------
     >>> import forgetting as fg

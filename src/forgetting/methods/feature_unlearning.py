@@ -77,8 +77,16 @@ def unlearn_feature(
 
     Parameters
     ----------
-    generator, direction, config, trainable, callback
-        As `forgetting.methods.Method` takes them.
+    generator : nn.Module
+        Decodes latents (B, latent_dim) to images (B, C, H, W) in [0, 1].
+    direction : Direction
+        The feature's, as `find_direction` returns it.
+    config : UnlearningConfig, optional
+        Settings of the method.
+    trainable : callable
+        From a copy of the generator to the part that is tuned; all of it by default.
+    callback : callable, optional
+        Receives each step's row and the tuned copy.
 
     Returns
     -------

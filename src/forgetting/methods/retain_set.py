@@ -1,11 +1,11 @@
 """What taming retains: images under fixed noise, and the tamed flow's likelihood reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
-from forgetting.adapters import bits_per_dim_with_noise
+from forgetting.adapters import Flow, bits_per_dim_with_noise
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.methods.taming_config import FlowFinetuneConfig
@@ -59,7 +59,7 @@ class RetainSet:
         Number of images, from the first on, that steps may tune on.
     """
 
-    def __init__(self, base: nn.Module, images: torch.Tensor, config: FlowFinetuneConfig) -> None:
+    def __init__(self, base: Any, images: torch.Tensor, config: FlowFinetuneConfig) -> None:
         """Draw `config.n_retain` of the images and their noise, and compute the base's bits/dim.
 
         Parameters
@@ -94,7 +94,7 @@ class RetainSet:
         """Return images, noise and base bits/dim at indices (B,) below `n_tuned`."""
         return self.images[index], self.noise[index], self.base_bpd[index]
 
-    def likelihood_reference(self, tamed: nn.Module) -> TamedReference:
+    def likelihood_reference(self, tamed: Flow) -> TamedReference:
         """Return the likelihood reference of the tamed flow over all images of the set.
 
         It is estimated from the reference images, less outliers (see `FAR`): mu is the base's

@@ -7,6 +7,7 @@ retain, while the likelihoods of those keep their distribution.
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -203,7 +204,7 @@ class _Batch:
 
 
 def _step(
-    tamed: nn.Module,
+    tamed: Any,
     batch: _Batch,
     reference: TamedReference,
     config: TamingConfig,

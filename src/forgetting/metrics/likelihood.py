@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.stats import norm, t
@@ -73,7 +74,7 @@ def cached_bits_per_dim(
     return _cached(frozen_copy(flow), images, draws, seed)
 
 
-def _cached(duplicate: nn.Module, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+def _cached(duplicate: Any, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
     """Return the bits/dim (N,) of images under a frozen copy of a flow."""
     return _numbers(
         cached(

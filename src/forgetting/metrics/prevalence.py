@@ -79,6 +79,11 @@ def prevalence(
     batch_size : int
         Samples that are decoded at a time.
 
+    Returns
+    -------
+    Prevalence
+        The share with its interval.
+
     Raises
     ------
     ModelError

@@ -135,8 +135,9 @@ class Discriminator(nn.Module):
             )
             for layer in (*self.body, *self.head):
                 if isinstance(layer, nn.Conv2d | nn.Linear):  # keeps the scale of the scores
-                    nn.init.kaiming_normal_(layer.weight, a=0.2)
-                    nn.init.zeros_(layer.bias)
+                    weight, bias = layer.parameters()
+                    nn.init.kaiming_normal_(weight, a=0.2)
+                    nn.init.zeros_(bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return a score for each image (B, C, H, W) in [0, 1], (B,), higher for real images."""

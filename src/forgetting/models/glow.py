@@ -84,7 +84,7 @@ class Glow(nn.Module):
         Parameters
         ----------
         images : Tensor, (B, C, H, W)
-            float32 in [0, 1].
+            In [0, 1], float32.
         noise : Tensor, torch.Generator or None
             The place of each value in its quantisation bin: a tensor in [0, 1) of the images'
             shape, a generator from which it is drawn, or None for the centre of the bin.
@@ -143,12 +143,15 @@ class Glow(nn.Module):
         `noise` is that of `log_prob`.
         """
         x = self._dequantise(images, noise)
-        for block in self.blocks:
+        for block in self._blocks():
             x = _squeeze(x)
-            for step in block.steps:
+            for step in block.in_order():
                 step.mixing.initialise(x)
                 x, _ = step(x)
             x = x.chunk(2, 1)[0] if block.split else x
+
+    def _blocks(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]
 
     def _levels(self, images: torch.Tensor) -> torch.Tensor:
         return torch.floor(torch.round(images * 255) / 2 ** (8 - self.n_bits))
@@ -166,9 +169,8 @@ class Glow(nn.Module):
             )
         if isinstance(noise, torch.Generator):
             noise = torch.rand(images.shape, generator=noise).to(images.device)
-        elif noise is None:
-            noise = 0.5
-        values = (self._levels(images) + noise) / 2**self.n_bits - 0.5
+        place = 0.5 if noise is None else noise
+        values = (self._levels(images) + place) / 2**self.n_bits - 0.5
         return values.contiguous(memory_format=torch.channels_last)
 
     def _encode(
@@ -176,7 +178,7 @@ class Glow(nn.Module):
     ) -> tuple[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]], torch.Tensor]:
         """Return (z, mean, log_sd) of each block, and log |det| of each image, (B,)."""
         parts, log_det = [], x.new_zeros(len(x))
-        for block in self.blocks:
+        for block in self._blocks():
             x = _squeeze(x)
             for step in block.steps:
                 x, change = step(x)
@@ -187,7 +189,7 @@ class Glow(nn.Module):
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
         shapes, channels, size = [], self.config.channels, self.config.image_size
-        for block in self.blocks:
+        for block in self._blocks():
             size //= 2
             channels = channels * 4 // (2 if block.split else 1)
             shapes.append((channels, size, size))
@@ -196,15 +198,16 @@ class Glow(nn.Module):
             part.reshape(-1, *shape)
             for part, shape in zip(latents.split(sizes, dim=1), shapes, strict=True)
         ]
-        x = None
-        for block, eps in zip(reversed(self.blocks), reversed(parts), strict=True):
+        x: torch.Tensor | None = None
+        for block, eps in zip(reversed(self._blocks()), reversed(parts), strict=True):
             eps = eps.contiguous(memory_format=torch.channels_last)
             mean, log_sd = block.parameters_of_prior(eps if x is None else x)
             z = mean + torch.exp(log_sd) * eps
             x = z if x is None else torch.cat([x, z], 1)
-            for step in reversed(block.steps):
+            for step in reversed(block.in_order()):
                 x = step.inverse(x)
             x = _unsqueeze(x)
+        assert x is not None
         return x
 
 

@@ -42,14 +42,15 @@ class ZeroConv2d(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, 3)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
+        for parameter in self.conv.parameters():
+            nn.init.zeros_(parameter)
         self.scale = nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, in_channels, H, W) to (B, out_channels, H, W)."""
         gain = torch.exp(3 * self.scale)
         weight = self.conv.weight * gain[:, None, None, None]
+        assert self.conv.bias is not None
         return F.conv2d(F.pad(x, (1, 1, 1, 1), value=1.0), weight, self.conv.bias * gain)
 
 
@@ -120,8 +121,9 @@ class Coupling(nn.Module):
             ZeroConv2d(width, channels if affine else half),
         )
         for layer in (self.network[0], self.network[2]):
-            nn.init.normal_(layer.weight, 0, 0.05)
-            nn.init.zeros_(layer.bias)
+            weight, bias = layer.parameters()
+            nn.init.normal_(weight, 0, 0.05)
+            nn.init.zeros_(bias)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Map x to y, both (B, C, H, W).
@@ -193,6 +195,10 @@ class Block(nn.Module):
         )
         n_staying = squeezed // 2 if split else squeezed
         self.prior = ZeroConv2d(n_staying, squeezed if split else squeezed * 2)
+
+    def in_order(self) -> list[Step]:
+        """Return the steps in the order in which they encode."""
+        return [step for step in self.steps if isinstance(step, Step)]
 
     def parameters_of_prior(self, staying: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log standard deviation of the leaving channels, given the staying ones.

@@ -58,10 +58,12 @@ def inversion_attack(
         Images of the original that have the feature.
     features : callable
         Maps images (B, C, H, W) to features (B, F), differentiably.
+    steps, restarts, lr
+        As `search_latents` takes them.
     weight : float
         Weight of the features' distance.
-    steps, restarts, lr, seed
-        As `search_latents` takes them.
+    seed : int
+        Seed of the random latents.
 
     Returns
     -------
@@ -79,8 +81,8 @@ def inversion_attack(
         An option is no whole number in its range.
     """
     targets = check_images(targets, "The targets")
-    generator = frozen_copy(generator)
-    device = device_of(generator)
+    attacked = frozen_copy(generator)
+    device = device_of(attacked)
     check_score(
         lambda images: features(images).flatten(1).sum(1),
         targets[:N_SCORED].to(device),
@@ -98,7 +100,7 @@ def inversion_attack(
         return error(images, part) + weight * feature_error
 
     latents, errors = search_latents(
-        generator, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
+        attacked, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
     )
     with own_conditions(seed, gradients=False):
-        return Inversion(latents, generate(generator, latents), errors)
+        return Inversion(latents, generate(attacked, latents), errors)

@@ -34,6 +34,11 @@ NO_MODELS = ("statistics", "likelihoods")
 def list_models() -> list[str]:
     """Return the names of the models that the package can load, wherever it is run.
 
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+
     Examples
     --------
     >>> import forgetting as fg
@@ -126,7 +131,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load(name: str, folder: Path | None = None) -> nn.Module:
+def load(name: str, folder: Path | None = None) -> Any:
     """Return a model of the zoo in evaluation mode, its parameters without gradients.
 
     Parameters
@@ -135,6 +140,12 @@ def load(name: str, folder: Path | None = None) -> nn.Module:
         Name of the entry; `list_models` returns them.
     folder : Path, optional
         Folder of the entry; without it, the first place that holds it.
+
+    Returns
+    -------
+    nn.Module
+        Of the class that the entry's kind says: a `Glow`, a VAE's `Decoder`, a `Generator`, a
+        `Classifier` or an `Embedding`.
 
     Raises
     ------
@@ -177,8 +188,8 @@ def save(
     ----------
     name : str
         Name of the entry.
-    model : Module or dict of str to Tensor
-        Whose tensors are written.
+    model : Module | dict[str, Tensor]
+        Module or dict of str to Tensor Whose tensors are written.
     entry : dict
         At least "kind"; of a model also "config". "parts" maps a submodule to the entry whose
         tensors it has: these are not written again.

@@ -24,8 +24,8 @@ class DigitFeature:
     measure : callable
         Maps images (B, 1, H, W), float32 in [0, 1] or uint8, to values (B,), float32, with nan
         for a blank image. It gets a few hundred images at a time.
-    sign : 1 or -1
-        1 if large values have the feature, -1 if small values have it.
+    sign : {1, -1}
+        1 or -1 1 if large values have the feature, -1 if small values have it.
     unit : str
         What `sign` times the value is and its unit, as an axis label.
     description : str

@@ -51,18 +51,19 @@ VAE_TRAINING = TrainingConfig(
 )
 GAN_TRAINING = DIGITS_GAN_TRAINING.model_copy(update={"steps": 9000, "batch_size": 32})
 
+CLASSIFIER_CONFIG = ClassifierConfig(
+    attributes=CELEBA_ATTRIBUTES,
+    channels=3,
+    image_size=64,
+    n_stages=4,
+    batch_norm=True,
+    fit="resize",
+    n_features=128,
+)
 CLASSIFIER_A = Recipe(
     kind="classifier",
     data=CELEBA,
-    config=ClassifierConfig(
-        attributes=CELEBA_ATTRIBUTES,
-        channels=3,
-        image_size=64,
-        n_stages=4,
-        batch_norm=True,
-        fit="resize",
-        n_features=128,
-    ),
+    config=CLASSIFIER_CONFIG,
     training=CLASSIFIER_TRAINING,
     loss=losses.faces_classifier_a,
     learner=learners.classifier,
@@ -100,7 +101,7 @@ RECIPES.register("faces-classifier-a")(CLASSIFIER_A)
 RECIPES.register("faces-classifier-b")(
     replace(
         CLASSIFIER_A,
-        config=CLASSIFIER_A.config.model_copy(
+        config=CLASSIFIER_CONFIG.model_copy(
             update={"architecture": "residual", "n_stages": 3, "batch_norm": False}
         ),
         training=CLASSIFIER_TRAINING.model_copy(update={"seed": 1}),

@@ -4,6 +4,7 @@ Every loss takes (model, images, labels, generator) and returns metrics, of whic
 minimised. Images are float32 in [0, 1], (B, C, H, W); they are varied only in training mode.
 """
 
+import functools
 import math
 
 import torch
@@ -96,6 +97,7 @@ def glow(
 def half_mirrored(loss: Loss) -> Loss:
     """Return a loss of images of which half are mirrored in training: faces are few."""
 
+    @functools.wraps(loss)
     def mirroring(
         model: nn.Module, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> Metrics:
