@@ -23,6 +23,10 @@ class WeightsError(ForgettingError):
     """A weights file is missing, corrupt, or not what its record says."""
 
 
+class ModelError(ForgettingError):
+    """A model does not keep the contract of a flow, a generator or a classifier."""
+
+
 class TrainingError(ForgettingError):
     """A training cannot go on (a loss that is not finite, a checkpoint of another training)."""
 
