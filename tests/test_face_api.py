@@ -95,6 +95,7 @@ def test_without_the_package_it_is_said_how_to_get_it(tmp_path):
 
 def test_a_file_that_is_not_the_package_s_is_refused(tmp_path):
     for path in face_api._paths(tmp_path):
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"[]")
     digest = hashlib.sha256(b"[]").hexdigest()
     assert digest not in [sha256 for _, sha256 in face_api.NETWORKS.values()]

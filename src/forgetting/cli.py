@@ -3,8 +3,9 @@
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 from rich.console import Console
@@ -138,23 +139,14 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
     default=CACHE / "data",
     help="Folder for the files [your cache, which is searched without FORGETTING_DATA].",
 )
-def data(dataset: Literal["mnist", "celeba", "lfw", "face-api"], folder: Path) -> None:
-    """Download DATASET.
-
-    face-api is no data set but the networks that grade faces from outside the study; npm fetches
-    them to your cache.
-    """
+def data(dataset: Any, folder: Path) -> None:
+    """Download DATASET, or the networks that grade faces (face-api)."""
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces
-    from forgetting.zoo import face_api
+    from forgetting.zoo.face_api import download_face_api
 
-    if dataset == "face-api":
-        face_api.download_face_api()
-        folder = face_api.FOLDER
-    elif dataset == "mnist":
-        download_mnist(folder)
-    else:
-        download_faces(dataset, folder)
+    fetch = {"mnist": download_mnist, "face-api": download_face_api}
+    fetch.get(dataset, partial(download_faces, dataset))(folder)
     click.echo(f"{dataset} is in {folder}")
 
 

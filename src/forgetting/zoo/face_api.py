@@ -5,6 +5,7 @@ Its weights stay in the user's cache. They are never copied into the project.
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -21,7 +22,8 @@ from forgetting.models.face_api import FaceApi
 
 PACKAGE = "@vladmandic/face-api@1.7.15"
 LICENCE = "MIT"
-FOLDER = CACHE / "face-api"
+FOLDER = "face-api"
+"""Folder of the networks, in that of `FORGETTING_DATA` or in the user's cache of data."""
 
 NETWORKS = {
     "expression": (
@@ -42,20 +44,33 @@ NETWORKS = {
 HOW = "`forgetting data face-api` fetches it with npm."
 
 
-def has_face_api(folder: Path = FOLDER) -> bool:
-    """Return whether the package's networks are in the cache."""
-    return all(path.exists() for path in _paths(folder))
+def data_folder() -> Path:
+    """Return the folder of data that holds the networks, or the user's cache of data."""
+    named = os.environ.get("FORGETTING_DATA")
+    if named and has_face_api(Path(named)):
+        return Path(named)
+    return CACHE / "data"
+
+
+def has_face_api(folder: Path | None = None) -> bool:
+    """Return whether a folder of data, by default `data_folder`, holds the package's networks."""
+    return all(path.exists() for path in _paths(folder or data_folder()))
 
 
 def _paths(folder: Path) -> list[Path]:
-    """Return the files that are kept of the package."""
+    """Return the files of the package that are kept in a folder of data."""
     stems = [stem for stem, _ in NETWORKS.values()]
     ends = (".bin", "-weights_manifest.json")
-    return [folder / f"{stem}{end}" for stem in stems for end in ends]
+    return [folder / FOLDER / f"{stem}{end}" for stem in stems for end in ends]
 
 
-def download_face_api(folder: Path = FOLDER) -> None:
+def download_face_api(folder: Path) -> None:
     """Fetch the package with `npm pack` and keep the files of its three networks.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of data; the files go to its subfolder `face-api`.
 
     Raises
     ------
@@ -80,28 +95,38 @@ def download_face_api(folder: Path = FOLDER) -> None:
                     raise WeightsError(f"{PACKAGE} holds no model/{path.name}.")
                 with replacing(path) as written:
                     written.write_bytes(member.read())
-    load_face_api.cache_clear()
+    _load.cache_clear()
     load_face_api(folder)
 
 
-@cache
-def load_face_api(folder: Path = FOLDER) -> FaceApi:
+def load_face_api(folder: Path | None = None) -> FaceApi:
     """Return the networks of the package, in evaluation mode.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Folder of data; without it, that of `data_folder`.
 
     Raises
     ------
     WeightsError
         The package is not in the cache, or a file is not the one that the study was made with.
     """
+    return _load(folder or data_folder())
+
+
+@cache
+def _load(folder: Path) -> FaceApi:
     if not has_face_api(folder):
         raise WeightsError(f"The outside networks of {PACKAGE} are not at hand: {HOW}")
     weights: dict[str, torch.Tensor] = {}
     for network, (stem, sha256) in NETWORKS.items():
-        path = folder / f"{stem}.bin"
+        path = folder / FOLDER / f"{stem}.bin"
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != sha256:
             raise WeightsError(f"{path} is not that of {PACKAGE}: remove it. {HOW}")
-        manifest = json.loads((folder / f"{stem}-weights_manifest.json").read_text("utf-8"))
+        described = path.with_name(f"{stem}-weights_manifest.json")
+        manifest = json.loads(described.read_text(encoding="utf-8"))
         for name, tensor in _dequantised(data, manifest).items():
             weights[f"{network}/{name}"] = tensor
     return FaceApi(weights).eval()
