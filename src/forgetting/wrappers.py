@@ -150,6 +150,11 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
         (module, images (B, ...)) to the log-densities (B,) or (B, 1), in nats. Without it the
         module's own `log_prob` is called. Scaling and flattening of images have their place here.
 
+    Returns
+    -------
+    AdaptedFlow
+        A `Flow` around the module, whose weights it shares.
+
     Raises
     ------
     ModelError
@@ -202,6 +207,11 @@ def as_generator(
         (module, latents (B, *latent_shape)) to images (B, C, H, W). Without it the module is
         called.
 
+    Returns
+    -------
+    AdaptedGenerator
+        A `Generator` around the module, whose weights it shares.
+
     Raises
     ------
     ParameterError
@@ -250,6 +260,11 @@ def as_classifier(
         of the images has its place here.
     features : callable, optional
         (module, images (B, C, H, W)) to features (B, F).
+
+    Returns
+    -------
+    AdaptedClassifier
+        A `Classifier` around the module, whose weights it shares.
 
     Raises
     ------
