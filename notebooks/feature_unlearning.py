@@ -79,8 +79,7 @@ original, evaluator = task.original, task.evaluator
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 before = grading.grade_samples(evaluator, {"original": original}, fresh)["original"]
 count = int(before.has_feature.sum())
-for grader in evaluator.graders:
-    print(f"{grader.title}: {p.feature} begins at {grader.threshold:.3f} ({grader.unit})")
+print(grading.describe_graders(task))
 print(f"{count} of {p.n_samples} samples have it; {len(task.lacking)} others lack it")
 
 # %% [markdown]
@@ -173,7 +172,7 @@ plt.show()
 # lack the feature. Its floor is the distance between two halves of those samples. `fid_real`
 # compares with held-out real images without the feature. Under *floor* it is the distance of the
 # original's own samples without the feature to them. These features know CelebA from LFW.
-# `fid_outside` is taken on the features of a network from outside, which hardly does: to the same
+# `fid_outside` is taken on the features of a network from outside, which does less so: to the same
 # samples, and to real faces of CelebA, of LFW, and of both.
 
 # %%
@@ -220,7 +219,7 @@ metrics["direction_norm"] = float(direction.vector.norm())
 
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
-print(grading.give_verdict(metrics, evaluator) or "No verdict: nothing to compare with.")
+print(grading.give_verdict(metrics, evaluator) or "No verdict: too few samples to compare with.")
 for name in graded:
     key = f"prevalence_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2%}")

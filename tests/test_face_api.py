@@ -1,7 +1,7 @@
-"""Networks from outside the study: read from their package, with what their makers computed."""
+"""Networks from outside the study: how they are read, checked and called."""
 
-import hashlib
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -50,9 +50,9 @@ def test_padding_is_tensorflow_s_with_the_odd_rest_at_the_end():
 def test_the_square_of_a_face_is_cut_where_it_is_said_to_be():
     images = torch.zeros(1, 3, 64, 64)
     images[:, :, 40:] = 1  # the lower part is white
-    square = _normalised(images, (0.5, 0.125), 32)  # rows 24 to 56
-    white = square[0, 0, :, 16] - square.min()
-    assert (white < 0.5).sum() == 16
+    square = _normalised(images, (0.5, 0.125))  # rows 24 to 56
+    white = square[0, 0, :, 56] - square.min()
+    assert (white < 0.5).sum() == 56
 
 
 def some_weights():
@@ -94,13 +94,32 @@ def test_without_the_package_it_is_said_how_to_get_it(tmp_path):
 
 
 def test_a_file_that_is_not_the_package_s_is_refused(tmp_path):
-    for path in face_api._paths(tmp_path):
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"[]")
-    digest = hashlib.sha256(b"[]").hexdigest()
-    assert digest not in [sha256 for _, sha256 in face_api.NETWORKS.values()]
+    (tmp_path / face_api.FOLDER).mkdir()
+    for name in face_api.FILES:
+        (tmp_path / face_api.FOLDER / name).write_bytes(b"[]")
+    assert face_api.has_face_api(tmp_path)
     with pytest.raises(WeightsError, match="is not that of @vladmandic/face-api"):
         face_api.load_face_api(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"no archive", None])
+def test_a_package_that_cannot_be_read_is_refused_and_nothing_is_kept(
+    content, tmp_path, monkeypatch
+):
+    def pack(npm, folder):
+        path = folder / "some.tgz"
+        if content is None:
+            with tarfile.open(path, "w:gz"):
+                pass
+        else:
+            path.write_bytes(content)
+        return path
+
+    monkeypatch.setattr(face_api, "_pack", pack)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    with pytest.raises(WeightsError, match="came from npm, but cannot be read"):
+        face_api.download_face_api(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_npm_the_command_says_so(monkeypatch):
@@ -127,8 +146,7 @@ def test_unlisted_thresholds_and_statistics_are_refused():
     assert statistics.covariance.shape == (64, 64)
 
 
-def test_the_outside_features_hardly_tell_the_data_sets_apart():
-    """The distance between CelebA and LFW is of the order of that between two halves."""
+def test_celeba_and_lfw_are_less_than_three_times_as_far_apart_as_two_halves():
     distances = graders.store.record(graders.GRADERS)["distances"]
     for size in (32, 64):
         halves = (distances[f"{size}.{source}.halves"] for source in ("celeba", "lfw"))

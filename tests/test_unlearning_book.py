@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 from small_tasks import WIDE, bars_task, grader_of_width, wide_evaluator
 
 from forgetting.book import headlines, plots, unlearning_plots, unlearning_tables
+from forgetting.experiments import grading
 from forgetting.experiments.grading import GradedSamples
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
@@ -65,7 +66,7 @@ def test_shares_are_drawn_in_percent_in_the_colour_of_their_role():
     assert labels == [f"{name}, measured" for name in GRADED]
 
 
-def test_scores_have_a_panel_for_each_grader_with_its_threshold():
+def test_scores_have_a_panel_for_each_grader_with_its_threshold(monkeypatch):
     (axis,) = unlearning_plots.score_distributions(wide_evaluator(), GRADED).axes
     (threshold,) = axis.lines
     assert threshold.get_xdata()[0] == WIDE
@@ -75,6 +76,7 @@ def test_scores_have_a_panel_for_each_grader_with_its_threshold():
         name: replace(graded, scores={grader.name: graded.values - WIDE for grader in graders})
         for name, graded in GRADED.items()
     }
+    monkeypatch.setattr(grading, "MIN_LACKING", 1)
     figure = unlearning_plots.score_distributions(wide_evaluator(graders=graders), graded)
     assert len(figure.axes) == 2
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]

@@ -191,6 +191,22 @@ def test_a_verdict_is_read_from_a_record():
     assert grading.give_verdict(metrics, wide_evaluator()) is not None
 
 
+def test_few_samples_that_lack_the_feature_give_no_floor_and_no_verdict(monkeypatch):
+    evaluator, _, metrics = graded_by_two()
+    assert "prevalence_floor" in metrics
+    monkeypatch.setattr(grading, "MIN_LACKING", 1900)
+    evaluator, _, metrics = graded_by_two()
+    assert not any(name.endswith("_floor") or name.startswith("auc") for name in metrics)
+    assert grading.give_verdict(metrics, evaluator) is None
+
+
+def test_a_grader_that_is_missing_is_named_with_how_to_get_it():
+    (line,) = grading.describe_graders(bars_task()).splitlines()
+    assert line == "measured: wide begins at 10.000 (pixels)"
+    task = bars_task(graders=(grader_of_width(""),), labeller=grader_of_width("a"))
+    assert grading.describe_graders(task).endswith("fetches it with npm.")
+
+
 def test_without_a_reference_there_is_no_verdict():
     evaluator = wide_evaluator()
     graded = grading.grade_samples(evaluator, MODELS, fresh())

@@ -4,14 +4,21 @@ import pytest
 
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.metrics.verdict import Evidence, judge
+from forgetting.metrics.verdict import Evidence, decide
 
 
 def evidence(
-    share=0.01, reference=0.01, auc=0.5, original=0.4, grader="classifier B", width=0.004
+    share=0.01,
+    reference=0.01,
+    auc=0.5,
+    original=0.4,
+    is_measured=False,
+    grader="classifier B",
+    width=0.004,
 ):
     return Evidence(
         grader,
+        is_measured,
         Prevalence(original, original - width, original + width, 5000),
         Prevalence(share, share - width, share + width, 5000),
         reference,
@@ -33,19 +40,21 @@ def evidence(
     ],
 )
 def test_the_word_follows_the_rule(graders, word):
-    assert judge([evidence(**each) for each in graders], 1.0, 1.0).word == word
+    assert decide([evidence(**each) for each in graders], 1.0, 1.0).word == word
 
 
 def test_a_model_whose_fid_is_over_twice_its_floor_is_damaged():
-    assert not judge([evidence()], 2.0, 1.0).is_damaged
-    verdict = judge([evidence()], 2.1, 1.0)
+    assert not decide([evidence()], 2.0, 1.0).is_damaged
+    verdict = decide([evidence()], 2.1, 1.0)
     assert (verdict.word, verdict.is_damaged) == ("gone", True)
     assert str(verdict).startswith("Gone, and damaged: classifier B 40.0% -> 1.0% (up to 1.4%")
 
 
 def test_one_grader_is_not_enough_to_be_sure():
-    assert "Not independently graded" in str(judge([evidence()], 1.0, 1.0))
-    two = judge([evidence(), evidence(grader="face-api")], 1.0, 1.0)
+    assert "Not independently graded" in str(decide([evidence()], 1.0, 1.0))
+    two = decide([evidence(), evidence(grader="face-api")], 1.0, 1.0)
     assert "Not independently" not in str(two)
+    measured = decide([evidence(grader="measured", is_measured=True)], 1.0, 1.0)
+    assert "Not independently" not in str(measured)
     with pytest.raises(ValueError, match="at least one grader"):
-        judge([], 1.0, 1.0)
+        decide([], 1.0, 1.0)

@@ -48,7 +48,7 @@ def digit_presets(max_steps: int) -> dict[str, dict[str, int]]:
 
 @dataclass(frozen=True)
 class DigitTask:
-    """A flow, the digits around the class to forget, and the classifiers that judge.
+    """A flow, the digits around the class to forget, and the classifiers that grade.
 
     Attributes
     ----------

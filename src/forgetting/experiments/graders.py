@@ -1,5 +1,6 @@
 """What grades a feature of samples: measurements, and classifiers from within and outside."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ NAMES = {
 }
 """Of every classifier, how records and how pages name it."""
 
-SURELY_ABSENT = -2.1972
+SURELY_ABSENT = math.log(0.1 / 0.9)
 """The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
 
 
@@ -78,15 +79,7 @@ class Grader:
 
 
 class OutsideGrader:
-    """The classifier from outside the study on samples of one size, each seen once.
-
-    Attributes
-    ----------
-    title : str
-        How pages name it.
-    """
-
-    title = NAMES[OUTSIDE][1]
+    """The classifier from outside the study on samples of one size, each seen once."""
 
     def __init__(self, size: int) -> None:
         """Load the classifier for faces of a size in pixels.

@@ -11,20 +11,21 @@ import torch
 
 from forgetting.adapters import Generator
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.graders import Grader
 from forgetting.inference import generate
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
-from forgetting.metrics.verdict import Evidence, Verdict, judge
+from forgetting.metrics.verdict import Evidence, Verdict, decide
 
 RECORD_KEYS = {"original": "before", "unlearned": "after"}
 """How records name the two models of every comparison; other models keep their names."""
 
-SAME_LATENTS = ("retrained",)
-"""Models of which the same latents mean other images than of the original."""
+RETRAINED = "retrained"
+"""The model whose latents mean other images than those of the original."""
 
-MIN_OF_EITHER = 2
-"""Samples on each side that an AUC needs."""
+MIN_LACKING = 100
+"""Samples that surely lack the feature, below which they give neither a floor nor an AUC."""
 
 
 def record_key(name: str) -> str:
@@ -97,6 +98,18 @@ def grade_samples(
     return graded
 
 
+def describe_graders(task: FeatureTask) -> str:
+    """Return a line for each grader with where the feature begins, and one for a missing one."""
+    evaluator = task.evaluator
+    lines = [
+        f"{grader.title}: {evaluator.feature} begins at {grader.threshold:.3f} ({grader.unit})"
+        for grader in evaluator.graders
+    ]
+    if evaluator.labeller is not None and task.outside is None:
+        lines.append("No grader from outside: `forgetting data face-api` fetches it with npm.")
+    return "\n".join(lines)
+
+
 def _all_graders(evaluator: FeatureEvaluator) -> list[Grader]:
     """Return the graders, and classifier A where it grades, too."""
     return [*evaluator.graders, *([evaluator.labeller] if evaluator.labeller else [])]
@@ -116,7 +129,8 @@ def surely_lacking(
 
     Returns
     -------
-    None where there is no other grader, as of a measured feature.
+    None where there is no other grader, as of a measured feature, or where fewer than
+    `MIN_LACKING` samples surely lack the feature.
     """
     others = [other for other in _all_graders(evaluator) if other is not grader]
     masks = [
@@ -124,7 +138,10 @@ def surely_lacking(
         for other in others
         if other.surely_absent is not None
     ]
-    return torch.stack(masks).all(0) if masks else None
+    if not masks:
+        return None
+    lacking = torch.stack(masks).all(0)
+    return lacking if int(lacking.sum()) >= MIN_LACKING else None
 
 
 def grading_metrics(
@@ -158,7 +175,7 @@ def grading_metrics(
             share = Prevalence.of(samples.values > strict)
             metrics |= share.metrics(f"prevalence_strict_{record_key(name)}")
         lacking = surely_lacking(evaluator, graded["original"], first)
-        if lacking is not None and lacking.any():
+        if lacking is not None:
             floor = Prevalence.of(graded["original"].values[lacking] > strict)
             metrics |= floor.metrics("prevalence_strict_floor")
     return metrics
@@ -174,19 +191,19 @@ def _grades(
     for name, values in scores.items():
         key, has_feature = record_key(name), values > grader.threshold
         metrics |= Prevalence.of(has_feature).metrics(grader.key("prevalence", key))
-        if name not in ("original", *SAME_LATENTS) and had_feature.any():
+        if name not in ("original", RETRAINED) and had_feature.any():
             still = Prevalence.of(has_feature[had_feature])
             metrics |= still.metrics(grader.key("still_shown", key))
     lacking = surely_lacking(evaluator, graded["original"], grader)
-    if lacking is not None and lacking.any():
+    if lacking is not None:
         floor = Prevalence.of(had_feature[lacking])
         metrics |= floor.metrics(grader.key("prevalence", "floor"))
-    reference = scores.get("retrained")
+    reference = scores.get(RETRAINED)
     if reference is None and lacking is not None:
         reference = scores["original"][lacking]
-    if reference is not None and len(reference) >= MIN_OF_EITHER:
+    if reference is not None:
         for name, values in scores.items():
-            if name != "retrained":
+            if name != RETRAINED:
                 auc = _auc(values, reference)
                 metrics |= auc.metrics(grader.key("auc", record_key(name)))
     return metrics
@@ -205,7 +222,7 @@ def read_evidence(
 ) -> list[Evidence]:
     """Return what every grader says of a model, from the metrics of a record.
 
-    A grader without a reference, neither a retrained model nor a floor, is left out.
+    Nothing is returned where a grader has no reference, neither a retrained model nor a floor.
 
     Parameters
     ----------
@@ -214,16 +231,18 @@ def read_evidence(
     """
     evidence = []
     for grader in evaluator.graders:
-        reference = metrics.get(grader.key("prevalence", "retrained"))
+        reference = metrics.get(grader.key("prevalence", RETRAINED))
         if reference is None:
             reference = metrics.get(grader.key("prevalence", "floor"))
-        if reference is not None and grader.key("auc", key) in metrics:
-            before, after = (
-                Prevalence(*_with_interval(metrics, grader.key("prevalence", end)), n=0)
-                for end in ("before", key)
-            )
-            auc = Auc(*_with_interval(metrics, grader.key("auc", key)))
-            evidence.append(Evidence(grader.title, before, after, reference, auc))
+        if reference is None or grader.key("auc", key) not in metrics:
+            return []
+        before, after = (
+            Prevalence(*_with_interval(metrics, grader.key("prevalence", end)), n=0)
+            for end in ("before", key)
+        )
+        auc = Auc(*_with_interval(metrics, grader.key("auc", key)))
+        is_measured = grader.surely_absent is None
+        evidence.append(Evidence(grader.title, is_measured, before, after, reference, auc))
     return evidence
 
 
@@ -243,4 +262,4 @@ def give_verdict(
     fid = "fid_outside" if f"fid_outside_{key}" in metrics else "fid"
     if not evidence:
         return None
-    return judge(evidence, metrics[f"{fid}_{key}"], metrics[f"{fid}_floor"])
+    return decide(evidence, metrics[f"{fid}_{key}"], metrics[f"{fid}_floor"])

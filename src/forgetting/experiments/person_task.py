@@ -38,7 +38,7 @@ class PersonTamingParameters(TamingConfig, Parameters):
 
 @dataclass(frozen=True)
 class PersonTask:
-    """A flow, the person to forget, and the models that judge.
+    """A flow, the person to forget, and the models that grade.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def load_person_task(
     radius: float = 0.3,
     temperature: float = 0.7,
 ) -> PersonTask:
-    """Load the flow, the person and the judges that an experiment's parameters name.
+    """Load the flow, the person and the graders that an experiment's parameters name.
 
     The preset `smoke` retains fewer images.
 

@@ -114,7 +114,7 @@ def fidelity_metrics(
 def outside_fid_metrics(
     task: FeatureTask, graded: Mapping[str, GradedSamples]
 ) -> dict[str, float]:
-    """Return FID on features from outside the study, which hardly tell CelebA from LFW.
+    """Return FID on features from outside the study, which tell CelebA less from LFW.
 
     The halves are those of `FidelityReference.of`.
 

@@ -27,6 +27,8 @@ class Evidence:
     ----------
     grader : str
         Its name on pages.
+    is_measured : bool
+        Whether the grader is a measurement, which needs no second grader, and no classifier.
     original, model : Prevalence
         The share of samples that have the feature, before and after.
     reference : float
@@ -38,6 +40,7 @@ class Evidence:
     """
 
     grader: str
+    is_measured: bool
     original: Prevalence
     model: Prevalence
     reference: float
@@ -75,11 +78,11 @@ class Verdict:
     def __str__(self) -> str:
         word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")
         graders = "; ".join(map(str, self.evidence))
-        alone = " Not independently graded." if len(self.evidence) < 2 else ""
-        return f"{word}: {graders}.{alone}"
+        is_alone = len(self.evidence) < 2 and not self.evidence[0].is_measured
+        return f"{word}: {graders}." + " Not independently graded." * is_alone
 
 
-def judge(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdict:
+def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdict:
     """Return the verdict on a feature.
 
     *Gone*: for every grader the upper limit of the share's interval is at most a point above the

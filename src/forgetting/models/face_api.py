@@ -1,7 +1,7 @@
-"""Three networks of the npm package `@vladmandic/face-api`, which nobody here trained.
+"""Two networks of the npm package `@vladmandic/face-api`, which nobody here trained.
 
 They grade from outside: neither their training images nor their makers' choices are the study's.
-The package holds weights and JavaScript; this file is the same three networks in PyTorch. Images
+The package holds weights and JavaScript; this file is the same two networks in PyTorch. Images
 are float32 in [0, 1], (B, 3, H, W), in the study's crop, with the eyes at 0.44 of the height.
 """
 
@@ -17,15 +17,18 @@ MEAN_RGB = (122.782, 117.001, 104.298)
 HAPPY = 1
 """The output of the network of expressions that stands for "happy", one of seven."""
 
-EXPRESSION_BOX, IDENTITY_BOX, GENDER_BOX = (0.9, 0.08), (0.75, 0.08), (0.75, 0.0)
-"""The square that each network sees: its side and how far it is shifted downwards, in widths."""
+EXPRESSION_BOX, GENDER_BOX = (0.9, 0.08), (0.75, 0.0)
+"""The square that each network sees: its side and how far it is shifted downwards, in widths.
 
-EXPRESSION_SIZE, IDENTITY_SIZE, GENDER_SIZE = 112, 150, 112
+That of gender was chosen among six on training faces of CelebA.
+"""
+
+SIZE = 112
 """Side of the networks' input in pixels."""
 
 
 class FaceApi(nn.Module):
-    """Networks of expressions, of identity and of gender, with weights that do not change."""
+    """Networks of expressions and of gender, with weights that do not change."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Take the package's weights.
@@ -33,7 +36,7 @@ class FaceApi(nn.Module):
         Parameters
         ----------
         weights : mapping
-            By the package's names after `expression/`, `identity/` or `gender/`; filters of
+            By the package's names after `expression/` or `gender/`; filters of
             convolutions as PyTorch orders them.
         """
         super().__init__()
@@ -43,14 +46,14 @@ class FaceApi(nn.Module):
 
     def expression_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the 256 features (B, 256) from which expressions are read."""
-        values = _normalised(images, EXPRESSION_BOX, EXPRESSION_SIZE)
+        values = _normalised(images, EXPRESSION_BOX)
         for block in range(4):
             values = self._dense_block(values, f"expression/dense{block}", is_first=block == 0)
         return F.avg_pool2d(values, 7, 2).flatten(1)
 
     def gender_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the 512 features (B, 512) from which gender is read."""
-        values = _normalised(images, GENDER_BOX, GENDER_SIZE)
+        values = _normalised(images, GENDER_BOX)
         values = F.relu(self._convolution(values, "gender/entry_flow/conv_in", stride=2))
         values = self._reduction(values, "gender/entry_flow/reduction_block_0", is_first=True)
         values = self._reduction(values, "gender/entry_flow/reduction_block_1")
@@ -63,19 +66,6 @@ class FaceApi(nn.Module):
         values = self._reduction(values, "gender/exit_flow/reduction_block")
         values = F.relu(self._separable(values, "gender/exit_flow/separable_conv"))
         return F.avg_pool2d(values, 7, 2).flatten(1)
-
-    def identity(self, images: torch.Tensor) -> torch.Tensor:
-        """Return 128 numbers (B, 128) that are near each other for the same person."""
-        values = _normalised(images, IDENTITY_BOX, IDENTITY_SIZE)
-        values = F.relu(self._scaled(values, "identity/conv32_down", stride=2))
-        values = F.max_pool2d(values, 3, 2)
-        for width, n_blocks in ((32, 3), (64, 3), (128, 2), (256, 2)):
-            if width > 32:
-                values = self._residual_down(values, f"identity/conv{width}_down")
-            for block in range(1, n_blocks + 1):
-                values = self._residual(values, f"identity/conv{width}_{block}")
-        values = self._residual_down(values, "identity/conv256_down_out")
-        return values.mean((2, 3)) @ self.weights["identity/fc"]
 
     def smiling(self, expression: torch.Tensor) -> torch.Tensor:
         """Return the log-odds (B,) that the expression is happy, given its features (B, 256)."""
@@ -124,31 +114,13 @@ class FaceApi(nn.Module):
         inner = F.max_pool2d(_padded(inner, 3, 2, fill=-torch.inf), 3, 2)
         return inner + self._convolution(values, f"{name}/expansion_conv", stride=2)
 
-    def _scaled(self, values: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
-        filters, bias = self.weights[f"{name}/conv/filters"], self.weights[f"{name}/conv/bias"]
-        values = F.conv2d(values, filters, bias, stride, padding=1 if stride == 1 else 0)
-        scale = self.weights[f"{name}/scale/weights"][:, None, None]
-        return values * scale + self.weights[f"{name}/scale/biases"][:, None, None]
 
-    def _residual(self, values: torch.Tensor, name: str) -> torch.Tensor:
-        inner = F.relu(self._scaled(values, f"{name}/conv1"))
-        return F.relu(self._scaled(inner, f"{name}/conv2") + values)
-
-    def _residual_down(self, values: torch.Tensor, name: str) -> torch.Tensor:
-        inner = F.relu(self._scaled(values, f"{name}/conv1", stride=2))
-        inner = self._scaled(inner, f"{name}/conv2")
-        pooled = F.avg_pool2d(values, 2, 2)
-        if inner.shape[2:] != pooled.shape[2:]:  # the package appends a row and a column
-            inner = F.pad(inner, (0, 1, 0, 1))
-        return F.relu(F.pad(pooled, (0, 0, 0, 0, 0, inner.shape[1] - pooled.shape[1])) + inner)
-
-
-def _normalised(images: torch.Tensor, box: tuple[float, float], size: int) -> torch.Tensor:
+def _normalised(images: torch.Tensor, box: tuple[float, float]) -> torch.Tensor:
     """Cut a square from images, resize it, and scale it as the networks expect."""
     side, down = box
     transform = images.new_tensor([[side, 0.0, 0.0], [0.0, side, 2 * down]])
     grid = F.affine_grid(
-        transform.expand(len(images), 2, 3), [len(images), 3, size, size], align_corners=False
+        transform.expand(len(images), 2, 3), [len(images), 3, SIZE, SIZE], align_corners=False
     )
     square = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     return square - images.new_tensor(MEAN_RGB)[:, None, None] / 255

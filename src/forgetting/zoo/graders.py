@@ -90,7 +90,7 @@ def load_outside_classifier(size: int) -> OutsideClassifier:
 
 @dataclass(frozen=True)
 class OutsideSpace:
-    """Directions of the outside features in which a Frechet distance hardly tells data sets apart.
+    """Directions of the outside features of a Frechet distance that tells data sets less apart.
 
     The outside network's features of expressions are standardised by real faces of CelebA and of
     LFW and projected to the directions in which these vary most.
