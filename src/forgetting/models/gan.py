@@ -6,7 +6,6 @@ a batch enter, so an image depends on its latent alone. The discriminator has th
 deviation of its batch as an input. Samples come from a moving average of the generator.
 """
 
-import copy
 from typing import Literal
 
 import torch
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
+from forgetting.models.players import Players
 
 
 class GANConfig(BaseModel):
@@ -150,39 +150,10 @@ class Discriminator(nn.Module):
         ).flatten()
 
 
-class GAN(nn.Module):
-    """Both players, and the moving average of the generator, which the zoo keeps.
-
-    Attributes
-    ----------
-    config : GANConfig
-        Sizes of both players.
-    generator, average : Generator
-        The generator in training, and the moving average of its weights.
-    discriminator : Discriminator
-        The other player.
-    """
-
-    def __init__(self, config: GANConfig, seed: int = 0) -> None:
-        """Build both players with random weights from a seed."""
-        super().__init__()
-        self.config = config
-        self.generator = Generator(config, seed)
-        self.discriminator = Discriminator(config, seed + 1)
-        self.average = copy.deepcopy(self.generator).requires_grad_(False)
-
-    @torch.no_grad()
-    def follow(self, decay: float) -> None:
-        """Move the average towards the generator, after a step of the generator.
-
-        Parameters
-        ----------
-        decay : float
-            The weight of the old average, in [0, 1].
-        """
-        weights = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for mean, current in weights:
-            mean.lerp_(current, 1 - decay)
+def gan(config: GANConfig, seed: int = 0) -> Players:
+    """Return both players with random weights from a seed."""
+    generator, discriminator = Generator(config, seed), Discriminator(config, seed + 1)
+    return Players(generator, discriminator, config.latent_dim)
 
 
 def _pixel_norm(x: torch.Tensor) -> torch.Tensor:

@@ -168,8 +168,8 @@ class Glow(nn.Module):
                 f"{images.min().item():g} to {images.max().item():g}"
             )
         if isinstance(noise, torch.Generator):
-            noise = torch.rand(images.shape, generator=noise).to(images.device)
-        place = 0.5 if noise is None else noise
+            noise = torch.rand(images.shape, generator=noise, device=noise.device)
+        place = 0.5 if noise is None else noise.to(images.device)
         values = (self._levels(images) + place) / 2**self.n_bits - 0.5
         return values.contiguous(memory_format=torch.channels_last)
 

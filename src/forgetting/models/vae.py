@@ -122,7 +122,8 @@ class VAE(nn.Module):
             In nats per image.
         """
         mean, log_variance = self.encode(images)
-        eps = torch.randn(mean.shape, generator=generator).to(mean.device)
+        device = mean.device if generator is None else generator.device
+        eps = torch.randn(mean.shape, generator=generator, device=device).to(mean.device)
         logits = self.decoder.logits(mean + torch.exp(0.5 * log_variance) * eps)
         reconstruction = F.binary_cross_entropy_with_logits(
             logits.float(), images, reduction="none"

@@ -68,7 +68,7 @@ def write_checkpoint(
     generator : Generator
         From which the losses draw.
     identity : dict of str to str
-        What the training is: its "config" and a digest of its "data".
+        What the training is: its "config", a digest of its "data", and its kind of "device".
     progress : Progress
         How far the training has come.
     """
@@ -120,6 +120,11 @@ def read_checkpoint(
         raise TrainingError(
             f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
             "or bring back the data that it was begun with."
+        )
+    if metadata.get("device", "cpu") != identity["device"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training on another kind of device "
+            f"({metadata.get('device', 'cpu')}). Delete it, or go on there."
         )
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:

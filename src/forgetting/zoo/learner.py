@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 Metrics = dict[str, torch.Tensor]
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor, torch.Generator], Metrics]
@@ -28,17 +29,22 @@ class Averaged(nn.Module):
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
 
-    @torch.no_grad()
-    def follow(self, decay: float) -> None:
-        """Move the average towards the model, after a step: decay x average + (1 - decay) x model.
 
-        Parameters
-        ----------
-        decay : float
-            In [0, 1]; the average has a half-life of log(1/2) / log(decay) steps.
-        """
-        for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move an average of weights towards a model: decay x average + (1 - decay) x model.
+
+    Parameters
+    ----------
+    average : Module
+        A copy of the model, whose parameters are moved.
+    model : Module
+        The model that learns.
+    decay : float
+        In [0, 1]; the average has a half-life of log(1/2) / log(decay) steps.
+    """
+    move = get_ema_multi_avg_fn(decay)
+    move(list(average.parameters()), list(model.parameters()), 0)
 
 
 def all_of(model: nn.Module) -> nn.Module:

@@ -22,6 +22,9 @@ from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoin
 from forgetting.zoo.learner import Learner, Loss
 
 
+CPU = torch.device("cpu")
+
+
 class TrainingConfig(BaseModel):
     """Settings of a training. The learning rate rises, stays, and falls to zero at the end."""
 
@@ -98,7 +101,7 @@ class _Part:
         model.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        with autocast_context(config.precision, torch.device("cpu")):
+        with autocast_context(config.precision, images.device):
             metrics = self.loss(model, images, labels, generator)
         self.optimizer.zero_grad(set_to_none=True)
         metrics["loss"].backward()
@@ -119,8 +122,9 @@ def train(
     checkpoint: Path | None = None,
     held_out: tuple[torch.Tensor, torch.Tensor] | None = None,
     name: str = "training",
+    device: torch.device = CPU,
 ) -> list[dict[str, float]]:
-    """Train `learner.model` in place.
+    """Train `learner.model` in place, on a device, to which it is moved.
 
     Parameters
     ----------
@@ -138,6 +142,9 @@ def train(
         Images and labels on which the loss is measured whenever a checkpoint is due.
     name : str
         Of the training, for the progress bar and errors.
+    device : torch.device
+        Where it is trained. The order of the images is the same on all; other random numbers are
+        drawn on the device, so each kind of device has its own.
 
     Returns
     -------
@@ -159,22 +166,30 @@ def train(
             f"checkpoint_every = {config.checkpoint_every} is not a multiple of "
             f"log_every = {config.log_every}; make it one."
         )
-    model = learner.model
+    model = learner.model.to(device)
     parts = _Part.of(learner, config)
-    identity = {"config": config.model_dump_json(), "data": _digest(images, labels)}
-    generator = torch.Generator().manual_seed(config.seed)
+    identity = {
+        "config": config.model_dump_json(),
+        "data": _digest(images, labels),
+        "device": device.type,
+    }
+    generator = torch.Generator(device).manual_seed(config.seed)
+    images, labels = images.to(device), labels.to(device)
+    if held_out is not None:
+        held_out = held_out[0].to(device), held_out[1].to(device)
     progress = Progress()
     if checkpoint is not None and checkpoint.is_file():
         progress = read_checkpoint(checkpoint, model, parts, generator, identity)
     elif learner.start is not None:
-        learner.start(model, _batch(images, _order(len(images), config, 0)), generator)
+        first = _order(len(images), config, 0).to(device)
+        learner.start(model, _batch(images, first), generator)
     model.train()
     sums: dict[str, float] = {}
     bar = tqdm(total=config.steps, initial=progress.step, desc=name, unit="step", file=sys.stderr)
     with bar:
         while progress.step < config.steps:
             step = progress.step
-            index = _order(len(images), config, step)
+            index = _order(len(images), config, step).to(device)
             batch = _batch(images, index), labels[index], generator
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
             for part in parts:
@@ -238,7 +253,7 @@ def _validate(
     """Return the metrics of held-out images in evaluation mode, under the same draws each time."""
     images, labels = held_out
     (loss,) = learner.parts().values()
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch.Generator(images.device).manual_seed(config.seed)
     learner.model.eval()
     metrics = loss(learner.model, images.float() / 255, labels, generator)
     learner.model.train()

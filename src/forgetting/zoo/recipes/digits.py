@@ -70,7 +70,7 @@ GAN = Recipe(
     data=DIGITS,
     config=GANConfig(width=32, minibatch_std="each"),
     training=GAN_TRAINING,
-    loss=losses.GAN_PLAYERS,
+    loss=losses.DIGITS_GAN,
     learner=learners.gan,
     summary="A GAN of 28 px digits with 64 latents.",
 )

@@ -1,4 +1,4 @@
-"""Recipes of the models of faces: two classifiers, a VAE, a GAN and two Glows."""
+"""Recipes of the models of faces: two classifiers, two VAEs, two GANs and two Glows."""
 
 from dataclasses import replace
 
@@ -6,6 +6,8 @@ from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import GlowConfig
+from forgetting.models.hierarchical_vae import HierarchicalVAEConfig
+from forgetting.models.style_gan import StyleGANConfig
 from forgetting.models.vae import VAEConfig
 from forgetting.zoo.recipes import RECIPES, Recipe, learners, losses
 from forgetting.zoo.recipes.digits import GAN_TRAINING as DIGITS_GAN_TRAINING
@@ -37,7 +39,12 @@ GLOW_TRAINING = TrainingConfig(
     checkpoint_every=200,
 )
 GLOW_64_TRAINING = GLOW_TRAINING.model_copy(
-    update={"steps": 8000, "lr": 1.5e-3, "checkpoint_every": 50}
+    update={
+        "steps": 8000,
+        "batch_size": 128,
+        "lr": 1.5e-3,
+        "checkpoint_every": 400,
+    }
 )
 VAE_TRAINING = TrainingConfig(
     steps=4000,
@@ -48,6 +55,26 @@ VAE_TRAINING = TrainingConfig(
     max_grad_norm=1000,
     log_every=50,
     checkpoint_every=200,
+)
+HIERARCHICAL_VAE_TRAINING = TrainingConfig(
+    steps=8000,
+    batch_size=64,
+    lr=1e-3,
+    warmup=300,
+    max_grad_norm=1000,
+    log_every=50,
+    checkpoint_every=200,
+)
+STYLE_GAN_TRAINING = TrainingConfig(
+    steps=20_000,
+    batch_size=64,
+    lr=2.5e-3,
+    beta1=0.0,
+    beta2=0.99,
+    decay=0.2,
+    precision="bfloat16",
+    log_every=100,
+    checkpoint_every=500,
 )
 GAN_TRAINING = DIGITS_GAN_TRAINING.model_copy(update={"steps": 9000, "batch_size": 32})
 
@@ -83,9 +110,27 @@ GAN = Recipe(
     data=FACES,
     config=GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128),
     training=GAN_TRAINING,
-    loss=losses.GAN_PLAYERS,
+    loss=losses.FACES_GAN,
     learner=learners.gan,
     summary="A GAN of 64 px faces with 128 latents.",
+)
+HIERARCHICAL_VAE = Recipe(
+    kind="hierarchical-vae",
+    data=FACES,
+    config=HierarchicalVAEConfig(),
+    training=HIERARCHICAL_VAE_TRAINING,
+    loss=losses.faces_hierarchical_vae,
+    learner=learners.hierarchical_vae,
+    summary="A hierarchical VAE of faces at 64 px with seven groups of latents.",
+)
+STYLE_GAN = Recipe(
+    kind="style-gan",
+    data=FACES,
+    config=StyleGANConfig(),
+    training=STYLE_GAN_TRAINING,
+    loss=losses.FACES_STYLE_GAN,
+    learner=learners.style_gan,
+    summary="A style-based GAN of 64 px faces with 128 latents and 256 styles.",
 )
 GLOW = Recipe(
     kind="glow",
@@ -112,34 +157,41 @@ RECIPES.register("faces-classifier-b")(
 RECIPES.register("faces-vae")(VAE)
 RECIPES.register("faces-gan")(GAN)
 RECIPES.register("faces-glow")(GLOW)
-for _recipe in (VAE, GAN):
+RECIPES.register("faces-hierarchical-vae")(HIERARCHICAL_VAE)
+RECIPES.register("faces-style-gan")(STYLE_GAN)
+for _recipe, _title in (
+    (VAE, "VAE"),
+    (GAN, "GAN"),
+    (HIERARCHICAL_VAE, "hierarchical VAE"),
+    (STYLE_GAN, "style-based GAN"),
+):
     RECIPES.register(f"faces-{_recipe.kind}-no-bangs")(
         replace(
             _recipe,
             summary=(
-                f"The {_recipe.kind.upper()} of faces trained without bangs: the reference for "
-                "unlearning."
+                f"The {_title} of faces trained without bangs: the reference for unlearning."
             ),
             without="Bangs",
             needs=SORTED_BY,
         )
     )
-RECIPES.register("faces-glow-no-bush")(
-    replace(
-        GLOW,
-        summary=(
-            "The Glow of faces trained without George W. Bush: the reference for taming on him."
-        ),
-        without="George_W_Bush",
-    )
+GLOW_64 = replace(
+    GLOW,
+    config=GlowConfig(channels=3, image_size=64, n_blocks=4),
+    training=GLOW_64_TRAINING,
+    loss=losses.averaged_faces_glow,
+    learner=learners.averaged_glow,
+    summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
 )
-RECIPES.register("faces-glow-64")(
-    replace(
-        GLOW,
-        config=GlowConfig(channels=3, image_size=64, n_blocks=4),
-        training=GLOW_64_TRAINING,
-        loss=losses.averaged_faces_glow,
-        learner=learners.averaged_glow,
-        summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
+RECIPES.register("faces-glow-64")(GLOW_64)
+for _name, _recipe in (("faces-glow", GLOW), ("faces-glow-64", GLOW_64)):
+    RECIPES.register(f"{_name}-no-bush")(
+        replace(
+            _recipe,
+            summary=(
+                f"The Glow of faces at {_recipe.config.image_size} px trained without George W. "
+                "Bush: the reference for taming on him."
+            ),
+            without="George_W_Bush",
+        )
     )
-)

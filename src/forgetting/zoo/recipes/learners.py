@@ -4,17 +4,22 @@ import torch
 from torch import nn
 
 from forgetting.models.classifier import Classifier, ClassifierConfig
-from forgetting.models.gan import GAN, GANConfig
+from forgetting.models import gan as gans
+from forgetting.models import style_gan as style_gans
+from forgetting.models.gan import GANConfig
 from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.hierarchical_vae import HierarchicalVAE, HierarchicalVAEConfig
+from forgetting.models.players import Players
+from forgetting.models.style_gan import StyleGANConfig
 from forgetting.models.vae import VAE, VAEConfig
-from forgetting.zoo.learner import Averaged, Learner
+from forgetting.zoo.learner import Averaged, Learner, follow
 from forgetting.zoo.recipes import Recipe
 
 GAN_DECAY = 0.999
 """Of the average of a GAN's generator: a half-life of about 700 steps."""
 
-GLOW_DECAY = 0.998
-"""Of the average of a flow's weights: a half-life of about 350 steps."""
+AVERAGE_DECAY = 0.998
+"""Of the average of a flow's or a VAE's weights: a half-life of about 350 steps."""
 
 
 def classifier(recipe: Recipe) -> Learner:
@@ -32,8 +37,20 @@ def vae(recipe: Recipe) -> Learner:
 def gan(recipe: Recipe) -> Learner:
     """Return a GAN whose players learn from each other; the generator's average is kept."""
     assert isinstance(recipe.config, GANConfig)
-    model = GAN(recipe.config, recipe.training.seed)
-    return Learner(model, recipe.loss, after=follow_generator, keep=_average)
+    return _players(recipe, gans.gan(recipe.config, recipe.training.seed))
+
+
+def style_gan(recipe: Recipe) -> Learner:
+    """Return a style-based GAN that learns as `gan`'s."""
+    assert isinstance(recipe.config, StyleGANConfig)
+    return _players(recipe, style_gans.style_gan(recipe.config, recipe.training.seed))
+
+
+def hierarchical_vae(recipe: Recipe) -> Learner:
+    """Return a hierarchical VAE that learns, of which the decoder's average is kept."""
+    assert isinstance(recipe.config, HierarchicalVAEConfig)
+    model = Averaged(HierarchicalVAE(recipe.config, recipe.training.seed))
+    return Learner(model, recipe.loss, after=follow_average, keep=_average_decoder)
 
 
 def glow(recipe: Recipe) -> Learner:
@@ -46,7 +63,7 @@ def averaged_glow(recipe: Recipe) -> Learner:
     """Return a Glow that learns, of which the moving average of the weights is kept."""
     assert isinstance(recipe.config, GlowConfig)
     model = Averaged(Glow(recipe.config, recipe.training.seed))
-    return Learner(model, recipe.loss, start_averaged_glow, follow_glow, _average)
+    return Learner(model, recipe.loss, start_averaged_glow, follow_average, _average)
 
 
 def start_glow(model: nn.Module, images: torch.Tensor, generator: torch.Generator) -> None:
@@ -64,16 +81,20 @@ def start_averaged_glow(
     model.average.load_state_dict(model.model.state_dict())
 
 
-def follow_glow(model: nn.Module) -> None:
-    """Move the average of a Glow's weights towards the weights."""
+def follow_average(model: nn.Module) -> None:
+    """Move the average of a model's weights towards the weights."""
     assert isinstance(model, Averaged)
-    model.follow(GLOW_DECAY)
+    follow(model.average, model.model, AVERAGE_DECAY)
 
 
 def follow_generator(model: nn.Module) -> None:
     """Move the average of a GAN's generator towards the generator."""
-    assert isinstance(model, GAN)
-    model.follow(GAN_DECAY)
+    assert isinstance(model, Players)
+    follow(model.average, model.generator, GAN_DECAY)
+
+
+def _players(recipe: Recipe, players: Players) -> Learner:
+    return Learner(players, recipe.loss, after=follow_generator, keep=_average)
 
 
 def _decoder(model: nn.Module) -> nn.Module:
@@ -82,3 +103,7 @@ def _decoder(model: nn.Module) -> nn.Module:
 
 def _average(model: nn.Module) -> nn.Module:
     return model.get_submodule("average")
+
+
+def _average_decoder(model: nn.Module) -> nn.Module:
+    return model.get_submodule("average.decoder")

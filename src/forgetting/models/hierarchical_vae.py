@@ -1,0 +1,283 @@
+"""A hierarchical variational autoencoder, in the spirit of VDVAE (Child, 2021), for a laptop.
+
+Latents come in groups, from one vector for the whole image down to a grid of 16 x 16. The decoder
+goes from coarse to fine; at each group it has a Gaussian prior that depends on the groups before.
+The encoder's features enter its posteriors only.
+
+A latent of this model is the noise of all groups, flat and standard normal: each group is its
+prior's mean plus its deviation times the noise. `forward` decodes it.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import nn
+
+from forgetting.models import MODELS, ModelKind
+
+Choice = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(index of the group, decoder's features, prior's mean, prior's log deviation) -> latents."""
+
+
+class HierarchicalVAEConfig(BaseModel):
+    """Sizes of a hierarchical variational autoencoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(3, ge=1)
+    image_size: int = Field(64, ge=16, description="pixels; a power of 2")
+    width: int = Field(32, ge=1, description="channels at the image's size")
+    max_width: int = Field(256, ge=1, description="channels at most, towards the inside")
+    groups: tuple[tuple[int, int], ...] = Field(
+        ((1, 64), (4, 16), (4, 16), (8, 8), (8, 8), (16, 4), (16, 4)),
+        description="side of the grid and channels of each group of latents, coarse to fine",
+    )
+    n_blocks: int = Field(2, ge=1, description="residual blocks at a resolution without latents")
+    deviation: float = Field(
+        0.1, gt=0, description="of the Gaussian around the decoded image, values in [0, 1]"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "HierarchicalVAEConfig":
+        sides = [side for side, _ in self.groups]
+        if not sides or sides != sorted(sides) or not set(sides) <= set(self.sides):
+            raise ValueError(
+                f"groups have the sides {sides}; they must rise and be among {self.sides}"
+            )
+        return self
+
+    @property
+    def sides(self) -> list[int]:
+        """Sides of the grids, from 1 pixel to the image's."""
+        n = round(math.log2(self.image_size))
+        if 2**n != self.image_size:
+            raise ValueError(f"image_size {self.image_size} is not a power of 2")
+        return [1, *(2**i for i in range(2, n + 1))]
+
+    def width_at(self, side: int) -> int:
+        """Return the channels at a grid; they double as the side halves."""
+        return min(self.max_width, self.width * self.image_size // side)
+
+
+class _Residual(nn.Module):
+    """A residual block: two narrow convolutions between two of one pixel."""
+
+    def __init__(self, width: int, after: int | None = None, side: int = 64) -> None:
+        super().__init__()
+        inner, size = max(8, width // 2), 3 if side > 1 else 1
+        self.layers = nn.Sequential(
+            *(nn.GELU(), nn.Conv2d(width, inner, 1)),
+            *(nn.GELU(), nn.Conv2d(inner, inner, size, padding=size // 2)),
+            *(nn.GELU(), nn.Conv2d(inner, inner, size, padding=size // 2)),
+            *(nn.GELU(), nn.Conv2d(inner, after or width, 1)),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, width, H, W) to (B, after, H, W)."""
+        return self.layers(x)
+
+
+class _Group(nn.Module):
+    """A group of latents in the decoder: its prior, what it adds, and the block after it."""
+
+    def __init__(self, width: int, side: int, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.prior = _Residual(width, 2 * channels + width, side)
+        nn.init.zeros_(self.prior.layers[-1].weight)
+        self.entry = nn.Conv2d(channels, width, 1)
+        self.block = _Residual(width, side=side)
+
+    def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the prior's mean and log deviation, and the features with what it adds."""
+        values = self.prior(x)
+        mean, log_sd, change = values.split([self.channels, self.channels, x.shape[1]], 1)
+        return mean.float(), _bounded(log_sd.float()), x + change
+
+    def forward(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """Add latents (B, channels, H, W) to features (B, width, H, W)."""
+        x = x + self.entry(z)
+        return x + self.block(x)
+
+
+class HierarchicalDecoder(nn.Module):
+    """The half that generates: a network from latents to images in [0, 1].
+
+    Attributes
+    ----------
+    config : HierarchicalVAEConfig
+        Its sizes.
+    latent_dim : int
+        Dimension of the latents, which are N(0, I): all groups, coarse to fine, flat.
+    group_dims : tuple of int
+        Dimension of each group.
+    names : tuple of str
+        Of each group: its number and its grid, as in "1_4x4".
+    """
+
+    def __init__(self, config: HierarchicalVAEConfig) -> None:
+        """Build a decoder with random weights from torch's global generator."""
+        super().__init__()
+        self.config = config
+        self.group_dims = tuple(side**2 * channels for side, channels in config.groups)
+        self.names = tuple(f"{i}_{side}x{side}" for i, (side, _) in enumerate(config.groups))
+        self.latent_dim = sum(self.group_dims)
+        self.start = nn.ParameterList()
+        self.narrower = nn.ModuleList()
+        self.groups = nn.ModuleList()
+        self.blocks = nn.ModuleList()
+        before = None
+        for side in config.sides:
+            width = config.width_at(side)
+            self.start.append(nn.Parameter(torch.zeros(1, width, side, side)))
+            self.narrower.append(nn.Conv2d(before, width, 1) if before else nn.Identity())
+            here = [channels for grid, channels in config.groups if grid == side]
+            self.groups.append(nn.ModuleList(_Group(width, side, n) for n in here))
+            n_blocks = 0 if here else config.n_blocks
+            self.blocks.append(nn.ModuleList(_Residual(width, side=side) for _ in range(n_blocks)))
+            before = width
+        assert before is not None
+        self.last = nn.Conv2d(before, config.channels, 3, padding=1)
+        self.to(memory_format=torch.channels_last)
+
+    def run(self, n: int, choose: Choice) -> torch.Tensor:
+        """Return n images (n, C, H, W) before the sigmoid, from chosen latents.
+
+        Parameters
+        ----------
+        n : int
+            Number of images.
+        choose : callable
+            Returns the latents of a group, given the features and the prior.
+        """
+        x: torch.Tensor | None = None
+        index = 0
+        levels = zip(self.start, self.narrower, self.groups, self.blocks, strict=True)
+        for start, narrower, groups, blocks in levels:
+            if x is None:
+                x = start.expand(n, -1, -1, -1)
+            else:
+                scale = start.shape[-1] // x.shape[-1]
+                x = F.interpolate(narrower(x), scale_factor=float(scale), mode="nearest") + start
+            for group in groups:
+                mean, log_sd, x = group.moments(x)
+                x = group(x, choose(index, x, mean, log_sd).to(x.dtype))
+                index += 1
+            for block in blocks:
+                x = x + block(x)
+        assert x is not None
+        return self.last(F.gelu(x)).float()
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
+        parts = latents.split(self.group_dims, 1)
+
+        def choose(
+            i: int, x: torch.Tensor, mean: torch.Tensor, log_sd: torch.Tensor
+        ) -> torch.Tensor:
+            return mean + torch.exp(log_sd) * parts[i].reshape(mean.shape)
+
+        return torch.sigmoid(self.run(len(latents), choose))
+
+
+class HierarchicalVAE(nn.Module):
+    """An encoder to Gaussians over every group of latents, and a decoder, which the zoo keeps.
+
+    Attributes
+    ----------
+    decoder : HierarchicalDecoder
+        The half that generates.
+    """
+
+    def __init__(self, config: HierarchicalVAEConfig, seed: int = 0) -> None:
+        """Build both halves with random weights from a seed."""
+        super().__init__()
+        self.config = config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.first = nn.Conv2d(config.channels, config.width, 3, padding=1)
+            self.wider = nn.ModuleList()
+            self.blocks = nn.ModuleList()
+            before = config.width
+            for side in reversed(config.sides):
+                width = config.width_at(side)
+                self.wider.append(nn.Conv2d(before, width, 1))
+                self.blocks.append(nn.ModuleList(_Residual(width, side=side) for _ in range(2)))
+                before = width
+            self.posteriors = nn.ModuleList(
+                _Residual(2 * config.width_at(side), 2 * channels, side)
+                for side, channels in config.groups
+            )
+            self.decoder = HierarchicalDecoder(config)
+            for block in self.modules():
+                if isinstance(block, _Residual):  # a deep sum of blocks starts small
+                    block.layers[-1].weight.data /= math.sqrt(len(config.groups) + 8)
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, images: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Return the encoder's features (B, width, side, side) at every grid, by its side."""
+        x = self.first((images * 2 - 1).contiguous(memory_format=torch.channels_last))
+        result = {}
+        for side, wider, blocks in zip(
+            reversed(self.config.sides), self.wider, self.blocks, strict=True
+        ):
+            if x.shape[-1] != side:
+                x = F.avg_pool2d(x, x.shape[-1] // side)
+            x = wider(x)
+            for block in blocks:
+                x = x + block(x)
+            result[side] = x
+        return result
+
+    def negative_elbo(
+        self, images: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return both terms of the negative evidence lower bound.
+
+        The reconstruction is the squared error over twice the variance of a Gaussian of fixed
+        deviation, without its constant.
+
+        Parameters
+        ----------
+        images : Tensor, (B, C, H, W)
+            Images in [0, 1].
+        generator : torch.Generator or None
+            Source of the latents' noise; None is torch's global generator.
+
+        Returns
+        -------
+        reconstruction : Tensor, (B,)
+            In nats per image.
+        kls : Tensor, (B, groups)
+            Of every group of latents, in nats per image.
+        """
+        features = self.features(images)
+        kls = []
+
+        def choose(
+            i: int, x: torch.Tensor, mean: torch.Tensor, log_sd: torch.Tensor
+        ) -> torch.Tensor:
+            seen = torch.cat([x, features[mean.shape[-1]]], 1)
+            change, log_ratio = self.posteriors[i](seen).float().chunk(2, 1)
+            own_mean, own_log_sd = mean + torch.exp(log_sd) * change, log_sd + _bounded(log_ratio)
+            ratio = torch.exp(2 * (own_log_sd - log_sd))
+            kl = 0.5 * (change**2 + ratio - 1) - (own_log_sd - log_sd)
+            kls.append(kl.flatten(1).sum(1))
+            device = mean.device if generator is None else generator.device
+            eps = torch.randn(mean.shape, generator=generator, device=device).to(mean.device)
+            return own_mean + torch.exp(own_log_sd) * eps
+
+        decoded = torch.sigmoid(self.decoder.run(len(images), choose))
+        error = (decoded - images).square().flatten(1).sum(1)
+        return error / (2 * self.config.deviation**2), torch.stack(kls, 1)
+
+
+def _bounded(log_sd: torch.Tensor) -> torch.Tensor:
+    """Return a log deviation in (-5, 5), and nearly itself around 0."""
+    return 5 * torch.tanh(log_sd / 5)
+
+
+MODELS.register("hierarchical-vae")(ModelKind(HierarchicalDecoder, HierarchicalVAEConfig))
