@@ -16,7 +16,7 @@ def _nothing_of_this_machine(monkeypatch, tmp_path):
     """Hide the user's folders and cache, so that a test finds what a fresh machine has."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         monkeypatch.delenv(variable, raising=False)
-    for module in ("data.digits", "data.faces", "data.images", "cache", "zoo.release"):
+    for module in ("data.sources", "data.images", "cache", "zoo.release"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 

@@ -11,7 +11,7 @@ from forgetting.data import faces, images
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.data.faces import astronaut, is_held_out, load_faces
 from forgetting.data.images import Crop
-from forgetting.errors import DataError
+from forgetting.errors import DataError, ParameterError
 
 
 def photograph(path, number, size=(89, 109)):
@@ -105,7 +105,7 @@ def test_lfw_and_any_folder_per_class_are_read(tmp_path, monkeypatch):
 def test_resized_images_are_cached_and_a_corrupt_cache_is_replaced(celeba, monkeypatch):
     first = load_faces("celeba", "all", 32)
     (cached,) = (images.CACHE / "faces").glob("celeba-32-*.safetensors")
-    monkeypatch.setattr(images, "read_image", None)
+    monkeypatch.setattr(images, "decode", None)
     assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
     monkeypatch.undo()
     monkeypatch.setenv("FORGETTING_DATA", str(celeba.parent))
@@ -156,7 +156,7 @@ def drop_everything(folder):
         (spoil_line, r"list_attr_celeba\.txt, line 5: expected a file name and 40 values"),
         (rename_attribute, r"list_attr_celeba\.txt, line 2, does not name"),
         (drop_images, r"img_align_celeba holds 5 images; at least 20 are needed"),
-        (drop_everything, r"celeba is not there. Run `forgetting data celeba --to .*data`"),
+        (drop_everything, r"FORGETTING_DATA names .*data, which holds none of them"),
     ],
 )
 def test_a_fault_in_the_data_is_reported_in_one_sentence(celeba, spoil, sentence):
@@ -166,7 +166,7 @@ def test_a_fault_in_the_data_is_reported_in_one_sentence(celeba, spoil, sentence
 
 
 def test_other_sizes_and_missing_folders_are_refused(tmp_path):
-    with pytest.raises(DataError, match="32, 64, 128 px, not at 48"):
+    with pytest.raises(ParameterError, match="size = 48 is not allowed"):
         load_faces("celeba", "all", 48)
     with pytest.raises(DataError, match="is not a folder"):
         load_faces(str(tmp_path / "nothing"), "all", 32)

@@ -51,7 +51,7 @@ def main() -> None:
     """Make image generators forget, and measure whether they did."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
-            os.environ[variable] = str(Path(folder).resolve())
+            os.environ[variable] = str(Path(folder).expanduser().resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -76,6 +76,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
     """
     from forgetting.book import execution, templates
     from forgetting.book.run import name_run
+    from forgetting.book.schema import read_record
 
     given = {}
     for pair in pairs:
@@ -96,6 +97,8 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
             table.add_row(key, f"{value:.4g}")
     console = Console()
     console.print(table)
+    for what, text in read_record(output / f"{name}.run.json")["data"].items():
+        console.print(f"{what}: {text}", soft_wrap=True)
     console.print(f"notebook  {notebook}\nrecord    {output / name}.json", soft_wrap=True)
 
 
@@ -143,11 +146,8 @@ def data(dataset: Literal["mnist", "celeba", "lfw"], folder: Path) -> None:
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces
 
-    if dataset == "mnist":
-        download_mnist(folder)
-    else:
-        download_faces(dataset, folder)
-    click.echo(f"{dataset} is in {folder}")
+    n = download_mnist(folder) if dataset == "mnist" else download_faces(dataset, folder)
+    click.echo(f"{dataset} is in {folder}: {n:,} images")
 
 
 @main.command(cls=_OfACheckout)

@@ -23,11 +23,19 @@ class WeightsError(ForgettingError):
     """A weights file is missing, corrupt, or not what its record says."""
 
 
+class DataWarning(UserWarning):
+    """Something in a data set that a loader leaves out or changes, and goes on."""
+
+
 class TrainingError(ForgettingError):
     """A training cannot go on (a loss that is not finite, a checkpoint of another training)."""
 
 
+LISTED = 60
+"""Names that a sentence lists; of more it gives the number."""
+
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 def validated(model: type[M], values: Mapping[str, Any]) -> M:
@@ -52,4 +60,31 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return a sentence with the name that is most similar to a misspelt one, or with all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names)}."
+    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return (
+        f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names[:LISTED])}{rest}."
+    )
+
+
+def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
+    """Return the allowed option that a value is, or say in one sentence what is allowed.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, as the caller writes it.
+    value : object
+        Text and numbers are never equal; 64.0 is 64.
+    allowed : sequence
+        The options, all texts or all numbers.
+
+    Raises
+    ------
+    ParameterError
+        The value is none of the options; the most similar one is named.
+    """
+    for option in allowed:
+        if isinstance(value, str) == isinstance(option, str) and value == option:
+            return option
+    hint = did_you_mean(str(value), [str(option) for option in allowed])
+    raise ParameterError(f"{name} = {value!r} is not allowed. {hint}")

@@ -53,12 +53,13 @@ class RealPeople:
             LFW's training part has fewer than 25 photographs of the person.
         """
         lfw = self.train["lfw"]
-        is_person = lfw.of(name)
-        if int(is_person.sum()) < N_NEEDED:
+        n = lfw.people.count(name)
+        if n < N_NEEDED:
             raise DataError(
-                f"LFW's training people have {int(is_person.sum())} photographs of {name!r}; "
-                f"{N_NEEDED} are needed. There are: {', '.join(people_with_many(lfw))}."
+                f"LFW's training people have {n} photographs of {name!r}; {N_NEEDED} are needed. "
+                f"There are: {', '.join(people_with_many(lfw))}."
             )
+        is_person = lfw.of(name)
         photographs = lfw.where(is_person).floats()
         candidates = photographs[: person_splits.N_FORGET]
         reference = photographs[person_splits.N_FORGET :][: person_splits.N_REFERENCE]
