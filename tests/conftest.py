@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from bars import Bars, width
+from data_sets import celeba, full  # noqa: F401
 from torch import nn
 
 from forgetting.methods.direction import collect_latents

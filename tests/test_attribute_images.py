@@ -123,7 +123,7 @@ def test_what_is_not_at_hand_or_unknown_is_refused(glow, experiment):
     of_32 = SimpleNamespace(image_shape=(3, 32, 32))
     with pytest.raises(DataError, match="celeba is not on this machine"):
         load_attribute_images(experiment, "celeba", of_32, Brightness(), ["Male"])
-    with pytest.raises(ParameterError, match=r"source = 'lfw': it can be auto, celeba, latent"):
+    with pytest.raises(ParameterError, match="source = 'lfw' is not allowed"):
         load_attribute_images(experiment, "lfw", glow, Brightness(), ["Male"])
 
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from data_sets import photograph
 from PIL import Image
 
 from forgetting.data import faces, images
@@ -12,30 +13,6 @@ from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.data.faces import astronaut, is_held_out, load_faces
 from forgetting.data.images import Crop
 from forgetting.errors import DataError, ParameterError
-
-
-def photograph(path, number, size=(89, 109)):
-    pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, quality=95)
-
-
-@pytest.fixture
-def celeba(tmp_path, monkeypatch):
-    """Lay out 40 images of 20 people as CelebA does; image i has exactly attribute i mod 40."""
-    folder = tmp_path / "data" / "celeba"
-    rows, people = [], []
-    for i in range(40):
-        name = f"{i + 1:06}.jpg"
-        photograph(folder / "img_align_celeba" / name, i)
-        values = " ".join(" 1" if j == i else "-1" for j in range(40))
-        rows.append(f"{name} {values}")
-        people.append(f"{name} {100 + i // 2}")
-    head = ["40", " ".join(CELEBA_ATTRIBUTES)]
-    (folder / "list_attr_celeba.txt").write_text("\n".join(head + rows) + "\n")
-    (folder / "identity_CelebA.txt").write_text("\n".join(people) + "\n")
-    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
-    return folder
 
 
 def test_celeba_carries_attributes_and_people(celeba):

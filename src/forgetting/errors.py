@@ -1,6 +1,7 @@
 """Errors that are sentences: what is wrong, where, and what to do about it."""
 
 import difflib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -61,9 +62,8 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return a sentence with the name that is most similar to a misspelt one, or with all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return (
-        f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names[:LISTED])}{rest}."
-    )
+    listed = ", ".join(names[:LISTED])
+    return f"Did you mean {close[0]}?" if close else f"There are: {listed}{rest}."
 
 
 def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
@@ -88,3 +88,16 @@ def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
             return option
     hint = did_you_mean(str(value), [str(option) for option in allowed])
     raise ParameterError(f"{name} = {value!r} is not allowed. {hint}")
+
+
+def warn_if_fewer(wanted: int, available: int, what: str) -> None:
+    """Warn that all are taken where fewer than wanted are there.
+
+    Parameters
+    ----------
+    what : str
+        What is counted, in the plural: "digits of the likelihood reference".
+    """
+    if wanted > available:
+        text = f"{wanted:,} {what} are wanted and {available:,} are there: all are taken."
+        warnings.warn(text, DataWarning, stacklevel=3)

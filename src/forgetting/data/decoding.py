@@ -74,9 +74,10 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
         )
     try:
         with Image.open(io.BytesIO(content), formats=formats()) as image:
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            n_images = getattr(image, "n_frames", 1)
+            if n_images > 1 and image.format != "MPO":
                 raise DataError(
-                    f"{path} holds {image.n_frames} images: an animation, or pages. Save the one "
+                    f"{path} holds {n_images} images: an animation, or pages. Save the one "
                     "that you mean as a file of its own, or remove the file."
                 )
             return _in_rgb(image, path)
@@ -103,7 +104,7 @@ def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
     if not image.has_transparency_data:
         return image.convert("RGB"), False
     with_alpha = image.convert("RGBA")
-    if with_alpha.getextrema()[3] == (255, 255):
+    if with_alpha.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB"), False
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, with_alpha).convert("RGB"), True

@@ -100,16 +100,7 @@ class Faces:
         return self.labels[:, self.attributes.index(attribute)]
 
     def of(self, person: str) -> torch.Tensor:
-        """Return which faces show a person, bool (N,).
-
-        Raises
-        ------
-        DataError
-            Nobody here has that name; the most similar name is given.
-        """
-        if person not in self.people:
-            hint = did_you_mean(person, list(dict.fromkeys(self.people)))
-            raise DataError(f"These faces of {self.source} show nobody named {person!r}. {hint}")
+        """Return which faces show a person, bool (N,); none where nobody has that name."""
         return torch.tensor([name == person for name in self.people], dtype=torch.bool)
 
 

@@ -68,8 +68,10 @@ def image_files(folder: Path) -> list[Path]:
         There is no such folder, or it holds fewer than 20 images.
     """
     files, others = _scan(folder)
-    _warn(folder, "left out, for these are no images", [other.name for other in others])
-    return _check_number(files, folder, "")
+    names = [other.name for other in others]
+    _check_number(files, folder, names)
+    _warn(folder, "left out, for these are no images", names)
+    return files
 
 
 def image_files_per_class(folder: Path) -> list[Path]:
@@ -85,8 +87,9 @@ def image_files_per_class(folder: Path) -> list[Path]:
         There is no such folder, or its classes hold fewer than 20 images.
     """
     beside, others = _scan(folder)
-    classes = [path for path in others if path.is_dir() and not path.name.startswith(_OF_A_SYSTEM)]
-    left_out = [path for path in (*beside, *others) if path not in classes]
+    is_class = [path.is_dir() and not path.name.startswith(_OF_A_SYSTEM) for path in others]
+    classes = [path for path, kept in zip(others, is_class, strict=True) if kept]
+    left_out = beside + [path for path, kept in zip(others, is_class, strict=True) if not kept]
     files: list[Path] = []
     empty = []
     for path in classes:
@@ -95,10 +98,10 @@ def image_files_per_class(folder: Path) -> list[Path]:
         left_out += others
         empty += [] if images else [path.name]
     names = [path.relative_to(folder).as_posix() for path in sorted(left_out)]
+    _check_number(files, folder, names)
     _warn(folder, "left out, for these are no images in a folder of a class", names)
     _warn(folder, "left out, for these folders hold no images", empty)
-    hint = f" {len(beside):,} images lie beside the folders of classes." if beside else ""
-    return _check_number(sorted(files), folder, hint)
+    return sorted(files)
 
 
 def hash_files(files: Sequence[Path]) -> list[str]:
@@ -239,10 +242,10 @@ def _warn(folder: Path, what: str, names: Iterable[str]) -> None:
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def _check_number(files: list[Path], folder: Path, hint: str) -> list[Path]:
+def _check_number(files: list[Path], folder: Path, left_out: Sequence[str]) -> None:
     if len(files) < MIN_IMAGES:
+        others = f" Left out are {len(left_out):,}: {shortened(left_out)}." if left_out else ""
         raise DataError(
-            f"{folder} holds {len(files)} images; at least {MIN_IMAGES} are needed.{hint} Is it "
+            f"{folder} holds {len(files)} images; at least {MIN_IMAGES} are needed.{others} Is it "
             "the right folder, and fully unpacked?"
         )
-    return files

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.data.faces import Faces
-from forgetting.errors import DataError
+from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments import person_splits
 from forgetting.experiments.person_splits import N_EACH, PersonSplits, cached_embeddings
 from forgetting.inference import embeddings
@@ -53,13 +53,12 @@ class RealPeople:
             LFW's training part has fewer than 25 photographs of the person.
         """
         lfw = self.train["lfw"]
-        n = lfw.people.count(name)
-        if n < N_NEEDED:
-            raise DataError(
-                f"LFW's training people have {n} photographs of {name!r}; {N_NEEDED} are needed. "
-                f"There are: {', '.join(people_with_many(lfw))}."
-            )
         is_person = lfw.of(name)
+        if int(is_person.sum()) < N_NEEDED:
+            raise DataError(
+                f"LFW's training people have {int(is_person.sum())} photographs of {name!r}; "
+                f"{N_NEEDED} are needed. There are: {', '.join(people_with_many(lfw))}."
+            )
         photographs = lfw.where(is_person).floats()
         candidates = photographs[: person_splits.N_FORGET]
         reference = photographs[person_splits.N_FORGET :][: person_splits.N_REFERENCE]
@@ -118,6 +117,7 @@ class RealPeople:
         neutral = people_with_many(self.held_out["lfw"], N_EACH)[: person_splits.N_NEUTRAL]
         retain = torch.cat([self.train["celeba"].floats(), lfw.where(is_retained).floats()])
         unseen = torch.cat([self.held_out[source].images for source in ("celeba", "lfw")])
+        warn_if_fewer(n, len(retain), "images of the likelihood reference")
         order = torch.randperm(len(retain), generator=generator)
         return PersonSplits(
             name="",
