@@ -33,7 +33,10 @@ class TrainingError(ForgettingError):
 
 
 LISTED = 60
-"""Names that a sentence lists; of more it gives the number."""
+"""Options that a sentence lists; of more it gives the number."""
+
+N_NAMED = 5
+"""Files that a sentence names; of more it gives the number."""
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -61,9 +64,13 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return a sentence with the name that is most similar to a misspelt one, or with all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    listed = ", ".join(names[:LISTED])
-    return f"Did you mean {close[0]}?" if close else f"There are: {listed}{rest}."
+    return f"Did you mean {close[0]}?" if close else f"There are: {shortened(names, LISTED)}."
+
+
+def shortened(names: Sequence[str], n: int = N_NAMED) -> str:
+    """Return a list of names for a sentence: the first n, and the number of the rest."""
+    rest = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + rest
 
 
 def check_option(name: str, value: object, allowed: Sequence[T]) -> T:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 
-from forgetting.data.images import shortened
 from forgetting.data.tables import read_lines, read_table
-from forgetting.errors import DataError, DataWarning
+from forgetting.errors import DataError, DataWarning, shortened
 
 _ATTRIBUTES = """
 5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair

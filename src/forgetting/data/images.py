@@ -24,13 +24,10 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from forgetting.data.decoding import decode, decoder, endings
-from forgetting.errors import DataError, DataWarning, ForgettingError
+from forgetting.errors import DataError, DataWarning, ForgettingError, shortened
 from forgetting.files import CACHE, replacing
 
 MIN_IMAGES = 20
-N_NAMED = 5
-"""Files that a sentence names; of more it gives the number."""
-
 _OF_A_SYSTEM = (".", "@", "#", "$", "~", "__")
 """What the names of folders begin with that systems and programs make among a user's."""
 
@@ -172,12 +169,6 @@ def resize(image: Image.Image, crop: Crop, size: int) -> np.ndarray:
     """Crop and resize an RGB image to an array (3, size, size), uint8, by Lanczos resampling."""
     square = image.resize((size, size), Image.Resampling.LANCZOS, box=crop.box(*image.size))
     return np.asarray(square).transpose(2, 0, 1).copy()
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Return a list of names for a sentence: the first few, and the number of the rest."""
-    rest = f" and {len(names) - N_NAMED:,} more" if len(names) > N_NAMED else ""
-    return ", ".join(names[:N_NAMED]) + rest
 
 
 def _read(
