@@ -35,9 +35,13 @@ import torch
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.book.annotation import ManualLabels
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.feature_task import load_feature_task
-from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
+from forgetting.experiments.sample_fidelity import (
+    FidelityReference,
+    fidelity_metrics,
+    outside_fid_metrics,
+)
 from forgetting.files import ROOT
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -60,19 +64,24 @@ print(p.line())
 # ## The original, and what counts as the feature
 #
 # Digits are measured. The feature begins where the outermost tenth of the original's own samples
-# does. Faces are graded by classifier B, at the threshold that one real face in 200 without the
-# feature passes. That threshold misses many faces that have the feature and passes a few that do
-# not. Shares are therefore to be compared with each other, and the smallest may be errors of
-# classifier B alone. A face lacks the feature where classifier B gives it less than one half. The
-# samples that are graded are a second, independent set.
+# does. Faces are graded by two classifiers that had no part in unlearning: classifier B, and one
+# from outside the study. Each has the threshold that is right most often on held-out real faces.
+# Beside it stands the strict share, at the threshold that one real face in 200 without the feature
+# passes. A feature that is only weakened falls below the strict threshold first.
+#
+# The floor is the share that a grader finds where there should be none: among samples of the
+# original that all *other* graders are sure lack the feature. The samples that are graded are a
+# second, independent set.
 
 # %%
 task = load_feature_task(run, p.model, p.feature, 2 * p.n_samples)
 original, evaluator = task.original, task.evaluator
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-before = unlearning.grade_samples(evaluator, {"original": original}, fresh)["original"]
+before = grading.grade_samples(evaluator, {"original": original}, fresh)["original"]
 count = int(before.has_feature.sum())
-print(f"{p.feature}: {evaluator.unit} over {evaluator.threshold:.3f}; {count} of {p.n_samples}")
+for grader in evaluator.graders:
+    print(f"{grader.title}: {p.feature} begins at {grader.threshold:.3f} ({grader.unit})")
+print(f"{count} of {p.n_samples} samples have it; {len(task.lacking)} others lack it")
 
 # %% [markdown]
 # ## Collect latents, and find the direction
@@ -119,19 +128,35 @@ plt.show()
 # %% [markdown]
 # ## What is left of the feature
 #
-# The same latents go through every model. The figure shows prevalence with its Wilson 95 %
-# interval, and how much of the feature the samples have.
+# The same latents go through every model. The first figure shows how much of the feature the
+# samples have, by every grader. The samples of an unlearned model should lie where those lie that
+# never had it: those of the retrained model or, dotted, those of the original that surely lack it.
 
 # %%
 models = unlearning.compared_models(task, direction, unlearned.model)
 graded = {"original": before}
-graded |= unlearning.grade_samples(
+graded |= grading.grade_samples(
     evaluator, {name: models[name] for name in models if name != "original"}, fresh
 )
 
 # %% tags=["hide-input", "figure"]
-unlearning_plots.prevalence_and_values(evaluator, graded)
+unlearning_plots.score_distributions(evaluator, graded)
 plt.show()
+
+# %% [markdown]
+# Prevalence is the share of the samples that have the feature, with its Wilson 95 % interval.
+# *Still shown* is the share among the latents whose original sample has it. The AUC compares the
+# scores with those of samples that never had the feature: at 0.5 they are alike.
+
+# %% tags=["hide-input", "figure"]
+unlearning_plots.shares_by_grader(evaluator, graded)
+plt.show()
+
+# %%
+metrics = grading.grading_metrics(evaluator, graded)
+
+# %% tags=["hide-input", "figure"]
+unlearning_tables.grades_table(metrics, list(graded))
 
 # %% [markdown]
 # The same latents before and after. The first block shows twelve samples that had the feature,
@@ -147,11 +172,14 @@ plt.show()
 # FID on classifier A's features compares a model's samples with the original's own samples that
 # lack the feature. Its floor is the distance between two halves of those samples. `fid_real`
 # compares with held-out real images without the feature. Under *floor* it is the distance of the
-# original's own samples without the feature to them.
+# original's own samples without the feature to them. These features know CelebA from LFW.
+# `fid_outside` is taken on the features of a network from outside, which hardly does: to the same
+# samples, and to real faces of CelebA, of LFW, and of both.
 
 # %%
 reference = FidelityReference.of(task)
-metrics = fidelity_metrics(reference, task.real, graded)
+metrics |= fidelity_metrics(reference, task.real, graded)
+metrics |= outside_fid_metrics(task, graded)
 print(f"{reference.n} samples in each set")
 
 # %% tags=["hide-input", "figure"]
@@ -172,29 +200,30 @@ metrics |= locality(evaluator, before.images, graded["unlearned"].images)
 unlearning_tables.changes_table(metrics, evaluator.names)
 
 # %%
-metrics |= unlearning.prevalence_metrics(evaluator, graded)
 for name, samples in graded.items():
-    metrics[f"ungraded_{unlearning.record_key(name)}"] = samples.ungraded
+    metrics[f"ungraded_{grading.record_key(name)}"] = samples.ungraded
     if samples.ungraded:
         print(f"{name}: {samples.ungraded:.2%} are blank and count as without the feature")
 gaps = unlearning.gaps_to_retrained(graded)
 metrics |= {"gap_to_retrained": gaps["unlearned"]} if gaps else {}
 metrics |= {"steps": p.steps, "rewritten": rewritten, "agreement": labelled.agreement()}
-metrics |= {"projection_threshold": threshold, "threshold": evaluator.threshold}
+metrics |= {"projection_threshold": threshold, "threshold": evaluator.grader.threshold}
 metrics["direction_norm"] = float(direction.vector.norm())
 
 # %% [markdown]
 # ## What was seen
 #
-# Prevalence, and FID to the original's own samples that lack the feature. Unlearning has done its
-# work where prevalence is near that of the retrained model and FID is near its floor. The filter
-# shows how much of either comes from the direction and not from the tuning.
+# The verdict is one word by rule; {doc}`../protocol` has the rule. *Gone*: for every grader the
+# share is as low as where there is none, and the scores are alike. *Rarer*: lower than before, and
+# no more. *Damaged*: FID is over twice its floor. The filter shows how much comes from the
+# direction and not from the tuning.
 
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
+print(grading.give_verdict(metrics, evaluator) or "No verdict: nothing to compare with.")
 for name in graded:
-    key = f"{evaluator.prevalence_key}_{unlearning.record_key(name)}"
+    key = f"prevalence_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2%}")
 for name in ("floor", *graded):
-    key = f"fid_{unlearning.record_key(name)}"
+    key = f"fid_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2f}")

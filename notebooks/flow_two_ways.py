@@ -28,7 +28,7 @@ from pydantic import Field
 from forgetting.adapters import AtTemperature, mean_bits_per_dim
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import FidelityReference, fid_metrics
@@ -156,8 +156,8 @@ models = {
     "tamed": AtTemperature(tamed.model, p.temperature),
 }
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-graded = unlearning.grade_samples(evaluator, models, fresh)
-metrics |= unlearning.prevalence_metrics(evaluator, graded)
+graded = grading.grade_samples(evaluator, models, fresh)
+metrics |= grading.grading_metrics(evaluator, graded)
 metrics |= fid_metrics(FidelityReference.of(task), graded)
 metrics |= unlearning.locality_metrics(
     evaluator, graded, ("flipped_present", "l1_absent", "share_change")
@@ -165,11 +165,11 @@ metrics |= unlearning.locality_metrics(
 likely = mean_bits_per_dim(flow, faces.unseen, 1, run.seed("noise"))
 for name in ("unlearned", "tamed as far", "tamed"):
     shift = mean_bits_per_dim(models[name].flow, faces.unseen, 1, run.seed("noise")) - likely
-    key = f"shift_random_sigma_{unlearning.record_key(name)}"
+    key = f"shift_random_sigma_{grading.record_key(name)}"
     metrics[key] = float(shift.mean() / likely.std())
 
 # %% tags=["hide-input", "figure"]
-unlearning_tables.methods_table(metrics, evaluator.prevalence_key, ["floor", *graded])
+unlearning_tables.methods_table(metrics, ["floor", *graded])
 
 # %% [markdown]
 # The first block shows twelve latents whose samples had the attribute, the second twelve whose
@@ -189,5 +189,5 @@ plt.show()
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
 for name, samples in graded.items():
-    distance = metrics[f"fid_{unlearning.record_key(name)}"]
+    distance = metrics[f"fid_{grading.record_key(name)}"]
     print(f"{name:12} {p.feature} {samples.prevalence.share:.1%}, FID {distance:.0f}")

@@ -31,7 +31,7 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import probing, unlearning
+from forgetting.experiments import grading, probing, unlearning
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -67,8 +67,8 @@ with run.timed("forgetting"):
     unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
 models = unlearning.compared_models(task, direction, unlearned.model)
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-graded = unlearning.grade_samples(evaluator, models, fresh)
-metrics = unlearning.prevalence_metrics(evaluator, graded)
+graded = grading.grade_samples(evaluator, models, fresh)
+metrics = grading.grading_metrics(evaluator, graded)
 
 # %% [markdown]
 # ## An attack on the latents
@@ -158,7 +158,7 @@ metrics = run.finish(metrics, [])
 for name, samples in graded.items():
     hits, value = attacked[name].prevalence.share, attacked[name].value
     print(f"{name:10} prevalence {samples.prevalence.share:.1%}", end=", ")
-    print(f"after the latent attack {hits:.0%}, {evaluator.unit} {value:.2f}")
-print(f"the feature begins at {evaluator.threshold:.2f} ({evaluator.unit})")
+    print(f"after the latent attack {hits:.0%}, {evaluator.grader.unit} {value:.2f}")
+print(f"the feature begins at {evaluator.grader.threshold:.2f} ({evaluator.grader.unit})")
 reached = attacked["original"].prevalence.share >= 0.95
 print(f"the attack {'counts' if reached else 'does not count: it failed on the original'}")

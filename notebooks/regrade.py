@@ -27,7 +27,7 @@ import matplotlib.pyplot as plt
 
 from forgetting.book import plots, unlearning_plots
 from forgetting.book import run as runs
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.repetition import check_repeated, has_parameters
 from forgetting.files import ROOT
@@ -61,9 +61,9 @@ show = runs.progress(p.steps, "unlearning")
 unlearned = unlearn_feature(task.original, direction, p, trainable=task.trainable, callback=show)
 models = unlearning.compared_models(task, direction, unlearned.model)
 fresh = run.latents("fresh", p.n_samples, task.original.latent_dim)
-graded = unlearning.grade_samples(task.evaluator, models, fresh)
+graded = grading.grade_samples(task.evaluator, models, fresh)
 half = unlearning.prevalence_above(graded, 0.0)
-strict = unlearning.prevalence_above(graded, task.evaluator.threshold)
+strict = unlearning.prevalence_above(graded, task.evaluator.grader.strict_threshold)
 
 # %% [markdown]
 # ## The same samples as the published ones?
@@ -76,7 +76,7 @@ strict = unlearning.prevalence_above(graded, task.evaluator.threshold)
 record = runs.records(ROOT / "results", [p.published])[p.published]
 if has_parameters(record, p.model_dump()):
     for name, share in strict.items():
-        key = f"prevalence_strict_{unlearning.record_key(name)}"
+        key = f"prevalence_strict_{grading.record_key(name)}"
         published_share = check_repeated(record, key, share)
         print(f"{name:10} strict share here {share.share:.2%}, published {published_share:.2%}")
     print("compared")
@@ -95,7 +95,7 @@ unlearning_plots.shares_at_thresholds({"one half": half, "strict": strict}, p.fe
 plt.show()
 
 # %%
-metrics = {"steps": p.steps, "threshold": task.evaluator.threshold}
+metrics = {"steps": p.steps, "threshold": task.evaluator.grader.strict_threshold}
 metrics |= unlearning.recorded(half, "prevalence_")
 metrics |= unlearning.recorded(strict, "prevalence_strict_")
 smiled = graded["original"].values > 0

@@ -30,13 +30,14 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.compared_methods import compared_methods, untuned_models
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
     fid_metrics,
     fid_metrics_by_b,
+    outside_fid_metrics,
 )
 from forgetting.experiments.setting_search import ENOUGH, SettingScorer, search_setting
 from forgetting.methods.direction import find_direction
@@ -91,7 +92,7 @@ def search(method):
     def tune(config):
         return method.unlearn(config, runs.progress(p.steps, method.name))
 
-    with run.timed(unlearning.record_key(method.name)):
+    with run.timed(grading.record_key(method.name)):
         return search_setting(
             tune, method.config, method.knob, score, tries=p.tries, enough=enough
         )
@@ -103,7 +104,7 @@ untuned = untuned_models(task, direction)
 beside |= {name: score(model) for name, model in untuned.items()}
 metrics = {"steps": p.steps}
 for name, found in searches.items():
-    metrics |= found.metrics(unlearning.record_key(name), evaluator.prevalence_key)
+    metrics |= found.metrics(grading.record_key(name))
 
 # %% tags=["hide-input", "figure"]
 unlearning_tables.settings_table(searches)
@@ -132,15 +133,16 @@ plt.show()
 # %%
 models = {"original": original} | {name: found.model for name, found in searches.items()} | untuned
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
-graded = unlearning.grade_samples(evaluator, models, fresh)
-metrics |= unlearning.prevalence_metrics(evaluator, graded)
+graded = grading.grade_samples(evaluator, models, fresh)
+metrics |= grading.grading_metrics(evaluator, graded)
 metrics |= fid_metrics(reference, graded) | fid_metrics_by_b(task, graded)
+metrics |= outside_fid_metrics(task, graded)
 for name, gap in unlearning.gaps_to_retrained(graded).items():
-    metrics[f"gap_{unlearning.record_key(name)}"] = gap
+    metrics[f"gap_{grading.record_key(name)}"] = gap
 metrics |= unlearning.locality_metrics(evaluator, graded)
 
 # %% tags=["hide-input", "figure"]
-unlearning_tables.methods_table(metrics, evaluator.prevalence_key, ["floor", *graded])
+unlearning_tables.methods_table(metrics, ["floor", *graded])
 
 # %% [markdown]
 # The same latents go through every model. The first block shows twelve that had the feature, the
@@ -160,7 +162,7 @@ plt.show()
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for name, samples in graded.items():
-    key = unlearning.record_key(name)
+    key = grading.record_key(name)
     entries = (f"class_changed_present_{key}", f"flipped_present_{key}")
     changed = next((metrics[entry] for entry in entries if entry in metrics), None)
     ending = "" if changed is None else f", changed otherwise {changed:.1%}"

@@ -36,7 +36,7 @@ metrics = {"n_runs": len(table.runs)}
 
 # %% tags=["hide-input"]
 models = {name: label for name, (label, _) in table_plots.MODELS.items()}
-counted = "prevalence_strict" if "prevalence_strict_before" in table.runs else "prevalence"
+counted = "prevalence" if "prevalence_before" in table.runs else "prevalence_strict"
 shares = {f"{counted}_{name}": (label, "{:.1%}") for name, label in models.items()}
 gap = {"gap_to_retrained": ("gap that remains", "{:.2f}")}
 left = table.summarise(shares, over_runs, metrics)

@@ -56,3 +56,24 @@ def full(tmp_path, monkeypatch):
     write_idx(raw, "t10k", images[:10_000], labels[:10_000])
     monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
     return raw
+
+
+def picture(number, size=(20, 20)):
+    """Return a picture of noise in colour."""
+    rng = np.random.default_rng(number)
+    return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+def save(path, image, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with two classes of twelve images each."""
+    top = tmp_path / "photographs"
+    for i in range(24):
+        save(top / ("cat" if i < 12 else "dog") / f"{i:02}.png", picture(i))
+    return top

@@ -7,6 +7,7 @@ from torch import nn
 
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
+from forgetting.experiments.graders import Grader
 from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo.training import train
@@ -51,19 +52,32 @@ class Halved(nn.Module):
         return self.bars(torch.cat([first, latents[:, 1:]], 1))
 
 
-def wide_evaluator(label_threshold=0.0, is_strict=False):
+MEASURED = Grader("", "measured", width, WIDE, "pixels")
+
+
+def grader_of_width(name, shift=0.0):
+    """Return a classifier-like grader: its logit is the width over `WIDE`, moved by a shift."""
+    return Grader(
+        name,
+        name or "classifier B",
+        lambda images: width(images) - WIDE + shift,
+        0.0,
+        "logit",
+        strict_threshold=1.5,
+        surely_absent=-2.0,
+    )
+
+
+def wide_evaluator(label_threshold=0.0, graders=(MEASURED,), labeller=None):
     return FeatureEvaluator(
         "wide",
         lambda images: width(images) - WIDE,
         label_threshold,
-        width,
-        WIDE,
-        WIDE - 1,
-        "pixels",
+        graders,
+        labeller,
         lambda images: torch.stack([images[:, 0, 0, 16] > 2, images[:, 0, 0, 0] > 0.5], 1),
         ("never", "left"),
         lambda images: features(Describer(), images),
-        is_strict=is_strict,
     )
 
 
@@ -75,7 +89,7 @@ def bars_task(n=600, retrained=None, **options):
     lacking = own[evaluator.lacks_feature(own)]
     real = Statistics(np.array([8.0, 0.0]), np.eye(2), 1000)
     classifiers = Describer(), Describer(2.0)
-    return FeatureTask(original, *classifiers, evaluator, own, lacking, real, retrained)
+    return FeatureTask(original, *classifiers, evaluator, None, own, lacking, real, retrained)
 
 
 def train_alone(student, images, config, checkpoint=None):

@@ -17,8 +17,8 @@ from forgetting.data.digits import load_digits
 from forgetting.experiments.compared_methods import compared_methods
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_task import load_feature_task
+from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
-from forgetting.experiments.unlearning import grade_samples
 from forgetting.files import ROOT
 from forgetting.methods import METHODS
 from forgetting.methods.direction import collect_latents, find_direction
@@ -121,6 +121,7 @@ def test_a_digit_feature_and_a_metric_are_measured_in_unlearning(package):
     task = load_feature_task(run, "digits-vae", "wide", 300)
     assert task.evaluator.feature == "wide"
     assert task.real is None
+    assert torch.equal(task.classifier_a_logits(task.own), task.evaluator.value(task.own))
     share = float(task.evaluator.has_feature(task.own).float().mean())
     assert 0.02 < share < 0.12  # widths are whole numbers: at most the outermost tenth
     graded = grade_samples(

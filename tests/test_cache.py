@@ -1,10 +1,14 @@
 """Values that the cache keeps: for which models, inputs and circumstances they are found again."""
 
+import math
+
 import torch
 from torch import nn
 
 from forgetting.cache import cached
 from forgetting.experiments.samples import cached_samples
+from forgetting.metrics.likelihood import cached_bits_per_dim
+from forgetting.models.glow import Glow, GlowConfig
 
 
 def test_the_same_question_is_asked_once_and_another_again():
@@ -61,3 +65,69 @@ def test_samples_that_are_kept_are_the_samples(glow):
     for _ in range(2):
         assert torch.equal(cached_samples(glow, 6, 0.7, 3), fresh)
     assert not torch.equal(cached_samples(glow, 6, 0.7, 4), fresh)
+
+
+class Shifted(Glow):
+    """A Glow whose log-density is shifted by a buffer that is not saved with the weights."""
+
+    def __init__(self, config, shift):
+        super().__init__(config)
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+
+    def log_prob(self, images, noise=None):
+        return super().log_prob(images, noise) + self.shift
+
+
+TINY = GlowConfig(channels=1, image_size=4, n_steps=1, n_blocks=1, width=4)
+
+
+def counted(model):
+    """Return a call of `cached` that returns how often the result was computed."""
+    computed = []
+
+    def ask():
+        computed.append(1)
+        return torch.zeros(1)
+
+    def call():
+        cached([model], [], "values", ask)
+        return len(computed)
+
+    return call
+
+
+def test_a_buffer_that_is_not_saved_tells_two_models_apart(monkeypatch):
+    monkeypatch.setattr(Shifted, "cache_key", "1", raising=False)
+    x = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    low, high = (cached_bits_per_dim(Shifted(TINY, shift), x) for shift in (0.0, 16 * 5.0))
+    torch.testing.assert_close(low - high, torch.full((3,), 5 / math.log(2)))
+
+
+def test_code_from_elsewhere_is_cached_only_under_a_key_of_its_owner():
+    model = Shifted(TINY, 0.0)
+    calls = counted(model)
+    assert [calls(), calls()] == [1, 2]
+    model.cache_key = "1"
+    assert [calls(), calls()] == [3, 3]
+    model.cache_key = "2"
+    assert [calls(), calls()] == [4, 4]
+    ours = counted(Glow(TINY))
+    assert [ours(), ours()] == [1, 1]
+
+
+def test_what_is_put_around_a_models_functions_ends_its_caching():
+    hooked, assigned, parametrised = (Glow(TINY) for _ in range(3))
+    hooked.blocks[0].register_forward_hook(lambda module, inputs, output: output)
+    assigned.log_prob = lambda images: images.sum()
+    convolution = next(m for m in parametrised.modules() if isinstance(m, nn.Conv2d))
+    nn.utils.parametrizations.weight_norm(convolution)
+    for model in (hooked, assigned, parametrised):
+        calls = counted(model)
+        assert [calls(), calls()] == [1, 2]
+
+
+def test_another_source_of_the_package_is_another_question(monkeypatch):
+    calls = counted(nn.Linear(1, 1))
+    assert [calls(), calls()] == [1, 1]
+    monkeypatch.setattr("forgetting.cache._source", lambda: b"changed")
+    assert [calls(), calls()] == [2, 2]

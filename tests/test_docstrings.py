@@ -21,6 +21,7 @@ LEFT_OUT = {
     "RT04",  # names of a record's entries stand where numpydoc expects a type
     "RT05",
     "SA01",
+    "YD01",  # as RT01
 }
 
 

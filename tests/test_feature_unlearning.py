@@ -8,7 +8,7 @@ from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from forgetting.adapters import ConcatenatedLatents
-from forgetting.errors import DataError
+from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import (
     Direction,
     collect_latents,
@@ -191,11 +191,11 @@ def test_the_losses_are_means_over_all_latents_of_the_batch(bars, labelled):
 def test_bad_input_is_refused_in_a_sentence(bars, labelled):
     with pytest.raises(DataError, match="collect at least 100"):
         collect_latents(bars, width, 50)
-    with pytest.raises(DataError, match="scores that are not finite"):
+    with pytest.raises(ModelError, match="score is not finite"):
         collect_latents(bars, lambda images: width(images) * torch.nan, 200)
     with pytest.raises(DataError, match="as many that don't"):
         collect_latents(bars, width, 200, share=1.0)
-    with pytest.raises(DataError, match=r"shape \(200, 1\): give one for each"):
+    with pytest.raises(ModelError, match=r"shape \(8, 1\) for 8 images, not \(8,\)"):
         collect_latents(bars, lambda images: width(images)[:, None], 200)
     with pytest.raises(DataError, match="direction has 3 dimensions"):
         unlearn_feature(bars, Direction(torch.ones(3), 0.0))
@@ -212,7 +212,7 @@ def test_collecting_leaves_a_generator_in_training_mode_as_it_was():
             self.norm = nn.BatchNorm1d(3)
 
         def forward(self, z):
-            return self.norm(z)[:, :, None, None]
+            return self.norm(z).sigmoid()[:, :, None, None]
 
     generator = Normed().train()
     before = {name: value.clone() for name, value in generator.state_dict().items()}

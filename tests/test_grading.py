@@ -12,12 +12,14 @@ from forgetting.experiments.feature_evaluator import (
     FeatureEvaluator,
     digit_evaluator,
     face_evaluator,
-    once,
 )
+from forgetting.experiments.graders import Grader
 from forgetting.files import ROOT
+from forgetting.inference import once
 from forgetting.metrics.locality import locality
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo import references as reference
+from forgetting.zoo.graders import load_thresholds
 
 
 def evaluator(band=(0.0, 0.25), n_classes=0):
@@ -26,10 +28,8 @@ def evaluator(band=(0.0, 0.25), n_classes=0):
         "top",
         lambda x: x[:, 0, :2].mean((1, 2)),
         0.5,
-        lambda x: x[:, 0, :2].mean((1, 2)),
-        0.5,
-        0.5,
-        "brightness",
+        (Grader("", "measured", lambda x: x[:, 0, :2].mean((1, 2)), 0.5, "brightness"),),
+        None,
         lambda x: torch.stack([x[:, 0, 4:, :4], x[:, 0, 4:, 4:]], 1).mean((2, 3)) > 0.5,
         ("left", "right"),
         lambda x: x.flatten(1),
@@ -152,23 +152,29 @@ def test_a_feature_that_classifier_a_lacks_is_labelled_by_measurement(monkeypatc
     assert torch.equal(evaluator.score(bars), evaluator.value(bars))
     assert evaluator.names[10:] == ("left_slant", "thick")
     assert evaluator.others(bars).shape == (60, 12)
-    assert evaluator.unit == "flatness, pixels"
+    assert evaluator.grader.unit == "flatness, pixels"
     thick = digit_evaluator("thick", bars, DIGITS, DIGITS)
     assert thick.names[10:] == ("left_slant", "low")
     assert thick.others(bars)[:, 11].tolist() == [True] * 3 + [False] * 57
 
 
-def test_faces_are_graded_by_the_other_classifier():
+def test_faces_are_graded_by_the_other_classifier_at_the_zoo_s_thresholds():
     config = ClassifierConfig(
         attributes=("Bangs", "Male", "Smiling"), channels=3, image_size=16, width=4, fit="resize"
     )
     a, b = Classifier(config, 1).eval(), Classifier(config, 2).eval()
     faces = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        logit = b.logits(faces)[:, 0]
-    bangs = face_evaluator("Bangs", float(logit.median()), ("Bangs", "Male"), a, b)
-    assert int(bangs.has_feature(faces).sum()) == 10
-    assert torch.equal(bangs.lacks_feature(faces), logit <= min(float(logit.median()), 0))
+        by_a, by_b = (classifier.logits(faces)[:, 0] for classifier in (a, b))
+    bangs = face_evaluator("Bangs", 64, ("Bangs", "Male"), a, b, None)
+    (grader,) = bangs.graders
+    thresholds = load_thresholds("faces-classifier-b", "Bangs", 64)
+    assert (grader.threshold, grader.strict_threshold) == (thresholds.balanced, thresholds.strict)
+    assert thresholds.balanced < thresholds.strict
+    assert torch.equal(bangs.value(faces), by_b)
+    assert torch.equal(bangs.labeller.value(faces), by_a)
+    assert torch.equal(bangs.has_feature(faces), by_b > thresholds.balanced)
+    assert torch.equal(bangs.lacks_feature(faces), by_b <= thresholds.balanced)
     assert bangs.names == ("Male",)
     assert bangs.others(faces).shape == (20, 1)
     assert bangs.band == (0.0, 0.35)

@@ -5,7 +5,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from forgetting.metrics.calibration import Auc, calibration_error, threshold_at
+from forgetting.metrics.calibration import (
+    Auc,
+    balanced_threshold,
+    calibration_error,
+    threshold_at,
+)
 from forgetting.metrics.identity import nearest_people, pairs, verification
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
@@ -124,3 +129,21 @@ def test_an_embedding_has_length_one_and_is_that_of_the_mirror_image():
     assert vectors.shape == (3, 5)
     np.testing.assert_allclose(vectors.norm(dim=1).detach(), 1, rtol=1e-5)
     torch.testing.assert_close(embedding(images.flip(3)), vectors)
+
+
+def test_the_balanced_threshold_is_right_most_often():
+    generator = torch.Generator().manual_seed(0)
+    has_feature = torch.rand(400, generator=generator) < 0.2
+    scores = torch.randn(400, generator=generator) + 1.5 * has_feature
+    threshold = balanced_threshold(scores, has_feature)
+    accuracies = [float(((scores > t) == has_feature).float().mean()) for t in scores]
+    here = float(((scores > threshold) == has_feature).float().mean())
+    assert here == max(accuracies)
+    assert threshold not in scores.tolist()
+
+
+def test_the_balanced_threshold_parts_what_can_be_parted_halfway():
+    scores = torch.tensor([3.0, 1.0, 2.0, 5.0])
+    assert balanced_threshold(scores, torch.tensor([True, False, False, True])) == 2.5
+    with pytest.raises(ValueError, match="with and without"):
+        balanced_threshold(scores, torch.zeros(4, dtype=torch.bool))

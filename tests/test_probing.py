@@ -1,15 +1,17 @@
 """Probes on several models find what was planted, under the names that records have."""
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 from bars import Bars
-from small_tasks import WIDE, Halved, bars_task, width
+from small_tasks import MEASURED, WIDE, Halved, bars_task, width
 from torch import nn
 
 from forgetting.experiments import probing
-from forgetting.experiments.unlearning import grade_samples, recorded
+from forgetting.experiments.grading import grade_samples
+from forgetting.experiments.unlearning import recorded
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
@@ -48,7 +50,9 @@ def test_a_blank_image_does_not_count_in_the_mean_value():
         widths[0] = float("nan")
         return widths
 
-    found = probing.attack_latents(task_with(value=value), MODELS, 12, BUDGET, 7)["original"]
+    found = probing.attack_latents(
+        task_with(graders=(replace(MEASURED, value=value),)), MODELS, 12, BUDGET, 7
+    )["original"]
     assert found.value == pytest.approx(float(width(found.images[1:]).mean()), abs=1e-4)
     assert found.prevalence.share == pytest.approx(11 / 12)
 
@@ -164,10 +168,11 @@ def test_relearning_tunes_only_the_part_that_makes_the_image():
     class WithDecoder(Hidden):
         def __init__(self):
             super().__init__()
-            self.decoder = nn.Linear(1, 1)  # no part in the image: nothing can be relearned
+            self.decoder = nn.Linear(1, 1)  # hardly any part in the image: nothing is relearned
 
         def forward(self, latents):
-            return super().forward(latents) + 0 * self.decoder(latents[:, :1])[:, :, None, None]
+            images = super().forward(latents)
+            return images + 1e-4 * self.decoder(latents[:, :1])[:, :, None, None]
 
     task, model = bars_task(), WithDecoder()
     wide = targets(task)
@@ -191,7 +196,8 @@ class Convolved(nn.Module):
         self.last = nn.Conv2d(1, 1, 1)
 
     def forward(self, latents):
-        return self.last(self.bars(latents) if self.visible else latents[:, :1, None, None] * 0)
+        shown = self.bars(latents) if self.visible else latents[:, :1, None, None] * 0
+        return self.last(shown).sigmoid()
 
 
 def test_a_linear_probe_reads_the_last_layer_of_every_model():

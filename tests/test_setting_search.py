@@ -117,12 +117,12 @@ def test_a_search_is_recorded_with_every_setting_and_the_chosen_one():
     search = SettingSearch(
         "lr", (0.1, 0.3), (SettingScore(40, 30, 2), SettingScore(20, 10, 5)), 1, Bars()
     )
-    assert search.metrics("whole_image", "prevalence_strict") == {
+    assert search.metrics("whole_image") == {
         "setting_whole_image": 0.3,
-        "tried_prevalence_strict_whole_image_1": 0.4,
+        "tried_prevalence_whole_image_1": 0.4,
         "tried_classifier_a_whole_image_1": 0.3,
         "tried_fid_whole_image_1": 2,
-        "tried_prevalence_strict_whole_image_2": 0.2,
+        "tried_prevalence_whole_image_2": 0.2,
         "tried_classifier_a_whole_image_2": 0.1,
         "tried_fid_whole_image_2": 5,
     }

@@ -50,7 +50,7 @@ def test_the_panel_has_a_tick_for_each_image_to_forget_and_shifts_in_sigma_of_th
         for line in left.lines
         if line.get_marker() == "|"
     }
-    assert ticks == {plots.BASE: [2.0, 2.5], plots.FORGOT: [4.0, 4.5]}
+    assert ticks == {plots.BLUE: [2.0, 2.5], plots.RED: [4.0, 4.5]}
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["before", "after"]
     assert [label.get_text() for label in right.get_yticklabels()] == ["forget", "held out"]
     means = {
@@ -58,13 +58,13 @@ def test_the_panel_has_a_tick_for_each_image_to_forget_and_shifts_in_sigma_of_th
         for line in right.lines
         if line.get_marker() == "o"
     }
-    assert means == {plots.FORGOT: pytest.approx(4.0), plots.BASE: pytest.approx(1.0)}
+    assert means == {plots.RED: pytest.approx(4.0), plots.BLUE: pytest.approx(1.0)}
 
 
 def test_sets_to_forget_have_the_colour_of_the_tamed_flow():
     axis = taming_plots.shift_intervals(comparison(), {"held_out"})
     colours = [to_hex(line.get_color()) for line in axis.lines if line.get_marker() == "o"]
-    assert colours == [plots.BASE, plots.FORGOT]
+    assert colours == [plots.BLUE, plots.RED]
 
 
 def test_the_share_of_a_class_is_in_percent_with_its_interval():
@@ -116,8 +116,8 @@ def test_fid_is_drawn_against_the_temperature_in_each_flows_colour():
         if line.get_marker() == "o"
     }
     assert drawn == {
-        plots.BASE: [[0.5, 10.0], [1.0, 20.0]],
-        plots.REFERENCE: [[0.5, 11.0], [1.0, 21.0]],
+        plots.BLUE: [[0.5, 10.0], [1.0, 20.0]],
+        plots.GREEN: [[0.5, 11.0], [1.0, 21.0]],
     }
     bars = axis.collections[0].get_segments()  # one deviation to either side
     assert [bar[:, 1].tolist() for bar in bars] == [[9.0, 11.0], [18.0, 22.0]]

@@ -1,5 +1,7 @@
 """Figures and tables of unlearning show what was computed: shares, floors, and what is missing."""
 
+from dataclasses import replace
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -8,12 +10,12 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.colors import to_hex
-from small_tasks import WIDE, bars_task, wide_evaluator
+from small_tasks import WIDE, bars_task, grader_of_width, wide_evaluator
 
 from forgetting.book import headlines, plots, unlearning_plots, unlearning_tables
+from forgetting.experiments.grading import GradedSamples
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.unlearning import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import Inversion
 
@@ -29,7 +31,7 @@ def samples(values):
     has_feature = values > WIDE
     images = values.nan_to_num(0)[:, None, None, None].expand(-1, 1, 4, 4) / 20
     return GradedSamples(
-        images, values, has_feature, values <= WIDE - 1, Prevalence.of(has_feature)
+        images, {"": values}, has_feature, values <= WIDE, Prevalence.of(has_feature)
     )
 
 
@@ -51,19 +53,32 @@ def test_every_role_of_a_comparison_has_a_colour_of_its_own():
 
 
 def test_shares_are_drawn_in_percent_in_the_colour_of_their_role():
-    figure = unlearning_plots.prevalence_and_values(wide_evaluator(), GRADED)
-    left, right = figure.axes
-    points = [line for line in left.lines if line.get_marker() == "o"]
+    (axis,) = unlearning_plots.shares_by_grader(wide_evaluator(), GRADED).axes
+    points = [line for line in axis.lines if line.get_marker() == "o"]
     assert [float(point.get_xdata()[0]) for point in points] == pytest.approx([50, 0])
     assert [to_hex(point.get_color()) for point in points] == [
         plots.COLOURS["original"],
         plots.COLOURS["unlearned"],
     ]
-    assert left.get_xlabel() == "samples with wide, %"
-    assert [label.get_text() for label in left.get_yticklabels()] == list(GRADED)
-    (threshold,) = right.lines
+    assert axis.get_xlabel() == "samples with wide, %"
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == [f"{name}, measured" for name in GRADED]
+
+
+def test_scores_have_a_panel_for_each_grader_with_its_threshold():
+    (axis,) = unlearning_plots.score_distributions(wide_evaluator(), GRADED).axes
+    (threshold,) = axis.lines
     assert threshold.get_xdata()[0] == WIDE
-    assert right.get_xlabel() == "pixels"
+    assert axis.get_xlabel() == "pixels"
+    graders = (grader_of_width(""), grader_of_width("outside"))
+    graded = {
+        name: replace(graded, scores={grader.name: graded.values - WIDE for grader in graders})
+        for name, graded in GRADED.items()
+    }
+    figure = unlearning_plots.score_distributions(wide_evaluator(graders=graders), graded)
+    assert len(figure.axes) == 2
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["original", "unlearned", "lacking"]
 
 
 def test_shares_at_two_thresholds_are_named_by_model_and_threshold():
@@ -101,7 +116,7 @@ def test_pairs_are_the_samples_that_had_the_feature_and_those_that_lacked_it():
     assert [len(figure.axes) for figure in figures] == [2, 2]
     middles = [array[3, 3::6].tolist() for array in shown]
     assert middles[0] == pytest.approx([0.6, 0.55, 0.6])
-    assert middles[1] == pytest.approx([0.4, 0.35])  # 9.5 has neither
+    assert middles[1] == pytest.approx([0.4, 0.475, 0.35])
     after = figures[0].axes[1].images[0].get_array()[3, 3::6].tolist()
     assert after == pytest.approx([0.4, 0.4, 0])
     never = {"original": samples([8.0, 7.0])}
@@ -187,9 +202,7 @@ METRICS = {
 
 
 def test_a_table_shows_intervals_and_leaves_missing_cells_empty():
-    table = unlearning_tables.methods_table(
-        METRICS, "prevalence", ["floor", "original", "unlearned"]
-    )
+    table = unlearning_tables.methods_table(METRICS, ["floor", "original", "unlearned"])
     assert list(table.index) == ["floor", "original", "unlearned"]
     assert list(table.columns) == ["prevalence", "gap", "FID"]  # in the order of the columns
     assert table.loc["original"].tolist() == ["50.0% (41.0% to 59.0%)", "+1.00", "10"]

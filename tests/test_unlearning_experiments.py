@@ -3,11 +3,11 @@
 import pytest
 import torch
 from bars import Bars
-from small_tasks import WIDE, Halved, bars_task, wide_evaluator, width
+from small_tasks import WIDE, Halved, bars_task, grader_of_width, wide_evaluator, width
 from torch import nn
 
 from forgetting.errors import DataError, ForgettingError
-from forgetting.experiments import unlearning
+from forgetting.experiments import grading, unlearning
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.repetition import check_repeated, has_parameters
 from forgetting.experiments.sample_fidelity import (
@@ -17,6 +17,7 @@ from forgetting.experiments.sample_fidelity import (
     fidelity_metrics,
 )
 from forgetting.methods.direction import Direction, collect_latents, find_direction
+from forgetting.metrics.calibration import Auc
 from forgetting.metrics.fidelity import fid, kid, precision_recall
 from forgetting.metrics.prevalence import Prevalence
 
@@ -32,7 +33,7 @@ def fresh(n=500):
 def test_records_name_the_original_before_and_the_unlearned_model_after():
     names = ("original", "unlearned", "filter", "tamed as far", "whole-image")
     keys = ["before", "after", "filter", "tamed_as_far", "whole_image"]
-    assert [unlearning.record_key(name) for name in names] == keys
+    assert [grading.record_key(name) for name in names] == keys
 
 
 def test_labels_come_from_the_stream_for_collecting_and_the_label_threshold():
@@ -99,7 +100,7 @@ def test_an_unlearned_model_stands_between_the_original_the_filter_and_the_retra
 
 def test_all_models_are_graded_on_the_same_latents():
     evaluator, z = wide_evaluator(), fresh()
-    graded = unlearning.grade_samples(evaluator, {"original": Bars(), "tame": Halved(0.0)}, z)
+    graded = grading.grade_samples(evaluator, {"original": Bars(), "tame": Halved(0.0)}, z)
     with torch.no_grad():
         images = {"original": Bars()(z), "tame": Halved(0.0)(z)}
     assert list(graded) == ["original", "tame"]
@@ -108,18 +109,16 @@ def test_all_models_are_graded_on_the_same_latents():
         assert torch.allclose(samples.images, images[name], atol=1e-6)
         assert torch.allclose(samples.values, widths, atol=1e-5)
         assert torch.equal(samples.has_feature, samples.values > WIDE)
-        assert torch.equal(samples.lacks_feature, samples.values <= WIDE - 1)
+        assert torch.equal(samples.lacks_feature, samples.values <= WIDE)
         assert samples.prevalence.share == float((samples.values > WIDE).double().mean())
         assert samples.ungraded == 0
-    between = ~graded["original"].has_feature & ~graded["original"].lacks_feature
-    assert between.any()
 
 
 def test_samples_without_a_finite_value_are_ungraded():
     values = torch.tensor([1.0, float("nan"), float("-inf"), 11.0])
     mask = values > WIDE
-    samples = unlearning.GradedSamples(
-        torch.zeros(4, 1, 2, 2), values, mask, ~mask, Prevalence.of(mask)
+    samples = grading.GradedSamples(
+        torch.zeros(4, 1, 2, 2), {"": values}, mask, ~mask, Prevalence.of(mask)
     )
     assert samples.ungraded == 0.5
     shares = unlearning.prevalence_above({"some": samples}, 0.5)
@@ -127,29 +126,82 @@ def test_samples_without_a_finite_value_are_ungraded():
     assert unlearning.prevalence_above({"some": samples}, 1.0)["some"].share == 0.25
 
 
-def test_prevalence_is_recorded_under_the_key_of_its_threshold():
-    models = {"original": Bars(), "unlearned": Halved(-9.0), "filter": Halved(0.0)}
-    for is_strict, key in ((False, "prevalence"), (True, "prevalence_strict")):
-        evaluator = wide_evaluator(is_strict=is_strict)
-        graded = unlearning.grade_samples(evaluator, models, fresh())
-        metrics = unlearning.prevalence_metrics(evaluator, graded)
-        expected = {
-            f"{key}_{name}{end}"
-            for name in ("before", "after", "filter")
-            for end in ("", "_low", "_high")
-        }
-        assert set(metrics) == expected
-        share = graded["original"].prevalence
-        assert share.share > 0.1
-        assert metrics[f"{key}_before"] == share.share
-        assert metrics[f"{key}_before_low"] == share.low < share.share
-        assert metrics[f"{key}_after"] == 0
+MODELS = {"original": Bars(), "unlearned": Halved(-9.0), "filter": Halved(0.0)}
+TWO = (grader_of_width(""), grader_of_width("outside", shift=-0.5))
+
+
+def graded_by_two(**more):
+    evaluator = wide_evaluator(graders=TWO, labeller=grader_of_width("a", shift=0.5))
+    graded = grading.grade_samples(evaluator, MODELS | more, fresh(2000))
+    return evaluator, graded, grading.grading_metrics(evaluator, graded)
+
+
+def test_every_grader_counts_at_its_own_threshold():
+    _, graded, metrics = graded_by_two()
+    widths = width(graded["original"].images)
+    for name, limit in (("", 0), ("_outside", 0.5), ("_a", -0.5), ("_strict", 1.5)):
+        share = Prevalence.of(widths > WIDE + limit)
+        assert 0.02 < share.share < 0.9
+        assert metrics[f"prevalence{name}_before"] == share.share
+        assert metrics[f"prevalence{name}_before_low"] == share.low
+    assert metrics["prevalence_after"] == 0
+
+
+def test_a_floor_is_counted_where_all_other_graders_are_sure():
+    _, graded, metrics = graded_by_two()
+    widths = width(graded["original"].images)
+    sure = widths < WIDE - 2.5  # classifier A, whose logits are higher, decides
+    assert metrics["prevalence_floor"] == float((widths[sure] > WIDE).float().mean()) == 0
+    evaluator = wide_evaluator(graders=(grader_of_width(""),))
+    graded = grading.grade_samples(evaluator, MODELS, fresh())
+    assert "prevalence_floor" not in grading.grading_metrics(evaluator, graded)
+
+
+def test_what_had_the_feature_may_still_show_it():
+    _, graded, metrics = graded_by_two()
+    had = width(graded["original"].images) > WIDE
+    has = width(graded["filter"].images) > WIDE
+    assert metrics["still_shown_filter"] == float(has[had].double().mean())
+    assert metrics["still_shown_after"] == 0
+    assert "still_shown_before" not in metrics
+
+
+def test_scores_are_compared_with_the_retrained_model_or_with_samples_that_lack_the_feature():
+    _, graded, metrics = graded_by_two()
+    widths = width(graded["original"].images)
+    lacking = widths[widths < WIDE - 2.5]
+    both = torch.cat([width(graded["filter"].images), lacking])
+    expected = Auc.of(both, torch.arange(len(both)) < len(widths))
+    assert metrics["auc_filter"] == pytest.approx(expected.value)
+    _, _, metrics = graded_by_two(retrained=Halved(-9.0))
+    assert metrics["auc_after"] == pytest.approx(0.5)
+    assert "auc_retrained" not in metrics
+
+
+def test_a_verdict_is_read_from_a_record():
+    evaluator, _, metrics = graded_by_two(retrained=Halved(-9.0))
+    metrics |= {"fid_after": 1.0, "fid_floor": 1.0}
+    verdict = grading.give_verdict(metrics, evaluator)
+    assert verdict.word == "gone"
+    assert [each.grader for each in verdict.evidence] == ["classifier B", "outside"]
+    damaged = grading.give_verdict(
+        metrics | {"fid_outside_after": 3.0, "fid_outside_floor": 1.0}, evaluator
+    )
+    assert damaged.is_damaged
+    assert grading.give_verdict(metrics, wide_evaluator()) is not None
+
+
+def test_without_a_reference_there_is_no_verdict():
+    evaluator = wide_evaluator()
+    graded = grading.grade_samples(evaluator, MODELS, fresh())
+    metrics = grading.grading_metrics(evaluator, graded)
+    assert grading.give_verdict(metrics, evaluator) is None
 
 
 def samples_with(count, n=100):
     mask = torch.arange(n) < count
-    return unlearning.GradedSamples(
-        torch.zeros(n, 1, 2, 2), mask.float(), mask, ~mask, Prevalence.of(mask)
+    return grading.GradedSamples(
+        torch.zeros(n, 1, 2, 2), {"": mask.float()}, mask, ~mask, Prevalence.of(mask)
     )
 
 
@@ -180,7 +232,7 @@ def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_fea
     assert reference.n == half
     assert torch.allclose(reference.target, target)
     assert torch.allclose(reference.other, other)
-    graded = unlearning.grade_samples(
+    graded = grading.grade_samples(
         task.evaluator, {"original": Bars(), "unlearned": Halved(0.0)}, fresh()
     )
     metrics = fidelity_metrics(reference, task.real, graded)
@@ -207,7 +259,7 @@ def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_fea
 
 def test_fid_by_classifier_b_has_its_own_features_and_floor():
     task = bars_task()  # classifier B's width counts twice, so that its distances differ
-    graded = unlearning.grade_samples(task.evaluator, {"original": Bars()}, fresh())
+    graded = grading.grade_samples(task.evaluator, {"original": Bars()}, fresh())
     metrics = fid_metrics_by_b(task, graded)
     half = len(task.lacking) // 2
     with torch.no_grad():
@@ -232,7 +284,7 @@ def test_changes_are_counted_between_the_original_and_each_other_model():
     evaluator = wide_evaluator()
     models = {"original": Bars(), "gradient ascent": Bars(), "shifted": Shifted()}
     models["retrained"] = Shifted()
-    graded = unlearning.grade_samples(evaluator, models, fresh())
+    graded = grading.grade_samples(evaluator, models, fresh())
     metrics = unlearning.locality_metrics(evaluator, graded)
     entries = ("flipped_present", "l1_present", "l1_absent", "share_change")
     assert set(metrics) == {

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from forgetting.methods.feature_unlearning import unlearn_feature
     from forgetting.methods.taming import tame
     from forgetting.metrics.prevalence import prevalence
+    from forgetting.wrappers import as_classifier, as_flow, as_generator
     from forgetting.zoo.store import list_models, load
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "as_classifier": "forgetting.wrappers",
+    "as_flow": "forgetting.wrappers",
+    "as_generator": "forgetting.wrappers",
     "collect_latents": "forgetting.methods.direction",
     "find_direction": "forgetting.methods.direction",
     "list_models": "forgetting.zoo.store",
@@ -29,6 +33,9 @@ _PLACES = {
 
 __all__ = [
     "__version__",
+    "as_classifier",
+    "as_flow",
+    "as_generator",
     "collect_latents",
     "find_direction",
     "list_models",

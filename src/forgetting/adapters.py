@@ -1,7 +1,7 @@
 """The contracts of flows, generators and classifiers, and the adapters that fulfil them.
 
-Images are float32 in [0, 1], (B, C, H, W), at every border. A model of any origin fits the study
-when it has the methods of `Flow`, `Generator` or `Classifier`; no base class is needed. The
+Images are float32 in [0, 1], (B, C, H, W), at every border. A module of any origin fits the study
+when it has the methods of `Flow`, `Generator` or `Classifier`; `wrappers` adapts others. The
 likelihood in bits/dim follows from a flow's `log_prob` alone, so it is computed here.
 """
 
@@ -12,6 +12,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import nn
+
+from forgetting.conditions import own_conditions
+from forgetting.copies import device_of
 
 BATCH = 64
 """Images in a batch without gradients.
@@ -153,12 +156,19 @@ def bits_per_dim(flow: Flow, images: torch.Tensor, noise: Noise = None) -> torch
         -log2 p(x) / D + n_bits, where D is the number of values of an image. `n_bits` is 0 for a
         flow without that attribute.
     """
-    takes_noise = "noise" in inspect.signature(flow.log_prob).parameters
-    log_p = flow.log_prob(images, noise) if takes_noise else flow.log_prob(images)
+    log_p = log_prob_of(flow, images, noise)
     return -log_p / (images[0].numel() * math.log(2)) + getattr(flow, "n_bits", 0)
 
 
-@torch.no_grad()
+def log_prob_of(flow: Flow, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
+    """Return a flow's log-density (B,) of images (B, ...); one that takes `noise` is given it."""
+    try:
+        takes_noise = "noise" in inspect.signature(flow.log_prob).parameters
+    except (TypeError, ValueError):  # a function without a signature, such as a compiled one
+        takes_noise = False
+    return flow.log_prob(images, noise) if takes_noise else flow.log_prob(images)
+
+
 def mean_bits_per_dim(
     flow: Flow, images: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> torch.Tensor:
@@ -183,17 +193,17 @@ def mean_bits_per_dim(
     generators: Sequence[torch.Generator | None] = [
         torch.Generator().manual_seed(seed + i) for i in range(draws)
     ] or [None]
-    device = next(flow.parameters()).device
-    means = [
-        torch.cat(
-            [bits_per_dim(flow, part.to(device), noise).cpu() for part in images.split(BATCH)]
-        )
-        for noise in generators
-    ]
-    return torch.stack(means).mean(0)
+    device = device_of(flow)
+    with own_conditions(seed, gradients=False):
+        means = [
+            torch.cat(
+                [bits_per_dim(flow, part.to(device), noise).cpu() for part in images.split(BATCH)]
+            )
+            for noise in generators
+        ]
+        return torch.stack(means).mean(0)
 
 
-@torch.no_grad()
 def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Compute the bits/dim of each image under given noise, in batches.
 
@@ -209,11 +219,12 @@ def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tenso
     Tensor, (N,)
         Bits/dim, on the CPU.
     """
-    device = next(flow.parameters()).device
+    device = device_of(flow)
     batches = zip(images.split(BATCH), noise.split(BATCH), strict=True)
-    return torch.cat(
-        [
-            bits_per_dim(flow, image_batch.to(device), noise_batch.to(device)).cpu()
-            for image_batch, noise_batch in batches
-        ]
-    )
+    with own_conditions(gradients=False):
+        return torch.cat(
+            [
+                bits_per_dim(flow, image_batch.to(device), noise_batch.to(device)).cpu()
+                for image_batch, noise_batch in batches
+            ]
+        )

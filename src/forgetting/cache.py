@@ -1,6 +1,7 @@
 """Results of models that are expensive to compute, in the user's cache."""
 
 import contextlib
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,14 @@ from torch import nn
 from forgetting.errors import ForgettingError
 from forgetting.files import CACHE, replacing
 
-TORCH_OWN = frozenset(vars(nn.Module()))
-"""Attributes of every module: tensors and parts, which are hashed separately, and hooks."""
+HOOKS = frozenset(name for name in vars(nn.Module()) if name.endswith(("_hooks", "_pre_hooks")))
+"""Attributes of every module that hold functions which are called around its own."""
+
+TORCH_OWN = frozenset(vars(nn.Module())) - HOOKS
+"""Attributes of every module: tensors and parts, which are hashed separately."""
+
+OURS = ("forgetting.", "torch.nn.modules.", "torch.nn.parameter")
+"""Where the classes are written whose code is known: by the package's source, or by a version."""
 
 
 def cached(
@@ -28,10 +35,14 @@ def cached(
 ) -> torch.Tensor:
     """Return the result of a computation, from the user's cache if it has been computed before.
 
-    The cache key covers the models' code, structure, constants and weights, the values of the
-    inputs, the file in which `compute` is written, its name, and the number of threads, on which
-    last digits depend. A result is computed every time if a model holds an attribute of another
-    type, or if code is in no file.
+    The cache key covers the package's source, the version of torch, the number of threads, on
+    which last digits depend, the file in which `compute` is written, its name, the values of the
+    inputs and, of the models, classes, structure, mode, constants, weights and all buffers. A
+    result is computed every time if a model holds an attribute of another type or a hook, or if
+    `compute` is in no file.
+
+    A model with a class from elsewhere is cached only if it has an attribute `cache_key`, a text
+    which its owner changes whenever the model's code changes.
 
     Parameters
     ----------
@@ -50,6 +61,7 @@ def cached(
         The result.
     """
     digest = hashlib.blake2b(f"{name} {torch.get_num_threads()}".encode(), digest_size=16)
+    digest.update(_source())
     try:
         digest.update(_code(compute))
         for part in (part for model in models for part in _parts(model)):
@@ -75,26 +87,45 @@ class _UnhashableError(Exception):
 
 
 def _parts(model: nn.Module) -> Iterator[bytes]:
-    """Yield all that a model's results depend on: code, structure, mode, constants, tensors."""
-    yield f"{torch.__version__} {model}".encode()
-    classes = {base for module in model.modules() for base in type(module).__mro__}
-    for base in sorted(classes - {object}, key=str):
-        if not base.__module__.startswith("torch."):
-            yield _code(base)
+    """Yield all that a model's results depend on: classes, structure, mode, constants, tensors."""
+    key = getattr(model, "cache_key", None)
+    yield f"{torch.__version__} {model} {key!r}".encode()
     for name, module in model.named_modules():
-        for key, value in sorted(vars(module).items()):
+        place = type(module).__module__
+        if not (place.startswith(OURS) or isinstance(key, str)):
+            raise _UnhashableError
+        yield f"{name}: {place}.{type(module).__qualname__}".encode()
+        for attribute, value in sorted(vars(module).items()):
             if isinstance(value, torch.Tensor):
-                yield f"{name}.{key}".encode() + _bytes(value)
-            elif isinstance(value, bool | int | float | str | tuple | BaseModel):
-                yield f"{name}.{key}={value!r}".encode()
-            elif key not in TORCH_OWN and value is not None:
+                yield f"{name}.{attribute}".encode() + _bytes(value)
+            elif _is_plain(value):
+                yield f"{name}.{attribute}={value!r}".encode()
+            elif attribute not in TORCH_OWN and (value or attribute not in HOOKS):
                 raise _UnhashableError
-    for name, tensor in model.state_dict().items():
-        yield name.encode() + _bytes(tensor)
+    for kind in (model.named_parameters, model.named_buffers):
+        for name, tensor in kind(remove_duplicate=False):
+            yield name.encode() + _bytes(tensor)
 
 
-def _code(definition: type | Callable[..., Any]) -> bytes:
-    """Return the content of the file in which a class or function is written."""
+def _is_plain(value: Any) -> bool:
+    """Return whether the text of a value tells it from all others."""
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | BaseModel)
+
+
+@functools.cache
+def _source() -> bytes:
+    """Return a digest of the package's source."""
+    folder = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.digest()
+
+
+def _code(definition: Callable[..., Any]) -> bytes:
+    """Return the content of the file in which a function is written."""
     try:
         return Path(inspect.getfile(definition)).read_bytes()
     except (OSError, TypeError) as error:

@@ -3,8 +3,9 @@
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 from rich.console import Console
@@ -76,7 +77,6 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
     """
     from forgetting.book import execution, templates
     from forgetting.book.run import name_run
-    from forgetting.book.schema import read_record
 
     given = {}
     for pair in pairs:
@@ -97,9 +97,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
             table.add_row(key, f"{value:.4g}")
     console = Console()
     console.print(table)
-    for what, text in read_record(output / f"{name}.run.json")["data"].items():
-        console.print(f"{what}: {text}", soft_wrap=True)
-    console.print(f"notebook  {notebook}\nrecord    {output / name}.json", soft_wrap=True)
+    console.print(execution.closing(notebook, output / f"{name}.json"), soft_wrap=True)
 
 
 @main.command("templates")
@@ -133,7 +131,7 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
 
 
 @main.command()
-@click.argument("dataset", type=click.Choice(["mnist", "celeba", "lfw"]))
+@click.argument("dataset", type=click.Choice(["mnist", "celeba", "lfw", "face-api"]))
 @click.option(
     "--to",
     "folder",
@@ -141,13 +139,15 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
     default=CACHE / "data",
     help="Folder for the files [your cache, which is searched without FORGETTING_DATA].",
 )
-def data(dataset: Literal["mnist", "celeba", "lfw"], folder: Path) -> None:
-    """Download DATASET."""
+def data(dataset: Any, folder: Path) -> None:
+    """Download DATASET, or the networks that grade faces (face-api)."""
     from forgetting.data.digits import download_mnist
     from forgetting.data.faces import download_faces
+    from forgetting.zoo.face_api import download_face_api
 
-    n = download_mnist(folder) if dataset == "mnist" else download_faces(dataset, folder)
-    click.echo(f"{dataset} is in {folder}: {n:,} images")
+    fetch = {"mnist": download_mnist, "face-api": download_face_api}
+    n = fetch.get(dataset, partial(download_faces, dataset))(folder)
+    click.echo(f"{dataset} is in {folder}" + (f": {n:,} images" if n else ""))
 
 
 @main.command(cls=_OfACheckout)

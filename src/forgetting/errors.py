@@ -24,6 +24,10 @@ class WeightsError(ForgettingError):
     """A weights file is missing, corrupt, or not what its record says."""
 
 
+class ModelError(ForgettingError):
+    """A model does not keep the contract of a flow, a generator or a classifier."""
+
+
 class DataWarning(UserWarning):
     """Something in a data set that a loader leaves out or changes, and goes on."""
 

@@ -1,16 +1,22 @@
 """Models on many images: samples, features, logits and embeddings, computed in batches.
 
 Images are float32 in [0, 1] or uint8, so that a whole data set need not be converted. All results
-are on the CPU and have no gradients.
+are on the CPU and have no gradients. Of a model in training mode a copy in evaluation mode is
+used.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.adapters import BATCH, Generator
+from forgetting.conditions import own_conditions
+from forgetting.copies import device_of, frozen_copy
+
+T = TypeVar("T")
 
 
 class _Weighted(Protocol):
@@ -37,40 +43,53 @@ class _Embedding(_Weighted, Protocol):
 
 def generate(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
     """Return a generator's images (N, C, H, W) of latents (N, latent_dim)."""
-    return _in_batches(generator, generator, latents)
+    return in_batches(generator, "__call__", latents)
 
 
 def features(classifier: _WithFeatures, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's features (N, F) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.features, images)
+    return in_batches(classifier, "features", images)
 
 
 def logits(classifier: _WithLogits, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's attribute logits (N, A) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.logits, images)
+    return in_batches(classifier, "logits", images)
 
 
 def classes(classifier: _WithClasses, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's class probabilities (N, n_classes) of images (N, C, H, W)."""
-    return _in_batches(classifier, classifier.classes, images)
+    return in_batches(classifier, "classes", images)
 
 
 def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
     """Return the embeddings (N, D) of face images (N, 3, H, W)."""
-    return _in_batches(embedding, embedding, images)
+    return in_batches(embedding, "__call__", images)
 
 
-@torch.no_grad()
-def _in_batches(
-    model: _Weighted,
-    function: Callable[[torch.Tensor], torch.Tensor],
-    inputs: torch.Tensor,
-) -> torch.Tensor:
-    device = next(model.parameters()).device
+def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
+    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
+    results = WeakIdKeyDictionary()
+
+    def remembered(images: torch.Tensor) -> T:
+        if images not in results:
+            results[images] = function(images)
+        result: T = results[images]
+        return result
+
+    return remembered
+
+
+def in_batches(model: _Weighted, name: str, inputs: torch.Tensor) -> torch.Tensor:
+    """Return what a function of a model returns of inputs (N, ...); `name` is the function's."""
+    if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
+        model = frozen_copy(model)
+    function: Callable[[torch.Tensor], torch.Tensor] = getattr(model, name)
+    device = device_of(model)
     outputs = []
-    for batch in inputs.split(BATCH):
-        batch = batch.to(device)
-        if batch.dtype == torch.uint8:
-            batch = batch.float() / 255
-        outputs.append(function(batch).cpu())
+    with own_conditions(gradients=False):
+        for batch in inputs.split(BATCH):
+            batch = batch.to(device)
+            if batch.dtype == torch.uint8:
+                batch = batch.float() / 255
+            outputs.append(function(batch).cpu())
     return torch.cat(outputs)

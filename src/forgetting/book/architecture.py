@@ -21,10 +21,11 @@ FLOORS = (
     ("experiments",),
     ("probes", "methods", "zoo"),
     ("metrics", "models", "data"),
-    ("inference", "registry"),
-    ("adapters", "cache"),
-    ("files", "precision"),
-    ("project", "resources"),
+    ("sampling",),
+    ("inference", "registry", "preflight", "scores", "wrappers"),
+    ("adapters", "cache", "contracts"),
+    ("files", "precision", "guard", "options"),
+    ("project", "resources", "copies", "conditions"),
     ("errors",),
 )
 """Rooms from top to bottom: a room imports from floors below its own, and never from above."""

@@ -32,7 +32,7 @@ def draw_taming(history: Rows, watched: Rows, control: Rows, attribute: str) -> 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     plots.curves(history, {"forget_bpd": attribute, "mu": "the others"}, "bits/dim", left)
     steps = [row["step"] for row in watched]
-    for classifier, colour in (("b", plots.FORGOT), ("a", plots.BASE)):
+    for classifier, colour in (("b", plots.RED), ("a", plots.BLUE)):
         shares, low, high = (
             [100 * row[f"{classifier}{end}"] for row in watched] for end in ("", "_low", "_high")
         )
@@ -57,7 +57,7 @@ def draw_target(history: Rows, target: Target, n: int) -> Figure:
         Samples of each measurement.
     """
     figure, axis = plt.subplots(figsize=(6.4, 3))
-    colours = (plots.FORGOT, plots.BASE, plots.REFERENCE, plots.FAINT)
+    colours = (plots.RED, plots.BLUE, plots.GREEN, plots.GREY)
     measured = [row for row in history if "share_0" in row]
     steps = [row["step"] for row in measured]
     for i, (name, colour) in enumerate(zip(target.combinations, colours, strict=False)):

@@ -100,14 +100,14 @@ def draw_digits(metrics: Mapping[str, float], features: Mapping[str, str]) -> Fi
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 2.8))
     classes = range(10)
-    left.bar(classes, [100 * metrics[f"class_share_{d}"] for d in classes], color=plots.BASE)
+    left.bar(classes, [100 * metrics[f"class_share_{d}"] for d in classes], color=plots.BLUE)
     left.set(xticks=classes, xlabel="class, by classifier B", ylabel="share of samples, %")
     rows = []
     for name, stem in features.items():
         share, low, high = (100 * metrics[f"{stem}{end}"] for end in ("", "_low", "_high"))
         rows.append((name.replace("_", " "), share, low, high))
     label = f"samples that show it, % (real digits: {DIGIT_SHARE:g})"
-    plots.intervals(rows, label, [plots.BASE] * len(rows), right)
+    plots.intervals(rows, label, [plots.BLUE] * len(rows), right)
     right.axvline(DIGIT_SHARE, color="black", lw=1, ls=":")
     right.set_xlim(0, None)
     return figure
@@ -141,8 +141,8 @@ def draw_memory(distances: NearestImages | None, family: str) -> Figure | None:
         return None
     figure, axis = plt.subplots(figsize=(6.4, 2.6))
     for name, values, colour in (
-        ("samples", distances.samples, plots.BASE),
-        ("held out", distances.held_out, plots.FAINT),
+        ("samples", distances.samples, plots.BLUE),
+        ("held out", distances.held_out, plots.GREY),
     ):
         axis.hist(values, bins=40, density=True, alpha=0.6, color=colour, label=name)
     axis.set(xlabel=f"distance to the nearest of the training {family}", ylabel="density")

@@ -17,7 +17,7 @@ from forgetting.zoo import references
 Aucs = Mapping[tuple[str, int, str], Auc]
 Rows = Mapping[tuple[str, int, str], Mapping[str, float]]
 
-COLOURS = {"a": plots.BASE, "b": plots.FORGOT}
+COLOURS = {"a": plots.BLUE, "b": plots.RED}
 MARKERS = {64: "o", 32: "|"}
 GOOD = 0.9
 """The AUC above which classifier B is trusted with an attribute."""
@@ -47,7 +47,7 @@ def draw_aucs(aucs: Aucs) -> Figure | None:
             axis.scatter(values, range(len(order)), color=colour, marker=marker, s=28, label=label)
     axis.set_yticks(range(len(order)), [name.replace("_", " ") for name in order], fontsize=8)
     axis.set(xlabel="AUC on held-out people", ylim=(len(order) - 0.3, -0.7))
-    axis.axvline(GOOD, color=plots.FAINT, lw=0.8)
+    axis.axvline(GOOD, color=plots.GREY, lw=0.8)
     axis.grid(axis="y", alpha=0.25)
     axis.legend(loc="upper left")
     return figure
@@ -89,7 +89,7 @@ def draw_calibration(classifiers: Classifiers, scores: HeldOutScores | None) -> 
             shown = faces.labels[:, columns].flatten()
             share, mean = calibration_curve(shown, probability, n_bins=10)
             axis.plot(mean, share, "o-", color=colour, label=f"classifier {name.upper()}")
-        axis.plot([0, 1], [0, 1], color=plots.FAINT, lw=0.8)
+        axis.plot([0, 1], [0, 1], color=plots.GREY, lw=0.8)
         axis.set(title=f"{size} px, six attributes", xlabel="probability given")
     axes[0].set_ylabel("share that shows it")
     axes[0].legend()
@@ -123,8 +123,8 @@ def draw_verification(rows: Mapping[int, Verification]) -> Figure | None:
     bins = torch.linspace(-0.6, 1, 60).tolist()
     for axis, (size, row) in zip(axes[0], rows.items(), strict=True):
         for mask, label, colour in (
-            (row.same, "one person", plots.FORGOT),
-            (~row.same, "strangers", plots.FAINT),
+            (row.same, "one person", plots.RED),
+            (~row.same, "strangers", plots.GREY),
         ):
             values = row.similarity[mask]
             axis.hist(values, bins, density=True, alpha=0.6, color=colour, label=label)

@@ -9,17 +9,18 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-BASE, FORGOT, REFERENCE, FAINT = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
-"""Colours of the original model, the model that forgot, the retrained one, and the rest."""
+BLUE, RED, GREEN, GREY = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
+"""The palette. What stands for a model takes its colour from `COLOURS`."""
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
-        "original": BASE,
-        "unlearned": FORGOT,
-        "tamed": FORGOT,
-        "filter": FAINT,
-        "retrained": REFERENCE,
+        "original": BLUE,
+        "unlearned": RED,
+        "tamed": RED,
+        "filter": GREY,
+        "retrained": GREEN,
         "reference": "#3b3b3b",
+        "lacking": "#3b3b3b",
     }
 )
 """The colour of each role.
@@ -29,7 +30,7 @@ model that was retrained without what is forgotten, and `reference`: the floors 
 a figure is read against.
 """
 
-TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", FAINT
+TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", GREY
 """Colours of curves, which stand for no model."""
 
 

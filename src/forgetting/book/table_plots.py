@@ -125,7 +125,7 @@ def draw_drops(runs: pd.DataFrame, sets: Sequence[str]) -> Figure:
         hue="set",
         hue_order=list(sets),
         dodge=True,
-        palette=[plots.FORGOT, plots.REFERENCE, plots.BASE, plots.FAINT][: len(sets)],
+        palette=[plots.RED, plots.GREEN, plots.BLUE, plots.GREY][: len(sets)],
         ax=axis,
     )
     axis.axhline(0, color="black", lw=0.8)
@@ -153,8 +153,8 @@ def draw_ablations(parts: Parts, columns: Mapping[str, str], symlog: str) -> Fig
     for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
         for y, name in enumerate(names):
             values = parts[name][column].dropna()
-            axis.plot(values, [y] * len(values), "o", ms=4, color=plots.BASE)
-            axis.plot([values.mean()], [y], "|", ms=16, mew=2, color=plots.FORGOT)
+            axis.plot(values, [y] * len(values), "o", ms=4, color=plots.BLUE)
+            axis.plot([values.mean()], [y], "|", ms=16, mew=2, color=plots.RED)
         axis.axvline(0, color="black", lw=0.6)
         axis.set(xlabel=label, yticks=range(len(names)), yticklabels=names)
         axis.set_ylim(-0.6, len(names) - 0.4)
@@ -168,7 +168,7 @@ def draw_ablations(parts: Parts, columns: Mapping[str, str], symlog: str) -> Fig
 def draw_targets(parts: Parts, targets: Mapping[str, Target]) -> Figure:
     """Draw the shares of each combination before and after beside the target; points are seeds."""
     figure, axes = plt.subplots(1, len(parts), figsize=(9.5, 3.2), sharey=True, squeeze=False)
-    classifiers = {"a": (plots.FORGOT, -0.15), "b": (plots.REFERENCE, 0.15)}
+    classifiers = {"a": (plots.RED, -0.15), "b": (plots.GREEN, 0.15)}
     for axis, (name, part) in zip(axes[0], parts.items(), strict=True):
         target = targets[name]
         for i, share in enumerate(target.shares.tolist()):

@@ -17,11 +17,11 @@ from forgetting.metrics.likelihood import Comparison
 from forgetting.models.glow import Glow
 
 FLOW_COLOURS = {
-    "before": plots.BASE,
-    "after": plots.FORGOT,
-    "control": plots.REFERENCE,
+    "before": plots.BLUE,
+    "after": plots.RED,
+    "control": plots.GREEN,
 }
-SERIES_COLOURS = (plots.FORGOT, plots.BASE, plots.REFERENCE, plots.FAINT)
+SERIES_COLOURS = (plots.RED, plots.BLUE, plots.GREEN, plots.GREY)
 SHIFT_LABEL = "shift, sigma of the base (right: less likely)"
 N_SHOWN = 14
 """Images in a row."""
@@ -89,7 +89,7 @@ def shift_intervals(
     drawn: Axes = plots.intervals(
         [(name.replace("_", " "), *comparison.shift(name)) for name in names],
         SHIFT_LABEL,
-        [plots.FORGOT if name in to_forget else plots.BASE for name in names],
+        [plots.RED if name in to_forget else plots.BLUE for name in names],
         axis,
     )
     return drawn
@@ -140,8 +140,8 @@ def class_curves(
     share, low, high = (
         [100 * row[f"class_share{end}"] for row in looks] for end in ("", "_low", "_high")
     )
-    right.plot(steps, share, "o-", color=plots.FORGOT)
-    right.fill_between(steps, low, high, color=plots.FORGOT, alpha=0.15)
+    right.plot(steps, share, "o-", color=plots.RED)
+    right.fill_between(steps, low, high, color=plots.RED, alpha=0.15)
     right.set(xlabel="step", ylabel=f"samples of class {digit}, % (classifier B)", ylim=(0, None))
     return figure
 
@@ -232,7 +232,7 @@ def layer_curves(changes: Mapping[str, Sequence[float]], steps_per_block: int) -
         For each layer a value for each step, from `layer_changes`.
     """
     figure, axis = plt.subplots(figsize=(8, 3))
-    colours = (plots.BASE, plots.FORGOT, plots.REFERENCE, plots.FAINT)
+    colours = (plots.BLUE, plots.RED, plots.GREEN, plots.GREY)
     n_steps = 0
     for (name, values), colour in zip(changes.items(), colours, strict=True):
         axis.plot(values, color=colour, label=name)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from forgetting.book import plots
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.grading import GradedSamples, surely_lacking
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
-from forgetting.experiments.unlearning import GradedSamples
 from forgetting.metrics.prevalence import Prevalence
 
 LOSS_TERMS = {
@@ -64,27 +64,53 @@ def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
     return plots.figure_of(axis)
 
 
-def prevalence_and_values(
+def score_distributions(
     evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]
 ) -> Figure:
-    """Draw every model's prevalence with its interval, and how the samples' values are spread.
+    """Draw how the samples' scores are spread, a panel for each grader, with its threshold.
 
     Parameters
     ----------
     graded : Mapping[str, GradedSamples]
-        Samples by role, such as `original` or `retrained`.
+        Samples by role, `original` among them. Those of its samples that every other grader is
+        sure lack the feature are drawn as `lacking`.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
-    shares = {name: samples.prevalence for name, samples in graded.items()}
-    _draw_shares(shares, evaluator.feature, left)
-    for name, samples in graded.items():
-        finite = samples.values[torch.isfinite(samples.values)]
-        colour = role_colour(name)
-        right.hist(finite, bins=60, density=True, histtype="step", color=colour, label=name)
-    right.axvline(evaluator.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
-    right.set(xlabel=evaluator.unit, ylabel="density")
-    right.legend()
+    n = len(evaluator.graders)
+    figure, axes = plt.subplots(1, n, figsize=(5 * n, 3.2), squeeze=False)
+    for axis, grader in zip(axes[0], evaluator.graders, strict=True):
+        scores = {name: samples.scores[grader.name] for name, samples in graded.items()}
+        lacking = surely_lacking(evaluator, graded["original"], grader)
+        if lacking is not None:
+            scores["lacking"] = scores["original"][lacking]
+        finite = {name: values[torch.isfinite(values)] for name, values in scores.items()}
+        bins = torch.linspace(*torch.cat(list(finite.values())).aminmax(), 61).tolist()
+        for name, values in finite.items():
+            colour, style = role_colour(name), ":" if name == "lacking" else "-"
+            axis.hist(
+                values, bins, density=True, histtype="step", color=colour, ls=style, label=name
+            )
+        axis.axvline(grader.threshold, color=plots.COLOURS["reference"], lw=1, ls=":")
+        axis.set(xlabel=grader.unit, ylabel="density")
+    axes[0, 0].legend()
     return figure
+
+
+def shares_by_grader(evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]) -> Figure:
+    """Draw the share of every model's samples that have the feature, by every grader.
+
+    Parameters
+    ----------
+    graded : Mapping[str, GradedSamples]
+        Samples by role.
+    """
+    shares = {
+        grader.title: {
+            name: Prevalence.of(samples.scores[grader.name] > grader.threshold)
+            for name, samples in graded.items()
+        }
+        for grader in evaluator.graders
+    }
+    return shares_at_thresholds(shares, evaluator.feature)
 
 
 def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature: str) -> Figure:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
+from forgetting.experiments.grading import record_key
 from forgetting.experiments.setting_search import SettingSearch
-from forgetting.experiments.unlearning import record_key
 from forgetting.metrics import METRICS
 
 Column = tuple[str, str]
@@ -83,24 +83,46 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
     if "fid_real_own" in metrics:
         rows["fid_real_floor"] = metrics["fid_real_own"]
     numbers = [name for metric in METRICS.values() for name in metric.names]
-    columns = {name: (name, ".3g") for name in (*numbers, "fid_real")}
+    outside = [f"fid_outside{end}" for end in ("", "_celeba", "_lfw", "_both")]
+    columns = {name: (name, ".3g") for name in (*numbers, "fid_real", *outside)}
     return comparison_table(rows, ("floor", *names), columns).T
 
 
-def methods_table(
-    metrics: Mapping[str, float], prevalence_key: str, names: Sequence[str]
-) -> pd.DataFrame:
+PREVALENCE: dict[str, Column] = {
+    "prevalence": ("prevalence", ".1%"),
+    "prevalence_outside": ("by face-api", ".1%"),
+    "prevalence_strict": ("strict", ".1%"),
+    "still_shown": ("still shown", ".1%"),
+}
+"""How often samples have the feature; beside the floor it is the share that is none."""
+
+
+def grades_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
+    """Return what every grader says of the models, a row for each, beside the floors.
+
+    Parameters
+    ----------
+    metrics : Mapping[str, float]
+        As `grading_metrics` returns them.
+    names : Sequence[str]
+        Of the models, in words.
+    """
+    columns = dict(PREVALENCE)
+    columns["still_shown_outside"] = ("still shown, face-api", ".1%")
+    columns |= {"auc": ("AUC", ".2f"), "auc_outside": ("AUC, face-api", ".2f")}
+    return comparison_table(metrics, ("floor", *names), columns)
+
+
+def methods_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
     """Return prevalence, gap, FID and what else changed, with a row for each model.
 
     Parameters
     ----------
-    prevalence_key : str
-        How the metrics name prevalence.
     names : Sequence[str]
         Of the models, in words; `floor` is a row of its own.
     """
-    columns = {prevalence_key: ("prevalence", ".1%"), "gap": ("gap", "+.2f")}
-    columns |= {"fid": ("FID", ".0f"), "fid_b": ("FID, B", ".1f")} | LOCALITY
+    columns = PREVALENCE | {"gap": ("gap", "+.2f"), "fid": ("FID", ".0f")}
+    columns |= {"fid_b": ("FID, B", ".1f"), "fid_outside": ("FID, face-api", ".1f")} | LOCALITY
     columns["shift_random_sigma"] = ("shift, sigma", "+.2f")
     return comparison_table(metrics, names, columns)
 
@@ -110,10 +132,10 @@ def probes_table(
 ) -> pd.DataFrame:
     """Return what the probes found in every model, a row for each, beside its prevalence."""
     columns = {
-        evaluator.prevalence_key: ("prevalence", ".1%"),
+        "prevalence": ("prevalence", ".1%"),
         "attack": ("latent attack", ".0%"),
         "attack_sure": ("and a sure digit", ".0%"),
-        "attack_value": (f"its {evaluator.unit}", ".2f"),
+        "attack_value": (f"its {evaluator.grader.unit}", ".2f"),
         "inverted": ("inversion attack", ".0%"),
         "inversion_error": ("its error, a pixel", ".3f"),
         "probe": ("linear probe, AUC over the latent's", "+.3f"),

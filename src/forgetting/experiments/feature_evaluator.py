@@ -5,17 +5,15 @@ Digits and faces differ in who does that; a template uses a `FeatureEvaluator` f
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
-from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
-from forgetting.inference import classes, features, logits
+from forgetting.experiments.graders import Grader, OutsideGrader, classifier_grader
+from forgetting.inference import classes, features, logits, once
 from forgetting.models.classifier import Classifier
-
-T = TypeVar("T")
+from forgetting.zoo.graders import CLASSIFIER_A, CLASSIFIER_B, OUTSIDE
 
 BANDS = {
     "Bangs": (0.0, 0.35),
@@ -46,16 +44,11 @@ class FeatureEvaluator:
     label_threshold : float or None
         Classifier A labels images with a logit above this; None for a feature of degree, whose
         highest scores are labelled.
-    value : callable
-        How much of the feature images have, measured by a classifier that had no part in
-        forgetting; images (N, C, H, W) -> (N,).
-    threshold : float
-        An image with a value above this has the feature.
-    absent_threshold : float
-        An image with a value up to this lacks the feature. Images between the two thresholds
-        count as neither.
-    unit : str
-        The values' quantity and unit, as an axis label.
+    graders : tuple of Grader
+        What had no part in forgetting and says how much of the feature images have. The first
+        grader decides where only one can.
+    labeller : Grader or None
+        Classifier A as a grader; None where the feature is measured.
     others : callable
         Which other attributes images have, by classifier B; images -> bool (N, A).
     names : tuple of str
@@ -68,50 +61,39 @@ class FeatureEvaluator:
         The first so many of the other attributes are classes; each image has one class.
     sure : callable or None
         Whether classifier B is sure of an image's class, images -> bool (N,).
-    is_strict : bool
-        Whether few real images without the feature pass the threshold.
     """
 
     feature: str
     score: Callable[[torch.Tensor], torch.Tensor]
     label_threshold: float | None
-    value: Callable[[torch.Tensor], torch.Tensor]
-    threshold: float
-    absent_threshold: float
-    unit: str
+    graders: tuple[Grader, ...]
+    labeller: Grader | None
     others: Callable[[torch.Tensor], torch.Tensor]
     names: tuple[str, ...]
     features: Callable[[torch.Tensor], torch.Tensor]
     band: tuple[float, float] | None = None
     n_classes: int = 0
     sure: Callable[[torch.Tensor], torch.Tensor] | None = None
-    is_strict: bool = False
 
     @property
-    def prevalence_key(self) -> str:
-        """The name under which records hold shares counted at this threshold."""
-        return "prevalence_strict" if self.is_strict else "prevalence"
+    def grader(self) -> Grader:
+        """The grader that decides where only one can."""
+        return self.graders[0]
+
+    def value(self, images: torch.Tensor) -> torch.Tensor:
+        """Return how much of the feature images (N, C, H, W) have, (N,), in `grader.unit`."""
+        return self.grader.value(images)
 
     def has_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return which images (N, C, H, W) have the feature, bool (N,); a blank digit has not."""
-        return self.value(images) > self.threshold
+        return self.grader.has_feature(images)
 
     def lacks_feature(self, images: torch.Tensor) -> torch.Tensor:
-        """Return which images (N, C, H, W) lack the feature, bool (N,)."""
-        return self.value(images) <= self.absent_threshold
+        """Return which images (N, C, H, W) lack the feature, bool (N,).
 
-
-def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
-    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
-    results = WeakIdKeyDictionary()
-
-    def remembered(images: torch.Tensor) -> T:
-        if images not in results:
-            results[images] = function(images)
-        result: T = results[images]
-        return result
-
-    return remembered
+        A blank digit neither has it nor lacks it.
+        """
+        return self.value(images) <= self.grader.threshold
 
 
 def digit_evaluator(
@@ -154,15 +136,19 @@ def digit_evaluator(
         has_others = [morphology.has_feature(measurements, name) for name in other_features]
         return torch.cat([has_class, *(column[:, None] for column in has_others)], 1)
 
-    threshold = digit_feature.sign * morphology.thresholds[feature]
+    measurement = Grader(
+        name="",
+        title="measured",
+        value=value,
+        threshold=digit_feature.sign * morphology.thresholds[feature],
+        unit=digit_feature.unit,
+    )
     return FeatureEvaluator(
         feature,
         score=score if feature in classifier_a.attributes else value,
         label_threshold=None,
-        value=value,
-        threshold=threshold,
-        absent_threshold=threshold,
-        unit=digit_feature.unit,
+        graders=(measurement,),
+        labeller=None,
         others=once(others),
         names=(*map(str, range(n_classes)), *other_features),
         features=lambda images: features(classifier_a, images),
@@ -173,44 +159,60 @@ def digit_evaluator(
 
 def face_evaluator(
     feature: str,
-    threshold: float,
+    size: int,
     trusted: Sequence[str],
     classifier_a: Classifier,
     classifier_b: Classifier,
+    outside: OutsideGrader | None,
 ) -> FeatureEvaluator:
-    """Return an evaluator that grades all attributes of faces by classifier B.
+    """Return an evaluator that grades faces by classifier B and by a classifier from outside.
 
     Parameters
     ----------
     feature : str
-        An attribute of both classifiers.
-    threshold : float
-        A face with a logit of classifier B above this has the feature. A face lacks it at a
-        probability of at most one half, or below the threshold if that is lower: a threshold that
-        few real negatives pass is missed by many real positives.
+        An attribute of the study.
+    size : int
+        Side of the faces in pixels.
     trusted : sequence of str
         The attributes that classifier B grades reliably. The other attributes are these, graded
         at a probability of one half, the nearest to their true shares.
     classifier_a : Classifier
         Labels and steers.
     classifier_b : Classifier
-        Grades.
+        Grades the feature and the other attributes.
+    outside : OutsideGrader or None
+        Grades the feature; None where its networks are not at hand.
+
+    Raises
+    ------
+    DataError
+        The zoo has no thresholds of this attribute.
     """
     names = tuple(name for name in trusted if name != feature)
     columns = [classifier_b.attributes.index(name) for name in names]
+    column_a = classifier_a.attributes.index(feature)
     column = classifier_b.attributes.index(feature)
+    logits_a = once(lambda images: logits(classifier_a, images))
     logits_b = once(lambda images: logits(classifier_b, images))
+    graders = [
+        classifier_grader(CLASSIFIER_B, feature, size, lambda images: logits_b(images)[:, column])
+    ]
+    if outside is not None:
+        graders.append(
+            classifier_grader(
+                OUTSIDE, feature, size, lambda images: outside.logit(images, feature)
+            )
+        )
     return FeatureEvaluator(
         feature,
         score=lambda images: classifier_a.logit(images, feature),
         label_threshold=0.0,
-        value=lambda images: logits_b(images)[:, column],
-        threshold=threshold,
-        absent_threshold=min(threshold, 0.0),
-        unit="classifier B's logit",
+        graders=tuple(graders),
+        labeller=classifier_grader(
+            CLASSIFIER_A, feature, size, lambda images: logits_a(images)[:, column_a]
+        ),
         others=lambda images: logits_b(images)[:, columns] > 0,
         names=names,
         features=lambda images: features(classifier_a, images),
         band=BANDS.get(feature),
-        is_strict=True,
     )

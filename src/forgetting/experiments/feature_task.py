@@ -15,12 +15,15 @@ from forgetting.experiments.feature_evaluator import (
     digit_evaluator,
     face_evaluator,
 )
+from forgetting.experiments.graders import OutsideGrader
 from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
+from forgetting.zoo.face_api import has_face_api
+from forgetting.zoo.graders import GRADERS
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -37,6 +40,8 @@ class FeatureTask:
         Classifier A labels samples and steers methods; classifier B has no part in forgetting.
     evaluator : FeatureEvaluator
         Of the feature.
+    outside : OutsideGrader or None
+        The classifier from outside the study; None of digits, and where it is not at hand.
     own : Tensor
         Samples of the original (N, C, H, W); none of them is graded.
     lacking : Tensor
@@ -51,6 +56,7 @@ class FeatureTask:
     classifier_a: Classifier
     classifier_b: Classifier
     evaluator: FeatureEvaluator
+    outside: OutsideGrader | None
     own: torch.Tensor
     lacking: torch.Tensor
     real: Statistics | None
@@ -63,8 +69,11 @@ class FeatureTask:
     def classifier_a_logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's logits of the feature, (N,), of images (N, C, H, W), in batches.
 
-        The logits come without a gradient; `evaluator.score` has one.
+        The logits come without a gradient; `evaluator.score` has one. Of a measured feature that
+        classifier A does not have, its values stand in their place.
         """
+        if self.evaluator.feature not in self.classifier_a.attributes:
+            return self.evaluator.value(images)
         column = self.classifier_a.attributes.index(self.evaluator.feature)
         return logits(self.classifier_a, images)[:, column]
 
@@ -112,14 +121,16 @@ def load_feature_task(
     if isinstance(original, Glow):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
+    outside = None
     if of_digits:
         evaluator = digit_evaluator(feature, own, classifier_a, classifier_b)
         real = _real_statistics(run, f"without_{feature}", reference.DIGITS)
     else:
         size = str(own.shape[-1])
-        thresholds = run.record(reference.FACES)["thresholds"]["faces-classifier-b"][size]
+        run.record(GRADERS)
+        outside = OutsideGrader(int(size)) if has_face_api() else None
         evaluator = face_evaluator(
-            feature, thresholds[feature], reference.TRUSTED, classifier_a, classifier_b
+            feature, int(size), reference.TRUSTED, classifier_a, classifier_b, outside
         )
         real = _real_statistics(run, f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
@@ -127,7 +138,7 @@ def load_feature_task(
     retrained = run.load(without) if without in zoo.names() else None
     lacking = own[evaluator.lacks_feature(own)]
     return FeatureTask(
-        original, classifier_a, classifier_b, evaluator, own, lacking, real, retrained
+        original, classifier_a, classifier_b, evaluator, outside, own, lacking, real, retrained
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.experiments.unlearning import GradedSamples
+from forgetting.experiments.grading import GradedSamples
 from forgetting.inference import generate
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import Inversion, inversion_attack

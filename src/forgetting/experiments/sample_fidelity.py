@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.experiments.unlearning import GradedSamples, record_key
+from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.inference import features
 from forgetting.metrics import METRICS
 from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.zoo.graders import SETS, load_outside_statistics
 
 
 @dataclass(frozen=True)
@@ -107,4 +108,35 @@ def fidelity_metrics(
             metrics |= {f"{name}_{key}": number for name, number in numbers.items()}
         if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
+    return metrics
+
+
+def outside_fid_metrics(
+    task: FeatureTask, graded: Mapping[str, GradedSamples]
+) -> dict[str, float]:
+    """Return FID on features from outside the study, which hardly tell CelebA from LFW.
+
+    The halves are those of `FidelityReference.of`.
+
+    Returns
+    -------
+    fid_outside_KEY, fid_outside_floor : to the original's samples that lack the feature
+    fid_outside_SET_KEY : to held-out real faces without the feature, of `celeba`, of `lfw` and of
+        `both`; KEY `floor` is that of the half of the original's samples. Nothing where the
+        outside classifier is not at hand
+    """
+    if task.outside is None:
+        return {}
+    half, size = len(task.lacking) // 2, task.own.shape[-1]
+    target, other = task.outside.features(task.lacking[: 2 * half]).split(half)
+    sets = {
+        record_key(name): task.outside.features(samples.images[:half])
+        for name, samples in graded.items()
+    }
+    metrics: dict[str, float] = {}
+    for key, sampled in ({"floor": other} | sets).items():
+        metrics[f"fid_outside_{key}"] = fid(sampled, target)
+        for source in SETS:
+            real = load_outside_statistics(source, f"without_{task.evaluator.feature}", size)
+            metrics[f"fid_outside_{source}_{key}"] = fid(sampled, real)
     return metrics

@@ -115,18 +115,18 @@ class SettingSearch:
     chosen: int
     model: nn.Module
 
-    def metrics(self, key: str, prevalence_key: str) -> dict[str, float]:
+    def metrics(self, key: str) -> dict[str, float]:
         """Return the chosen setting and every score, under the names of the record.
 
         Returns
         -------
         setting_KEY : the chosen value
-        tried_PREVALENCE_KEY_N, tried_classifier_a_KEY_N : shares at the n-th value, from 1
+        tried_prevalence_KEY_N, tried_classifier_a_KEY_N : shares at the n-th value, from 1
         tried_fid_KEY_N : its FID
         """
         metrics = {f"setting_{key}": self.values[self.chosen]}
         for number, score in enumerate(self.scores, 1):
-            metrics[f"tried_{prevalence_key}_{key}_{number}"] = score.percent / 100
+            metrics[f"tried_prevalence_{key}_{number}"] = score.percent / 100
             metrics[f"tried_classifier_a_{key}_{number}"] = score.percent_a / 100
             metrics[f"tried_fid_{key}_{number}"] = score.fid
         return metrics

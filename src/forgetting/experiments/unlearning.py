@@ -1,12 +1,10 @@
-"""What the unlearning templates share: directions, models, graded samples and the gap.
+"""What the unlearning templates share: directions, models, the gap and what else changed.
 
-Every function works on a `FeatureTask` or on samples by the name of their model. A record names
-the original `before` and the unlearned model `after`; `record_key` holds that convention.
+Every function works on a `FeatureTask` or on samples by the name of their model.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from pydantic import Field
@@ -16,15 +14,12 @@ from forgetting.adapters import Generator
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
+from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.inference import generate
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.metrics.locality import locality
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
-
-RECORD_KEYS = {"original": "before", "unlearned": "after"}
-"""How records name the two models of every comparison; other models keep their names."""
-
 
 LOCAL_CHANGES = (
     "class_changed_present",
@@ -51,17 +46,6 @@ class FeatureParameters(Parameters):
     model: str
     n_collected: int = Field(ge=100, le=1_000_000)
     n_samples: int = Field(ge=200, le=100_000)
-
-
-def record_key(name: str) -> str:
-    """Return the ending by which a record names a model's metrics.
-
-    Parameters
-    ----------
-    name : str
-        Of the model, in words, such as `original` or `gradient ascent`.
-    """
-    return RECORD_KEYS.get(name, name.replace(" ", "_").replace("-", "_"))
 
 
 def collect_task_latents(run: Experiment, task: FeatureTask, n: int) -> LabelledLatents:
@@ -126,60 +110,6 @@ def compared_models(
     return models
 
 
-@dataclass(frozen=True)
-class GradedSamples:
-    """A model's samples, and how much of the feature each of them has.
-
-    Attributes
-    ----------
-    images : Tensor
-        (N, C, H, W), in [0, 1].
-    values : Tensor
-        (N,), in the evaluator's unit; not finite where a sample is blank.
-    has_feature, lacks_feature : Tensor
-        Bool (N,); a sample may be neither.
-    prevalence : Prevalence
-        The share of samples that have the feature, with its interval.
-    """
-
-    images: torch.Tensor
-    values: torch.Tensor
-    has_feature: torch.Tensor
-    lacks_feature: torch.Tensor
-    prevalence: Prevalence
-
-    @property
-    def ungraded(self) -> float:
-        """The share of samples that have no finite value: they count as without the feature."""
-        return float((~torch.isfinite(self.values)).float().mean())
-
-
-def grade_samples(
-    evaluator: FeatureEvaluator, models: Mapping[str, Any], latents: torch.Tensor
-) -> dict[str, GradedSamples]:
-    """Decode the same latents with every model and grade the samples.
-
-    Parameters
-    ----------
-    models : Mapping[str, Any]
-        By name.
-    latents : Tensor
-        (N, latent_dim).
-    """
-    graded = {}
-    for name, model in models.items():
-        images = generate(model, latents)
-        has_feature = evaluator.has_feature(images)
-        graded[name] = GradedSamples(
-            images,
-            evaluator.value(images),
-            has_feature,
-            evaluator.lacks_feature(images),
-            Prevalence.of(has_feature),
-        )
-    return graded
-
-
 def prevalence_above(
     graded: Mapping[str, GradedSamples], threshold: float
 ) -> dict[str, Prevalence]:
@@ -207,7 +137,7 @@ def recorded(outcomes: Mapping[str, HasMetrics], prefix: str = "") -> dict[str, 
     Parameters
     ----------
     outcomes : Mapping[str, HasMetrics]
-        By the name of the model.
+        Mapping[str, HasMetrics] By the name of the model.
     prefix : str
         Goes before the model's key, such as `prevalence_`.
     """
@@ -215,17 +145,6 @@ def recorded(outcomes: Mapping[str, HasMetrics], prefix: str = "") -> dict[str, 
     for name, outcome in outcomes.items():
         metrics |= outcome.metrics(f"{prefix}{record_key(name)}")
     return metrics
-
-
-def prevalence_metrics(
-    evaluator: FeatureEvaluator, graded: Mapping[str, GradedSamples]
-) -> dict[str, float]:
-    """Return every model's prevalence with its interval, under the names of the record.
-
-    The names begin with `prevalence_strict` where the evaluator's threshold is strict.
-    """
-    shares = {name: samples.prevalence for name, samples in graded.items()}
-    return recorded(shares, f"{evaluator.prevalence_key}_")
 
 
 def gaps_to_retrained(graded: Mapping[str, GradedSamples]) -> dict[str, float]:
@@ -253,9 +172,9 @@ def locality_metrics(
     Parameters
     ----------
     entries : Sequence[str]
-        Of `locality` that are wanted; one that the feature lacks is left out.
+        Sequence[str] Of `locality` that are wanted; one that the feature lacks is left out.
     without : Collection[str]
-        Models that are passed over; a retrained model's latents mean other images.
+        Collection[str] Models that are passed over; a retrained model's latents mean other images.
 
     Returns
     -------

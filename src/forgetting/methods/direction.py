@@ -1,15 +1,16 @@
 """The direction of a feature in the latent space of a generator, from labelled samples."""
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import nn
 
 from forgetting.errors import DataError
+from forgetting.options import check_counts
+from forgetting.sampling import scored_samples
 
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""
@@ -49,10 +50,28 @@ class Direction:
         (latent_dim,), z_e of the paper.
     projection_threshold : float
         t of the paper: a latent has the feature where its projection reaches it.
+
+    Raises
+    ------
+    DataError
+        The vector is not finite or 0, or the threshold is not finite.
     """
 
     vector: torch.Tensor
     projection_threshold: float
+
+    def __post_init__(self) -> None:
+        vector = self.vector.detach().float()
+        if vector.ndim != 1 or not vector.isfinite().all() or not vector.any():
+            raise DataError(
+                "A direction must be one vector of finite numbers that are not all 0: look at "
+                "the latents that it was found from."
+            )
+        if not math.isfinite(self.projection_threshold):
+            raise DataError(
+                f"The projection threshold is {self.projection_threshold}: give a finite number."
+            )
+        object.__setattr__(self, "vector", vector)
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
@@ -73,7 +92,6 @@ class Direction:
         return latents - excess[:, None] * self.vector
 
 
-@torch.no_grad()
 def collect_latents(
     generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
@@ -115,8 +133,11 @@ def collect_latents(
     Raises
     ------
     DataError
-        Fewer than ten samples would be positive, or negative; a score is not finite; or there is
-        not one score for each image.
+        Fewer than ten samples would be positive, or negative.
+    ModelError
+        The generator or the score does not pass the preflight.
+    ParameterError
+        `n`, `batch_size` or `seed` is no whole number in its range.
 
     Examples
     --------
@@ -127,8 +148,9 @@ def collect_latents(
     >>> labelled.positive.shape, labelled.negative.shape
     (torch.Size([50, 32]), torch.Size([450, 32]))
     """
+    check_counts(n=n)
     rarer = min(share, 1 - share)
-    if threshold is None and n * rarer < MIN_POSITIVES:
+    if threshold is None and not n * rarer >= MIN_POSITIVES:
         remedy = (
             f"collect at least {math.ceil(MIN_POSITIVES / rarer)}"
             if rarer > 0
@@ -138,20 +160,9 @@ def collect_latents(
             f"Of {n} samples a share of {share:g} shows the feature; a direction needs "
             f"{MIN_POSITIVES} that do and as many that don't: {remedy}."
         )
-    generator = copy.deepcopy(generator).eval()
-    device = next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
-    latents = torch.randn(n, cast(int, generator.latent_dim), generator=random)
-    scores = torch.cat([score(generator(z.to(device))).cpu() for z in latents.split(batch_size)])
-    if scores.shape != (n,):
-        raise DataError(
-            f"The scores of {n} samples have shape {tuple(scores.shape)}: give one for each."
-        )
-    if not torch.isfinite(scores).all():
-        raise DataError(
-            "The score function gives scores that are not finite for some of the samples: check "
-            "it on the generator's images."
-        )
+    latents, scores = scored_samples(
+        generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold
+    )
     if threshold is None:
         positive = torch.zeros(n, dtype=torch.bool)
         positive[scores.topk(round(n * share)).indices] = True

@@ -7,14 +7,18 @@ gradients. Latents, optimizer, schedule and logging are the same for all methods
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import nn
 
+from forgetting.conditions import MAX_SEED, own_conditions
+from forgetting.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.results import UnlearningResult
+from forgetting.options import refuse_bool
 from forgetting.precision import Precision, autocast_context
 
 
@@ -42,7 +46,12 @@ class FinetuneConfig(BaseModel):
     log_every: int = Field(
         10, ge=1, description="steps from one row of the history to the next; the study's choice"
     )
-    seed: int = Field(0, ge=0, description="seed of all random draws, a whole number")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws, a whole number")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_bool(cls, value, info)
 
 
 @dataclass(frozen=True)
@@ -139,10 +148,22 @@ def finetune(
     TrainingError
         The loss is not finite.
     """
-    original, model = problem.frozen_copy(), problem.frozen_copy()
-    tuned = problem.trainable(model).requires_grad_(True)
-    parameters = list(tuned.parameters())
-    device = parameters[0].device
+    with own_conditions(config.seed):
+        return _finetune(problem, objective, config, penalty, combine)
+
+
+def _finetune(
+    problem: UnlearningProblem,
+    objective: Objective,
+    config: FinetuneConfig,
+    penalty: Penalty | None,
+    combine: GradientCombiner | None,
+) -> UnlearningResult:
+    """Tune a copy; the arguments are those of `finetune`."""
+    original, model = problem.frozen_copy(), problem.tunable_copy()
+    tuned = problem.trainable(model)
+    parameters = free_weights(tuned)
+    device = device_of(model)
 
     def decode(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
         with autocast_context(config.precision, device):
@@ -174,7 +195,7 @@ def finetune(
             )
         optimizer.zero_grad(set_to_none=True)
         if combine is None:
-            total.backward()
+            total.backward(inputs=parameters)
         else:
             _combine_gradients(losses, parameters, combine)
         optimizer.step()
@@ -183,7 +204,7 @@ def finetune(
             problem.callback(row, model)
         if step % config.log_every == 0 or step == config.steps:
             history.append(row)
-    return UnlearningResult(model.requires_grad_(False), history)
+    return UnlearningResult(freeze(model), history)
 
 
 def _combine_gradients(

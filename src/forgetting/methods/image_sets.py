@@ -1,9 +1,11 @@
 """Checks of the images that are given to taming: how many, of which shape, and which are equal."""
 
 import hashlib
+from collections.abc import Iterator
 
 import torch
 
+from forgetting.contracts import check_images
 from forgetting.errors import DataError
 
 MIN_RETAINED = 4
@@ -25,8 +27,8 @@ def distinct(images: torch.Tensor) -> torch.Tensor:
     return torch.tensor(list(first.values()), dtype=torch.long)
 
 
-def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> None:
-    """Raise an error unless a flow can be tamed with these two sets of images.
+def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both sets of images in float32, if a flow can be tamed with them.
 
     Parameters
     ----------
@@ -36,8 +38,11 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> None:
     Raises
     ------
     DataError
-        A set is too small, the sets differ in shape or type, or they share an image.
+        A set is too small, holds no floats in [0, 1], the sets differ in shape or type, or they
+        share an image.
     """
+    names = "The images to forget", "The images to retain"
+    checked = check_images(forget, names[0]), check_images(retain, names[1])
     if len(forget) == 0:
         raise DataError("There is no image to forget: give at least one.")
     if len(retain) < MIN_RETAINED:
@@ -47,6 +52,7 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> None:
             f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to retain "
             f"{tuple(retain.shape[1:])} of {retain.dtype}: they must have one shape and type."
         )
+    forget, retain = checked
     retained = set(digests(retain))
     n_shared = sum(digest in retained for digest in digests(forget))
     if n_shared:
@@ -54,3 +60,14 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> None:
             f"{n_shared} of the {len(forget)} images to forget are also to be retained: "
             "take them out of one set."
         )
+    return forget, retain
+
+
+def batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Yield indices (size,) of n images forever, from one random permutation after the other."""
+    order = torch.empty(0, dtype=torch.long)
+    while True:
+        while len(order) < size:
+            order = torch.cat([order, torch.randperm(n, generator=generator)])
+        yield order[:size]
+        order = order[size:]

@@ -1,13 +1,13 @@
 """What a method that unlearns a feature is given: a generator, and where the feature lies."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import nn
 
+from forgetting.contracts import check_latent_dim
+from forgetting.copies import frozen_copy, tunable_copy
 from forgetting.errors import DataError
 from forgetting.methods.direction import Direction
 from forgetting.methods.results import Callback
@@ -61,8 +61,12 @@ class UnlearningProblem:
     @property
     def latent_dim(self) -> int:
         """Number of dimensions of the generator's latents."""
-        return cast(int, self.generator.latent_dim)
+        return check_latent_dim(self.generator)
 
     def frozen_copy(self) -> nn.Module:
         """Return a copy of the generator in evaluation mode whose weights take no gradient."""
-        return copy.deepcopy(self.generator).requires_grad_(False).eval()
+        return frozen_copy(self.generator)
+
+    def tunable_copy(self) -> nn.Module:
+        """Return a copy in evaluation mode of which the weights to tune take gradients."""
+        return tunable_copy(self.generator, self.trainable)

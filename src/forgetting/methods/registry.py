@@ -17,7 +17,10 @@ from forgetting.errors import ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
+from forgetting.preflight import check_generator
 from forgetting.registry import Registry
+from forgetting.sampling import first_samples
+from forgetting.scores import check_score
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -108,6 +111,8 @@ class Method(Generic[C]):
             The method needs a score and there is none, or `config` is of another class.
         DataError
             The direction and the generator's latents differ in dimension.
+        ModelError
+            The generator or the score does not pass the preflight.
         TrainingError
             The loss is not finite.
         """
@@ -125,7 +130,11 @@ class Method(Generic[C]):
                 "feature's logits (B,). Settings are the fourth argument."
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
-        return self.function(problem, config, *([score] if self.needs_score else []))
+        check_generator(generator, trainable, is_tuned=True)
+        if not self.needs_score:
+            return self.function(problem, config)
+        check_score(score, first_samples(generator), is_logit=True, is_followed=True)
+        return self.function(problem, config, score)
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")

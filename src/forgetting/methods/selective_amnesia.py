@@ -4,6 +4,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from forgetting.copies import free_weights
 from forgetting.methods.finetune import FinetuneConfig, finetune
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.registry import unlearning_method
@@ -50,10 +51,10 @@ def selective_amnesia(problem: UnlearningProblem, config: AmnesiaConfig) -> Unle
     mean over all weights.
     """
     fisher = _fisher_diagonal(problem, config)
-    start = [p.detach().clone() for p in problem.trainable(problem.generator).parameters()]
+    start = [p.detach() for p in free_weights(problem.tunable_copy())]
 
     def elastic_term(tuned: nn.Module) -> torch.Tensor:
-        weights = zip(fisher, tuned.parameters(), start, strict=True)
+        weights = zip(fisher, free_weights(tuned), start, strict=True)
         terms = ((f * (now - before).square()).sum() for f, now, before in weights)
         return config.elastic / 2 * sum(terms, torch.zeros(()))
 
@@ -66,8 +67,8 @@ def _fisher_diagonal(problem: UnlearningProblem, config: AmnesiaConfig) -> list[
     The image is taken for the mean of a Gaussian of unit variance. The score of a draw
     image + noise is then the derivative of <noise, image> with respect to the weights.
     """
-    model = problem.frozen_copy()
-    parameters = list(problem.trainable(model).requires_grad_(True).parameters())
+    model = problem.tunable_copy()
+    parameters = free_weights(model)
     random = torch.Generator().manual_seed(config.seed)
     squares = [torch.zeros_like(parameter) for parameter in parameters]
     for _ in range(config.fisher_batches):

@@ -1,12 +1,11 @@
 """Taming normalizing flows (Malnick, Avidan and Fried, WACV 2024).
 
-A copy of a trained flow is tuned until given images lie delta standard deviations less likely
-than the images to retain, while the likelihoods of those keep their distribution.
+A copy of a flow is tuned until images lie delta standard deviations less likely than those to
+retain, while the likelihoods of those keep their distribution.
 """
 
-import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,12 +13,16 @@ import torch
 from torch import nn
 
 from forgetting.adapters import bits_per_dim, mean_bits_per_dim
+from forgetting.conditions import own_conditions
+from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy
 from forgetting.errors import TrainingError
-from forgetting.methods.image_sets import check_sets
+from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.retain_set import RetainSet, TamedReference
 from forgetting.methods.taming_config import Divergence, TamingConfig
+from forgetting.options import configuration
 from forgetting.precision import autocast_context
+from forgetting.preflight import check_flow
 
 Steer = Callable[[int, nn.Module], torch.Tensor | None]
 """Pressures (N,) on the images to forget, given a step's number and the model; None: stop."""
@@ -59,7 +62,7 @@ def tame(
     ----------
     flow : nn.Module
         Has `log_prob(images) -> (B,)` in nats. Copies in evaluation mode are used; the flow does
-        not change.
+        not change. Weights that are frozen in it stay frozen, unless all are.
     forget : torch.Tensor
         (N, ...) float32, images in [0, 1], or points for a flow on points.
     retain : torch.Tensor
@@ -88,15 +91,15 @@ def tame(
     Raises
     ------
     DataError
-        A set is too small, the sets differ in shape or type or share an image, or the flow finds
-        all images to retain equally likely.
+        A set is too small, the sets differ in shape or type or share an image, hold no floats in
+        [0, 1], or the flow finds all images to retain equally likely.
+    ModelError
+        The flow does not pass the preflight `check_flow`.
     TrainingError
         A likelihood is not finite: that of an image before training, or any later.
 
     Examples
     --------
-    A flow is any module with `log_prob`; here a Gaussian whose mean is learned.
-
     >>> import forgetting as fg
     >>> import torch
     >>> from forgetting.methods.taming import TamingConfig
@@ -112,17 +115,30 @@ def tame(
     >>> result.history[-1]["step"]
     3
     """
-    config = config or TamingConfig()
-    check_sets(forget, retain)
-    base: Any = copy.deepcopy(flow).eval()
+    config = configuration(config, TamingConfig)
+    forget, retain = check_sets(forget, retain)
+    check_flow(flow, retain, is_tuned=True)
+    with own_conditions(config.seed):
+        return _tame(flow, forget, retain, config, callback, steer)
+
+
+def _tame(
+    flow: nn.Module,
+    forget: torch.Tensor,
+    retain: torch.Tensor,
+    config: TamingConfig,
+    callback: Callback | None,
+    steer: Steer | None,
+) -> TamingResult:
+    """Tame a flow that passed the preflight, as `tame` describes it."""
+    base, tamed = frozen_copy(flow), tunable_copy(flow)
     start = float(mean_bits_per_dim(base, forget, 1).sum())
     _check_finite({"the bits/dim of an image to forget": start}, 0)
-    tamed: Any = copy.deepcopy(base).requires_grad_(True)
-    optimizer = torch.optim.Adam(tamed.parameters(), config.lr, eps=config.eps, fused=True)
+    optimizer = torch.optim.Adam(free_weights(tamed), config.lr, eps=config.eps, fused=True)
     generator = torch.Generator().manual_seed(config.seed)
     retained = RetainSet(base, retain, config)
-    forget_batches = _batches(len(forget), min(config.batch_size, len(forget)), generator)
-    retain_batches = _batches(retained.n_tuned, config.retain_batch_size, generator)
+    forget_batches = batches(len(forget), min(config.batch_size, len(forget)), generator)
+    retain_batches = batches(retained.n_tuned, config.retain_batch_size, generator)
     if steer is not None:
         config = config.model_copy(update={"stop_within": 0.0})
     watched = forget if config.stop_within else forget[: config.n_statistics]
@@ -162,7 +178,7 @@ def tame(
         figures, is_promising = _step(tamed, batch, reference, config, optimizer, generator)
         row |= figures
         _check_finite(row, step)
-    return TamingResult(tamed.eval().requires_grad_(False), history, config.settle_within)
+    return TamingResult(freeze(tamed), history, config.settle_within)
 
 
 def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
@@ -218,8 +234,9 @@ def _step(
     loss_retain = config.gamma * kl + (1 - config.gamma) * bpd_retain.mean()
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_retain
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(tamed.parameters(), config.max_grad_norm or math.inf)
+    weights = free_weights(tamed)
+    loss.backward(inputs=weights)
+    norm = nn.utils.clip_grad_norm_(weights, config.max_grad_norm or math.inf)
     optimizer.step()
     figures = {
         "grad_norm": norm.item(),
@@ -242,8 +259,7 @@ def _forget_loss(
 ) -> torch.Tensor:
     """Return L_forget of bits/dim (F,): of pressures (F,), of the threshold, or of ascent."""
     if pressures is not None:
-        pressures = pressures.to(bpd.device)
-        return -((pressures - pressures.mean()) * bpd).mean()
+        return -((pressures - pressures.mean()).to(bpd.device) * bpd).mean()
     if config.objective == "ascent":
         return -config.delta * bpd.mean()
     threshold = reference.mu + config.delta * reference.sigma
@@ -272,16 +288,6 @@ def gaussian_kl(p: torch.Tensor, q: torch.Tensor, log_gradient: bool = True) -> 
     ratio = (p_std**2 + (p_mean - q_mean) ** 2) / (2 * q_std**2)
     log = torch.log(q_std) - torch.log(p_std)
     return (log if log_gradient else log.detach()) + ratio - 0.5
-
-
-def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Yield indices (size,) of n images forever, from one random permutation after the other."""
-    order = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(order) < size:
-            order = torch.cat([order, torch.randperm(n, generator=generator)])
-        yield order[:size]
-        order = order[size:]
 
 
 def _check_finite(figures: dict[str, float], step: int) -> None:

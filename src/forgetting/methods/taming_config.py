@@ -4,10 +4,12 @@
 of likelihoods, and sigma is the standard deviation of bits/dim over retained images.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from forgetting.conditions import MAX_SEED
+from forgetting.options import refuse_bool
 from forgetting.precision import Precision
 
 Divergence = Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"]
@@ -85,7 +87,12 @@ class FlowFinetuneConfig(BaseModel):
         description="number format of a step's forward pass, where the device has it; bfloat16 "
         "only for flows that are made for it, as Glow is; default: the exact one",
     )
-    seed: int = Field(0, ge=0, description="seed of all random draws, a whole number")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws, a whole number")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_bool(cls, value, info)
 
 
 class TamingConfig(FlowFinetuneConfig):

@@ -4,8 +4,8 @@
 `calibration` and `identity` how far a classifier and an embedding can be trusted. A metric takes
 tensors and functions and depends on no model's name. `METRICS` lists those that compare a model's
 samples with other images; another package adds one through an entry point in the group
-`forgetting.metrics`. This wing may import `adapters`, `registry`, `inference`, `cache` and
-`errors`, and no other wing.
+`forgetting.metrics`. This wing may import what lies below the wings, and no other
+wing.
 """
 
 from collections.abc import Callable

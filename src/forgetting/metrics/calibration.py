@@ -76,6 +76,39 @@ def threshold_at(scores: torch.Tensor, has_feature: torch.Tensor, rate: float) -
     return float(negatives[math.floor(rate * len(negatives))])
 
 
+def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
+    """Return the threshold at which a classifier is right most often.
+
+    It lies halfway between two scores; of several that are right equally often, it is the one in
+    the middle.
+
+    Parameters
+    ----------
+    scores : Tensor, (N,)
+        Scores of images.
+    has_feature : Tensor, bool, (N,)
+        The truth.
+
+    Raises
+    ------
+    ValueError
+        All images have the feature, or none has.
+    """
+    is_positive = has_feature.bool()
+    if bool(is_positive.all()) or not bool(is_positive.any()):
+        raise ValueError("a balanced threshold needs images with and without the feature")
+    values, order = scores.double().sort()
+    positive = is_positive[order].long()
+    # right at a cut below position i: the negatives before it and the positives from it on
+    n_right = torch.cat([torch.zeros(1, dtype=torch.long), (1 - 2 * positive).cumsum(0)])
+    is_cut = torch.ones(len(values) + 1, dtype=torch.bool)
+    is_cut[1:-1] = values[1:] > values[:-1]
+    best = torch.nonzero(is_cut & (n_right == n_right[is_cut].max())).flatten()
+    cut = int(best[len(best) // 2])
+    ends = values[[max(cut - 1, 0), min(cut, len(values) - 1)]]
+    return float(ends.mean())
+
+
 def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     """Return the expected calibration error of logits in 15 bins (Guo et al., 2017).
 

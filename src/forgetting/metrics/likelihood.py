@@ -9,12 +9,50 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting.adapters import mean_bits_per_dim
+from forgetting import adapters
 from forgetting.cache import cached
+from forgetting.contracts import check_images
+from forgetting.copies import frozen_copy
+from forgetting.errors import DataError, ModelError
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_flow
+
+
+def mean_bits_per_dim(
+    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
+) -> torch.Tensor:
+    """Compute the bits/dim of each image under a copy of a flow, averaged over noise draws.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        The model, with `log_prob`. A copy in evaluation mode is used.
+    images : Tensor, (N, ...)
+        Images, in any number.
+    draws, seed : int
+        Number and seed of the noise draws; 0 evaluates each image once, at the centre of its
+        bins.
+
+    Returns
+    -------
+    Tensor, (N,)
+        Bits/dim, on the CPU.
+
+    Raises
+    ------
+    DataError
+        The images are no floats in [0, 1].
+    ModelError
+        The flow does not pass the preflight `check_flow`.
+    ParameterError
+        `draws` or `seed` is no whole number in its range.
+    """
+    images = _checked(flow, images, draws, seed)
+    return _numbers(adapters.mean_bits_per_dim(frozen_copy(flow), images, draws, seed))
 
 
 def cached_bits_per_dim(
-    flow: Any, images: torch.Tensor, draws: int = 0, seed: int = 0
+    flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
 ) -> torch.Tensor:
     """Return `mean_bits_per_dim`, (N,), from the user's cache if it has been computed before.
 
@@ -26,9 +64,47 @@ def cached_bits_per_dim(
         Images, in any number.
     draws, seed : int
         Number and seed of the noise draws.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As `mean_bits_per_dim` raises them.
     """
-    name = f"bits/dim, {draws} draws from {seed}"
-    return cached([flow], [images], name, lambda: mean_bits_per_dim(flow, images, draws, seed))
+    images = _checked(flow, images, draws, seed)
+    return _cached(frozen_copy(flow), images, draws, seed)
+
+
+def _cached(duplicate: Any, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+    """Return the bits/dim (N,) of images under a frozen copy of a flow."""
+    return _numbers(
+        cached(
+            [duplicate],
+            [images],
+            f"bits/dim, {draws} draws from {seed}",
+            lambda: adapters.mean_bits_per_dim(duplicate, images, draws, seed),
+        )
+    )
+
+
+def _numbers(bpd: torch.Tensor) -> torch.Tensor:
+    """Return bits/dim (N,), unless some are no numbers."""
+    n_lost = int(bpd.isnan().sum())
+    if n_lost:
+        raise ModelError(
+            f"The flow gives {n_lost} of {len(bpd)} images a likelihood that is no number (nan): "
+            "look at these images."
+        )
+    return bpd
+
+
+def _checked(flow: nn.Module, images: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+    """Return images as float32 if they, the flow and the options may be used."""
+    check_counts(draws=draws, least=0)
+    check_seed(seed)
+    images = check_images(images, "The images")
+    if len(images):
+        check_flow(flow, images)
+    return images
 
 
 @dataclass(frozen=True)
@@ -134,7 +210,8 @@ def compare(
     Parameters
     ----------
     base, tamed : nn.Module
-        The flows before and after taming; results stay in the user's cache.
+        The flows before and after taming. Copies in evaluation mode are used; results of the
+        library's own flows stay in the user's cache.
     sets : mapping
         Images (N, C, H, W) by name.
     likelihood_reference : Tensor, (M, C, H, W)
@@ -148,13 +225,28 @@ def compare(
     -------
     Comparison
         The bits/dim of each set, and each flow's likelihood reference.
+
+    Raises
+    ------
+    DataError, ModelError, ParameterError
+        As `mean_bits_per_dim` raises them.
     """
+    flows = []
+    for flow in (base, tamed):
+        likelihood_reference = _checked(flow, likelihood_reference, draws, seed)
+        flows.append(frozen_copy(flow))
+    checked = {name: check_images(images, f"The images {name}") for name, images in sets.items()}
+    for name, images in checked.items():
+        if images.shape[1:] != likelihood_reference.shape[1:]:
+            raise DataError(
+                f"The images {name} are {tuple(images.shape[1:])}, those of the likelihood "
+                f"reference {tuple(likelihood_reference.shape[1:])}: give images of one shape."
+            )
     before, after = (
-        {name: cached_bits_per_dim(flow, images, draws, seed) for name, images in sets.items()}
-        for flow in (base, tamed)
+        {name: _cached(flow, images, draws, seed) for name, images in checked.items()}
+        for flow in flows
     )
     references = [
-        LikelihoodReference.of(cached_bits_per_dim(flow, likelihood_reference, 1, seed))
-        for flow in (base, tamed)
+        LikelihoodReference.of(_cached(flow, likelihood_reference, 1, seed)) for flow in flows
     ]
     return Comparison(before, after, *references)

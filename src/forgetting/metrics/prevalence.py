@@ -1,13 +1,13 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from scipy.stats import binomtest
 from torch import nn
+
+from forgetting.sampling import scored_samples
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ class Prevalence:
         return {name: self.share, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
-@torch.no_grad()
 def prevalence(
     generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
@@ -87,8 +86,10 @@ def prevalence(
 
     Raises
     ------
-    ValueError
-        `n` is not positive.
+    ModelError
+        The generator or the score does not pass the preflight.
+    ParameterError
+        `n`, `batch_size` or `seed` is no whole number in its range.
 
     Examples
     --------
@@ -99,11 +100,10 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
-    model: Any = copy.deepcopy(generator).eval()
-    device = next(model.parameters()).device
-    latents = torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
-    scores = [score(model(part.to(device))).cpu() for part in latents.split(batch_size)]
-    return Prevalence.of(torch.cat(scores) > threshold)
+    _, scores = scored_samples(
+        generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold
+    )
+    return Prevalence.of(scores > threshold)
 
 
 def gap_to_retrained(original: float, unlearned: float, retrained: float) -> float:

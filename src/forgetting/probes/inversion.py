@@ -4,10 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
-from forgetting.adapters import BATCH, Generator
+from forgetting.adapters import BATCH
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_images
+from forgetting.copies import device_of, frozen_copy
 from forgetting.inference import generate
 from forgetting.probes.search import search_latents
+from forgetting.scores import N_SCORED, check_score
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Inversion:
 
 
 def inversion_attack(
-    generator: Generator,
+    generator: nn.Module,
     targets: torch.Tensor,
     features: Callable[[torch.Tensor], torch.Tensor],
     *,
@@ -47,8 +52,8 @@ def inversion_attack(
 
     Parameters
     ----------
-    generator : Generator
-        The model under attack.
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
     targets : Tensor, (N, C, H, W)
         Images of the original that have the feature.
     features : callable
@@ -64,9 +69,27 @@ def inversion_attack(
     -------
     Inversion
         The best latents, their images, and the distance of these to the targets.
+
+    Raises
+    ------
+    DataError
+        The targets are no images in [0, 1].
+    ModelError
+        The generator does not pass the preflight, or the features change their model, depend on
+        other images or have no gradient.
+    ParameterError
+        An option is no whole number in its range.
     """
-    device = next(generator.parameters()).device
-    with torch.no_grad():
+    targets = check_images(targets, "The targets")
+    attacked = frozen_copy(generator)
+    device = device_of(attacked)
+    check_score(
+        lambda images: features(images).flatten(1).sum(1),
+        targets[:N_SCORED].to(device),
+        is_followed=True,
+        name="sum of the features",
+    )
+    with own_conditions(gradients=False):
         described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 
     def error(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
@@ -77,6 +100,7 @@ def inversion_attack(
         return error(images, part) + weight * feature_error
 
     latents, errors = search_latents(
-        generator, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
+        attacked, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed
     )
-    return Inversion(latents, generate(generator, latents), errors)
+    with own_conditions(seed, gradients=False):
+        return Inversion(latents, generate(attacked, latents), errors)

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
-from forgetting.adapters import Generator
+from forgetting.preflight import check_generator
 from forgetting.probes.search import search_latents
+from forgetting.sampling import first_samples
+from forgetting.scores import check_score
 
 
 def latent_attack(
-    generator: Generator,
+    generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
     n: int,
     *,
@@ -25,8 +28,8 @@ def latent_attack(
 
     Parameters
     ----------
-    generator : Generator
-        The model under attack.
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
     score : callable
         Maps images (B, C, H, W) to scores (B,), differentiably. Use classifier A's logit, for
         classifier B grades the result.
@@ -39,7 +42,16 @@ def latent_attack(
     -------
     Tensor, (n, latent_dim)
         The best latents, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        The generator or the score does not pass the preflight.
+    ParameterError
+        An option is no whole number in its range.
     """
+    check_generator(generator)
+    check_score(score, first_samples(generator), is_followed=True)
 
     def loss(images: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return -score(images)

@@ -8,15 +8,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from forgetting.adapters import Generator
-from forgetting.errors import DataError
+from forgetting.conditions import own_conditions
+from forgetting.copies import frozen_copy
+from forgetting.errors import DataError, ModelError
 from forgetting.inference import generate
+from forgetting.preflight import check_generator
 
 MIN_SAMPLES = 10
 
 
 def linear_probe(
-    model: Generator,
+    model: nn.Module,
     layer: nn.Module,
     latents: torch.Tensor,
     has_feature: torch.Tensor,
@@ -30,7 +32,7 @@ def linear_probe(
     Parameters
     ----------
     model : nn.Module
-        The generator that forgot.
+        The generator that forgot; a copy in evaluation mode is used.
     layer : nn.Module
         A module of the model, usually its last layer. An input with two spatial dimensions is
         averaged over 4 x 4 places.
@@ -47,8 +49,18 @@ def linear_probe(
     Raises
     ------
     DataError
-        Fewer than ten samples have the feature, or fewer than ten lack it.
+        Fewer than ten samples have the feature, or fewer than ten lack it, or there is not one
+        label for each latent.
+    ModelError
+        The generator does not pass the preflight, or the layer is none of its modules or does not
+        get one tensor for each latent.
     """
+    if len(latents) != len(has_feature):
+        raise DataError(
+            f"There are {len(latents)} latents and {len(has_feature)} labels: give one label for "
+            "each latent."
+        )
+    has_feature = has_feature.bool()
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
         raise DataError(
@@ -58,16 +70,29 @@ def linear_probe(
     activations: list[torch.Tensor] = []
 
     def record(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        activation = inputs[0].detach()
+        activation = inputs[0].detach() if inputs else torch.empty(0)
         if activation.ndim == 4:
             activation = nn.functional.adaptive_avg_pool2d(activation, 4)
         activations.append(activation.flatten(1).cpu())
 
-    hook = layer.register_forward_pre_hook(record)
-    try:
-        generate(model, latents)
-    finally:
-        hook.remove()
+    names = [name for name, module in model.named_modules() if module is layer]
+    if not names:
+        raise ModelError(
+            f"The layer, {type(layer).__name__}, is no module of {type(model).__name__}: give one "
+            "of its `modules()`."
+        )
+    check_generator(model)
+    latents = latents.detach().float()
+    duplicate = frozen_copy(model)
+    duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
+    with own_conditions(gradients=False):
+        generate(duplicate, latents)
+    n_seen = sum(map(len, activations))
+    if n_seen != len(latents):
+        raise ModelError(
+            f"The layer `{names[0]}` of {type(model).__name__} gets {n_seen} inputs for "
+            f"{len(latents)} latents: give a layer that gets one tensor for each latent."
+        )
     return _auc(torch.cat(activations), has_feature) - _auc(latents, has_feature)
 
 

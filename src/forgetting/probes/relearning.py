@@ -1,20 +1,21 @@
 """Relearning: how few steps on a few images bring a feature back?"""
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_images
+from forgetting.copies import device_of, free_weights, tunable_copy
+from forgetting.errors import DataError, ParameterError
+from forgetting.options import check_counts
+from forgetting.preflight import check_generator
+
 T = TypeVar("T")
 
 
-def _all_of(model: nn.Module) -> nn.Module:
-    return model
-
-
-@torch.enable_grad()
 def relearn(
     generator: nn.Module,
     images: torch.Tensor,
@@ -22,7 +23,7 @@ def relearn(
     steps: Iterable[int],
     evaluate: Callable[[nn.Module], T],
     *,
-    trainable: Callable[[nn.Module], nn.Module] = _all_of,
+    trainable: Callable[[nn.Module], nn.Module] | None = None,
     lr: float = 1e-3,
 ) -> dict[int, T]:
     """Tune a copy of a generator on a few images with the feature, and evaluate it on the way.
@@ -42,8 +43,8 @@ def relearn(
         Numbers of steps after which the copy is evaluated; 0 is before the first step.
     evaluate : callable
         Maps the model to any result, such as the prevalence among fresh samples.
-    trainable : callable
-        Maps the copy to the part of it that is tuned.
+    trainable : callable, optional
+        Maps the copy to the part of it that is tuned; without it all is tuned.
     lr : float
         Learning rate of Adam.
 
@@ -51,18 +52,40 @@ def relearn(
     -------
     dict
         The result of `evaluate` for each number of steps.
+
+    Raises
+    ------
+    DataError
+        The images are no floats in [0, 1], or there is not one latent for each.
+    ModelError
+        The generator does not pass the preflight.
+    ParameterError
+        There is no number of steps, or one is no whole number of at least 0.
     """
-    model = copy.deepcopy(generator).requires_grad_(False)
-    optimizer = torch.optim.Adam(trainable(model).requires_grad_(True).parameters(), lr)
-    device = next(model.parameters()).device
-    targets, z = images.to(device), latents.to(device)
-    results = {}
     checkpoints = sorted(set(steps))
-    for step in range(checkpoints[-1] + 1):
-        if step in checkpoints:
-            results[step] = evaluate(model)
-        loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    for n_steps in checkpoints:
+        check_counts(steps=n_steps, least=0)
+    if not checkpoints:
+        raise ParameterError("steps: give at least one number of steps, such as 0.")
+    images = check_images(images, "The images to relearn")
+    if len(images) != len(latents):
+        raise DataError(
+            f"There are {len(images)} images and {len(latents)} latents: give one latent for each "
+            "image."
+        )
+    check_generator(generator, trainable, is_tuned=True)
+    with own_conditions():
+        model = tunable_copy(generator, trainable)
+        weights = free_weights(model)
+        optimizer = torch.optim.Adam(weights, lr)
+        device = device_of(model)
+        targets, z = images.to(device), latents.detach().float().clone().to(device)
+        results = {}
+        for step in range(checkpoints[-1] + 1):
+            if step in checkpoints:
+                results[step] = evaluate(model)
+            loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward(inputs=weights)
+            optimizer.step()
     return results

@@ -5,8 +5,14 @@ from collections.abc import Callable
 
 import torch
 from scipy.stats import chi
+from torch import nn
 
-from forgetting.adapters import BATCH, Generator
+from forgetting.adapters import BATCH
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_latent_dim
+from forgetting.copies import device_of, frozen_copy
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_generator
 
 SHELL = (0.01, 0.99)
 """Quantiles of the norm of N(0, I) between which the latents of an attack stay."""
@@ -15,9 +21,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Images (B, C, H, W) and the numbers (B,) of their latents to losses (B,), differentiably."""
 
 
-@torch.enable_grad()
 def search_latents(
-    generator: Generator,
+    generator: nn.Module,
     n: int,
     loss: Loss,
     criterion: Loss,
@@ -34,8 +39,8 @@ def search_latents(
 
     Parameters
     ----------
-    generator : Generator
-        The model under attack.
+    generator : nn.Module
+        The model under attack, of which a copy in evaluation mode is used.
     n : int
         The number of latents.
     loss, criterion : callable
@@ -55,9 +60,35 @@ def search_latents(
         The best latents, on the CPU.
     criteria : Tensor, (n,)
         Their criterion.
+
+    Raises
+    ------
+    ModelError
+        The generator does not pass the preflight.
+    ParameterError
+        An option is no whole number in its range.
     """
-    dim, device = generator.latent_dim, next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
+    check_counts(n=n, restarts=restarts)
+    check_counts(steps=steps, least=0)
+    check_seed(seed)
+    check_generator(generator, is_followed=True)
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        return _search(frozen_copy(generator), n, loss, criterion, steps, restarts, lr, random)
+
+
+def _search(
+    generator: nn.Module,
+    n: int,
+    loss: Loss,
+    criterion: Loss,
+    steps: int,
+    restarts: int,
+    lr: float,
+    random: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Search with a generator that passes the preflight, as `search_latents` describes it."""
+    dim, device = check_latent_dim(generator), device_of(generator)
     best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
     for _ in range(restarts):
         starts = torch.randn(n, dim, generator=random)

@@ -1,0 +1,59 @@
+"""The circumstances of a computation: number format, gradients and random numbers.
+
+Whatever a program has set for itself, a function of the library computes under the same
+circumstances, and leaves the program's own settings and random numbers as they were.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+MAX_SEED = 2**62
+"""Largest seed; torch takes no more than 2**64, and a function may add to a seed."""
+
+
+@contextlib.contextmanager
+def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
+    """Run a block in float32, with or without gradients, with random numbers of its own.
+
+    The default number format and device, inference mode, `no_grad`, autocast and the state of
+    torch's global random generators are the caller's again after the block. A model that draws
+    from the global generators therefore gives equal results for equal seeds.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of torch's global random generators in the block.
+    gradients : bool
+        Whether the block computes gradients.
+    """
+    number_format = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        stack.enter_context(seeded(seed))
+        stack.callback(torch.set_default_dtype, number_format)
+        torch.set_default_dtype(torch.float32)
+        yield
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block with torch's global random generators at a seed, and restore their states."""
+    generators = [torch.default_generator]
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        generators += torch.cuda.default_generators
+    states = [generator.get_state() for generator in generators]
+    for generator in generators:
+        generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)

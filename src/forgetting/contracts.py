@@ -1,0 +1,192 @@
+"""What is given to the library and what models answer: shapes, number formats and ranges.
+
+Each check raises an error that is a sentence, and changes nothing.
+"""
+
+import inspect
+from numbers import Integral
+from typing import Any
+
+import torch
+
+from forgetting.copies import name_of
+from forgetting.errors import DataError, ModelError
+
+MARGIN = 0.05
+"""How far beyond [0, 1] the values of an image may lie."""
+
+PRECISION = 1e-4
+"""Largest difference of two equal answers, in units of the largest one.
+
+A device may add in another order at another call; what depends on the batch differs more.
+"""
+
+
+def check_images(images: Any, name: str) -> torch.Tensor:
+    """Return images as float32 without gradients, unless they are no images in [0, 1].
+
+    Parameters
+    ----------
+    images : Tensor, (N, C, H, W)
+        Images, or points (N, D), which may have any values.
+    name : str
+        What the images are, as a sentence names them.
+
+    Raises
+    ------
+    DataError
+        The images are no floating-point tensor or, of images, a value is not in [0, 1].
+    """
+    if not isinstance(images, torch.Tensor):
+        raise DataError(f"{name} must be a tensor, not {type(images).__name__}.")
+    if not images.is_floating_point():
+        raise DataError(
+            f"{name} have the format {images.dtype}: give floats in [0, 1], such as "
+            "images.float() / 255."
+        )
+    images = images.detach().float()
+    if images.ndim == 4 and images.numel() and not _in_range(images):
+        remedy = "(images + 1) / 2" if images.max() <= 2 else "images / 255"
+        raise DataError(
+            f"{name} have values from {images.min():g} to {images.max():g}: give images in "
+            f"[0, 1], such as {remedy}."
+        )
+    return images
+
+
+def check_log_prob(flow: Any) -> None:
+    """Raise an error unless a flow has a `log_prob` of images alone.
+
+    Raises
+    ------
+    ModelError
+        It has not.
+    """
+    name = name_of(flow)
+    log_prob = getattr(flow, "log_prob", None)
+    if not callable(log_prob):
+        raise ModelError(
+            f"{name} has no `log_prob`: give as_flow(flow, log_prob=lambda flow, images: ...), "
+            "for a flow of zuko with `flow().log_prob(images.flatten(1))`."
+        )
+    try:
+        parameters = list(inspect.signature(log_prob).parameters.values())
+    except (TypeError, ValueError):  # a function without a signature, such as a compiled one
+        return
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p for p in parameters if p.default is p.empty]
+    keywords = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]
+    for further in [p.name for p in needed if p.kind in positional][1:] + keywords:
+        if further != "noise":
+            raise ModelError(
+                f"`log_prob` of {name} needs `{further}` besides the images: give as_flow(flow, "
+                f"log_prob=lambda flow, images: flow.log_prob(images, {further}=...))."
+            )
+
+
+def check_log_probs(answer: Any, n: int, name: str) -> None:
+    """Raise an error unless an answer has one finite log-likelihood (B,) for each of n images.
+
+    Raises
+    ------
+    ModelError
+        It has not.
+    """
+    where = f"`log_prob` of {name}"
+    check_floats(answer, where)
+    shape = tuple(answer.shape)
+    if shape == (n, 1):
+        raise ModelError(
+            f"{where} has the shape (B, 1), where (B,) is needed: give as_flow(flow), which drops "
+            "the second dimension."
+        )
+    if shape != (n,):
+        remedy = (
+            "sum over all dimensions but the first"
+            if shape[:1] == (n,)
+            else "return one for each image, not a sum or a mean of the batch"
+        )
+        raise ModelError(f"{where} has the shape {shape} for {n} images, not ({n},): {remedy}.")
+    if not answer.isfinite().all():
+        raise ModelError(
+            f"{where} is not finite for images that were given: {answer.tolist()}. Look for a "
+            "logarithm of 0, or scale the images in as_flow(flow, log_prob=...)."
+        )
+
+
+def check_latent_dim(generator: Any) -> int:
+    """Return the dimension of a generator's latents.
+
+    Raises
+    ------
+    ModelError
+        The generator does not say it.
+    """
+    dim = getattr(generator, "latent_dim", None)
+    if not isinstance(dim, Integral) or isinstance(dim, bool) or dim < 1:
+        raise ModelError(
+            f"{name_of(generator)} has no `latent_dim`, the number of values in a latent: "
+            "give as_generator(generator, latent_dim=...) or, for latents (B, 100, 1, 1), "
+            "as_generator(generator, latent_shape=(100, 1, 1))."
+        )
+    return int(dim)
+
+
+def first_latents(generator: Any, n: int) -> torch.Tensor:
+    """Return the latents (n, latent_dim) on which a generator is tried."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(n, check_latent_dim(generator), generator=random)
+
+
+def check_decoded(answer: Any, n: int, name: str) -> None:
+    """Raise an error unless an answer is n finite images (B, C, H, W) in [0, 1].
+
+    Raises
+    ------
+    ModelError
+        It is not.
+    """
+    if isinstance(answer, torch.Tensor) and answer.dtype == torch.uint8:
+        raise ModelError(
+            f"{name} returns images of uint8, which have no gradient: take out the rounding and "
+            "give as_generator(generator, value_range=(0, 255))."
+        )
+    check_floats(answer, f"The answer of {name}")
+    if answer.ndim != 4 or len(answer) != n:
+        raise ModelError(
+            f"{name} returns the shape {tuple(answer.shape)} for {n} latents, not images "
+            f"({n}, C, H, W): give as_generator(generator, forward=...), which returns them."
+        )
+    if not answer.isfinite().all():
+        raise ModelError(f"{name} returns images with values that are not finite.")
+    if not _in_range(answer):
+        value_range = "(-1, 1)" if answer.max() <= 2 else "(0, 255)"
+        raise ModelError(
+            f"{name} returns values from {answer.min():g} to {answer.max():g}, where images must "
+            f"lie in [0, 1]: give as_generator(generator, value_range={value_range}), with "
+            "`.clamp(...)` in its `forward` for values beyond that range."
+        )
+
+
+def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return whether two answers are equal but for the last digits."""
+    a, b = a.detach(), b.detach()
+    return bool((a - b).abs().max() <= PRECISION * max(float(a.abs().max()), 1e-6))
+
+
+def check_floats(answer: Any, where: str) -> None:
+    """Raise an error unless an answer is a floating-point tensor.
+
+    Raises
+    ------
+    ModelError
+        It is not.
+    """
+    if not isinstance(answer, torch.Tensor):
+        raise ModelError(f"{where} is of type {type(answer).__name__}, not a tensor of torch.")
+    if not answer.is_floating_point():
+        raise ModelError(f"{where} has the format {answer.dtype}: return floats.")
+
+
+def _in_range(images: torch.Tensor) -> bool:
+    return bool(images.min() >= -MARGIN and images.max() <= 1 + MARGIN)

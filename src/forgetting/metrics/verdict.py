@@ -1,0 +1,111 @@
+"""Whether a feature is gone: one word by rule, from shares, intervals and floors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from forgetting.metrics.calibration import Auc
+from forgetting.metrics.prevalence import Prevalence
+
+Word = Literal["gone", "over-erased", "rarer", "unchanged"]
+
+MARGIN = 0.01
+"""How far above the reference's share the upper limit of a share may lie, in shares."""
+
+ALIKE = (0.45, 0.55)
+"""Between these the AUC of a grader's scores does not tell samples from the reference's."""
+
+DAMAGING = 2.0
+"""A model is damaged whose FID is over so many times its floor."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one grader says of a feature.
+
+    Attributes
+    ----------
+    grader : str
+        Its name on pages.
+    original, model : Prevalence
+        The share of samples that have the feature, before and after.
+    reference : float
+        The share that is none: that of the retrained model or, where there is none, the share
+        that the grader finds among samples of the original that surely lack the feature.
+    auc : Auc
+        Of the grader's scores, the model's samples against those of the reference. At 0.5 they
+        are alike; below, the model's samples show less of the feature than the reference's.
+    """
+
+    grader: str
+    original: Prevalence
+    model: Prevalence
+    reference: float
+    auc: Auc
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the share is as low as the reference's."""
+        return self.model.high <= self.reference + MARGIN
+
+    def __str__(self) -> str:
+        shares = f"{self.original.share:.1%} -> {self.model.share:.1%}"
+        limits = f"up to {self.model.high:.1%}; none is {self.reference:.1%}"
+        return f"{self.grader} {shares} ({limits}), AUC {self.auc.value:.2f}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word on a feature, and what it stands on.
+
+    Attributes
+    ----------
+    word : str
+        "gone", "over-erased", "rarer" or "unchanged".
+    is_damaged : bool
+        Whether the samples have become worse by more than the floor of FID allows.
+    evidence : tuple of Evidence
+        Of every grader.
+    """
+
+    word: Word
+    is_damaged: bool
+    evidence: tuple[Evidence, ...]
+
+    def __str__(self) -> str:
+        word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")
+        graders = "; ".join(map(str, self.evidence))
+        alone = " Not independently graded." if len(self.evidence) < 2 else ""
+        return f"{word}: {graders}.{alone}"
+
+
+def judge(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdict:
+    """Return the verdict on a feature.
+
+    *Gone*: for every grader the upper limit of the share's interval is at most a point above the
+    reference's share, and the AUC of its scores lies between 0.45 and 0.55. *Over-erased*: the
+    same, but an AUC is lower. *Rarer*: for every grader the interval lies below the original's.
+    *Unchanged* otherwise. A model is *damaged* whose FID is over twice its floor.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+        Of at least one grader that had no part in forgetting.
+    fid, fid_floor : float
+        The model's, and that of two halves of the samples that it is compared with.
+
+    Raises
+    ------
+    ValueError
+        There is no evidence.
+    """
+    if not evidence:
+        raise ValueError("a verdict needs at least one grader")
+    low, high = ALIKE
+    aucs = [each.auc.value for each in evidence]
+    word: Word = "unchanged"
+    if all(each.is_down for each in evidence) and max(aucs) <= high:
+        word = "gone" if min(aucs) >= low else "over-erased"
+    elif all(each.model.high < each.original.low for each in evidence):
+        word = "rarer"
+    return Verdict(word, fid > DAMAGING * fid_floor, tuple(evidence))

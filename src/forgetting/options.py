@@ -1,0 +1,64 @@
+"""Checks of the options of public functions: counts and seeds."""
+
+from numbers import Integral
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationInfo
+
+from forgetting.conditions import MAX_SEED
+from forgetting.errors import ParameterError
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def check_counts(*, least: int = 1, **counts: Any) -> None:
+    """Raise an error unless each option is a whole number of at least `least`.
+
+    Raises
+    ------
+    ParameterError
+        An option is not.
+    """
+    for name, value in counts.items():
+        if not _is_whole(value) or value < least:
+            raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise an error unless a seed is a whole number from 0 to `MAX_SEED`.
+
+    Raises
+    ------
+    ParameterError
+        The seed is not.
+    """
+    if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+
+
+def configuration(config: Any, kind: type[C]) -> C:
+    """Return a configuration, or the default one of its kind where there is none.
+
+    Raises
+    ------
+    ParameterError
+        The configuration is of another kind.
+    """
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        raise ParameterError(
+            f"config is of class {type(config).__name__}: give a {kind.__name__}."
+        )
+    return config
+
+
+def refuse_bool(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Return the value of a configuration's field, unless a number is given as a bool."""
+    if isinstance(value, bool) and model.model_fields[str(info.field_name)].annotation is not bool:
+        raise ValueError("give a number, not a bool")
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

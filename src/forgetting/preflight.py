@@ -1,0 +1,297 @@
+"""Preflight: a model is tried on one small batch before anything long starts.
+
+Each check works on copies and under a seed of its own: neither the model nor torch's random
+numbers change. What does not keep its contract is refused in a sentence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from forgetting.adapters import log_prob_of
+from forgetting.conditions import own_conditions
+from forgetting.contracts import (
+    are_equal,
+    check_decoded,
+    check_log_prob,
+    check_log_probs,
+    first_latents,
+)
+from forgetting.copies import (
+    check_module,
+    contents,
+    device_of,
+    free_weights,
+    frozen_copy,
+    name_of,
+    storage,
+    tunable_copy,
+)
+from forgetting.errors import ForgettingError, ModelError
+from forgetting.guard import Guard, TouchedError
+
+N_TRIED = 2
+"""Images in the batch on which a model is tried."""
+
+STALE = 0.2
+"""Largest difference that old values may make, in units of how far new weights move an answer."""
+
+
+def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False) -> None:
+    """Raise an error unless a flow keeps its contract on images.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        Has `log_prob(images) -> (B,)`. It does not change.
+    images : Tensor, (N, ...)
+        The first two are tried.
+    is_tuned : bool
+        Whether a copy of the flow is to be tuned, so that it needs gradients.
+
+    Raises
+    ------
+    ModelError
+        The flow has no `log_prob` of images alone, cannot be copied, or its answers are not one
+        finite number for each image, depend on other images or earlier calls, or lack gradients.
+    """
+    check_module(flow)
+    name = name_of(flow)
+    check_log_prob(flow)
+    with own_conditions():
+        trial = _Trial(
+            flow,
+            f"`log_prob` of {name}",
+            log_prob_of,
+            lambda answer, batch: check_log_probs(answer, len(batch), name),
+            images[:N_TRIED].detach().clone(),
+        )
+        trial.evaluate()
+        if is_tuned:
+            trial.tune(None)
+
+
+def check_generator(
+    generator: nn.Module,
+    trainable: Callable[[nn.Module], nn.Module] | None = None,
+    *,
+    is_tuned: bool = False,
+    is_followed: bool = False,
+) -> None:
+    """Raise an error unless a generator keeps its contract.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. It does not change.
+    trainable : callable, optional
+        Returns, of a copy of the generator, the part that is tuned; without it all is.
+    is_tuned : bool
+        Whether a copy is to be tuned, so that gradients must reach its weights.
+    is_followed : bool
+        Whether gradients must reach the latents.
+
+    Raises
+    ------
+    ModelError
+        The generator has no `latent_dim`, cannot be copied, or its answers are not images
+        (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
+    """
+    check_module(generator)
+    name = name_of(generator)
+    with own_conditions():
+        trial = _Trial(
+            generator,
+            name,
+            lambda model, batch: model(batch),
+            lambda answer, batch: check_decoded(answer, len(batch), name),
+            first_latents(generator, N_TRIED),
+        )
+        trial.evaluate()
+        if is_tuned:
+            trial.tune(trainable)
+        if is_followed:
+            trial.follow()
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A model, one of its functions, and the batch on which it is tried.
+
+    Attributes
+    ----------
+    model : nn.Module
+        The model, of which copies are tried.
+    name : str
+        What is tried, as a sentence names it.
+    call : callable
+        Returns the answer of a copy to a batch.
+    check : callable
+        Raises an error unless an answer to a batch has the right shape and values.
+    batch : Tensor, (B, ...)
+        The batch.
+    """
+
+    model: nn.Module
+    name: str
+    call: Callable[[Any, torch.Tensor], Any]
+    check: Callable[[Any, torch.Tensor], None]
+    batch: torch.Tensor
+
+    def evaluate(self) -> None:
+        """Raise an error unless each answer follows from its own input alone.
+
+        The second copy answers a batch of one input, repeated, before it answers the batch.
+        """
+        first, second = frozen_copy(self.model), frozen_copy(self.model)
+        repeated = self.batch[:1].repeat(len(self.batch), *[1] * (self.batch.ndim - 1))
+        answer = self._guarded_answer(first, list(contents(first)))
+        alone, again = (self._answer(second, batch) for batch in (repeated, self.batch))
+        if storage(alone) == storage(again) != 0:
+            raise ModelError(
+                f"{self.name} returns the same tensor from every call, with other values: return "
+                "a new one."
+            )
+        if not are_equal(answer, again):
+            raise ModelError(
+                f"{self.name} gives another answer to the same batch after another call: it keeps "
+                "values from call to call, or draws random numbers that torch's seed does not "
+                "determine. A flow that initialises itself from its first batch must be called "
+                "once on real images."
+            )
+        if not are_equal(answer[:1], alone[:1]):
+            raise ModelError(
+                f"{self.name} gives an image another answer beside other images: it computes with "
+                "statistics of the batch. Let it use fixed ones in evaluation mode."
+            )
+
+    def follow(self) -> None:
+        """Raise an error unless answers have a gradient with respect to the batch."""
+        batch = self.batch.clone().requires_grad_()
+        answer = self._answer(frozen_copy(self.model), batch, gradients=True)
+        if not answer.requires_grad:
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to its latents: it must "
+                "compute without `no_grad`, `inference_mode`, `detach` or numpy."
+            )
+
+    def tune(self, trainable: Callable[[nn.Module], nn.Module] | None) -> None:
+        """Raise an error unless gradients reach a copy's weights and answers follow the weights.
+
+        The weights of two copies are moved alike, of the first after a call, of the second before
+        any.
+        """
+        first, second = (tunable_copy(self.model, trainable) for _ in range(2))
+        own = (v for v in contents(first) if not isinstance(v, nn.Parameter))
+        before = self._guarded_answer(first, [*own, *first.parameters()], gradients=True)
+        self._check_gradient(first, before)
+        for duplicate in (first, second):
+            _move(free_weights(duplicate))
+        after = self._answer(first, self.batch, gradients=True)
+        self._check_gradient(first, after)
+        before, after = before.detach(), after.detach()
+        fresh = self._answer(second, self.batch)
+        way = (fresh - before).abs().max()
+        if not way > 0:
+            raise ModelError(
+                f"{self.name} gives the same answer whatever its weights are: it must compute "
+                "with the weights among its `parameters()`."
+            )
+        if not (after - fresh).abs().max() <= STALE * way:
+            raise ModelError(
+                f"{self.name} does not follow its weights once it was called: it keeps values "
+                "that it computed from them. Switch off its cache."
+            )
+
+    def _check_gradient(self, duplicate: nn.Module, answer: torch.Tensor) -> None:
+        """Raise an error unless an answer's gradient reaches a copy's free weights."""
+        weights = free_weights(duplicate)
+        if not answer.requires_grad:
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to its weights: in "
+                "evaluation mode, too, it must compute without `no_grad`, `detach` or numpy."
+            )
+        try:
+            gradients = torch.autograd.grad(answer.sum(), weights, allow_unused=True)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.name} has no gradient at its second call ({_first_line(error)}): it keeps "
+                "values that it computed from its weights. Switch off its cache."
+            ) from error
+        used = [gradient for gradient in gradients if gradient is not None]
+        if not any(gradient.any() for gradient in used):
+            raise ModelError(
+                f"The answer of {self.name} has no gradient with respect to the weights that are "
+                "tuned: it must compute with them."
+            )
+        if not all(gradient.isfinite().all() for gradient in used):
+            raise ModelError(
+                f"The gradient of {self.name} with respect to its weights is not finite: look "
+                "for a square root or a logarithm of 0."
+            )
+
+    def _guarded_answer(
+        self,
+        duplicate: nn.Module,
+        own: list[nn.Module | torch.Tensor],
+        *,
+        gradients: bool = False,
+    ) -> torch.Tensor:
+        """Return a copy's answer to the batch, unless it computes with what is not its own.
+
+        Of a copy that is tuned, weights that are not among its `parameters()` are not its own.
+        """
+        batch = self.batch.to(device_of(duplicate))
+        guard = Guard([*own, batch], contents(self.model))
+        try:
+            with guard:
+                answer = self._answer(duplicate, batch, gradients=gradients)
+        except TouchedError as error:
+            raise ModelError(
+                f"A copy of {name_of(self.model)} computes with {error}: a function that was "
+                "assigned to it, a hook, or a module that is no part of it holds them. Write the "
+                "function as a method, or give it to `as_flow` or `as_generator` with the model "
+                "as its first argument: log_prob=lambda flow, images: ..."
+            ) from error
+        if guard.restore():
+            raise ModelError(
+                f"{self.name} changes a tensor that is no part of it: make the tensor a buffer."
+            )
+        return answer
+
+    def _answer(
+        self, duplicate: nn.Module, batch: torch.Tensor, *, gradients: bool = False
+    ) -> torch.Tensor:
+        """Return a copy's answer to a batch, if it is one that keeps the contract."""
+        batch = batch.to(device_of(duplicate))
+        given = batch.detach().clone()
+        try:
+            with own_conditions(gradients=gradients):
+                answer = self.call(duplicate, batch)
+                self.check(answer, batch)
+        except (ForgettingError, TouchedError):
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
+                f"({type(error).__name__}: {_first_line(error)})."
+            ) from error
+        if not torch.equal(batch, given):
+            raise ModelError(f"{self.name} changes its input in place: let it work on a copy.")
+        return answer
+
+
+def _move(weights: list[nn.Parameter]) -> None:
+    """Move weights by a hundredth of their size at random, equally at every call."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in weights:
+            size = 0.01 * weight.abs().mean() + 1e-4
+            weight.add_(size * torch.randn(weight.shape, generator=random).to(weight))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,73 @@
+"""Samples of generators that pass the preflight, and the scores of these samples."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from forgetting.conditions import own_conditions
+from forgetting.contracts import check_latent_dim, first_latents
+from forgetting.copies import device_of, frozen_copy
+from forgetting.errors import ParameterError
+from forgetting.options import check_counts, check_seed
+from forgetting.preflight import check_generator
+from forgetting.scores import N_SCORED, check_score, check_scores
+
+
+def first_samples(generator: nn.Module) -> torch.Tensor:
+    """Return a few images (N_SCORED, C, H, W) of a generator, on which a score is tried."""
+    duplicate = frozen_copy(generator)
+    with own_conditions(gradients=False):
+        latents = first_latents(generator, N_SCORED).to(device_of(duplicate))
+        images: torch.Tensor = duplicate(latents)
+    return images
+
+
+def scored_samples(
+    generator: nn.Module,
+    score: Callable[[torch.Tensor], torch.Tensor],
+    n: int,
+    *,
+    seed: int,
+    batch_size: int,
+    threshold: float | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sample a generator that passes the preflight, and score the samples.
+
+    Parameters
+    ----------
+    generator, score
+        As the contracts describe them. A copy of the generator is sampled.
+    n, seed, batch_size : int
+        Number of samples, seed of the latents, samples that are decoded at a time.
+    threshold : float, optional
+        Score beyond which a sample has the feature; None where scores are only ranked.
+
+    Returns
+    -------
+    latents, scores : Tensor, (n, latent_dim) and (n,)
+        On the CPU.
+
+    Raises
+    ------
+    ModelError
+        The generator or the score does not keep its contract.
+    ParameterError
+        An option is no whole number in its range.
+    """
+    check_counts(n=n, batch_size=batch_size)
+    check_seed(seed)
+    if threshold is not None and math.isnan(threshold):
+        raise ParameterError("threshold is nan: give a number.")
+    is_logit = threshold is not None and threshold <= 0
+    check_generator(generator)
+    check_score(score, first_samples(generator), is_logit=is_logit)
+    model = frozen_copy(generator)
+    random = torch.Generator().manual_seed(seed)
+    with own_conditions(seed, gradients=False):
+        latents = torch.randn(n, check_latent_dim(generator), generator=random)
+        parts = latents.split(batch_size)
+        scores = torch.cat([score(model(part.to(device_of(model)))).cpu() for part in parts])
+    check_scores(scores, n, is_logit=is_logit)
+    return latents, scores

@@ -1,0 +1,123 @@
+"""Scores: what a function that looks at images must return of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from forgetting.conditions import own_conditions
+from forgetting.contracts import are_equal, check_floats
+from forgetting.errors import ModelError
+from forgetting.guard import Guard
+
+N_SCORED = 8
+"""Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
+
+
+def check_score(
+    score: Any,
+    images: torch.Tensor,
+    *,
+    is_logit: bool = False,
+    is_followed: bool = False,
+    name: str = "score",
+) -> None:
+    """Raise an error unless a score function gives each image a score of its own.
+
+    Parameters
+    ----------
+    score : callable
+        Images (B, C, H, W) to scores (B,). Its model does not change.
+    images : Tensor, (N, C, H, W)
+        Images on which it is tried.
+    is_logit : bool
+        Whether scores above 0 mean that an image has the feature.
+    is_followed : bool
+        Whether the gradient of the scores is followed.
+    name : str
+        What the function returns, as a sentence names it.
+
+    Raises
+    ------
+    ModelError
+        The score is no function, or its answers are not one finite float for each image, depend
+        on the other images, are probabilities where logits are needed, or have no gradient.
+    """
+    if not callable(score):
+        raise ModelError(
+            f"The {name} is {type(score).__name__}, which cannot be called: give a function from "
+            "images (B, C, H, W) to scores (B,)."
+        )
+    batches = (images, images[:1].expand_as(images))
+    answer, alone = (
+        _scores(score, batch, i, is_followed, name) for i, batch in enumerate(batches)
+    )
+    check_scores(answer, len(images), is_logit=is_logit, name=name)
+    check_scores(alone, len(images), name=name)
+    if not are_equal(answer[:1], alone[:1]):
+        raise ModelError(
+            f"The {name} of an image depends on the other images of its batch, or is random: put "
+            "its model into evaluation mode with `eval()`."
+        )
+    if is_followed and not answer.requires_grad:
+        raise ModelError(
+            f"The {name} has no gradient with respect to the images: it must compute in torch, "
+            "without `no_grad`, `detach` or a comparison."
+        )
+
+
+def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "score") -> None:
+    """Raise an error unless an answer has one finite score (B,) for each of n images.
+
+    Raises
+    ------
+    ModelError
+        It has not, or has probabilities where logits are needed.
+    """
+    check_floats(answer, f"The {name}")
+    if tuple(answer.shape) != (n,):
+        raise ModelError(
+            f"The {name} has the shape {tuple(answer.shape)} for {n} images, not ({n},): "
+            "return one score for each image, such as logits[:, i]."
+        )
+    if not answer.isfinite().all():
+        raise ModelError(
+            f"The {name} is not finite for some of the images: check it on the generator's images."
+        )
+    inside = (answer >= 0) & (answer <= 1)
+    if is_logit and inside.all() and ((answer > 0) & (answer < 1)).any():
+        raise ModelError(
+            f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
+            "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."
+        )
+
+
+def _scores(
+    score: Callable[[torch.Tensor], Any],
+    images: torch.Tensor,
+    seed: int,
+    is_followed: bool,
+    name: str,
+) -> Any:
+    """Return the scores of images, unless the score changes the model with which it computes."""
+    with own_conditions(seed, gradients=is_followed):
+        images = images.detach().clone(memory_format=torch.contiguous_format)
+        given = images.clone()
+        guard = Guard([images], may_use_weights=True)
+        try:
+            with guard:
+                answer = score(images.requires_grad_(is_followed))
+        except Exception as error:
+            message = str(error).strip().split("\n")[0]
+            raise ModelError(
+                f"The {name} fails on images of shape {tuple(images.shape)} "
+                f"({type(error).__name__}: {message})."
+            ) from error
+        if guard.restore():
+            raise ModelError(
+                f"The {name} changes the model with which it computes: put that model into "
+                "evaluation mode with `eval()`."
+            )
+    if not torch.equal(images, given):
+        raise ModelError(f"The {name} changes the images in place: let it work on a copy.")
+    return answer

@@ -1,0 +1,116 @@
+"""Options: counts, seeds and settings out of their range are refused in a sentence."""
+
+import pytest
+import torch
+from bars import width
+from torch import nn
+
+from forgetting.errors import DataError, ModelError, ParameterError
+from forgetting.methods.direction import Direction, collect_latents
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.taming import tame
+from forgetting.methods.taming_config import TamingConfig, TargetConfig
+from forgetting.metrics.likelihood import compare, mean_bits_per_dim
+from forgetting.metrics.prevalence import prevalence
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
+
+POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+SHORT = TamingConfig(max_steps=2, n_statistics=4, lr=0.01)
+ALONG = Direction(torch.eye(6)[0], 0.5)
+
+
+@pytest.mark.parametrize("seed", [10**23, -1, True, 1.5])
+def test_a_seed_that_is_no_whole_number_in_range_is_refused(bars, flow, seed):
+    for call in (
+        lambda: prevalence(bars, width, seed=seed),
+        lambda: collect_latents(bars, width, 200, seed=seed),
+        lambda: latent_attack(bars, width, 2, seed=seed),
+        lambda: mean_bits_per_dim(flow, POINTS, 1, seed),
+    ):
+        with pytest.raises(ParameterError, match=r"seed = .*whole number from 0 to 2\*\*62"):
+            call()
+    for config in (TamingConfig, TargetConfig, UnlearningConfig):
+        with pytest.raises(ValueError, match="seed"):
+            config(seed=seed)
+
+
+@pytest.mark.parametrize("n", [0, -3, True, 2.5])
+def test_a_count_that_is_no_positive_whole_number_is_refused(bars, n):
+    for call in (
+        lambda: prevalence(bars, width, n=n),
+        lambda: prevalence(bars, width, batch_size=n),
+        lambda: collect_latents(bars, width, n),
+        lambda: latent_attack(bars, width, n),
+        lambda: latent_attack(bars, width, 2, restarts=n),
+        lambda: inversion_attack(bars, IMAGES, lambda x: x.flatten(1), restarts=n),
+    ):
+        with pytest.raises(ParameterError, match=r"= .*: give a whole number of at least 1"):
+            call()
+    with pytest.raises(ValueError, match="steps"):
+        UnlearningConfig(steps=n)
+
+
+def test_a_configuration_of_another_method_is_refused(flow):
+    for config in (UnlearningConfig(), {"delta": 2}, TargetConfig()):
+        with pytest.raises(ParameterError, match=r"config is of class .*: give a TamingConfig"):
+            tame(flow, POINTS[:2], POINTS[2:], config)
+
+
+def test_a_direction_that_points_nowhere_is_refused(bars):
+    for vector in (torch.zeros(6), torch.full((6,), torch.nan), torch.eye(6)):
+        with pytest.raises(DataError, match="one vector of finite numbers that are not all 0"):
+            Direction(vector, 0.0)
+    with pytest.raises(DataError, match="projection threshold is nan"):
+        Direction(torch.ones(6), float("nan"))
+    exact = Direction(torch.ones(6, dtype=torch.float64), 0.0)
+    unlearn_feature(bars, exact, UnlearningConfig(steps=1))
+
+
+def test_shares_and_thresholds_that_are_no_numbers_are_refused(bars):
+    with pytest.raises(DataError, match="share between 0 and 1"):
+        collect_latents(bars, width, 200, share=float("nan"))
+    for call in (prevalence, lambda *args, **options: collect_latents(*args, 200, **options)):
+        with pytest.raises(ParameterError, match="threshold is nan"):
+            call(bars, width, threshold=float("nan"))
+
+
+def test_images_of_another_shape_than_the_reference_are_refused_by_name(flow):
+    with pytest.raises(DataError, match=r"The images faces are \(1, 4, 4\), .*reference \(2,\)"):
+        compare(flow, flow, {"faces": IMAGES}, POINTS)
+
+
+def test_likelihoods_that_are_no_numbers_are_refused_in_a_measure(flow):
+    with pytest.raises(ModelError, match="gives 1 of 40 images a likelihood that is no number"):
+        compare(flow, flow, {}, torch.cat([POINTS[:39], torch.full((1, 2), torch.nan)]))
+
+
+def test_probes_are_given_as_many_latents_as_images_and_labels(bars):
+    z = torch.zeros(20, 6)
+    with pytest.raises(DataError, match="1 images and 20 latents: give one latent for each"):
+        relearn(bars, torch.zeros(1, 1, 32, 32), z, [0], id)
+    with pytest.raises(DataError, match="20 latents and 19 labels"):
+        linear_probe(bars, bars, z, torch.arange(19) < 9)
+
+
+def test_a_layer_that_is_not_called_once_for_each_latent_is_refused(bars):
+    class Twice(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.bars, self.once, self.twice, self.never = bars, *(nn.Identity() for _ in range(3))
+
+        def forward(self, z):
+            return self.bars(self.twice(self.twice(self.once(z))))
+
+    model, z = Twice(), torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    assert linear_probe(model, model.once, z, z[:, 0] > z[:, 0].median()) == 0
+    for layer, n in ((model.twice, 40), (model.never, 0)):
+        with pytest.raises(ModelError, match=f"gets {n} inputs for 20 latents"):
+            linear_probe(model, layer, z, torch.arange(20) < 10)
+    with pytest.raises(ModelError, match=r"The layer, Linear, is no module of Twice"):
+        linear_probe(model, nn.Linear(1, 1), z, torch.arange(20) < 10)

@@ -1,0 +1,84 @@
+"""Scores: a function that looks at images is refused where it breaks its contract."""
+
+import pytest
+import torch
+from bars import width
+from torch import nn
+
+from forgetting.errors import ModelError
+from forgetting.methods.direction import Direction, collect_latents
+from forgetting.methods.gradient_ascent import gradient_ascent
+from forgetting.methods.taming_config import TamingConfig
+from forgetting.metrics.prevalence import prevalence
+from forgetting.probes.latent_attack import latent_attack
+
+POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+SHORT = TamingConfig(max_steps=2, n_statistics=4, lr=0.01)
+ALONG = Direction(torch.eye(6)[0], 0.5)
+
+
+SCORES = {
+    r"has the shape \(8, 1\) for 8 images": lambda x: width(x)[:, None],
+    r"score has the shape \(\)": lambda x: x.mean(),
+    r"format torch\.bool: return floats": lambda x: width(x) > 5,
+    r"format torch\.uint8": lambda x: width(x).byte(),
+    "score is of type ndarray, not a tensor": lambda x: width(x).detach().numpy(),
+    "not finite": lambda x: width(x) / 0,
+    "depends on the other images": lambda x: width(x) - width(x).mean(),
+    "fails on images of shape": lambda x: x.no_such_thing,
+}
+
+
+@pytest.mark.parametrize("sentence", SCORES)
+def test_a_score_that_breaks_its_contract_is_refused_everywhere(bars, sentence):
+    score = SCORES[sentence]
+    for call in (
+        lambda: gradient_ascent(bars, ALONG, score),
+        lambda: collect_latents(bars, score, 200),
+        lambda: prevalence(bars, score, n=10),
+        lambda: latent_attack(bars, score, 2),
+    ):
+        with pytest.raises(ModelError, match=sentence):
+            call()
+
+
+def test_probabilities_are_not_taken_for_logits(bars):
+    def probability(images):
+        return torch.sigmoid(width(images) - 8)
+
+    for call in (
+        lambda: gradient_ascent(bars, ALONG, probability),
+        lambda: collect_latents(bars, probability, 200, threshold=0.0),
+        lambda: prevalence(bars, probability, n=10),
+    ):
+        with pytest.raises(ModelError, match=r"as probabilities do.*threshold=0\.5"):
+            call()
+    assert prevalence(bars, probability, n=10, threshold=0.5).n == 10
+    assert collect_latents(bars, probability, 200).positive.shape == (20, 6)
+
+
+def test_a_score_without_gradient_is_refused_where_its_gradient_is_followed(bars):
+    for call in (
+        lambda: gradient_ascent(bars, ALONG, lambda x: width(x.detach())),
+        lambda: latent_attack(bars, lambda x: (x > 0.5).float().mean((1, 2, 3)), 2),
+    ):
+        with pytest.raises(ModelError, match="score has no gradient with respect to the images"):
+            call()
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm1d, lambda _: nn.Dropout(0.5)])
+def test_a_score_in_training_mode_is_refused_and_its_statistics_stay(bars, kind):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = nn.Flatten(), nn.Linear(1024, 4), kind(4), nn.Linear(4, 1)
+    model = nn.Sequential(*layers).train()
+    before = [value.clone() for value in (*model.parameters(), *model.buffers())]
+    with pytest.raises(ModelError, match=r"evaluation mode with `eval\(\)`"):
+        prevalence(bars, lambda x: 9 * model(x)[:, 0], n=10)
+    after = [*model.parameters(), *model.buffers()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    model.eval()
+    config = gradient_ascent.configure({"steps": 1})
+    gradient_ascent(bars, ALONG, lambda x: 9 * (model(x)[:, 0] - 0.1), config)
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -1,0 +1,51 @@
+"""The verdict follows its rule, and can be missed."""
+
+import pytest
+
+from forgetting.metrics.calibration import Auc
+from forgetting.metrics.prevalence import Prevalence
+from forgetting.metrics.verdict import Evidence, judge
+
+
+def evidence(
+    share=0.01, reference=0.01, auc=0.5, original=0.4, grader="classifier B", width=0.004
+):
+    return Evidence(
+        grader,
+        Prevalence(original, original - width, original + width, 5000),
+        Prevalence(share, share - width, share + width, 5000),
+        reference,
+        Auc(auc, auc - 0.01, auc + 0.01),
+    )
+
+
+@pytest.mark.parametrize(
+    ("graders", "word"),
+    [
+        ([{}], "gone"),
+        ([{}, {"share": 0.03}], "rarer"),  # one grader still finds it
+        ([{}, {"auc": 0.57}], "rarer"),  # its scores are higher than those of the reference
+        ([{}, {"auc": 0.44}], "over-erased"),
+        ([{"auc": 0.57}, {"auc": 0.44}], "rarer"),
+        ([{}, {"share": 0.393, "reference": 0.01}], "unchanged"),  # within the intervals
+        ([{"share": 0.5, "reference": 0.1}], "unchanged"),  # more of it than before
+        ([{"share": 0.0161}], "rarer"),  # the upper limit, not the share, is what counts
+    ],
+)
+def test_the_word_follows_the_rule(graders, word):
+    assert judge([evidence(**each) for each in graders], 1.0, 1.0).word == word
+
+
+def test_a_model_whose_fid_is_over_twice_its_floor_is_damaged():
+    assert not judge([evidence()], 2.0, 1.0).is_damaged
+    verdict = judge([evidence()], 2.1, 1.0)
+    assert (verdict.word, verdict.is_damaged) == ("gone", True)
+    assert str(verdict).startswith("Gone, and damaged: classifier B 40.0% -> 1.0% (up to 1.4%")
+
+
+def test_one_grader_is_not_enough_to_be_sure():
+    assert "Not independently graded" in str(judge([evidence()], 1.0, 1.0))
+    two = judge([evidence(), evidence(grader="face-api")], 1.0, 1.0)
+    assert "Not independently" not in str(two)
+    with pytest.raises(ValueError, match="at least one grader"):
+        judge([], 1.0, 1.0)

@@ -1,0 +1,108 @@
+"""Adapters: what another library made is a flow, a generator or a classifier."""
+
+import pytest
+import torch
+from bars import width
+from torch import nn
+
+import forgetting as fg
+from forgetting.errors import ModelError, ParameterError
+from forgetting.methods.direction import Direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.taming import tame
+from forgetting.methods.taming_config import TamingConfig
+from forgetting.metrics.prevalence import prevalence
+from forgetting.preflight import check_generator
+
+POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+SHORT = TamingConfig(max_steps=2, n_statistics=4, lr=0.01)
+ALONG = Direction(torch.eye(6)[0], 0.5)
+
+
+class Density(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([1.0, 2.0]))
+
+    def log_prob(self, x):
+        return -((self.scale * x) ** 2).sum(1)
+
+
+def test_flows_of_other_libraries_are_refused_with_the_adapter_that_they_need():
+    class Distribution(nn.Module):
+        def forward(self):
+            return torch.distributions.Normal(0.0, 1.0)
+
+    class Conditional(Density):
+        def log_prob(self, x, y):
+            return super().log_prob(x)
+
+    for call in (fg.as_flow, lambda flow: tame(flow, POINTS[:2], POINTS[2:])):
+        with pytest.raises(ModelError, match=r"no `log_prob`: give as_flow.*zuko.*flow\(\)"):
+            call(Distribution())
+        with pytest.raises(ModelError, match=r"needs `y` besides .*flow.log_prob\(images, y="):
+            call(Conditional())
+    adapted = fg.as_flow(Conditional(), log_prob=lambda flow, x: flow.log_prob(x, None)[:, None])
+    result = tame(adapted, POINTS[:2], POINTS[2:], SHORT)
+    assert not torch.equal(result.model.module.scale, adapted.module.scale)
+
+
+def test_an_adapter_makes_a_strangers_generator_one_of_ours():
+    class Convolutional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.ConvTranspose2d(6, 1, 8)
+
+        def forward(self, z):
+            return torch.tanh(self.layer(z))
+
+    module = Convolutional()
+    with pytest.raises(ModelError, match=r"no `latent_dim`.*latent_shape=\(100, 1, 1\)"):
+        prevalence(module, width)
+    with pytest.raises(ModelError, match=r"returns values from -.*value_range=\(-1, 1\)"):
+        check_generator(fg.as_generator(module, latent_shape=(6, 1, 1)))
+    generator = fg.as_generator(module, latent_shape=(6, 1, 1), value_range=(-1, 1))
+    result = unlearn_feature(generator, ALONG, UnlearningConfig(steps=2, batch_size=8))
+    assert not torch.equal(result.model.module.layer.weight, module.layer.weight)
+    z = torch.randn(3, 6)
+    torch.testing.assert_close(generator(z), (module(z[:, :, None, None]) + 1) / 2)
+    for wrong in ({}, {"latent_dim": 0}, {"latent_dim": True}, {"latent_shape": (6, 1.5)}):
+        with pytest.raises(ParameterError):
+            fg.as_generator(module, **wrong)
+    with pytest.raises(ParameterError, match="lower value first"):
+        fg.as_generator(module, 6, value_range=(1, -1))
+
+
+def test_a_classifier_of_another_library_scores_attributes_by_name():
+    classifier = fg.as_classifier(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), ("a", "b"))
+    assert torch.equal(classifier.logit(IMAGES, "b"), classifier.module(IMAGES)[:, 1])
+    with pytest.raises(ModelError, match="has no features: give as_classifier"):
+        classifier.features(IMAGES)
+    with pytest.raises(ModelError, match=r"the shape \(40, 2\) for 40 images and 1 attributes"):
+        fg.as_classifier(classifier.module, ("a",)).logits(IMAGES)
+    with pytest.raises(ParameterError, match="different names"):
+        fg.as_classifier(classifier.module, "ab")
+
+
+def test_a_function_of_an_adapter_that_holds_the_module_is_refused():
+    module = Density()
+    flow = fg.as_flow(module, log_prob=lambda _, points: module.log_prob(points))
+    with pytest.raises(ModelError, match=r"tensor of the model itself.*first argument"):
+        tame(flow, POINTS[:2], POINTS[2:], SHORT)
+
+
+def test_flows_of_zuko_and_normflows_are_tamed_behind_an_adapter():
+    zuko, normflows = (pytest.importorskip(name) for name in ("zuko", "normflows"))
+    spline = zuko.flows.NSF(2, transforms=1, hidden_features=(8,))
+    layers = [normflows.flows.AffineCouplingBlock(normflows.nets.MLP([1, 8, 2]))]
+    real = normflows.NormalizingFlow(normflows.distributions.DiagGaussian(2), layers)
+    adapted = fg.as_flow(spline, log_prob=lambda flow, points: flow().log_prob(points))
+    for flow in (adapted, real):
+        before = [parameter.detach().clone() for parameter in flow.parameters()]
+        tuned = tame(flow, POINTS[:2], POINTS[2:], SHORT).model
+        assert any(not torch.equal(a, b) for a, b in zip(before, tuned.parameters(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(before, flow.parameters(), strict=True))
+    spline.log_prob = lambda points: spline().log_prob(points)
+    with pytest.raises(ModelError, match="tensor of the model itself"):
+        tame(spline, POINTS[:2], POINTS[2:], SHORT)
