@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from forgetting.book import base_plots
+from forgetting.data import sources
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
 from forgetting.errors import ParameterError, WeightsError
 from forgetting.experiments import base_model, base_task
@@ -118,7 +119,7 @@ def test_real_faces_of_both_sources_are_joined_and_held_out_ones_shuffled(experi
         return Faces(images, ("x",) * 5, torch.zeros(5, 0, dtype=torch.bool), (), source)
 
     monkeypatch.setattr(base_task, "load_faces", load)
-    monkeypatch.setattr(base_task, "has_faces", lambda *names: names == ("celeba", "lfw"))
+    monkeypatch.setattr(sources, "has_data", lambda *names: names == ("celeba", "lfw"))
     found = load_base_task(experiment, "faces-glow", "auto").real
     assert torch.equal(found.train, torch.cat([noise(5, 11), noise(5, 12)]))
     order = torch.randperm(10, generator=experiment.generator("held out"))

@@ -275,6 +275,7 @@ def test_a_name_made_of_many_parameters_is_short_enough_for_a_file(monkeypatch, 
 
     def execute(template, values, notebook, *, name, results, progress):
         names.append(name)
+        (results / f"{name}.run.json").write_text('{"data": {}}')
         return {"metrics": {}}
 
     monkeypatch.setattr(execution, "execute", execute)

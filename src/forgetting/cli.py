@@ -52,7 +52,7 @@ def main() -> None:
     """Make image generators forget, and measure whether they did."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
-            os.environ[variable] = str(Path(folder).resolve())
+            os.environ[variable] = str(Path(folder).expanduser().resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -97,7 +97,7 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
             table.add_row(key, f"{value:.4g}")
     console = Console()
     console.print(table)
-    console.print(f"notebook  {notebook}\nrecord    {output / name}.json", soft_wrap=True)
+    console.print(execution.closing(notebook, output / f"{name}.json"), soft_wrap=True)
 
 
 @main.command("templates")
@@ -146,8 +146,8 @@ def data(dataset: Any, folder: Path) -> None:
     from forgetting.zoo.face_api import download_face_api
 
     fetch = {"mnist": download_mnist, "face-api": download_face_api}
-    fetch.get(dataset, partial(download_faces, dataset))(folder)
-    click.echo(f"{dataset} is in {folder}")
+    n = fetch.get(dataset, partial(download_faces, dataset))(folder)
+    click.echo(f"{dataset} is in {folder}" + (f": {n:,} images" if n else ""))
 
 
 @main.command(cls=_OfACheckout)

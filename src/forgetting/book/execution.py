@@ -174,6 +174,19 @@ def execute(
     return record
 
 
+def closing(notebook: Path, record: Path) -> str:
+    """Return lines for the terminal: the source and the data of a run, and its files.
+
+    Parameters
+    ----------
+    notebook, record : Path
+        The files that the run has written; its circumstances are beside the record.
+    """
+    noted = read_record(record.with_suffix(".run.json"))["data"]
+    data = [f"{name}: {text}" for name, text in noted.items()]
+    return "\n".join([*data, f"notebook  {notebook}", f"record    {record}"])
+
+
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
     """Set an environment variable within a block."""

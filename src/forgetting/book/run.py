@@ -2,7 +2,8 @@
 
 A notebook starts with `begin(...)`, takes its models and random generators from the run, and ends
 with `finish(...)`, which writes two files. NAME.json holds the science: parameters, metrics,
-history, sha256 of all weights. NAME.run.json holds the circumstances: versions, machine, seconds.
+history, sha256 of all weights. NAME.run.json holds the circumstances: data, versions, machine,
+seconds.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ import torch
 from forgetting import resources
 from forgetting.book.checkout import HERE
 from forgetting.book.schema import SCHEMA, Record, read_records
+from forgetting.data import sources
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.files import write_text
@@ -73,6 +75,7 @@ class Run(Experiment):
         self.folder = Path(context.get("folder", HERE.own_runs))
         self.results = Path(context.get("results", HERE.own_runs))
         self._started = time.monotonic()
+        sources.begin_notes()
         self._revision = _revision()  # now, because the checkout may change during the run
 
     def finish(
@@ -117,6 +120,7 @@ class Run(Experiment):
         circumstances = {
             "seconds": round(time.monotonic() - self._started, 2),
             **{name: round(value, 2) for name, value in self.seconds.items()},
+            "data": sources.noted(),
             "peak_mib": round(_peak_mib()),
             "revision": self._revision,
             "threads": torch.get_num_threads(),

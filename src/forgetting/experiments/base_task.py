@@ -8,7 +8,8 @@ import torch
 
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.digits import Source, load_digits, pad
-from forgetting.data.faces import has_faces, load_faces
+from forgetting.data.faces import load_faces
+from forgetting.data.sources import choose_source
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.inference import generate
@@ -128,7 +129,8 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     ParameterError
         The source does not apply to the model, or the model draws nothing.
     DataError
-        The source is named and its data is not at hand.
+        The source is named and its data is not at hand, or `FORGETTING_DATA` is set and cannot be
+        used.
     """
     family = family_of(name)
     if source not in SOURCES[family]:
@@ -145,7 +147,7 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     if family == "digits":
         digits = cast(Source, source)
         parts = [load_digits(part, digits).images for part in ("train", "held_out")]
-    elif source == "real" or (source == "auto" and has_faces(*REAL_FACES)):
+    elif choose_source(source, "real", REAL_FACES, "none") == "real":
         size = entry["config"]["image_size"]
         parts = [
             torch.cat([load_faces(data, part, size).images for data in REAL_FACES])
