@@ -121,6 +121,7 @@ def test_a_digit_feature_and_a_metric_are_measured_in_unlearning(package):
     task = load_feature_task(run, "digits-vae", "wide", 300)
     assert task.evaluator.feature == "wide"
     assert task.real is None
+    assert torch.equal(task.classifier_a_logits(task.own), task.evaluator.value(task.own))
     share = float(task.evaluator.has_feature(task.own).float().mean())
     assert 0.02 < share < 0.12  # widths are whole numbers: at most the outermost tenth
     graded = grade_samples(

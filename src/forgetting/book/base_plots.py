@@ -13,6 +13,7 @@ from forgetting.book import plots
 from forgetting.experiments.base_model import NearestImages
 from forgetting.experiments.base_prevalence import Shares
 from forgetting.experiments.base_task import BaseTask
+from forgetting.models import MODELS
 
 SCALES = {1: 0.42, 3: 0.55}
 """Inches a sample, by the channels of the images."""
@@ -57,14 +58,13 @@ def draw_training(entry: Mapping[str, Any]) -> plt.Axes:
     entry : Mapping[str, Any]
         The zoo's record, with `kind` and `history`; the first row is not drawn.
     """
-    if entry["kind"] == "gan":
-        players = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
-        axis = plots.curves(entry["history"][1:], players, "nats")
-        axis.set_yscale("log")
-        return axis
-    unit = "bits/dim" if entry["kind"] == "glow" else "nats"
-    series = {"loss": "training", "held_out_loss": "held out"}
-    return plots.curves(entry["history"][1:], series, unit)
+    rows, unit = entry["history"][1:], MODELS[entry["kind"]].loss_unit
+    if "loss" in entry["history"][-1]:
+        return plots.curves(rows, {"loss": "training", "held_out_loss": "held out"}, unit)
+    players = [name for name in entry["history"][-1] if name.endswith("_loss")]
+    axis = plots.curves(rows, {name: name.removesuffix("_loss") for name in players}, unit)
+    axis.set_yscale("log")
+    return axis
 
 
 def distance_table(metrics: Mapping[str, float]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,20 @@ class FeatureTask:
     def classifier_a_logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's logits of the feature, (N,), of images (N, C, H, W), in batches.
 
-        The logits come without a gradient; `evaluator.score` has one.
+        The logits come without a gradient; `evaluator.score` has one. Of a measured feature that
+        classifier A does not have, its values stand in their place.
         """
+        if self.evaluator.feature not in self.classifier_a.attributes:
+            return self.evaluator.value(images)
         column = self.classifier_a.attributes.index(self.evaluator.feature)
         return logits(self.classifier_a, images)[:, column]
 
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
         """Return the last layer with weights of a model; of a flow, the last network to decode."""
-        if isinstance(model, AtTemperature):
+        if isinstance(model, AtTemperature) and isinstance(model.flow, Glow):
             return model.flow.blocks[0].steps[0].coupling.network[-1]
-        return [layer for layer in model.modules() if isinstance(layer, CONVOLUTIONS)][-1]
+        return [layer for layer in model.modules() if isinstance(layer, LAYERS)][-1]
 
     @staticmethod
     def trainable(copy: nn.Module) -> nn.Module:
@@ -89,7 +92,7 @@ def load_feature_task(
     Parameters
     ----------
     model : str
-        Of the zoo: a VAE, a GAN or a flow.
+        A generator of the zoo, such as a VAE, a GAN or a flow.
     feature : str
         A registered feature of digits, or an attribute of faces.
     n : int
@@ -102,14 +105,14 @@ def load_feature_task(
     ParameterError
         The model is no generator, or has no such feature.
     """
-    original = run.load(model, "vae", "gan", "glow")
+    original = run.load_generator(model)
     of_digits = original.config.channels == 1
     allowed = FEATURES if of_digits else reference.FACE_FEATURES
     if feature not in allowed:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(allowed)}.")
     kind = "digits" if of_digits else "faces"
     classifier_a, classifier_b = (run.load(f"{kind}-classifier-{which}") for which in "ab")
-    if isinstance(original, Glow):
+    if hasattr(original, "log_prob"):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
     if of_digits:
@@ -124,7 +127,7 @@ def load_feature_task(
         real = _real_statistics(run, f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
-    retrained = run.load(without) if without in zoo.names() else None
+    retrained = run.load(without) if zoo.has(without) else None
     lacking = own[evaluator.lacks_feature(own)]
     return FeatureTask(
         original, classifier_a, classifier_b, evaluator, own, lacking, real, retrained
