@@ -13,6 +13,7 @@ from forgetting.book import plots
 from forgetting.experiments.base_model import NearestImages
 from forgetting.experiments.base_prevalence import Shares
 from forgetting.experiments.base_task import BaseTask
+from forgetting.metrics import table_columns
 from forgetting.models import MODELS
 
 SCALES = {1: 0.42, 3: 0.55}
@@ -68,19 +69,17 @@ def draw_training(entry: Mapping[str, Any]) -> plt.Axes:
 
 
 def distance_table(metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of samples and of training images.
+    """Return every metric of `METRICS` of samples and of training images.
 
     Parameters
     ----------
     metrics : Mapping[str, float]
         Of `measure_fidelity`; what was not measured has no column.
     """
-    forms = {"fid": "{:.1f}", "kid": "{:.3g}", "precision": "{:.2f}", "recall": "{:.2f}"}
-    headings = {"fid": "FID", "kid": "KID", "precision": "precision", "recall": "recall"}
     rows = {
         row: {
-            headings[name]: form.format(metrics[f"{name}{end}"])
-            for name, form in forms.items()
+            heading: f"{metrics[f'{name}{end}']:{form}}"
+            for name, (heading, form) in table_columns().items()
             if f"{name}{end}" in metrics
         }
         for row, end in (("samples", ""), ("training images", "_floor"))

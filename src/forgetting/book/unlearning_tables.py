@@ -7,7 +7,7 @@ import pandas as pd
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.setting_search import SettingSearch
 from forgetting.experiments.unlearning import record_key
-from forgetting.metrics import METRICS
+from forgetting.metrics import table_columns
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
@@ -82,8 +82,7 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
     rows = dict(metrics)
     if "fid_real_own" in metrics:
         rows["fid_real_floor"] = metrics["fid_real_own"]
-    numbers = [name for metric in METRICS.values() for name in metric.names]
-    columns = {name: (name, ".3g") for name in (*numbers, "fid_real")}
+    columns = {name: (name, ".3g") for name in (*table_columns(), "fid_real")}
     return comparison_table(rows, ("floor", *names), columns).T
 
 

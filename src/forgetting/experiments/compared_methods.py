@@ -79,10 +79,9 @@ def compared_methods(
         The weight of Selective Amnesia's elastic weights.
     """
     shared = {name: getattr(config, name) for name in FinetuneConfig.model_fields}
-    has_gradient = task.evaluator.feature in task.classifier_a.attributes
     compared = []
     for method in METHODS.values():
-        if method.knob is not None and (has_gradient or not method.needs_score):
+        if method.knob is not None and (task.has_gradient or not method.needs_score):
             own = {"lr": classifier_lr} if method.needs_score else {"elastic": elastic}
             compared.append(
                 ComparedMethod(method, method.configure(shared | own), task, direction)

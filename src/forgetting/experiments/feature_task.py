@@ -56,6 +56,11 @@ class FeatureTask:
     real: Statistics | None
     retrained: Any
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether classifier A has the feature; a measurement has no gradient to follow."""
+        return self.evaluator.feature in self.classifier_a.attributes
+
     def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's features (B, F) of images (B, C, H, W), differentiably."""
         return self.classifier_a.features(images)
