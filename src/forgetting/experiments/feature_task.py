@@ -80,7 +80,8 @@ class FeatureTask:
     def last_layer(model: nn.Module) -> nn.Module:
         """Return the last layer with weights of a model; of a flow, the last network to decode."""
         if isinstance(model, AtTemperature) and isinstance(model.flow, Glow):
-            return model.flow.blocks[0].steps[0].coupling.network[-1]
+            network: Any = model.flow.get_submodule("blocks.0.steps.0.coupling.network")
+            return network[-1]
         return [layer for layer in model.modules() if isinstance(layer, LAYERS)][-1]
 
     @staticmethod
