@@ -1,4 +1,4 @@
-"""A fault in a table or a download is refused by file and line, and never read as something else."""
+"""A fault in a table or a download is refused by file and line, never read as something else."""
 
 import codecs
 import os

@@ -81,6 +81,22 @@ class Experiment:
         self.record(name)
         return model
 
+    def load_generator(self, name: str) -> Any:
+        """Return a generator of the zoo, of any kind, as `load` does.
+
+        Raises
+        ------
+        WeightsError
+            There is no such model, or its weights are not what they should be.
+        ParameterError
+            It decodes no latents.
+        """
+        model = self.load(name)
+        if not hasattr(model, "latent_dim"):
+            kind = zoo.record(name)["kind"]
+            raise ParameterError(f"{name!r} is a {kind}; {self.template} takes a generator.")
+        return model
+
     def record(self, name: str) -> dict[str, Any]:
         """Return what the zoo's NAME.json says, and note the entry's hash for the record."""
         entry = zoo.record(name)
