@@ -73,24 +73,21 @@ def main() -> None:
 def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
     """Execute TEMPLATE with your own parameters.
 
-    `forgetting templates` lists all templates and their parameters.
+    `forgetting templates` lists all templates and their parameters. A run whose name is taken is
+    refused.
     """
-    from forgetting.book import execution, templates
-    from forgetting.book.run import name_run
+    from forgetting.book import execution, own_runs, templates
 
-    given = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise ForgettingError(f"-p takes NAME=VALUE, not {pair!r}.")
-        given[key] = value
+    given = own_runs.read_pairs(pairs)
     values = templates.convert(template, given)
-    click.echo(execution.announcement(template, values))
-    name = name_run(name or "-".join([template, *(f"{k}={v}" for k, v in given.items())]))
+    templates.check_notebook(template)
+    name = own_runs.name_run(template, given, name)
     notebook = output / f"{name}.ipynb"
-    record = execution.execute(
-        template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
-    )
+    with own_runs.claimed(output, name):
+        click.echo(execution.announcement(template, values))
+        record = execution.execute(
+            template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+        )
     table = Table("measure", "value", title=name)
     for key, value in record["metrics"].items():
         if not key.endswith(("_low", "_high")):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from forgetting.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo import references as reference
@@ -20,10 +21,10 @@ from forgetting.zoo import store as zoo
 class Parameters(BaseModel):
     """What every template takes; a template's own parameters are added by a subclass."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = "default"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
     def line(self) -> str:
