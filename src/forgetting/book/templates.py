@@ -252,7 +252,7 @@ def check_notebook(template: str, checkout: Checkout = HERE) -> None:
     try:
         cells = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4).cells
         is_same = _code(cells) == _code(read(template, checkout).cells)
-    except (AttributeError, KeyError, ValueError):
+    except (AttributeError, ValueError, nbformat.ValidationError):
         is_same = False
     if not is_same:
         raise ForgettingError(
