@@ -152,6 +152,14 @@ def test_two_runs_of_a_sweep_or_two_pages_with_one_name_are_refused(tmp_path):
         entries(checkout)
 
 
+def test_a_parameter_that_runs_yaml_gives_twice_is_refused_with_its_line(tmp_path):
+    checkout = Checkout(tmp_path)
+    entry = "- name: some\n  title: Some\n  template: taming_points\n  parameters:\n"
+    checkout.runs_file.write_text(f"{entry}    seed: 1\n    seed: 2\n")
+    with pytest.raises(ForgettingError, match=r"runs\.yaml, line 6: seed is given twice"):
+        entries(checkout)
+
+
 # a name that is taken
 
 
@@ -274,6 +282,7 @@ def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     spec = {"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     (startup / "own.py").write_text("of_the_user = 1\n")
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup / "own.py"))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("MPLBACKEND", backend)

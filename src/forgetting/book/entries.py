@@ -141,9 +141,10 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
     Raises
     ------
     ForgettingError
-        An entry is malformed, or its template lacks one of its parameters.
+        An entry is malformed, two have one name, a key is given twice, or the template of an entry
+        lacks one of its parameters.
     """
-    content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+    content = yaml.load(checkout.runs_file.read_text(encoding="utf-8"), _Loader)
     listed = [validated(Entry, values) for values in content]
     _check_names(entry.name for entry in listed)
     for entry in listed:
@@ -153,6 +154,20 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
         except ParameterError as error:
             raise ForgettingError(f"runs.yaml, {entry.name}: {error}") from error
     return listed
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader of YAML that refuses a key that is given twice; the last would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping whose keys differ."""
+        keys = []
+        for key_node, _ in node.value:
+            if (key := self.construct_object(key_node)) in keys:
+                line = key_node.start_mark.line + 1
+                raise ForgettingError(f"runs.yaml, line {line}: {key} is given twice.")
+            keys.append(key)
+        return super().construct_mapping(node, deep)
 
 
 def _check_names(names: Iterable[str]) -> None:

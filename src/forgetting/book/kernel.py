@@ -26,7 +26,7 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
     """Set the variables with which a kernel is that of this interpreter, and restore them.
 
     The user may have another kernel of the same name, a backend of matplotlib in MPLBACKEND, which
-    would draw no picture into a notebook, and startup files in a profile of IPython. None of them
+    would draw no picture into a notebook, and startup files of Python and IPython. None of them
     counts.
 
     Parameters
@@ -42,6 +42,7 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
         "JUPYTER_PATH": os.pathsep.join(places),
         "IPYTHONDIR": str(folder / "ipython"),
         "MPLBACKEND": INLINE,
+        "PYTHONSTARTUP": "",
         **more,
     }
     before = {name: os.environ.get(name) for name in variables}
