@@ -94,6 +94,11 @@ def test_different_parameters_never_lead_to_one_name():
     assert all(len(name.encode()) < 200 and "/" not in name for name in names)
 
 
+@pytest.mark.parametrize("end", ["run", "failed"])
+def test_a_name_is_not_that_of_a_file_of_another_run(end):
+    assert own_runs.name_run("some", {}, f"x.{end}").startswith(f"x.{end}-")
+
+
 @pytest.mark.parametrize("text", ["é" * 300, "東" * 300])
 def test_a_name_is_short_enough_in_bytes(text):
     assert len(own_runs.name_run("some", {}, text).encode()) < 200

@@ -62,7 +62,8 @@ def name_run(template: str, given: Mapping[str, str], name: str | None = None) -
     whole = text if name else json.dumps([template, *given.items()])
     plain = re.sub(r"[^\w=.+-]", "_", text).encode()[:LONGEST_NAME].decode(errors="ignore")
     is_ambiguous = not name and any("=" in value for value in given.values())
-    if plain == text and not is_ambiguous:
+    is_of_another = plain.endswith((".run", ".failed"))  # as files of a run without that end
+    if plain == text and not (is_ambiguous or is_of_another):
         return plain
     return f"{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
