@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from bars import Bars, width
+from data_sets import celeba, folder, full  # noqa: F401
 from torch import nn
 
 from forgetting.methods.direction import collect_latents
@@ -16,14 +17,7 @@ def _nothing_of_this_machine(monkeypatch, tmp_path):
     """Hide the user's folders and cache, so that a test finds what a fresh machine has."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         monkeypatch.delenv(variable, raising=False)
-    for module in (
-        "data.digits",
-        "data.faces",
-        "data.images",
-        "cache",
-        "zoo.release",
-        "zoo.face_api",
-    ):
+    for module in ("data.sources", "data.images", "cache", "zoo.release", "zoo.face_api"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 

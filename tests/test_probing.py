@@ -9,6 +9,7 @@ from bars import Bars
 from small_tasks import MEASURED, WIDE, Halved, bars_task, width
 from torch import nn
 
+from forgetting.errors import ParameterError
 from forgetting.experiments import probing
 from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.unlearning import recorded
@@ -42,6 +43,11 @@ def test_an_attack_finds_the_feature_where_it_is_and_not_where_it_is_gone():
         assert torch.allclose(outcomes[name].images, images, atol=1e-5)
         assert outcomes[name].value == pytest.approx(float(width(images).mean()), abs=1e-4)
     assert outcomes["original"].value > WIDE > outcomes["unlearned"].value
+
+
+def test_an_attack_on_a_feature_that_is_only_measured_is_refused_in_one_sentence():
+    with pytest.raises(ParameterError, match="'narrow' is measured, and an attack"):
+        probing.attack_latents(task_with(feature="narrow"), MODELS, 12, SMALL, seed=7)
 
 
 def test_a_blank_image_does_not_count_in_the_mean_value():

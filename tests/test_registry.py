@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from forgetting import registry
-from forgetting.errors import ParameterError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.registry import Registry
 
 
@@ -40,6 +40,28 @@ def test_another_package_adds_an_entry(package, monkeypatch):
     point = EntryPoint("mine", "builtins:max", "some_wing")
     monkeypatch.setattr(registry, "entry_points", lambda group: [point][: group == "some_wing"])
     assert package["mine"] is max
+
+
+def test_another_package_names_a_module_that_registers_its_entries(package, monkeypatch, tmp_path):
+    (tmp_path / "their_thing.py").write_text(
+        "from some_wing import ENTRIES\nENTRIES.register('theirs')(sum)\n"
+    )
+    point = EntryPoint("anything", "their_thing", "some_wing")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    from some_wing import ENTRIES
+
+    assert list(ENTRIES) == ["first", "second", "theirs"]
+    assert ENTRIES["theirs"] is sum
+    del sys.modules["their_thing"]
+
+
+@pytest.mark.parametrize("value", ["no_such_module", "builtins:nothing"])
+def test_what_cannot_be_imported_is_refused_at_every_look_up(package, monkeypatch, value):
+    point = EntryPoint("mine", value, "some_wing")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    for _ in range(2):
+        with pytest.raises(ForgettingError, match=rf"The thing 'mine' of .*'{value}' \("):
+            len(package)
 
 
 def test_an_unknown_entry_is_refused_with_the_most_similar_name(package):

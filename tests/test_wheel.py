@@ -102,6 +102,19 @@ def test_the_templates_are_listed(python):
     assert [line for line in lines if not line.startswith(" ")] == templates.names()
 
 
+def test_a_wheel_that_lost_its_templates_says_so(site, python, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    shutil.rmtree(tmp_path / "site" / "forgetting" / "_checkout" / "notebooks")
+    arguments = ["-m", "forgetting.cli", "templates"]
+    for _ in range(2):  # without the folder, and with an empty one
+        done = python(*arguments, PYTHONPATH=str(tmp_path / "site"))
+        assert done.returncode == 1
+        assert "or install the package anew." in done.stderr
+        assert done.stderr.startswith("forgetting: ")
+        assert done.stderr.count("\n") == 1
+        (tmp_path / "site" / "forgetting" / "_checkout" / "notebooks").mkdir(exist_ok=True)
+
+
 def test_a_template_runs_and_leaves_its_output_below_the_folder(python):
     """`speed` reads published records, and so takes little time."""
     subprocess.run(["git", "init", "-q", python.folder], check=True)  # of another project

@@ -52,7 +52,7 @@ def main() -> None:
     """Make image generators forget, and measure whether they did."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
-            os.environ[variable] = str(Path(folder).resolve())
+            os.environ[variable] = str(Path(folder).expanduser().resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
         os.environ.setdefault("TQDM_DISABLE", "1")
@@ -73,31 +73,28 @@ def main() -> None:
 def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
     """Execute TEMPLATE with your own parameters.
 
-    `forgetting templates` lists all templates and their parameters.
+    `forgetting templates` lists all templates and their parameters. A run whose name is taken is
+    refused.
     """
-    from forgetting.book import execution, templates
-    from forgetting.book.run import name_run
+    from forgetting.book import execution, own_runs, templates
 
-    given = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            raise ForgettingError(f"-p takes NAME=VALUE, not {pair!r}.")
-        given[key] = value
+    given = own_runs.read_pairs(pairs)
     values = templates.convert(template, given)
-    click.echo(execution.announcement(template, values))
-    name = name_run(name or "-".join([template, *(f"{k}={v}" for k, v in given.items())]))
+    templates.check_notebook(template)
+    name = own_runs.name_run(template, given, name)
     notebook = output / f"{name}.ipynb"
-    record = execution.execute(
-        template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
-    )
+    with own_runs.claimed(output, name):
+        click.echo(execution.announcement(template, values))
+        record = execution.execute(
+            template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+        )
     table = Table("measure", "value", title=name)
     for key, value in record["metrics"].items():
         if not key.endswith(("_low", "_high")):
             table.add_row(key, f"{value:.4g}")
     console = Console()
     console.print(table)
-    console.print(f"notebook  {notebook}\nrecord    {output / name}.json", soft_wrap=True)
+    console.print(execution.closing(notebook, output / f"{name}.json"), soft_wrap=True)
 
 
 @main.command("templates")
@@ -146,8 +143,8 @@ def data(dataset: Any, folder: Path) -> None:
     from forgetting.zoo.face_api import download_face_api
 
     fetch = {"mnist": download_mnist, "face-api": download_face_api}
-    fetch.get(dataset, partial(download_faces, dataset))(folder)
-    click.echo(f"{dataset} is in {folder}")
+    n = fetch.get(dataset, partial(download_faces, dataset))(folder)
+    click.echo(f"{dataset} is in {folder}" + (f": {n:,} images" if n else ""))
 
 
 @main.command(cls=_OfACheckout)

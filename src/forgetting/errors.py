@@ -1,6 +1,7 @@
 """Errors that are sentences: what is wrong, where, and what to do about it."""
 
 import difflib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -27,11 +28,22 @@ class ModelError(ForgettingError):
     """A model does not keep the contract of a flow, a generator or a classifier."""
 
 
+class DataWarning(UserWarning):
+    """Something in a data set that a loader leaves out or changes, and goes on."""
+
+
 class TrainingError(ForgettingError):
     """A training cannot go on (a loss that is not finite, a checkpoint of another training)."""
 
 
+LISTED = 60
+"""Options that a sentence lists; of more it gives the number."""
+
+N_NAMED = 5
+"""Files that a sentence names; of more it gives the number."""
+
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 def validated(model: type[M], values: Mapping[str, Any]) -> M:
@@ -56,4 +68,47 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """Return a sentence with the name that is most similar to a misspelt one, or with all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names)}."
+    return f"Did you mean {close[0]}?" if close else f"There are: {shortened(names, LISTED)}."
+
+
+def shortened(names: Sequence[str], n: int = N_NAMED) -> str:
+    """Return a list of names for a sentence: the first n, and the number of the rest."""
+    rest = f" and {len(names) - n:,} more" if len(names) > n else ""
+    return ", ".join(names[:n]) + rest
+
+
+def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
+    """Return the allowed option that a value is, or say in one sentence what is allowed.
+
+    Parameters
+    ----------
+    name : str
+        The parameter, as the caller writes it.
+    value : object
+        Text and numbers are never equal; 64.0 is 64.
+    allowed : sequence
+        The options, all texts or all numbers.
+
+    Raises
+    ------
+    ParameterError
+        The value is none of the options; the most similar one is named.
+    """
+    for option in allowed:
+        if isinstance(value, str) == isinstance(option, str) and value == option:
+            return option
+    hint = did_you_mean(str(value), [str(option) for option in allowed])
+    raise ParameterError(f"{name} = {value!r} is not allowed. {hint}")
+
+
+def warn_if_fewer(wanted: int, available: int, what: str) -> None:
+    """Warn that all are taken where fewer than wanted are there.
+
+    Parameters
+    ----------
+    what : str
+        What is counted, in the plural: "digits of the likelihood reference".
+    """
+    if wanted > available:
+        text = f"{wanted:,} {what} are wanted and {available:,} are there: all are taken."
+        warnings.warn(text, DataWarning, stacklevel=3)

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -40,22 +41,64 @@ def replacing(path: Path) -> Iterator[Path]:
     ForgettingError
         The folder cannot be made or written to, or the disk is full.
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ForgettingError(_cannot_write(path, error)) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with replacing_all([Path(path)]) as (temporary,):
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def replacing_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield temporary paths that replace all of `paths` when the block succeeds, or none of them.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files to write; their folders are made if they are missing.
+
+    Yields
+    ------
+    list of Path
+        Each in the folder of its file.
+
+    Raises
+    ------
+    ForgettingError
+        A folder cannot be made or written to, or the disk is full.
+    """
+    fresh: list[Path] = []
+    old: dict[Path, Path] = {}
+    path = paths[0]
+    try:
+        for path in paths:
+            fresh.append(_beside(path))
+        yield fresh
+        for path in paths[:-1]:  # the last file is replaced or not; nothing follows it
+            if path.exists():
+                old[path] = _beside(path)
+                shutil.copy2(path, old[path])
+        try:
+            for path, temporary in zip(paths, fresh, strict=True):
+                temporary.chmod(0o644)
+                temporary.replace(path)
+        except BaseException:
+            for earlier in paths[:-1]:
+                if earlier in old:
+                    old[earlier].replace(earlier)
+                else:
+                    earlier.unlink(missing_ok=True)
+            raise
     except (OSError, SafetensorError) as error:
         raise ForgettingError(_cannot_write(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in (*fresh, *old.values()):
+            temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return an empty temporary file in the folder of a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    return Path(name)
 
 
 def check_writable(folder: Path) -> None:
@@ -82,8 +125,25 @@ def write_text(path: Path, text: str) -> None:
     ForgettingError
         The file cannot be written.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write text files in UTF-8, all of them completely or none at all.
+
+    Parameters
+    ----------
+    texts : mapping of Path to str
+        Content by file.
+
+    Raises
+    ------
+    ForgettingError
+        A file cannot be written.
+    """
+    with replacing_all(list(texts)) as temporaries:
+        for temporary, text in zip(temporaries, texts.values(), strict=True):
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _cannot_write(path: Path, error: Exception) -> str:

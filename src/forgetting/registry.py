@@ -2,16 +2,17 @@
 
 A module adds an entry with `@REGISTRY.register("name")`. The modules of the wing are imported on
 the first look-up, so that a new file is enough. Another package adds entries through an entry
-point in the registry's group.
+point in the registry's group, which names the entry or a module that registers it.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
-from forgetting.errors import ParameterError, did_you_mean
+from forgetting.errors import ForgettingError, ParameterError, did_you_mean
 
 T = TypeVar("T")
 
@@ -81,14 +82,32 @@ class Registry(Mapping[str, T], Generic[T]):
         return name in self._entries
 
     def _load(self) -> None:
-        """Import the package's modules and what other packages add, once."""
+        """Import the package's modules and what other packages add, once.
+
+        Raises
+        ------
+        ForgettingError
+            What another package adds cannot be imported.
+        """
         if self._is_loaded:
             return
-        self._is_loaded = True
+        self._is_loaded = True  # before the imports, whose modules may look entries up
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):
             importlib.import_module(module.name)
         for point in entry_points(group=self.package):
-            entry = point.load()
-            if point.name not in self._entries:
+            entry = self._imported(point)
+            if point.name not in self._entries and not isinstance(entry, ModuleType):
                 self.register(point.name)(entry)
+
+    def _imported(self, point: EntryPoint) -> Any:
+        """Return what an entry point names: an entry, or a module that registers its entries."""
+        try:
+            return point.load()
+        except (ImportError, AttributeError) as error:
+            self._is_loaded = False  # the next look-up says so again
+            package = point.dist.name if point.dist else "another package"
+            raise ForgettingError(
+                f"The {self.kind} {point.name!r} of {package} cannot be imported from "
+                f"{point.value!r} ({error}): mend or remove that package."
+            ) from error

@@ -13,6 +13,8 @@ from forgetting.book import plots
 from forgetting.experiments.base_model import NearestImages
 from forgetting.experiments.base_prevalence import Shares
 from forgetting.experiments.base_task import BaseTask
+from forgetting.metrics import table_columns
+from forgetting.models import MODELS
 
 SCALES = {1: 0.42, 3: 0.55}
 """Inches a sample, by the channels of the images."""
@@ -57,30 +59,27 @@ def draw_training(entry: Mapping[str, Any]) -> plt.Axes:
     entry : Mapping[str, Any]
         The zoo's record, with `kind` and `history`; the first row is not drawn.
     """
-    if entry["kind"] == "gan":
-        players = {"discriminator_loss": "discriminator", "generator_loss": "generator"}
-        axis = plots.curves(entry["history"][1:], players, "nats")
-        axis.set_yscale("log")
-        return axis
-    unit = "bits/dim" if entry["kind"] == "glow" else "nats"
-    series = {"loss": "training", "held_out_loss": "held out"}
-    return plots.curves(entry["history"][1:], series, unit)
+    rows, unit = entry["history"][1:], MODELS[entry["kind"]].loss_unit
+    if "loss" in entry["history"][-1]:
+        return plots.curves(rows, {"loss": "training", "held_out_loss": "held out"}, unit)
+    players = [name for name in entry["history"][-1] if name.endswith("_loss")]
+    axis = plots.curves(rows, {name: name.removesuffix("_loss") for name in players}, unit)
+    axis.set_yscale("log")
+    return axis
 
 
 def distance_table(metrics: Mapping[str, float]) -> pd.DataFrame:
-    """Return FID, KID, precision and recall of samples and of training images.
+    """Return every metric of `METRICS` of samples and of training images.
 
     Parameters
     ----------
     metrics : Mapping[str, float]
         Of `measure_fidelity`; what was not measured has no column.
     """
-    forms = {"fid": "{:.1f}", "kid": "{:.3g}", "precision": "{:.2f}", "recall": "{:.2f}"}
-    headings = {"fid": "FID", "kid": "KID", "precision": "precision", "recall": "recall"}
     rows = {
         row: {
-            headings[name]: form.format(metrics[f"{name}{end}"])
-            for name, form in forms.items()
+            heading: f"{metrics[f'{name}{end}']:{form}}"
+            for name, (heading, form) in table_columns().items()
             if f"{name}{end}" in metrics
         }
         for row, end in (("samples", ""), ("training images", "_floor"))

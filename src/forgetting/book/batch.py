@@ -1,6 +1,5 @@
 """Many pages and runs: those that are not current are executed, several at once."""
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -16,9 +15,10 @@ from forgetting.book import execution, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.published import is_current, is_worded
+from forgetting.book.run import files
 from forgetting.book.schema import read_records
 from forgetting.errors import ForgettingError
-from forgetting.files import write_text
+from forgetting.files import write_text, write_texts
 
 Log = Callable[[str], None]
 
@@ -133,12 +133,9 @@ def _take(run: Entry, folder: Path, results: Path, checkout: Checkout) -> str:
         if same and is_current(other, folder, results, checkout):
             stored = read_records(results, [other.name, f"{other.name}.run"])
             fingerprint = run.fingerprint(results, checkout)
-            contents = {
-                run.name: {**stored[other.name], "name": run.name},
-                f"{run.name}.run": {**stored[f"{other.name}.run"], "fingerprint": fingerprint},
-            }
-            for name, content in contents.items():
-                write_text(results / f"{name}.json", json.dumps(content, indent=1) + "\n")
+            record = {**stored[other.name], "name": run.name}
+            circumstances = {**stored[f"{other.name}.run"], "fingerprint": fingerprint}
+            write_texts(files(results, run.name, record, circumstances))
             return other.name
     return ""
 

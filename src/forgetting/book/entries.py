@@ -2,7 +2,8 @@
 
 import ast
 import itertools
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.fingerprint import computing_tree, fingerprint
 from forgetting.book.schema import Record, read_records
-from forgetting.errors import ForgettingError, ParameterError, did_you_mean, validated
+from forgetting.errors import ForgettingError, ParameterError, did_you_mean, shortened, validated
 
 
 class Entry(BaseModel):
@@ -58,7 +59,13 @@ class Entry(BaseModel):
         return "/" in self.name
 
     def runs(self) -> list["Entry"]:
-        """Return the runs of a sweep: every case with every combination of the grid's values."""
+        """Return the runs of a sweep: every case with every combination of the grid's values.
+
+        Raises
+        ------
+        ForgettingError
+            The values of two runs make the same name.
+        """
         runs = []
         for case, given in (self.cases or {"": {}}).items():
             lists = {name: value for name, value in given.items() if isinstance(value, list)}
@@ -68,6 +75,7 @@ class Entry(BaseModel):
                 parameters = {**self.parameters, **given, **dict(zip(axes, values, strict=True))}
                 update = {"name": f"{self.name}/{label}", "parameters": parameters}
                 runs.append(self.model_copy(update=update | {"cases": {}, "grid": {}}))
+        _check_names(run.name for run in runs)
         return runs
 
     def fingerprint(self, results: Path, checkout: Checkout = HERE) -> str:
@@ -133,10 +141,12 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
     Raises
     ------
     ForgettingError
-        An entry is malformed, or its template lacks one of its parameters.
+        An entry is malformed, two have one name, a key is given twice, or the template of an entry
+        lacks one of its parameters.
     """
-    content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+    content = yaml.load(checkout.runs_file.read_text(encoding="utf-8"), _Loader)
     listed = [validated(Entry, values) for values in content]
+    _check_names(entry.name for entry in listed)
     for entry in listed:
         given = {*entry.parameters, *entry.grid}.union(*entry.cases.values())
         try:
@@ -144,6 +154,29 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
         except ParameterError as error:
             raise ForgettingError(f"runs.yaml, {entry.name}: {error}") from error
     return listed
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader of YAML that refuses a key that is given twice; the last would count."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping whose keys differ."""
+        keys = []
+        for key_node, _ in node.value:
+            if (key := self.construct_object(key_node)) in keys:
+                line = key_node.start_mark.line + 1
+                raise ForgettingError(f"runs.yaml, line {line}: {key} is given twice.")
+            keys.append(key)
+        return super().construct_mapping(node, deep)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Check that no two records have one name."""
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise ForgettingError(
+            f"runs.yaml gives one name to two runs, {shortened(repeated)}: change a name, a case "
+            "or a value."
+        )
 
 
 def pages(checkout: Checkout = HERE) -> list[Entry]:

@@ -2,35 +2,23 @@
 
 import copy
 import json
-import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from forgetting import errors
-from forgetting.book import templates
+from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.run import CONTEXT
+from forgetting.book.run import CONTEXT, files
 from forgetting.book.schema import Record, read_record
 from forgetting.errors import ForgettingError
-from forgetting.files import check_writable, write_text
-
-KERNEL_CONFIG = Config(
-    {
-        "KernelManager": {"transport_encryption": "auto"},
-        "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
-    }
-)
-"""Configuration of kernels: without encryption each prints a warning, and a slow one prints that
-it was interrupted when it is shut down. Errors of cells are no messages of this log."""
+from forgetting.files import check_writable, write_text, write_texts
 
 EARLY = 60.0
 """Seconds within which a refused run leaves no notebook: there is nothing worth keeping."""
@@ -132,20 +120,20 @@ def execute(
         check_writable(folder)
     started = time.monotonic()
     failed = results / f"{name}.failed.ipynb"
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         fresh = Path(temporary)
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
         context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         try:
-            with _environment(CONTEXT, json.dumps(context)):
+            with kernel.environment(fresh, **{CONTEXT: json.dumps(context)}):
                 executed = papermill.execute_notebook(
                     fresh / "template.ipynb",
                     fresh / "executed.ipynb",
                     parameters=dict(values),
-                    kernel_name="python3",
+                    kernel_name=templates.KERNEL["name"],
                     cwd=checkout.root,
                     progress_bar=progress,
-                    config=KERNEL_CONFIG,
+                    config=kernel.CONFIG,
                 )
             record = read_record(fresh / f"{name}.json")
             circumstances = read_record(fresh / f"{name}.run.json")
@@ -166,25 +154,25 @@ def execute(
     metadata = dict(metadata or {})
     if notebook is None:
         circumstances |= metadata
-    write_text(results / f"{name}.json", json.dumps(record, indent=1) + "\n")
-    write_text(results / f"{name}.run.json", json.dumps(circumstances, indent=1) + "\n")
-    if notebook is not None:  # last, because a page without its notebook is executed again
+    texts = files(results, name, record, circumstances)
+    if notebook is not None:
         page = clean(executed, title, {**metadata, "weights": record["weights"]})
-        write_text(notebook, nbformat.writes(page) + "\n")
+        texts[notebook] = nbformat.writes(page) + "\n"
+    write_texts(texts)
     return record
 
 
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """Set an environment variable within a block."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
+def closing(notebook: Path, record: Path) -> str:
+    """Return lines for the terminal: the source and the data of a run, and its files.
+
+    Parameters
+    ----------
+    notebook, record : Path
+        The files that the run has written; its circumstances are beside the record.
+    """
+    noted = read_record(record.with_suffix(".run.json"))["data"]
+    data = [f"{name}: {text}" for name, text in noted.items()]
+    return "\n".join([*data, f"notebook  {notebook}", f"record    {record}"])
 
 
 def _keep(executed: Path, path: Path) -> str:

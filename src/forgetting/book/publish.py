@@ -10,9 +10,8 @@ from forgetting.book.batch import Log, execute
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.render import render
-from forgetting.data.digits import mnist_folder
-from forgetting.data.faces import faces_folder
-from forgetting.errors import DataError, ForgettingError, did_you_mean
+from forgetting.data.sources import get_folder
+from forgetting.errors import ForgettingError, did_you_mean
 from forgetting.files import replacing
 
 
@@ -133,11 +132,10 @@ def check_data(wanted: Collection[Entry]) -> None:
     DataError
         A data set is missing; the sentence names the command that downloads it.
     """
-    if any(entry.needs == "mnist" for entry in wanted) and mnist_folder() is None:
-        raise DataError("These pages need the full MNIST set: run `forgetting data mnist` first.")
-    if any(entry.needs == "faces" for entry in wanted):
-        for name in ("celeba", "lfw"):
-            faces_folder(name)
+    needs = {entry.needs for entry in wanted}
+    for need, names in (("mnist", ["mnist"]), ("faces", ["celeba", "lfw"])):
+        for name in names if need in needs else []:
+            get_folder(name)
 
 
 def _write_picture(checkout: Checkout) -> None:

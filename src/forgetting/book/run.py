@@ -2,20 +2,20 @@
 
 A notebook starts with `begin(...)`, takes its models and random generators from the run, and ends
 with `finish(...)`, which writes two files. NAME.json holds the science: parameters, metrics,
-history, sha256 of all weights. NAME.run.json holds the circumstances: versions, machine, seconds.
+history, sha256 of all weights. NAME.run.json holds the circumstances: data, versions, machine,
+seconds.
 """
 
-import hashlib
 import json
 import math
 import os
 import platform
-import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ import torch
 
 from forgetting import resources
 from forgetting.book.checkout import HERE
+from forgetting.book.own_runs import numbered
 from forgetting.book.schema import SCHEMA, Record, read_records
+from forgetting.data import sources
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.files import write_text
+from forgetting.files import write_texts
 from forgetting.methods.progress import progress as progress
 from forgetting.precision import has_bfloat16
 
@@ -37,8 +39,8 @@ CONTEXT = "FORGETTING_RUN"
 RECORDED_VERSIONS = ("forgetting", "torch", "torchvision", "numpy", "scipy", "scikit-image")
 """Packages whose versions the circumstances of a run list."""
 
-LONGEST_NAME = 150
-"""Characters of a run's name that is made from its parameters; file systems allow 255 bytes."""
+INLINE = "module://matplotlib_inline.backend_inline"
+"""The backend of matplotlib that draws into a notebook, as ipykernel names it."""
 
 
 class Run(Experiment):
@@ -47,7 +49,7 @@ class Run(Experiment):
     Attributes
     ----------
     name : str
-        Of the record.
+        Of the record; the template's, followed by a number, where the run was given none.
     role : str
         Of the run in the book.
     folder : Path
@@ -69,10 +71,12 @@ class Run(Experiment):
         super().__init__(template, parameters)
         context = json.loads(os.environ.get(CONTEXT, "{}"))
         self.name: str = context.get("name", template)
+        self._is_named = "name" in context
         self.role: str = context.get("role", "headline")
         self.folder = Path(context.get("folder", HERE.own_runs))
         self.results = Path(context.get("results", HERE.own_runs))
         self._started = time.monotonic()
+        sources.begin_notes()
         self._revision = _revision()  # now, because the checkout may change during the run
 
     def finish(
@@ -106,7 +110,7 @@ class Run(Experiment):
             )
         record = {
             "schema": SCHEMA,
-            "name": self.name,
+            "name": "",
             "template": self.template,
             "role": self.role,
             "parameters": self.parameters.model_dump(mode="json"),
@@ -117,6 +121,7 @@ class Run(Experiment):
         circumstances = {
             "seconds": round(time.monotonic() - self._started, 2),
             **{name: round(value, 2) for name, value in self.seconds.items()},
+            "data": sources.noted(),
             "peak_mib": round(_peak_mib()),
             "revision": self._revision,
             "threads": torch.get_num_threads(),
@@ -126,30 +131,34 @@ class Run(Experiment):
             "python": platform.python_version(),
             "versions": {name: version(name) for name in RECORDED_VERSIONS},
         }
-        for end, content in (("json", record), ("run.json", circumstances)):
-            text = json.dumps(content, indent=1) + "\n"
-            write_text(self.folder / f"{self.name}.{end}", text)
+        free = nullcontext(self.name) if self._is_named else numbered(self.folder, self.template)
+        with free as self.name:
+            record["name"] = self.name
+            write_texts(files(self.folder, self.name, record, circumstances))
         return metrics
 
 
-def name_run(text: str) -> str:
-    """Return a name for files of a run, made from a text that may be long or hold any character.
+def files(
+    folder: Path, name: str, record: Mapping[str, Any], circumstances: Mapping[str, Any]
+) -> dict[Path, str]:
+    """Return the contents of the two files of a run, by path.
 
     Parameters
     ----------
-    text : str
-        For example a template with its parameters.
+    folder : Path
+        Where both files go.
+    name : str
+        Of the run.
+    record, circumstances : mapping
+        What they hold.
 
     Returns
     -------
-    str
-        The text without characters that file systems refuse. What is longer than `LONGEST_NAME`
-        ends in a hash in place of the rest.
+    dict of Path to str
+        `NAME.json` and `NAME.run.json`.
     """
-    name = re.sub(r"[^\w=.+-]", "_", text)
-    if len(name) <= LONGEST_NAME:
-        return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    contents = {f"{name}.json": record, f"{name}.run.json": circumstances}
+    return {folder / end: json.dumps(each, indent=1) + "\n" for end, each in contents.items()}
 
 
 def begin(
@@ -190,6 +199,7 @@ def begin(
     for name, value in preset.items():
         if values.get(name, 0) == 0:
             values[name] = value
+    _draw_inline()
     return Run(template, validated(model, values))
 
 
@@ -215,6 +225,15 @@ def records(folder: Path, names: Collection[str]) -> dict[str, Record]:
     """
     available = read_records(HERE.results, names) | read_records(folder, names)
     return {name: available[name] for name in names if name in available}
+
+
+def _draw_inline() -> None:
+    """Draw into the notebook, where the environment of its kernel names another backend."""
+    if "IPython" in sys.modules and os.environ.get("MPLBACKEND", INLINE) != INLINE:
+        from IPython.core.getipython import get_ipython
+
+        if shell := get_ipython():
+            shell.run_line_magic("matplotlib", "inline")
 
 
 def _peak_mib() -> float:

@@ -82,8 +82,19 @@ def names(checkout: Checkout = HERE) -> list[str]:
     -------
     list of str
         In alphabetical order.
+
+    Raises
+    ------
+    ForgettingError
+        The book has none: its folder is empty or missing.
     """
-    return sorted({path.stem for path in checkout.templates.glob("*.py")} | set(plugins.added()))
+    own = {path.stem for path in checkout.templates.glob("*.py")}
+    if not own:
+        raise ForgettingError(
+            f"No template is in {checkout.templates}: restore it from git, or install the package "
+            "anew."
+        )
+    return sorted(own | set(plugins.added()))
 
 
 def source(template: str, checkout: Checkout = HERE) -> Path:
@@ -224,6 +235,35 @@ def notebook_text(template: str, checkout: Checkout = HERE) -> str:
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return str(nbformat.writes(notebook)) + "\n"
+
+
+def check_notebook(template: str, checkout: Checkout = HERE) -> None:
+    """Check that a template's notebook, if it has one, holds the code that a run executes.
+
+    Raises
+    ------
+    ForgettingError
+        The code of `NAME.ipynb` is not that of `NAME.py`, or `NAME.ipynb` is no notebook.
+    """
+    path = source(template, checkout)
+    notebook = path.with_suffix(".ipynb")
+    if not notebook.is_file():
+        return
+    try:
+        cells = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4).cells
+        is_same = _code(cells) == _code(read(template, checkout).cells)
+    except (AttributeError, ValueError, nbformat.ValidationError):
+        is_same = False
+    if not is_same:
+        raise ForgettingError(
+            f"{notebook} was edited, or is older than {path.name}, which a run executes: carry "
+            f"your change over to {path.name} and run `forgetting notebooks`, which writes the "
+            f"notebook anew, or execute the notebook itself with papermill."
+        )
+
+
+def _code(cells: list[nbformat.NotebookNode]) -> list[str]:
+    return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
 def write_notebooks(checkout: Checkout = HERE) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.grading import record_key
 from forgetting.experiments.setting_search import SettingSearch
-from forgetting.metrics import METRICS
+from forgetting.metrics import table_columns
 
 Column = tuple[str, str]
 """The heading of a table's column and the format of its values."""
@@ -82,9 +82,8 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
     rows = dict(metrics)
     if "fid_real_own" in metrics:
         rows["fid_real_floor"] = metrics["fid_real_own"]
-    numbers = [name for metric in METRICS.values() for name in metric.names]
     outside = [f"fid_outside{end}" for end in ("", "_celeba", "_lfw", "_both")]
-    columns = {name: (name, ".3g") for name in (*numbers, "fid_real", *outside)}
+    columns = {name: (name, ".3g") for name in (*table_columns(), "fid_real", *outside)}
     return comparison_table(rows, ("floor", *names), columns).T
 
 

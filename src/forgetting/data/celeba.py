@@ -1,12 +1,13 @@
 """The text files of CelebA: the attributes of each image, and whose face it shows."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from forgetting.errors import DataError
+from forgetting.data.tables import read_lines, read_table
+from forgetting.errors import DataError, DataWarning, shortened
 
 _ATTRIBUTES = """
 5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair
@@ -25,6 +26,8 @@ IDENTITY_FILE = "identity_CelebA.txt"
 def read_labels(folder: Path, files: Sequence[Path]) -> tuple[torch.Tensor, tuple[str, ...]]:
     """Return the attributes and the identities of image files of CelebA.
 
+    A warning names the images that the text files list and that are not among the files.
+
     Parameters
     ----------
     folder : Path
@@ -42,9 +45,9 @@ def read_labels(folder: Path, files: Sequence[Path]) -> tuple[torch.Tensor, tupl
     Raises
     ------
     DataError
-        A text file is missing, is not in CelebA's format, or lacks an image.
+        A text file is missing, is not in CelebA's format, lists an image twice, or lacks one.
     """
-    attributes, people = _read_attributes(folder), _read_identities(folder)
+    attributes, people = _read_attributes(folder / ATTRIBUTE_FILE), _read_people(folder)
     for file in files:
         for name, table in ((IDENTITY_FILE, people), (ATTRIBUTE_FILE, attributes)):
             if file.name not in table:
@@ -52,53 +55,35 @@ def read_labels(folder: Path, files: Sequence[Path]) -> tuple[torch.Tensor, tupl
                     f"{folder / name} has no line for {file.name}. Use the text files that belong "
                     "to these images."
                 )
-    labels = torch.from_numpy(np.stack([attributes[file.name] for file in files]))
+    present = {file.name for file in files}
+    if missing := [name for name in attributes if name not in present]:
+        warnings.warn(
+            f"{ATTRIBUTE_FILE} lists {len(attributes):,} images, of which {len(missing):,} are "
+            f"not in {folder} and are left out: {shortened(missing)}.",
+            DataWarning,
+            stacklevel=2,
+        )
+    labels = torch.tensor([attributes[file.name] for file in files])
     return labels, tuple(people[file.name] for file in files)
 
 
-def _read_attributes(folder: Path) -> dict[str, np.ndarray]:
-    """Return the attributes, bool (40,), of each file name."""
-    path = folder / ATTRIBUTE_FILE
-    lines = _read_lines(path)
-    if len(lines) < 2 or tuple(lines[1].split()) != CELEBA_ATTRIBUTES:
+def _read_attributes(path: Path) -> dict[str, list[bool]]:
+    """Return whether each file name has each of the 40 attributes."""
+    lines = read_lines(path)
+    if len(lines) < 2 or tuple(lines[1][1]) != CELEBA_ATTRIBUTES:
         raise DataError(
             f"{path}, line 2, does not name CelebA's 40 attributes in their order. Copy the "
             "official file again."
         )
-    attributes = {}
-    for number, line in enumerate(lines[2:], start=3):
-        name, *values = line.split()
-        if len(values) != len(CELEBA_ATTRIBUTES) or not set(values) <= {"1", "-1"}:
-            raise DataError(
-                f"{path}, line {number}: expected a file name and {len(CELEBA_ATTRIBUTES)} values "
-                "of 1 or -1. Copy the official file again."
-            )
-        attributes[name] = np.array([value == "1" for value in values])
-    return attributes
+    n = len(CELEBA_ATTRIBUTES)
+    expected = f"a file name and {n} values of 1 or -1"
+    table = read_table(path, lines[2:], n, ("1", "-1"), expected)
+    return {name: [value == "1" for value in values] for name, values in table.items()}
 
 
-def _read_identities(folder: Path) -> dict[str, str]:
-    """Return the person of each file name."""
+def _read_people(folder: Path) -> dict[str, str]:
+    """Return the number of the person of each file name."""
     path = folder / IDENTITY_FILE
-    people = {}
-    for number, line in enumerate(_read_lines(path), start=1):
-        fields = line.split()
-        if len(fields) != 2:
-            raise DataError(
-                f"{path}, line {number}: expected a file name and the number of a person. Copy "
-                "the official file again."
-            )
-        name, person = fields
-        people[name] = person
-    return people
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not a text"
-        raise DataError(
-            f"{path} cannot be read ({reason}). Copy it from the official CelebA to the folder "
-            "of img_align_celeba."
-        ) from error
+    expected = "a file name and the number of a person"
+    table = read_table(path, read_lines(path), 1, None, expected)
+    return {name: person for name, (person,) in table.items()}

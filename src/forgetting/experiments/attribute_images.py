@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from forgetting.data.faces import has_faces, load_faces
-from forgetting.errors import ParameterError
+from forgetting.data.faces import load_faces
+from forgetting.data.sources import choose_source
+from forgetting.errors import check_option
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.samples import cached_samples
 from forgetting.inference import logits
@@ -109,12 +110,11 @@ def load_attribute_images(
     ParameterError
         The source is none of the three.
     DataError
-        The source is "celeba" and its data is not at hand, or CelebA has no such attribute.
+        The source is "celeba" and its data is not at hand, `FORGETTING_DATA` is set and cannot be
+        used, or CelebA has no such attribute.
     """
-    if source not in SOURCES:
-        raise ParameterError(f"source = {source!r}: it can be {', '.join(SOURCES)}.")
-    if source == "auto":
-        source = "celeba" if has_faces("celeba") else "latent"
+    source = check_option("source", source, SOURCES)
+    source = choose_source(source, "celeba", ["celeba"], "latent")
     if source == "celeba":
         size = flow.image_shape[-1]
         train, held_out = (load_faces("celeba", part, size) for part in ("train", "held_out"))

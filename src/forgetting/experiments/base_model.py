@@ -11,7 +11,8 @@ from forgetting.cache import cached
 from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.base_task import BaseTask
 from forgetting.inference import features
-from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
+from forgetting.metrics import METRICS
+from forgetting.metrics.fidelity import Statistics, fid, nearest
 from forgetting.zoo import references
 
 N_LIKELIHOOD = {"digits": 1000, "faces": 2000}
@@ -75,9 +76,10 @@ def measure_fidelity(
 
     Returns
     -------
-    metrics : fid, fid_floor and n_samples; where real images are at hand also kid, precision and
-        recall, each with its `_floor`. FID is that to the reference in the zoo: of a model that
-        was trained without a feature, to real images that lack it
+    metrics : fid, fid_floor and n_samples; where real images are at hand also kid, precision,
+        recall and whatever else `METRICS` has, each with its `_floor`. FID is that to the
+        reference in the zoo: of a model that was trained without a feature, to real images that
+        lack it
     features : None without real images
     """
     real, entry = task.real, task.experiment.record(_reference(task))
@@ -103,9 +105,10 @@ def measure_fidelity(
     if task.family == "digits":
         metrics["fid_floor"] = _digits_floor(task, real.train[index], found.floor, statistics)
     for end, images in (("", found.samples), ("_floor", found.floor)):
-        metrics[f"kid{end}"] = kid(images, unseen)
-        precision, recall = precision_recall(images, unseen)
-        metrics |= {f"precision{end}": precision, f"recall{end}": recall}
+        for kind, metric in METRICS.items():
+            if kind != "fid":  # which is taken to the reference
+                numbers = metric(images, unseen)
+                metrics |= {f"{name}{end}": number for name, number in numbers.items()}
     return metrics, found
 
 

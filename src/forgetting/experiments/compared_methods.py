@@ -66,6 +66,9 @@ def compared_methods(
 ) -> list[ComparedMethod]:
     """Return every method with a setting to search, in the order of the tables.
 
+    Methods that follow a classifier's gradient are left out where classifier A lacks the feature:
+    a measurement has no gradient.
+
     Parameters
     ----------
     config : FinetuneConfig
@@ -78,7 +81,7 @@ def compared_methods(
     shared = {name: getattr(config, name) for name in FinetuneConfig.model_fields}
     compared = []
     for method in METHODS.values():
-        if method.knob is not None:
+        if method.knob is not None and (task.has_gradient or not method.needs_score):
             own = {"lr": classifier_lr} if method.needs_score else {"elastic": elastic}
             compared.append(
                 ComparedMethod(method, method.configure(shared | own), task, direction)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from forgetting.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo import references as reference
@@ -20,10 +21,10 @@ from forgetting.zoo import store as zoo
 class Parameters(BaseModel):
     """What every template takes; a template's own parameters are added by a subclass."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = "default"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MAX_SEED)
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
 
     def line(self) -> str:
@@ -79,6 +80,22 @@ class Experiment:
             )
         model = zoo.load(name).to(self.device)
         self.record(name)
+        return model
+
+    def load_generator(self, name: str) -> Any:
+        """Return a generator of the zoo, of any kind, as `load` does.
+
+        Raises
+        ------
+        WeightsError
+            There is no such model, or its weights are not what they should be.
+        ParameterError
+            It decodes no latents.
+        """
+        model = self.load(name)
+        if not hasattr(model, "latent_dim"):
+            kind = zoo.record(name)["kind"]
+            raise ParameterError(f"{name!r} is a {kind}; {self.template} takes a generator.")
         return model
 
     def record(self, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 
 from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import Digits, Source, load_digits
+from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments.context import Experiment
 from forgetting.inference import classes
 from forgetting.metrics.likelihood import LikelihoodReference
@@ -69,7 +70,7 @@ def load_digit_splits(
     source, digit, size : Source
         See `load_digits` and `DigitSplits`.
     n_likelihood_reference : int
-        Digits of the likelihood reference; all others, if there are fewer.
+        Digits of the likelihood reference; all others, with a warning, if there are fewer.
 
     Raises
     ------
@@ -78,6 +79,7 @@ def load_digit_splits(
     """
     train, held_out = load_digits("train", source), load_digits("held_out", source)
     retain = train.where(train.labels != digit)
+    warn_if_fewer(n_likelihood_reference, len(retain), "digits of the likelihood reference")
     # the stream keeps the name that it had when the pages were made: another draws other digits
     order = torch.randperm(len(retain), generator=experiment.generator("yardstick"))
     reference = retain.floats(size)[order[:n_likelihood_reference]]
@@ -98,8 +100,17 @@ def choose_forget_digits(
         The base, under which the quantiles of a single digit are taken.
     draws, seed : int
         Of the dequantisation noise of those quantiles.
+
+    Raises
+    ------
+    DataError
+        The class has fewer than n training digits.
     """
     indices = splits.of_class
+    if n > len(indices):
+        raise DataError(
+            f"{n} digits to forget, but class {splits.digit} has {len(indices)} training digits."
+        )
     if n > 1:
         return indices[:n]
     candidates = indices[:N_CANDIDATES]

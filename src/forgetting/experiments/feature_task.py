@@ -25,7 +25,7 @@ from forgetting.zoo import store as zoo
 from forgetting.zoo.face_api import has_face_api
 from forgetting.zoo.graders import GRADERS
 
-CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class FeatureTask:
     real: Statistics | None
     retrained: Any
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether classifier A has the feature; a measurement has no gradient to follow."""
+        return self.evaluator.feature in self.classifier_a.attributes
+
     def classifier_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return classifier A's features (B, F) of images (B, C, H, W), differentiably."""
         return self.classifier_a.features(images)
@@ -80,9 +85,10 @@ class FeatureTask:
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
         """Return the last layer with weights of a model; of a flow, the last network to decode."""
-        if isinstance(model, AtTemperature):
-            return model.flow.blocks[0].steps[0].coupling.network[-1]
-        return [layer for layer in model.modules() if isinstance(layer, CONVOLUTIONS)][-1]
+        if isinstance(model, AtTemperature) and isinstance(model.flow, Glow):
+            network: Any = model.flow.get_submodule("blocks.0.steps.0.coupling.network")
+            return network[-1]
+        return [layer for layer in model.modules() if isinstance(layer, LAYERS)][-1]
 
     @staticmethod
     def trainable(copy: nn.Module) -> nn.Module:
@@ -98,7 +104,7 @@ def load_feature_task(
     Parameters
     ----------
     model : str
-        Of the zoo: a VAE, a GAN or a flow.
+        A generator of the zoo, such as a VAE, a GAN or a flow.
     feature : str
         A registered feature of digits, or an attribute of faces.
     n : int
@@ -111,14 +117,14 @@ def load_feature_task(
     ParameterError
         The model is no generator, or has no such feature.
     """
-    original = run.load(model, "vae", "gan", "glow")
+    original = run.load_generator(model)
     of_digits = original.config.channels == 1
     allowed = FEATURES if of_digits else reference.FACE_FEATURES
     if feature not in allowed:
         raise ParameterError(f"feature = {feature!r}: of {model} it can be {', '.join(allowed)}.")
     kind = "digits" if of_digits else "faces"
     classifier_a, classifier_b = (run.load(f"{kind}-classifier-{which}") for which in "ab")
-    if isinstance(original, Glow):
+    if hasattr(original, "log_prob"):
         original = AtTemperature(original, temperature)
     own = generate(original, run.latents("own", n, original.latent_dim))
     outside = None
@@ -135,7 +141,7 @@ def load_feature_task(
         real = _real_statistics(run, f"{size}.without_{feature}", reference.FACES)
     family = model.split("-seed-")[0]  # a base of another seed has the same reference
     without = f"{family}-no-{feature.replace('_', '-').lower()}"
-    retrained = run.load(without) if without in zoo.names() else None
+    retrained = run.load(without) if zoo.has(without) else None
     lacking = own[evaluator.lacks_feature(own)]
     return FeatureTask(
         original, classifier_a, classifier_b, evaluator, outside, own, lacking, real, retrained

@@ -1,22 +1,28 @@
 """The person whom a run forgets: one of LFW, one of the flow's own, or one in a photograph."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
-from forgetting.data.faces import astronaut, has_faces, load_faces
-from forgetting.errors import DataError
+from forgetting.data.faces import astronaut, load_faces
+from forgetting.data.sources import choose_source, has_data
+from forgetting.errors import DataError, check_option
 from forgetting.experiments.latent_people import LatentPeople
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.experiments.real_people import N_NEEDED, RealPeople, people_with_many
 from forgetting.models.glow import Glow
 
+Source = Literal["auto", "lfw", "latent", "photograph"]
+
 ASTRONAUT = "the astronaut"
+
+REAL_FACES = ("celeba", "lfw")
+"""Data sets that are needed for a person among real faces."""
 
 
 def load_person_splits(
-    source: Literal["auto", "lfw", "latent", "photograph"],
+    source: Source,
     name: str,
     flow: Glow,
     embedding: nn.Module,
@@ -50,14 +56,16 @@ def load_person_splits(
 
     Raises
     ------
+    ParameterError
+        The source is not allowed.
     DataError
-        The person does not exist, or the data are not at hand.
+        The person does not exist, the data are not at hand, or `FORGETTING_DATA` is set and cannot
+        be used.
     """
-    has_real = has_faces("celeba", "lfw")
-    if source == "auto":
-        source = "lfw" if has_real else "latent"
-    if source == "lfw" or (source == "photograph" and has_real):
-        return _among_real_faces(source, name, flow, embedding, n_likelihood_reference, generator)
+    source = check_option("source", source, get_args(Source))
+    chosen = choose_source(source, "lfw", REAL_FACES, "latent")
+    if chosen == "lfw" or (chosen == "photograph" and has_data(*REAL_FACES)):
+        return _among_real_faces(chosen, name, flow, embedding, n_likelihood_reference, generator)
     if not (name or "0").isdecimal():
         raise DataError(
             f"person = {name!r}: without LFW a person is the number of a latent. Give a number, "
@@ -65,14 +73,14 @@ def load_person_splits(
         )
     people, number = LatentPeople(flow, embedding, radius, temperature), int(name or 0)
     person = people.person(number, n_retain, n_likelihood_reference)
-    if source == "latent":
+    if chosen == "latent":
         return person
     photograph = astronaut(flow.image_shape[-1])
     return people.with_photograph(person, number, photograph, ASTRONAUT)
 
 
 def _among_real_faces(
-    source: Literal["lfw", "photograph"],
+    source: str,
     name: str,
     flow: Glow,
     embedding: nn.Module,
@@ -81,7 +89,7 @@ def _among_real_faces(
 ) -> PersonSplits:
     size = flow.image_shape[-1]
     train, held_out = (
-        {data_set: load_faces(data_set, part, size) for data_set in ("celeba", "lfw")}
+        {data_set: load_faces(data_set, part, size) for data_set in REAL_FACES}
         for part in ("train", "held_out")
     )
     people = RealPeople(train, held_out, embedding, n_likelihood_reference)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from forgetting.errors import ParameterError
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples
 from forgetting.inference import generate
@@ -88,8 +89,18 @@ def attack_latents(
     Returns
     -------
     Outcomes by the name of the model.
+
+    Raises
+    ------
+    ParameterError
+        Classifier A does not have the feature.
     """
     evaluator = task.evaluator
+    if not task.has_gradient:
+        raise ParameterError(
+            f"feature = {evaluator.feature!r} is measured, and an attack follows a classifier's "
+            "gradient: choose a feature that classifier A has."
+        )
     outcomes = {}
     for name, model in models.items():
         latents = latent_attack(

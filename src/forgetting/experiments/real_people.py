@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.data.faces import Faces
-from forgetting.errors import DataError
+from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments import person_splits
 from forgetting.experiments.person_splits import N_EACH, PersonSplits, cached_embeddings
 from forgetting.inference import embeddings
@@ -117,6 +117,7 @@ class RealPeople:
         neutral = people_with_many(self.held_out["lfw"], N_EACH)[: person_splits.N_NEUTRAL]
         retain = torch.cat([self.train["celeba"].floats(), lfw.where(is_retained).floats()])
         unseen = torch.cat([self.held_out[source].images for source in ("celeba", "lfw")])
+        warn_if_fewer(n, len(retain), "images of the likelihood reference")
         order = torch.randperm(len(retain), generator=generator)
         return PersonSplits(
             name="",

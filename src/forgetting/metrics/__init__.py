@@ -8,7 +8,7 @@ samples with other images; another package adds one through an entry point in th
 wing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,22 +22,27 @@ class SampleMetric:
 
     Attributes
     ----------
-    names : tuple of str
-        Of the numbers; records and tables name them so.
+    columns : dict of str to tuple
+        By the name that a number has in records, its heading in tables and its format there.
     measure : callable
         Features of the samples (N, F) and of the images (M, F) to the numbers, in the order of
-        `names`.
+        `columns`.
     description : str
         What the numbers tell, in a sentence.
     """
 
-    names: tuple[str, ...]
+    columns: Mapping[str, tuple[str, str]]
     measure: Callable[[torch.Tensor, torch.Tensor], tuple[float, ...]]
     description: str
 
     def __call__(self, samples: torch.Tensor, target: torch.Tensor) -> dict[str, float]:
         """Return the numbers by name, of features (N, F) of samples and (M, F) of images."""
-        return dict(zip(self.names, self.measure(samples, target), strict=True))
+        return dict(zip(self.columns, self.measure(samples, target), strict=True))
+
+
+def table_columns() -> dict[str, tuple[str, str]]:
+    """Return heading and format of every number that a metric of `METRICS` gives, by name."""
+    return {name: column for metric in METRICS.values() for name, column in metric.columns.items()}
 
 
 METRICS: Registry[SampleMetric] = Registry("metric", "forgetting.metrics")

@@ -154,21 +154,21 @@ def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tens
 
 METRICS.register("fid")(
     SampleMetric(
-        names=("fid",),
+        columns={"fid": ("FID", ".1f")},
         measure=lambda samples, target: (fid(samples, target),),
         description="Frechet distance: 0 where mean and covariance of the features are equal.",
     )
 )
 METRICS.register("kid")(
     SampleMetric(
-        names=("kid",),
+        columns={"kid": ("KID", ".3g")},
         measure=lambda samples, target: (kid(samples, target),),
         description="Kernel distance: unbiased, so that it is about 0 where the images are alike.",
     )
 )
 METRICS.register("precision_recall")(
     SampleMetric(
-        names=("precision", "recall"),
+        columns={"precision": ("precision", ".2f"), "recall": ("recall", ".2f")},
         measure=precision_recall,
         description="Shares of samples among the images, and of images among the samples.",
     )

@@ -25,10 +25,13 @@ class ModelKind:
         decoder, of a GAN the generator.
     config_class : type
         The module's configuration.
+    loss_unit : str
+        Of the loss that the module is trained with, for figures.
     """
 
     model_class: type[nn.Module]
     config_class: type[BaseModel]
+    loss_unit: str = "nats"
 
 
 MODELS: Registry[ModelKind] = Registry("kind of model", "forgetting.models")

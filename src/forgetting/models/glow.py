@@ -223,4 +223,4 @@ def _unsqueeze(x: torch.Tensor) -> torch.Tensor:
     return F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
 
 
-MODELS.register("glow")(ModelKind(Glow, GlowConfig))
+MODELS.register("glow")(ModelKind(Glow, GlowConfig, loss_unit="bits/dim"))

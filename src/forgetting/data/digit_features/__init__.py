@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 
+from forgetting.errors import ParameterError, check_option
 from forgetting.registry import Registry
 
 
@@ -25,7 +26,7 @@ class DigitFeature:
         Maps images (B, 1, H, W), float32 in [0, 1] or uint8, to values (B,), float32, with nan
         for a blank image. It gets a few hundred images at a time.
     sign : {1, -1}
-        1 or -1 1 if large values have the feature, -1 if small values have it.
+        1 if large values have the feature, -1 if small values have it.
     unit : str
         What `sign` times the value is and its unit, as an axis label.
     description : str
@@ -38,6 +39,10 @@ class DigitFeature:
     unit: str
     description: str
 
+    def __post_init__(self) -> None:
+        """Check the sign."""
+        check_option("sign", self.sign, (1, -1))
+
     def threshold(self, values: torch.Tensor, share: float) -> float:
         """Return the value beyond which a share of the values (N,) lies; nan values are ignored.
 
@@ -47,7 +52,16 @@ class DigitFeature:
             Values of the quantity.
         share : float
             The share with the feature, in (0, 1).
+
+        Raises
+        ------
+        ParameterError
+            The share is out of range, or no value is a number.
         """
+        if not 0 < share < 1:
+            raise ParameterError(f"share = {share!r} is not allowed: it lies between 0 and 1.")
+        if bool(values.isnan().all()):
+            raise ParameterError(f"There is no {self.quantity} to set a threshold by.")
         return float(values.nanquantile(1 - share if self.sign > 0 else share))
 
     def has_feature(self, values: torch.Tensor, threshold: float) -> torch.Tensor:

@@ -1,0 +1,144 @@
+"""A person's own runs: their parameters and names, of which none stands for two runs."""
+
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from forgetting.errors import ForgettingError, ParameterError
+from forgetting.files import check_writable
+
+LONGEST_NAME = 150
+"""Bytes of a run's name that is made from its parameters; file systems allow 255."""
+
+
+class NameTakenError(ForgettingError):
+    """A folder has a run of that name, finished or under way."""
+
+
+def read_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Return parameters as texts, by name, from texts of the form NAME=VALUE.
+
+    Raises
+    ------
+    ParameterError
+        A text has no equals sign, or a name is given twice.
+    """
+    given: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
+        if name in given:
+            raise ParameterError(
+                f"{name} is given twice, as {given[name]!r} and as {value!r}: give it once."
+            )
+        given[name] = value
+    return given
+
+
+def name_run(template: str, given: Mapping[str, str], name: str | None = None) -> str:
+    """Return the name of a run, which files can have and no other parameters lead to.
+
+    Parameters
+    ----------
+    given : mapping of str to str
+        Parameters as texts.
+    name : str, optional
+        In place of the one made from template and parameters.
+
+    Returns
+    -------
+    str
+        The text, where files can have it as it is. Otherwise it is without characters that file
+        systems refuse, at most `LONGEST_NAME` bytes long, and ends in a hash of the whole text.
+    """
+    text = name or "-".join([template, *(f"{key}={value}" for key, value in given.items())])
+    whole = text if name else json.dumps([template, *given.items()])
+    plain = re.sub(r"[^\w=.+-]", "_", text).encode()[:LONGEST_NAME].decode(errors="ignore")
+    is_ambiguous = not name and any("=" in value for value in given.values())
+    is_of_another = plain.endswith((".run", ".failed"))  # as files of a run without that end
+    if plain == text and not (is_ambiguous or is_of_another):
+        return plain
+    return f"{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def claimed(folder: Path, name: str) -> Iterator[None]:
+    """Keep a name for the run that the block executes: no other run takes it meanwhile.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the record and the notebook; it is made if it is missing.
+
+    Raises
+    ------
+    NameTakenError
+        The folder has a file of a run of that name, or such a run is under way.
+    ForgettingError
+        The folder cannot be made or written to.
+    """
+    check_writable(folder)
+    lock = folder / f".{name}.lock"
+    handle = _lock(lock)
+    try:
+        for end in ("json", "run.json", "ipynb"):
+            if (folder / f"{name}.{end}").exists():
+                raise NameTakenError(
+                    f"{folder / name}.{end} is there, and no run is overwritten: give another "
+                    "--name or --output, or remove the files of that run."
+                )
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)  # which unlocks the file, as the end of the process would
+
+
+@contextmanager
+def numbered(folder: Path, stem: str) -> Iterator[str]:
+    """Yield the first free name of STEM, STEM-2, STEM-3 and so on, claimed for the block.
+
+    Raises
+    ------
+    ForgettingError
+        The folder cannot be made or written to.
+    """
+    with ExitStack() as stack:
+        for number in itertools.count(1):
+            name = stem if number == 1 else f"{stem}-{number}"
+            with suppress(NameTakenError):
+                stack.enter_context(claimed(folder, name))
+                break
+        yield name
+
+
+def _lock(path: Path) -> int:
+    """Return a handle of a file that is locked until the handle is closed.
+
+    Raises
+    ------
+    NameTakenError
+        Another process holds the lock.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except FileNotFoundError:
+            pass  # its last holder has removed it since it was opened
+        except BlockingIOError as error:
+            os.close(handle)
+            name = path.stem.removeprefix(".")
+            raise NameTakenError(
+                f"A run called {name!r} is under way in {path.parent}: wait for its end, or give "
+                "another --name."
+            ) from error
+        os.close(handle)

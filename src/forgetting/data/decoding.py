@@ -1,0 +1,124 @@
+"""The one decoder of image files: what a file shows, upright, in RGB, with 8 bits per channel.
+
+What a camera's orientation says is applied. Transparent parts lie on white. 16-bit grey is scaled
+to 8 bits; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB as
+Pillow converts them; colour profiles are not applied. Refused are animations and files of several
+pages, except a camera's MPO, whose first image is the photograph. Refused are also floating-point
+and 32-bit images, for nothing says which value is white.
+"""
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
+
+from forgetting.errors import DataError
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
+"""Names of the formats, as Pillow has them; WEBP and AVIF only where this Pillow reads them."""
+
+_SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+_ORIENTATION = 0x0112
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return the names of the formats that are read on this machine."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@cache
+def endings() -> frozenset[str]:
+    """Return the endings of names of image files, in lower case: ".jpg", ".jpeg", ".png", ..."""
+    readable = formats()
+    return frozenset(e for e, name in Image.registered_extensions().items() if name in readable)
+
+
+def decoder() -> str:
+    """Return what decoded pixels depend on beside a file: this module and its libraries."""
+    code = Path(__file__).read_bytes().hex()
+    libraries = [features.version(name) for name in ("jpg", "jpg_2000", "webp", "avif", "libtiff")]
+    return f"{PIL.__version__} {libraries} {code}"
+
+
+def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
+    """Decode an image file.
+
+    Parameters
+    ----------
+    content : bytes
+        The file's bytes.
+    path : Path
+        The file, for errors.
+
+    Returns
+    -------
+    image : Image
+        In RGB, upright.
+    transparent : bool
+        Whether parts of it are transparent; they lie on white.
+
+    Raises
+    ------
+    DataError
+        The file is not an image, is incomplete, holds several images, or has an unknown white.
+    """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise DataError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on, so a part of an image would count as the "
+            "whole. Set it to False before images are loaded."
+        )
+    try:
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
+            n_images = getattr(image, "n_frames", 1)
+            if n_images > 1 and image.format != "MPO":
+                raise DataError(
+                    f"{path} holds {n_images} images: an animation, or pages. Save the one "
+                    "that you mean as a file of its own, or remove the file."
+                )
+            return _in_rgb(image, path)
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        reason = "its format is unknown" if content else "it is empty"
+        raise _unreadable(path, reason) from error
+    except Exception as error:  # every format has errors of its own
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+
+
+def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
+    image.load()  # some formats say only at the end how the image is turned
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        image = _eight_bits(image, path)
+    if image.mode in ("I", "F"):
+        raise DataError(
+            f"{path} has 32 bits per pixel, and nothing says which value is white. Save it with 8 "
+            "or 16 bits, or remove it."
+        )
+    if not image.has_transparency_data:
+        return image.convert("RGB"), False
+    with_alpha = image.convert("RGBA")
+    if with_alpha.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB"), False
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, with_alpha).convert("RGB"), True
+
+
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+    if image.has_transparency_data:
+        raise DataError(
+            f"{path} is grey with 16 bits and has a transparent shade, which is not read. Save it "
+            "with 8 bits, or remove it."
+        )
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _unreadable(path: Path, reason: str) -> DataError:
+    return DataError(f"{path} cannot be read as an image ({reason}). Copy it again, or remove it.")

@@ -1,0 +1,63 @@
+"""Files are written completely or not at all, several of them together."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from forgetting.errors import ForgettingError
+from forgetting.files import replacing_all, write_texts
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def contents(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.fixture(params=[{}, {"a": "old a", "c": "old c"}], ids=["anew", "again"])
+def before(request, tmp_path):
+    """Write some of three files, and return their contents."""
+    for name, text in request.param.items():
+        (tmp_path / name).write_text(text)
+    return request.param
+
+
+def write(folder):
+    write_texts({folder / name: f"new {name}" for name in "abc"})
+
+
+def test_files_appear_together(tmp_path, before):
+    write(tmp_path)
+    assert contents(tmp_path) == {name: f"new {name}" for name in "abc"}
+
+
+@pytest.mark.parametrize("operation", ["write_text", "chmod", "replace"])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_disk_that_fills_up_at_any_file_leaves_all_as_they_were(
+    tmp_path, before, monkeypatch, operation, which
+):
+    calls, original = [], getattr(Path, operation)
+
+    def fails(path, *arguments, **options):
+        calls.append(path)
+        if len(calls) == which + 1:
+            raise FULL
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, operation, fails)
+    with pytest.raises(ForgettingError, match=r"Cannot write .*No space left"):
+        write(tmp_path)
+    monkeypatch.undo()
+    assert contents(tmp_path) == before
+
+
+def test_a_failure_before_the_files_are_written_leaves_them_as_they_were(tmp_path, before):
+    def interrupted():
+        with replacing_all([tmp_path / "a", tmp_path / "b"]) as (first, _):
+            first.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert contents(tmp_path) == before
