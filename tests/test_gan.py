@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_tasks import train_alone
 
-from forgetting.models.gan import GAN, Discriminator, GANConfig, Generator
+from forgetting.models.gan import Discriminator, GANConfig, Generator, gan
 from forgetting.zoo.learner import Learner
 from forgetting.zoo.recipes import augmentations, learners, losses
 from forgetting.zoo.training import TrainingConfig, train
@@ -18,7 +18,7 @@ TRAINING = TrainingConfig(
 
 
 def learner():
-    return Learner(GAN(CONFIG), losses.GAN_PLAYERS, after=learners.follow_generator)
+    return Learner(gan(CONFIG), losses.FACES_GAN, after=learners.follow_generator)
 
 
 def faces():
@@ -70,11 +70,10 @@ def test_r1_is_the_squared_slope_of_the_score_at_real_images():
             self.seen.append((images * self.weight).sum((1, 2, 3)))
             return self.seen[-1]
 
-    model = GAN(CONFIG)
+    model = gan(CONFIG)
     model.discriminator = Linear()
-    metrics = losses.discriminate(
-        model, faces().float() / 255, None, torch.Generator().manual_seed(0)
-    )
+    images, generator = faces().float() / 255, torch.Generator().manual_seed(0)
+    metrics = losses.FACES_GAN["discriminator"](model, images, None, generator)
     assert metrics["slope"].item() == pytest.approx(3 * 16 * 16 * 0.1**2, rel=1e-5)
     real, fake = model.discriminator.seen[:2]
     logistic = torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake)
@@ -113,9 +112,9 @@ def test_both_players_learn_and_the_average_follows_the_generator():
 
 
 def test_a_player_gets_no_gradient_from_the_loss_of_the_other():
-    model = GAN(CONFIG)
+    model = gan(CONFIG)
     images, generator = faces().float() / 255, torch.Generator().manual_seed(0)
-    losses.discriminate(model, images, None, generator)["loss"].backward()
+    losses.FACES_GAN["discriminator"](model, images, None, generator)["loss"].backward()
     assert all(p.grad is None for p in model.generator.parameters())
     assert any(p.grad is not None for p in model.discriminator.parameters())
 
@@ -127,7 +126,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
         pass
 
     student, checkpoint = learner(), tmp_path / "c.safetensors"
-    deceive, calls = losses.deceive, []
+    calls: list[int] = []
+    deceive = student.loss["generator"]
 
     def failing(*arguments):
         calls.append(1)
@@ -135,7 +135,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
             raise StopError
         return deceive(*arguments)
 
-    student.loss["generator"] = failing
+    student.loss = {**student.loss, "generator": failing}
     with pytest.raises(StopError):
         run(checkpoint, student)
     resumed, again = run(checkpoint)
@@ -178,11 +178,12 @@ def test_faces_are_shifted_and_digits_are_not(channels):
             return super().forward(images)
 
     config = CONFIG.model_copy(update={"channels": channels})
-    model = GAN(config)
+    model = gan(config)
     model.discriminator = RecordingDiscriminator(config)
     images = torch.rand(4, channels, 16, 16, generator=torch.Generator().manual_seed(0)) + 0.1
-    losses.discriminate(model, images, None, torch.Generator().manual_seed(0))
-    losses.deceive(model, images, None, torch.Generator().manual_seed(0))
+    players = losses.FACES_GAN if channels == 3 else losses.DIGITS_GAN
+    for loss in players.values():
+        loss(model, images, None, torch.Generator().manual_seed(0))
     real, generated = seen[0], seen[-1]
     assert torch.equal(real, images) == (channels == 1)
     assert bool((generated == 0).any()) == (channels == 3)  # what comes in from outside

@@ -16,7 +16,7 @@ from forgetting import precision
 from forgetting.errors import TrainingError
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo.learner import Averaged, Learner
-from forgetting.zoo.recipes.learners import follow_glow, start_averaged_glow, start_glow
+from forgetting.zoo.recipes.learners import follow_average, start_averaged_glow, start_glow
 from forgetting.zoo.recipes.losses import averaged_faces_glow, glow
 from forgetting.zoo.training import TrainingConfig, train
 
@@ -124,7 +124,7 @@ def test_a_killed_training_goes_on_bit_for_bit(tmp_path):
 
 def averaged_learner():
     model = Averaged(learner().model)
-    return Learner(model, averaged_faces_glow, start_averaged_glow, follow_glow)
+    return Learner(model, averaged_faces_glow, start_averaged_glow, follow_average)
 
 
 def test_the_average_of_the_weights_follows_without_a_gradient_and_resumes(tmp_path):

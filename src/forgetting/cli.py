@@ -113,8 +113,9 @@ def list_templates() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_models", is_flag=True, help="Train every model of the zoo.")
 @click.option("--threads", type=click.IntRange(1), help="Number of CPU threads [all].")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--again", is_flag=True, help="Train models that the zoo already has, too.")
-def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: bool) -> None:
+def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     """Train the models NAMES of the zoo.
 
     An interrupted training continues where it stopped.
@@ -123,7 +124,7 @@ def train(names: tuple[str, ...], all_models: bool, threads: int | None, again: 
     from forgetting.zoo import train as training
 
     for name in training.names() if all_models else names:
-        if not training.train_entry(name, threads=threads, again=again):
+        if not training.train_entry(name, **settings):
             click.echo(f"The zoo has {name}; `forgetting train {name} --again` trains it again.")
 
 

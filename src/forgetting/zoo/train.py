@@ -4,10 +4,11 @@ import platform
 import textwrap
 import time
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from forgetting.errors import ParameterError
 from forgetting.files import CACHE
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
@@ -21,7 +22,13 @@ def names() -> list[str]:
     return list(TopologicalSorter(needs).static_order())
 
 
-def train_entry(name: str, *, threads: int | None = None, again: bool = False) -> bool:
+def train_entry(
+    name: str,
+    *,
+    threads: int | None = None,
+    again: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
+) -> bool:
     """Make an entry of the zoo and save it, or go on with a training that was interrupted.
 
     Checkpoints lie in the user's cache. The full data is needed: MNIST, or CelebA and LFW.
@@ -34,6 +41,9 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         CPU threads; without it, as many as torch uses.
     again : bool
         Make the entry although the zoo has it.
+    device : "cpu" or "cuda"
+        Where a model is trained. On a processor an interrupted
+        training ends with the same weights, bit for bit; on a GPU nearly so.
 
     Returns
     -------
@@ -43,7 +53,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
     Raises
     ------
     ParameterError
-        There is no such recipe.
+        There is no such recipe, or no GPU where the device is "cuda".
     DataError
         The data is not at hand.
     WeightsError
@@ -52,7 +62,10 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
     recipe = RECIPES[name]
     if threads:
         torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device is cuda, and torch finds no GPU here: use cpu.")
+    place = torch.device(device)
+    torch.use_deterministic_algorithms(place.type == "cpu")
     checkpoint = CACHE / "training" / f"{name}.safetensors"
     if store.has(name) and not again and not checkpoint.is_file():
         return False
@@ -71,6 +84,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
         checkpoint=checkpoint,
         held_out=None if learner.is_adversarial else data.held_out,
         name=name,
+        device=place,
     )
     entry = {
         "kind": recipe.kind,
@@ -87,6 +101,7 @@ def train_entry(name: str, *, threads: int | None = None, again: bool = False) -
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "machine": platform.machine(),
+            "device": place.type,
         },
         "history": history,
     }

@@ -39,12 +39,7 @@ GLOW_TRAINING = TrainingConfig(
     checkpoint_every=200,
 )
 GLOW_64_TRAINING = GLOW_TRAINING.model_copy(
-    update={
-        "steps": 8000,
-        "batch_size": 128,
-        "lr": 1.5e-3,
-        "checkpoint_every": 400,
-    }
+    update={"steps": 8000, "lr": 1.5e-3, "checkpoint_every": 50}
 )
 VAE_TRAINING = TrainingConfig(
     steps=4000,
@@ -57,7 +52,7 @@ VAE_TRAINING = TrainingConfig(
     checkpoint_every=200,
 )
 HIERARCHICAL_VAE_TRAINING = TrainingConfig(
-    steps=8000,
+    steps=4500,
     batch_size=64,
     lr=1e-3,
     warmup=300,
@@ -66,7 +61,7 @@ HIERARCHICAL_VAE_TRAINING = TrainingConfig(
     checkpoint_every=200,
 )
 STYLE_GAN_TRAINING = TrainingConfig(
-    steps=20_000,
+    steps=6000,
     batch_size=64,
     lr=2.5e-3,
     beta1=0.0,
