@@ -53,8 +53,8 @@ def test_the_bound_is_the_squared_error_and_a_kl_of_every_group():
 def test_the_kl_is_zero_where_the_posterior_is_the_prior():
     vae = HierarchicalVAE(CONFIG)
     for posterior in vae.posteriors:
-        torch.nn.init.zeros_(posterior.layers[-1].weight)
-        torch.nn.init.zeros_(posterior.layers[-1].bias)
+        torch.nn.init.zeros_(posterior.last.weight)
+        torch.nn.init.zeros_(posterior.last.bias)
     _, kls = vae.negative_elbo(images(), torch.Generator().manual_seed(0))
     assert kls.abs().max() == 0
 

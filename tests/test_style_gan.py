@@ -64,9 +64,7 @@ def test_a_score_depends_on_its_group_of_images():
 
 
 def test_both_players_learn_and_the_average_follows():
-    student = Learner(
-        build(CONFIG), losses.FACES_STYLE_GAN, after=learners.follow_generator
-    )
+    student = Learner(build(CONFIG), losses.FACES_STYLE_GAN, after=learners.follow_generator)
     before = {k: v.clone() for k, v in student.model.state_dict().items()}
     images = torch.randint(0, 256, (20, 3, 16, 16), generator=generator_of(0), dtype=torch.uint8)
     config = TrainingConfig(steps=4, batch_size=8, lr=1e-3, log_every=2, checkpoint_every=2)

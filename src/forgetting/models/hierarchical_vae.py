@@ -72,12 +72,25 @@ class _Residual(nn.Module):
             *(nn.GELU(), nn.Conv2d(width, inner, 1)),
             *(nn.GELU(), nn.Conv2d(inner, inner, size, padding=size // 2)),
             *(nn.GELU(), nn.Conv2d(inner, inner, size, padding=size // 2)),
-            *(nn.GELU(), nn.Conv2d(inner, after or width, 1)),
+            nn.GELU(),
         )
+        self.last = nn.Conv2d(inner, after or width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, width, H, W) to (B, after, H, W)."""
-        return self.layers(x)
+        y: torch.Tensor = self.last(self.layers(x))
+        return y
+
+
+class _Skip(_Residual):
+    """A residual block with its connection around it."""
+
+    def __init__(self, width: int, side: int) -> None:
+        super().__init__(width, side=side)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (B, width, H, W) to the same shape."""
+        return x + super().forward(x)
 
 
 class _Group(nn.Module):
@@ -87,9 +100,9 @@ class _Group(nn.Module):
         super().__init__()
         self.channels = channels
         self.prior = _Residual(width, 2 * channels + width, side)
-        nn.init.zeros_(self.prior.layers[-1].weight)
+        nn.init.zeros_(self.prior.last.weight)
         self.entry = nn.Conv2d(channels, width, 1)
-        self.block = _Residual(width, side=side)
+        self.block = _Skip(width, side)
 
     def moments(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the prior's mean and log deviation, and the features with what it adds."""
@@ -99,8 +112,34 @@ class _Group(nn.Module):
 
     def forward(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """Add latents (B, channels, H, W) to features (B, width, H, W)."""
-        x = x + self.entry(z)
-        return x + self.block(x)
+        y: torch.Tensor = self.block(x + self.entry(z))
+        return y
+
+
+class _Level(nn.Module):
+    """What the decoder does at one grid: latents enter, or the features are refined."""
+
+    def __init__(self, config: HierarchicalVAEConfig, side: int, before: int | None) -> None:
+        super().__init__()
+        width = config.width_at(side)
+        here = [channels for grid, channels in config.groups if grid == side]
+        self.side = side
+        self.start = nn.Parameter(torch.zeros(1, width, side, side))
+        self.narrower = nn.Conv2d(before, width, 1) if before else None
+        self.groups = nn.ModuleList(_Group(width, side, channels) for channels in here)
+        n_blocks = 0 if here else config.n_blocks
+        self.blocks = nn.Sequential(*(_Skip(width, side) for _ in range(n_blocks)))
+
+    def enter(self, x: torch.Tensor | None, n: int) -> torch.Tensor:
+        """Return the features (n, width, side, side), given those of the coarser grid."""
+        if x is None or self.narrower is None:
+            return self.start.expand(n, -1, -1, -1)
+        scale = float(self.side // x.shape[-1])
+        return F.interpolate(self.narrower(x), scale_factor=scale, mode="nearest") + self.start
+
+    def in_order(self) -> list[_Group]:
+        """Return the groups of latents at this grid."""
+        return [group for group in self.groups if isinstance(group, _Group)]
 
 
 class HierarchicalDecoder(nn.Module):
@@ -125,22 +164,12 @@ class HierarchicalDecoder(nn.Module):
         self.group_dims = tuple(side**2 * channels for side, channels in config.groups)
         self.names = tuple(f"{i}_{side}x{side}" for i, (side, _) in enumerate(config.groups))
         self.latent_dim = sum(self.group_dims)
-        self.start = nn.ParameterList()
-        self.narrower = nn.ModuleList()
-        self.groups = nn.ModuleList()
-        self.blocks = nn.ModuleList()
-        before = None
-        for side in config.sides:
-            width = config.width_at(side)
-            self.start.append(nn.Parameter(torch.zeros(1, width, side, side)))
-            self.narrower.append(nn.Conv2d(before, width, 1) if before else nn.Identity())
-            here = [channels for grid, channels in config.groups if grid == side]
-            self.groups.append(nn.ModuleList(_Group(width, side, n) for n in here))
-            n_blocks = 0 if here else config.n_blocks
-            self.blocks.append(nn.ModuleList(_Residual(width, side=side) for _ in range(n_blocks)))
-            before = width
-        assert before is not None
-        self.last = nn.Conv2d(before, config.channels, 3, padding=1)
+        widths = [config.width_at(side) for side in config.sides]
+        self.levels = nn.ModuleList(
+            _Level(config, side, before)
+            for side, before in zip(config.sides, [None, *widths[:-1]], strict=True)
+        )
+        self.last = nn.Conv2d(widths[-1], config.channels, 3, padding=1)
         self.to(memory_format=torch.channels_last)
 
     def run(self, n: int, choose: Choice) -> torch.Tensor:
@@ -155,21 +184,17 @@ class HierarchicalDecoder(nn.Module):
         """
         x: torch.Tensor | None = None
         index = 0
-        levels = zip(self.start, self.narrower, self.groups, self.blocks, strict=True)
-        for start, narrower, groups, blocks in levels:
-            if x is None:
-                x = start.expand(n, -1, -1, -1)
-            else:
-                scale = start.shape[-1] // x.shape[-1]
-                x = F.interpolate(narrower(x), scale_factor=float(scale), mode="nearest") + start
-            for group in groups:
+        for level in self.levels:
+            assert isinstance(level, _Level)
+            x = level.enter(x, n)
+            for group in level.in_order():
                 mean, log_sd, x = group.moments(x)
                 x = group(x, choose(index, x, mean, log_sd).to(x.dtype))
                 index += 1
-            for block in blocks:
-                x = x + block(x)
+            x = level.blocks(x)
         assert x is not None
-        return self.last(F.gelu(x)).float()
+        image: torch.Tensor = self.last(F.gelu(x))
+        return image.float()
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
@@ -205,7 +230,7 @@ class HierarchicalVAE(nn.Module):
             for side in reversed(config.sides):
                 width = config.width_at(side)
                 self.wider.append(nn.Conv2d(before, width, 1))
-                self.blocks.append(nn.ModuleList(_Residual(width, side=side) for _ in range(2)))
+                self.blocks.append(nn.Sequential(_Skip(width, side), _Skip(width, side)))
                 before = width
             self.posteriors = nn.ModuleList(
                 _Residual(2 * config.width_at(side), 2 * channels, side)
@@ -214,7 +239,7 @@ class HierarchicalVAE(nn.Module):
             self.decoder = HierarchicalDecoder(config)
             for block in self.modules():
                 if isinstance(block, _Residual):  # a deep sum of blocks starts small
-                    block.layers[-1].weight.data /= math.sqrt(len(config.groups) + 8)
+                    block.last.weight.data /= math.sqrt(len(config.groups) + 8)
         self.to(memory_format=torch.channels_last)
 
     def features(self, images: torch.Tensor) -> dict[int, torch.Tensor]:
@@ -226,10 +251,7 @@ class HierarchicalVAE(nn.Module):
         ):
             if x.shape[-1] != side:
                 x = F.avg_pool2d(x, x.shape[-1] // side)
-            x = wider(x)
-            for block in blocks:
-                x = x + block(x)
-            result[side] = x
+            x = result[side] = blocks(wider(x))
         return result
 
     def negative_elbo(

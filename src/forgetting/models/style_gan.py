@@ -6,6 +6,7 @@ Three parts of StyleGAN2 are left out: noise inputs, so that an image depends on
 path length regularisation; and mixed styles.
 """
 
+import itertools
 import math
 
 import torch
@@ -221,8 +222,7 @@ class StyleDiscriminator(nn.Module):
             torch.manual_seed(seed)
             self.from_image = _Conv(config.channels, widths[0], size=1)
             self.blocks = nn.ModuleList(
-                _Halving(before, after)
-                for before, after in zip(widths[:-1], widths[1:], strict=True)
+                _Halving(before, after) for before, after in itertools.pairwise(widths)
             )
             self.last = _Conv(inner + 1, inner)
             self.hidden = _Linear(inner * SMALLEST**2, inner)

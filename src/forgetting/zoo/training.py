@@ -21,7 +21,6 @@ from forgetting.precision import Precision, autocast_context
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
 from forgetting.zoo.learner import Learner, Loss
 
-
 CPU = torch.device("cpu")
 
 

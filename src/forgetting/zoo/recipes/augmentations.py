@@ -10,7 +10,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-
 Variation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 

@@ -179,13 +179,15 @@ GLOW_64 = replace(
     summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
 )
 RECIPES.register("faces-glow-64")(GLOW_64)
-for _name, _recipe in (("faces-glow", GLOW), ("faces-glow-64", GLOW_64)):
+for _name, _recipe, _title in (
+    ("faces-glow", GLOW, "Glow of faces"),
+    ("faces-glow-64", GLOW_64, "Glow of faces at 64 px"),
+):
     RECIPES.register(f"{_name}-no-bush")(
         replace(
             _recipe,
             summary=(
-                f"The Glow of faces at {_recipe.config.image_size} px trained without George W. "
-                "Bush: the reference for taming on him."
+                f"The {_title} trained without George W. Bush: the reference for taming on him."
             ),
             without="George_W_Bush",
         )

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models import gan as gans
 from forgetting.models import style_gan as style_gans
+from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.gan import GANConfig
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.hierarchical_vae import HierarchicalVAE, HierarchicalVAEConfig
