@@ -15,6 +15,8 @@ CONTRACTS = {
     "classifier": {Classifier},
     "embedding": set(),
     "gan": {Generator},
+    "hierarchical-vae": {Generator},
+    "style-gan": {Generator},
     "glow": {Flow, Generator},
     "vae": {Generator},
 }
