@@ -10,20 +10,19 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
+from forgetting.models.shared import Sizes, own_seed
 
 
-class ClassifierConfig(BaseModel):
+class ClassifierConfig(Sizes):
     """Sizes and attributes of a classifier.
 
     The first `n_classes` attributes are classes, of which an image has one (a softmax). An image
     has or lacks each of the others (a sigmoid).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     attributes: tuple[str, ...] = Field(min_length=1)
     n_classes: int = Field(0, ge=0)
@@ -57,8 +56,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.attributes = config.attributes
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_seed(seed):
             build = _plain if config.architecture == "plain" else _residual
             self.body = build(config)
             self.head = nn.Linear(config.n_features, len(config.attributes))

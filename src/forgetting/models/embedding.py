@@ -6,30 +6,23 @@ tells people apart (linear discriminant analysis).
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.classifier import Classifier, ClassifierConfig
+from forgetting.models.shared import Sizes
 
 
-class EmbeddingConfig(BaseModel):
+class EmbeddingConfig(Sizes):
     """Sizes of an embedding."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     classifier: ClassifierConfig = Field(description="the classifier that gives the features")
     n_dims: int = Field(64, ge=1)
 
 
 class Embedding(nn.Module):
-    """A network from faces to unit vectors, whose inner product is the similarity.
-
-    Attributes
-    ----------
-    config : EmbeddingConfig
-        Its sizes.
-    """
+    """A network from faces to unit vectors, whose inner product is the similarity."""
 
     def __init__(self, config: EmbeddingConfig, seed: int = 0) -> None:
         """Build an embedding with random weights; the seed is that of the classifier."""

@@ -6,35 +6,26 @@ a batch enter, so an image depends on its latent alone. The discriminator has th
 deviation of its batch as an input. Samples come from a moving average of the generator.
 """
 
+import math
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.players import Players
+from forgetting.models.shared import LatentDecoder, StagedSizes, own_seed
 
 
-class GANConfig(BaseModel):
+class GANConfig(StagedSizes):
     """Sizes of a generative adversarial network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channels: int = Field(1, ge=1)
-    image_size: int = Field(28, ge=8, description="pixels; a multiple of 2**n_stages")
-    n_stages: int = Field(2, ge=1, description="times the image is halved")
     latent_dim: int = Field(64, ge=1)
-    width: int = Field(32, ge=1, description="channels at half of the image's size")
     minibatch_std: Literal["mean", "each"] = Field(
         "mean", description="standard deviation of a batch: one number, or one for each feature"
     )
-
-    @property
-    def widths(self) -> list[int]:
-        """Channels of the layers, from the image's end inwards."""
-        return [self.width * 2**stage for stage in range(self.n_stages)]
 
 
 class _Up(nn.Module):
@@ -50,42 +41,20 @@ class _Up(nn.Module):
         return F.leaky_relu(_pixel_norm(self.conv(x)) * (1 + scale) + shift, 0.2)
 
 
-class Generator(nn.Module):
-    """The player that generates: a network from latents to images in [0, 1].
-
-    Attributes
-    ----------
-    config : GANConfig
-        Its sizes.
-    latent_dim : int
-        Dimension of the latents, which are N(0, I).
-    """
+class Generator(LatentDecoder):
+    """The player that generates, of the sizes in `config`."""
 
     def __init__(self, config: GANConfig, seed: int = 0) -> None:
-        """Build a generator with random weights from a seed.
-
-        Raises
-        ------
-        ValueError
-            The size of the image is not a multiple of 2**n_stages.
-        """
+        """Build a generator with random weights from a seed."""
         super().__init__()
-        if config.image_size % 2**config.n_stages:
-            raise ValueError(
-                f"image_size {config.image_size} is not a multiple of {2**config.n_stages}"
-            )
         self.config = config
         self.latent_dim = style = config.latent_dim
-        small, widths = config.image_size // 2**config.n_stages, config.widths[::-1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        inner, widths = config.inner_shape, config.widths[::-1]
+        with own_seed(seed):
             self.mapping = nn.Sequential(
                 nn.Linear(style, style), nn.LeakyReLU(0.2), nn.Linear(style, style)
             )
-            self.first = nn.Sequential(
-                nn.Linear(style, widths[0] * small**2),
-                nn.Unflatten(1, (widths[0], small, small)),
-            )
+            self.first = nn.Sequential(nn.Linear(style, math.prod(inner)), nn.Unflatten(1, inner))
             self.stages = nn.ModuleList(
                 _Up(before, after, style)
                 for before, after in zip(widths, [*widths[1:], config.width], strict=True)
@@ -113,9 +82,8 @@ class Discriminator(nn.Module):
         """Build a discriminator with random weights from a seed."""
         super().__init__()
         self.minibatch_std = config.minibatch_std
-        small = config.image_size // 2**config.n_stages
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        inner = config.inner_shape
+        with own_seed(seed):
             layers: list[nn.Module] = []
             before = config.channels
             for after in config.widths:
@@ -131,7 +99,7 @@ class Discriminator(nn.Module):
                 ),
                 nn.LeakyReLU(0.2),
                 nn.Flatten(),
-                nn.Linear(before * small**2, 1),
+                nn.Linear(math.prod(inner), 1),
             )
             for layer in (*self.body, *self.head):
                 if isinstance(layer, nn.Conv2d | nn.Linear):  # keeps the scale of the scores

@@ -13,6 +13,7 @@ from torch import nn
 from forgetting.adapters import Noise
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig
+from forgetting.models.shared import own_seed
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -51,8 +52,7 @@ class Glow(nn.Module):
         self.n_bits = config.n_bits
         generator = torch.Generator().manual_seed(seed)
         blocks, channels = [], config.channels
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_seed(seed):
             for level in range(config.n_blocks):
                 split = level < config.n_blocks - 1
                 blocks.append(Block(channels, config, split, generator))

@@ -6,17 +6,17 @@ import numpy as np
 import scipy.linalg
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
+from forgetting.models.shared import Sizes
 
-class GlowConfig(BaseModel):
+
+class GlowConfig(Sizes):
     """Sizes of a Glow.
 
     The paper has images of 3 x 128 x 128, K = 32, L = 4, width 512, additive coupling and 5 bits.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(1, ge=1)
     image_size: int = Field(32, ge=2, description="pixels; a multiple of 2**n_blocks")

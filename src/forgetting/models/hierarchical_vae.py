@@ -13,21 +13,25 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
+from forgetting.models.shared import (
+    Autoencoder,
+    DoublingSizes,
+    LatentDecoder,
+    own_seed,
+    standard_normal,
+)
 
 Choice = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """(index of the group, decoder's features, prior's mean, prior's log deviation) -> latents."""
 
 
-class HierarchicalVAEConfig(BaseModel):
+class HierarchicalVAEConfig(DoublingSizes):
     """Sizes of a hierarchical variational autoencoder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channels: int = Field(3, ge=1)
     image_size: int = Field(64, ge=16, description="pixels; a power of 2")
     width: int = Field(32, ge=1, description="channels at the image's size")
     max_width: int = Field(256, ge=1, description="channels at most, towards the inside")
@@ -52,10 +56,7 @@ class HierarchicalVAEConfig(BaseModel):
     @property
     def sides(self) -> list[int]:
         """Sides of the grids, from 1 pixel to the image's."""
-        n = round(math.log2(self.image_size))
-        if 2**n != self.image_size:
-            raise ValueError(f"image_size {self.image_size} is not a power of 2")
-        return [1, *(2**i for i in range(2, n + 1))]
+        return [1, *(2**i for i in range(2, self.n_doublings + 1))]
 
     def width_at(self, side: int) -> int:
         """Return the channels at a grid; they double as the side halves."""
@@ -142,15 +143,13 @@ class _Level(nn.Module):
         return [group for group in self.groups if isinstance(group, _Group)]
 
 
-class HierarchicalDecoder(nn.Module):
-    """The half that generates: a network from latents to images in [0, 1].
+class HierarchicalDecoder(LatentDecoder):
+    """The half that generates; its latents are those of all groups, coarse to fine, flat.
 
     Attributes
     ----------
     config : HierarchicalVAEConfig
         Its sizes.
-    latent_dim : int
-        Dimension of the latents, which are N(0, I): all groups, coarse to fine, flat.
     group_dims : tuple of int
         Dimension of each group.
     names : tuple of str
@@ -208,21 +207,16 @@ class HierarchicalDecoder(nn.Module):
         return torch.sigmoid(self.run(len(latents), choose))
 
 
-class HierarchicalVAE(nn.Module):
-    """An encoder to Gaussians over every group of latents, and a decoder, which the zoo keeps.
+class HierarchicalVAE(Autoencoder):
+    """A variational autoencoder with Gaussians over several groups of latents."""
 
-    Attributes
-    ----------
-    decoder : HierarchicalDecoder
-        The half that generates.
-    """
+    decoder: HierarchicalDecoder
 
     def __init__(self, config: HierarchicalVAEConfig, seed: int = 0) -> None:
         """Build both halves with random weights from a seed."""
         super().__init__()
         self.config = config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_seed(seed):
             self.first = nn.Conv2d(config.channels, config.width, 3, padding=1)
             self.wider = nn.ModuleList()
             self.blocks = nn.ModuleList()
@@ -257,24 +251,10 @@ class HierarchicalVAE(nn.Module):
     def negative_elbo(
         self, images: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return both terms of the negative evidence lower bound.
+        """Return the reconstruction (B,) and the KL (B, groups) of every group of latents.
 
-        The reconstruction is the squared error over twice the variance of a Gaussian of fixed
-        deviation, without its constant.
-
-        Parameters
-        ----------
-        images : Tensor, (B, C, H, W)
-            Images in [0, 1].
-        generator : torch.Generator or None
-            Source of the latents' noise; None is torch's global generator.
-
-        Returns
-        -------
-        reconstruction : Tensor, (B,)
-            In nats per image.
-        kls : Tensor, (B, groups)
-            Of every group of latents, in nats per image.
+        Both are in nats per image. The reconstruction is the squared error over twice the
+        variance of a Gaussian of fixed deviation, without its constant.
         """
         features = self.features(images)
         kls = []
@@ -288,9 +268,7 @@ class HierarchicalVAE(nn.Module):
             ratio = torch.exp(2 * (own_log_sd - log_sd))
             kl = 0.5 * (change**2 + ratio - 1) - (own_log_sd - log_sd)
             kls.append(kl.flatten(1).sum(1))
-            device = mean.device if generator is None else generator.device
-            eps = torch.randn(mean.shape, generator=generator, device=device).to(mean.device)
-            return own_mean + torch.exp(own_log_sd) * eps
+            return own_mean + torch.exp(own_log_sd) * standard_normal(mean, generator)
 
         decoded = torch.sigmoid(self.decoder.run(len(images), choose))
         error = (decoded - images).square().flatten(1).sum(1)

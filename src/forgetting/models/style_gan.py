@@ -11,11 +11,12 @@ import math
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.players import Players
+from forgetting.models.shared import DoublingSizes, LatentDecoder, own_seed
 
 SMALLEST = 4
 """Side, in pixels, of the constant at which the synthesis starts."""
@@ -27,13 +28,9 @@ GROUP = 4
 """Images over which the discriminator takes a standard deviation."""
 
 
-class StyleGANConfig(BaseModel):
+class StyleGANConfig(DoublingSizes):
     """Sizes of a style-based GAN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    channels: int = Field(3, ge=1)
-    image_size: int = Field(64, ge=8, description="pixels; a power of 2")
     latent_dim: int = Field(128, ge=1, description="dimension of z")
     style_dim: int = Field(256, ge=1, description="dimension of w")
     n_mapping: int = Field(4, ge=1, description="layers from z to w")
@@ -49,9 +46,7 @@ class StyleGANConfig(BaseModel):
         outer : int
             Channels at the image's size; they double as the resolution halves.
         """
-        n_stages = round(math.log2(self.image_size / SMALLEST))
-        if SMALLEST * 2**n_stages != self.image_size:
-            raise ValueError(f"image_size {self.image_size} is not a power of 2")
+        n_stages = self.n_doublings - round(math.log2(SMALLEST))
         return [min(self.max_width, outer * 2**stage) for stage in range(n_stages, -1, -1)]
 
 
@@ -134,31 +129,16 @@ class _Stage(nn.Module):
         return x, part if image is None else image + part
 
 
-class StyleGenerator(nn.Module):
-    """The player that generates: a network from latents to images in [0, 1].
-
-    Attributes
-    ----------
-    config : StyleGANConfig
-        Its sizes.
-    latent_dim : int
-        Dimension of the latents z, which are N(0, I).
-    """
+class StyleGenerator(LatentDecoder):
+    """The player that generates, of the sizes in `config`; its latents are z."""
 
     def __init__(self, config: StyleGANConfig, seed: int = 0) -> None:
-        """Build a generator with random weights from a seed.
-
-        Raises
-        ------
-        ValueError
-            The size of the image is not a power of 2.
-        """
+        """Build a generator with random weights from a seed."""
         super().__init__()
         self.config = config
         self.latent_dim = config.latent_dim
         widths = config.widths(config.width)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_seed(seed):
             before = [config.latent_dim, *[config.style_dim] * (config.n_mapping - 1)]
             self.mapping = nn.ModuleList(
                 _Linear(n, config.style_dim, gain=MAPPING_GAIN) for n in before
@@ -218,8 +198,7 @@ class StyleDiscriminator(nn.Module):
         super().__init__()
         widths = config.widths(config.discriminator_width)[::-1]
         inner = widths[-1]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_seed(seed):
             self.from_image = _Conv(config.channels, widths[0], size=1)
             self.blocks = nn.ModuleList(
                 _Halving(before, after) for before, after in itertools.pairwise(widths)
