@@ -33,10 +33,6 @@ def frozen_copy(model: Any) -> Any:
     model : nn.Module
         Modules that are in no `nn.ModuleList`, but in a plain list or in another object, count.
 
-    Returns
-    -------
-    nn.Module
-
     Raises
     ------
     ModelError
@@ -54,13 +50,7 @@ def frozen_copy(model: Any) -> Any:
 
 
 def check_module(model: Any) -> None:
-    """Raise an error unless a model is a module.
-
-    Raises
-    ------
-    ModelError
-        It is not.
-    """
+    """Raise a ModelError unless a model is a module."""
     if isinstance(model, type):
         raise ModelError(f"The model is the class {model.__name__}: give an instance of it.")
     if not isinstance(model, nn.Module):
@@ -84,10 +74,6 @@ def tunable_copy(model: Any, trainable: Callable[[nn.Module], nn.Module] | None 
         The model; it is not changed.
     trainable : callable, optional
         Returns, of the copy, the part that is tuned; without it all is tuned.
-
-    Returns
-    -------
-    nn.Module
 
     Raises
     ------

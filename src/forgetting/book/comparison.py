@@ -44,13 +44,7 @@ IGNORED = ("image/", "application/vnd.jupyter.widget")
 
 @dataclass(frozen=True)
 class Printed:
-    """A number as a page prints it.
-
-    Attributes
-    ----------
-    text : str
-        Without the spaces around it.
-    """
+    """A number as a page prints it, without the spaces around it."""
 
     text: str
 

@@ -53,17 +53,10 @@ def find_folder(name: str) -> Path | None:
 
 
 def get_folder(name: str) -> Path:
-    """Return the folder of a data set that is needed.
-
-    Parameters
-    ----------
-    name : "mnist", "celeba" or "lfw"
-        The data set.
+    """Return the folder of a data set that is needed, as `find_folder` does.
 
     Raises
     ------
-    ParameterError
-        There is no such data set.
     DataError
         The data set is not on this machine, or not where `FORGETTING_DATA` says.
     """
@@ -82,15 +75,7 @@ def get_folder(name: str) -> Path:
 
 
 def has_data(*names: str) -> bool:
-    """Return whether all of these data sets are on this machine, and note those that are not.
-
-    Raises
-    ------
-    ParameterError
-        There is no such data set.
-    DataError
-        `FORGETTING_DATA` is set, and names no folder or one that holds no data set at all.
-    """
+    """Return whether `find_folder` finds all of these data sets, and note those it does not."""
     missing = [name for name in names if find_folder(name) is None]
     for name in missing:
         note(name, "not at hand")

@@ -137,14 +137,13 @@ def collect_latents(
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
-        `n`, `batch_size` or `seed` is no whole number in its range.
+        An option is no whole number in its range.
 
     Examples
     --------
     >>> import forgetting as fg
-    >>> generator = fg.load("digits-vae")
     >>> ink = lambda images: images.sum((1, 2, 3))
-    >>> labelled = fg.collect_latents(generator, ink, 500)
+    >>> labelled = fg.collect_latents(fg.load("digits-vae"), ink, 500)
     >>> labelled.positive.shape, labelled.negative.shape
     (torch.Size([50, 32]), torch.Size([450, 32]))
     """
@@ -209,9 +208,9 @@ def find_direction(
     Examples
     --------
     >>> import forgetting as fg
-    >>> generator = fg.load("digits-vae")
     >>> ink = lambda images: images.sum((1, 2, 3))
-    >>> direction = fg.find_direction(fg.collect_latents(generator, ink, 500))
+    >>> labelled = fg.collect_latents(fg.load("digits-vae"), ink, 500)
+    >>> direction = fg.find_direction(labelled)
     >>> direction.vector.shape
     torch.Size([32])
     >>> direction.projection_threshold > 0

@@ -7,10 +7,9 @@ gradients. Latents, optimizer, schedule and logging are the same for all methods
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field
 from torch import nn
 
 from forgetting.conditions import MAX_SEED, own_conditions
@@ -18,25 +17,22 @@ from forgetting.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.results import UnlearningResult
-from forgetting.options import refuse_bool
+from forgetting.methods.settings import Settings
 from forgetting.precision import Precision, autocast_context
 
 
-class FinetuneConfig(BaseModel):
+class FinetuneConfig(Settings):
     """Settings of the shared loop. The papers publish none of them: the defaults are the study's.
 
     They follow a pilot on a VAE of digits: 300 steps of 128 latents at a learning rate of 1e-3.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(300, ge=1, description="steps of the optimizer; default: the pilot's")
     batch_size: int = Field(128, ge=1, description="latents per step; default: the pilot's")
     lr: float = Field(
         1e-3,
         gt=0,
-        description="learning rate of Adam at the first step, per step; it falls linearly, to 0 "
-        "after the last; default: the pilot's",
+        description="learning rate of Adam, per step, at the start; default: the pilot's",
     )
     precision: Precision = Field(
         "float32",
@@ -47,11 +43,6 @@ class FinetuneConfig(BaseModel):
         10, ge=1, description="steps from one row of the history to the next; the study's choice"
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws, a whole number")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
-        return refuse_bool(cls, value, info)
 
 
 @dataclass(frozen=True)

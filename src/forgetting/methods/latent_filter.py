@@ -3,19 +3,17 @@
 from typing import cast
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.results import UnlearningResult
+from forgetting.methods.settings import Settings
 
 
-class FilterConfig(BaseModel):
+class FilterConfig(Settings):
     """Settings of the latent filter: it has none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LatentFilter(nn.Module):

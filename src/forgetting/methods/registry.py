@@ -86,19 +86,13 @@ class Method(Generic[C]):
 
         Parameters
         ----------
-        generator : nn.Module
-            Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
-        direction : Direction
-            Where the feature lies in the generator's latent space.
+        generator, direction, trainable, callback
+            As `UnlearningProblem` takes them.
         score : callable, optional
             Images (B, C, H, W) to the feature's logits (B,), differentiably. A method that needs
             no score does not call it.
         config : BaseModel, optional
             An instance of `configuration`; its defaults where there is none.
-        trainable : callable
-            Returns, of a copy of the generator, the part that is tuned.
-        callback : callable, optional
-            Called at every step with the step's figures and the tuned copy.
 
         Returns
         -------

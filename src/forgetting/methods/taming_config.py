@@ -4,22 +4,20 @@
 of likelihoods, and sigma is the standard deviation of bits/dim over retained images.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from forgetting.conditions import MAX_SEED
-from forgetting.options import refuse_bool
+from forgetting.methods.settings import Settings
 from forgetting.precision import Precision
 
 Divergence = Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"]
 """KL terms of the loss: KL(N_B || N_T) is forward, KL(N_T || N_B) reverse."""
 
 
-class FlowFinetuneConfig(BaseModel):
+class FlowFinetuneConfig(Settings):
     """Settings that `tame` and `meet_target` share."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(
         0.6,
@@ -88,11 +86,6 @@ class FlowFinetuneConfig(BaseModel):
         "only for flows that are made for it, as Glow is; default: the exact one",
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws, a whole number")
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
-        return refuse_bool(cls, value, info)
 
 
 class TamingConfig(FlowFinetuneConfig):

@@ -1,6 +1,5 @@
 """The inversion attack: search the latents of given images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
 from forgetting.copies import device_of, frozen_copy
 from forgetting.inference import generate
-from forgetting.probes.search import search_latents
+from forgetting.probes.search import Features, search_latents
 from forgetting.scores import N_SCORED, check_score
 
 
@@ -37,7 +36,7 @@ class Inversion:
 def inversion_attack(
     generator: nn.Module,
     targets: torch.Tensor,
-    features: Callable[[torch.Tensor], torch.Tensor],
+    features: Features,
     *,
     steps: int = 200,
     restarts: int = 2,
@@ -57,7 +56,7 @@ def inversion_attack(
     targets : Tensor, (N, C, H, W)
         Images of the original that have the feature.
     features : callable
-        Maps images (B, C, H, W) to features (B, F), differentiably.
+        Describes images, such as the features of classifier A.
     steps, restarts, lr
         As `search_latents` takes them.
     weight : float

@@ -45,10 +45,8 @@ def latent_attack(
 
     Raises
     ------
-    ModelError
-        The generator or the score does not pass the preflight.
-    ParameterError
-        An option is no whole number in its range.
+    ModelError, ParameterError
+        As `search_latents` raises them; a ModelError also where the score fails its preflight.
     """
     check_generator(generator)
     check_score(score, first_samples(generator), is_followed=True)

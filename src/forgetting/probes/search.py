@@ -20,6 +20,9 @@ SHELL = (0.01, 0.99)
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Images (B, C, H, W) and the numbers (B,) of their latents to losses (B,), differentiably."""
 
+Features = Callable[[torch.Tensor], torch.Tensor]
+"""Images (B, C, H, W) to features (B, F), differentiably."""
+
 
 def search_latents(
     generator: nn.Module,

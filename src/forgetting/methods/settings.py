@@ -1,0 +1,18 @@
+"""The base of every method's settings."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from forgetting.options import refuse_bool
+
+
+class Settings(BaseModel):
+    """Settings of a method: frozen, without unknown names, and no bool in a number's place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_bool(cls, value, info)
