@@ -10,6 +10,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,6 +49,10 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0)
     log_every: int = Field(100, ge=1)
     checkpoint_every: int = Field(500, ge=1, description="steps; a multiple of log_every")
+
+    def changed(self, **settings: Any) -> "TrainingConfig":
+        """Return these settings with some of them changed."""
+        return TrainingConfig(**self.model_dump() | settings)
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""

@@ -1,5 +1,6 @@
 """Recipes of the models of faces: two classifiers, two VAEs, two GANs and two Glows."""
 
+import functools
 from dataclasses import replace
 
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
@@ -9,69 +10,23 @@ from forgetting.models.glow import GlowConfig
 from forgetting.models.hierarchical_vae import HierarchicalVAEConfig
 from forgetting.models.style_gan import StyleGANConfig
 from forgetting.models.vae import VAEConfig
-from forgetting.zoo.recipes import RECIPES, Recipe, learners, losses
-from forgetting.zoo.recipes.digits import GAN_TRAINING as DIGITS_GAN_TRAINING
+from forgetting.zoo.recipes import RECIPES, digits, learners, losses
 from forgetting.zoo.recipes.ingredients import CELEBA, FACES
 from forgetting.zoo.training import TrainingConfig
 
 SORTED_BY = ("faces-classifier-a", "faces-reference")
 """What a recipe without an attribute needs: LFW, which has no labels, is sorted by these."""
 
-CLASSIFIER_TRAINING = TrainingConfig(
-    steps=4000,
-    batch_size=64,
-    lr=2e-3,
-    warmup=200,
-    decay=0.8,
-    weight_decay=0.05,
-    precision="bfloat16",
-    log_every=50,
-    checkpoint_every=200,
-)
-GLOW_TRAINING = TrainingConfig(
-    steps=12_800,
-    batch_size=32,
-    lr=1e-3,
-    warmup=500,
-    precision="bfloat16",
-    max_grad_norm=50,
-    log_every=50,
-    checkpoint_every=200,
-)
-GLOW_64_TRAINING = GLOW_TRAINING.model_copy(
-    update={"steps": 8000, "lr": 1.5e-3, "checkpoint_every": 50}
-)
-VAE_TRAINING = TrainingConfig(
+TRAINING = TrainingConfig(
     steps=4000,
     batch_size=64,
     lr=1e-3,
     warmup=200,
     precision="bfloat16",
-    max_grad_norm=1000,
     log_every=50,
     checkpoint_every=200,
 )
-HIERARCHICAL_VAE_TRAINING = TrainingConfig(
-    steps=4500,
-    batch_size=64,
-    lr=1e-3,
-    warmup=300,
-    max_grad_norm=1000,
-    log_every=50,
-    checkpoint_every=200,
-)
-STYLE_GAN_TRAINING = TrainingConfig(
-    steps=6000,
-    batch_size=64,
-    lr=2.5e-3,
-    beta1=0.0,
-    beta2=0.99,
-    decay=0.2,
-    precision="bfloat16",
-    log_every=100,
-    checkpoint_every=500,
-)
-GAN_TRAINING = DIGITS_GAN_TRAINING.model_copy(update={"steps": 9000, "batch_size": 32})
+"""What trainings on faces start from; those of GANs start from that of the GAN of digits."""
 
 CLASSIFIER_CONFIG = ClassifierConfig(
     attributes=CELEBA_ATTRIBUTES,
@@ -82,78 +37,74 @@ CLASSIFIER_CONFIG = ClassifierConfig(
     fit="resize",
     n_features=128,
 )
-CLASSIFIER_A = Recipe(
-    kind="classifier",
-    data=CELEBA,
-    config=CLASSIFIER_CONFIG,
-    training=CLASSIFIER_TRAINING,
-    loss=losses.faces_classifier_a,
-    learner=learners.classifier,
-    summary="Classifier A of faces labels and steers: 40 attributes of CelebA, 32 and 64 px.",
+
+of_faces = functools.partial(learners.usual_recipe, FACES)
+
+CLASSIFIER_A = learners.usual_recipe(
+    CELEBA,
+    "classifier",
+    CLASSIFIER_CONFIG,
+    TRAINING.changed(lr=2e-3, decay=0.8, weight_decay=0.05),
+    losses.faces_classifier_a,
+    "Classifier A of faces labels and steers: 40 attributes of CelebA, 32 and 64 px.",
 )
-VAE = Recipe(
-    kind="vae",
-    data=FACES,
-    config=VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128),
-    training=VAE_TRAINING,
-    loss=losses.faces_vae,
-    learner=learners.vae,
-    summary="A VAE of faces at 64 px with 64 latents: the model that unlearns.",
+CLASSIFIER_B = replace(
+    CLASSIFIER_A,
+    config=CLASSIFIER_CONFIG.model_copy(
+        update={"architecture": "residual", "n_stages": 3, "batch_norm": False}
+    ),
+    training=CLASSIFIER_A.training.changed(seed=1),
+    loss=losses.faces_classifier_b,
+    summary="Classifier B of faces only grades: 40 attributes of CelebA, 32 and 64 px.",
 )
-GAN = Recipe(
-    kind="gan",
-    data=FACES,
-    config=GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128),
-    training=GAN_TRAINING,
-    loss=losses.FACES_GAN,
-    learner=learners.gan,
-    summary="A GAN of 64 px faces with 128 latents.",
+VAE = of_faces(
+    "vae",
+    VAEConfig(channels=3, image_size=64, n_stages=4, latent_dim=64, hidden=128),
+    TRAINING.changed(max_grad_norm=1000),
+    losses.faces_vae,
+    "A VAE of faces at 64 px with 64 latents: the model that unlearns.",
 )
-HIERARCHICAL_VAE = Recipe(
-    kind="hierarchical-vae",
-    data=FACES,
-    config=HierarchicalVAEConfig(),
-    training=HIERARCHICAL_VAE_TRAINING,
-    loss=losses.faces_hierarchical_vae,
-    learner=learners.hierarchical_vae,
-    summary="A hierarchical VAE of faces at 64 px with seven groups of latents.",
+GAN = of_faces(
+    "gan",
+    GANConfig(channels=3, image_size=64, n_stages=4, latent_dim=128),
+    digits.GAN.training.changed(steps=9000, batch_size=32),
+    losses.FACES_GAN,
+    "A GAN of 64 px faces with 128 latents.",
 )
-STYLE_GAN = Recipe(
-    kind="style-gan",
-    data=FACES,
-    config=StyleGANConfig(),
-    training=STYLE_GAN_TRAINING,
-    loss=losses.FACES_STYLE_GAN,
-    learner=learners.style_gan,
-    summary="A style-based GAN of 64 px faces with 128 latents and 256 styles.",
+HIERARCHICAL_VAE = of_faces(
+    "hierarchical-vae",
+    HierarchicalVAEConfig(),
+    VAE.training.changed(steps=4500, warmup=300, precision="float32"),
+    losses.faces_hierarchical_vae,
+    "A hierarchical VAE of faces at 64 px with seven groups of latents.",
 )
-GLOW = Recipe(
-    kind="glow",
-    data=FACES,
-    config=GlowConfig(channels=3),
-    training=GLOW_TRAINING,
-    loss=losses.faces_glow,
-    learner=learners.glow,
-    summary="A Glow of faces at 32 px, 5 bits, additive coupling: the flow that is tamed.",
+STYLE_GAN = of_faces(
+    "style-gan",
+    StyleGANConfig(),
+    digits.GAN.training.changed(steps=6000, lr=2.5e-3, slower={}),
+    losses.FACES_STYLE_GAN,
+    "A style-based GAN of 64 px faces with 128 latents and 256 styles.",
+)
+GLOW = of_faces(
+    "glow",
+    GlowConfig(channels=3),
+    TRAINING.changed(steps=12_800, batch_size=32, warmup=500, max_grad_norm=50),
+    losses.faces_glow,
+    "A Glow of faces at 32 px, 5 bits, additive coupling: the flow that is tamed.",
+)
+GLOW_64 = replace(
+    GLOW,
+    config=GlowConfig(channels=3, image_size=64, n_blocks=4),
+    training=GLOW.training.changed(steps=8000, lr=1.5e-3, checkpoint_every=50),
+    loss=losses.averaged_faces_glow,
+    learner=learners.averaged_glow,
+    summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
 )
 
 RECIPES.register("faces-classifier-a")(CLASSIFIER_A)
-RECIPES.register("faces-classifier-b")(
-    replace(
-        CLASSIFIER_A,
-        config=CLASSIFIER_CONFIG.model_copy(
-            update={"architecture": "residual", "n_stages": 3, "batch_norm": False}
-        ),
-        training=CLASSIFIER_TRAINING.model_copy(update={"seed": 1}),
-        loss=losses.faces_classifier_b,
-        summary="Classifier B of faces only grades: 40 attributes of CelebA, 32 and 64 px.",
-    )
-)
-RECIPES.register("faces-vae")(VAE)
-RECIPES.register("faces-gan")(GAN)
-RECIPES.register("faces-glow")(GLOW)
-RECIPES.register("faces-hierarchical-vae")(HIERARCHICAL_VAE)
-RECIPES.register("faces-style-gan")(STYLE_GAN)
+RECIPES.register("faces-classifier-b")(CLASSIFIER_B)
+for _recipe in (VAE, GAN, GLOW, HIERARCHICAL_VAE, STYLE_GAN):
+    RECIPES.register(f"faces-{_recipe.kind}")(_recipe)
 for _recipe, _title in (
     (VAE, "VAE"),
     (GAN, "GAN"),
@@ -170,14 +121,6 @@ for _recipe, _title in (
             needs=SORTED_BY,
         )
     )
-GLOW_64 = replace(
-    GLOW,
-    config=GlowConfig(channels=3, image_size=64, n_blocks=4),
-    training=GLOW_64_TRAINING,
-    loss=losses.averaged_faces_glow,
-    learner=learners.averaged_glow,
-    summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
-)
 RECIPES.register("faces-glow-64")(GLOW_64)
 for _name, _recipe, _title in (
     ("faces-glow", GLOW, "Glow of faces"),

@@ -1,5 +1,7 @@
 """How a model of each kind is set up to learn: what is built, started, averaged and kept."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -12,8 +14,9 @@ from forgetting.models.hierarchical_vae import HierarchicalVAE, HierarchicalVAEC
 from forgetting.models.players import Players
 from forgetting.models.style_gan import StyleGANConfig
 from forgetting.models.vae import VAE, VAEConfig
-from forgetting.zoo.learner import Averaged, Learner, follow
-from forgetting.zoo.recipes import Recipe
+from forgetting.zoo.learner import Averaged, Learner, Loss, follow
+from forgetting.zoo.recipes import ModelConfig, Recipe, Source
+from forgetting.zoo.training import TrainingConfig
 
 GAN_DECAY = 0.999
 """Of the average of a GAN's generator: a half-life of about 700 steps."""
@@ -91,6 +94,29 @@ def follow_generator(model: nn.Module) -> None:
     """Move the average of a GAN's generator towards the generator."""
     assert isinstance(model, Players)
     follow(model.average, model.generator, GAN_DECAY)
+
+
+LEARNERS: dict[str, Callable[[Recipe], Learner]] = {
+    "classifier": classifier,
+    "gan": gan,
+    "glow": glow,
+    "hierarchical-vae": hierarchical_vae,
+    "style-gan": style_gan,
+    "vae": vae,
+}
+"""How models learn, by their kind, where a recipe says nothing else."""
+
+
+def usual_recipe(
+    data: Source,
+    kind: str,
+    config: ModelConfig,
+    training: TrainingConfig,
+    loss: Loss | dict[str, Loss],
+    summary: str,
+) -> Recipe:
+    """Return the recipe of a model that learns in the way of its kind (`LEARNERS`)."""
+    return Recipe(kind, data, config, training, loss, LEARNERS[kind], summary)
 
 
 def _players(recipe: Recipe, players: Players) -> Learner:
