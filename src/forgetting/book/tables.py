@@ -13,6 +13,12 @@ from forgetting.methods.target_distribution import Target
 ATTACKED = 0.95
 """The share of attacked latents from which an attack succeeds."""
 
+Parts = dict[str, pd.DataFrame]
+"""Runs by the name of their row in a table."""
+
+Table = tuple[pd.DataFrame, dict[str, float]]
+"""A table, and its figures for the record by name."""
+
 Summary = tuple[float, float, float]
 """A mean, and the low and the high end of its interval or range."""
 
@@ -95,10 +101,10 @@ def standard_deviations(runs: pd.DataFrame, column: str) -> tuple[float, float]:
 
 
 def summarise(
-    parts: dict[str, pd.DataFrame],
+    parts: Parts,
     columns: dict[str, tuple[str, str]],
     of: Callable[[pd.DataFrame, str], Summary],
-) -> tuple[pd.DataFrame, dict[str, float]]:
+) -> Table:
     """Return a table with a row for each part, and its figures for the record.
 
     A cell holds "mean (low to high)", or the mean alone where it has no interval. Where a run of
@@ -106,8 +112,6 @@ def summarise(
 
     Parameters
     ----------
-    parts : dict[str, pd.DataFrame]
-        Runs by the name of their row.
     columns : dict[str, tuple[str, str]]
         By column of the runs, its heading and the format of its values.
     of : callable
@@ -141,14 +145,14 @@ def key(name: str) -> str:
 
 
 def large_changes(
-    parts: dict[str, pd.DataFrame], prefix: str = "share_change_", least: float = 0.02
+    parts: Parts, prefix: str = "share_change_", least: float = 0.02
 ) -> tuple[dict[str, str], dict[str, float]]:
     """Return which attributes' shares changed by more than `least` in the mean over runs.
 
     Parameters
     ----------
-    parts : dict[str, pd.DataFrame]
-        Runs by the name of their row; an attribute's column is PREFIX and its name.
+    parts : Parts
+        An attribute's column is PREFIX and its name.
     least : float
         Of the change, as a share of the samples.
 
@@ -171,15 +175,11 @@ def large_changes(
     return texts, figures
 
 
-def quantile_table(
-    parts: dict[str, pd.DataFrame], sets: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, float]]:
+def quantile_table(parts: Parts, sets: Sequence[str]) -> Table:
     """Return the quantiles of sets of images before and after, and their drop, over people.
 
     Parameters
     ----------
-    parts : dict[str, pd.DataFrame]
-        Runs by the name of their rows.
     sets : Sequence[str]
         Names of sets of images; "forget" has a digit more.
 
@@ -200,15 +200,13 @@ def quantile_table(
     return pd.DataFrame(rows).T.loc[[(name, group) for name in parts for group in sets]], figures
 
 
-def retrained_table(
-    parts: dict[str, pd.DataFrame], sets: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, float]]:
+def retrained_table(parts: Parts, sets: Sequence[str]) -> Table:
     """Return the mean quantiles of the runs whose person a retrained flow has never seen.
 
     Parameters
     ----------
-    parts : dict[str, pd.DataFrame]
-        Runs by the name of their rows, with a column `retrained`, empty where there is none.
+    parts : Parts
+        With a column `retrained`, empty where there is none.
     sets : Sequence[str]
         Names of sets of images.
 
@@ -230,15 +228,11 @@ def retrained_table(
     return pd.DataFrame(rows).T, figures
 
 
-def target_table(
-    parts: dict[str, pd.DataFrame], targets: dict[str, Target]
-) -> tuple[pd.DataFrame, dict[str, float]]:
+def target_table(parts: Parts, targets: dict[str, Target]) -> Table:
     """Return the shares of combinations beside their targets, over the seeds of each part.
 
     Parameters
     ----------
-    parts : dict[str, pd.DataFrame]
-        Runs by the name of their rows.
     targets : dict[str, Target]
         Of each part.
 

@@ -74,10 +74,8 @@ def fidelity_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.Dat
 
     Parameters
     ----------
-    metrics : Mapping[str, float]
-        As `fidelity_metrics` returns them.
-    names : Sequence[str]
-        Of the models, in words.
+    metrics, names
+        As `fidelity_metrics` returns them, and as `comparison_table` takes them.
     """
     rows = dict(metrics)
     if "fid_real_own" in metrics:
@@ -97,15 +95,7 @@ PREVALENCE: dict[str, Column] = {
 
 
 def grades_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return what every grader says of the models, a row for each, beside the floors.
-
-    Parameters
-    ----------
-    metrics : Mapping[str, float]
-        As `grading_metrics` returns them.
-    names : Sequence[str]
-        Of the models, in words.
-    """
+    """Return what `grading_metrics` say of the models, a row for each, beside the floors."""
     columns = dict(PREVALENCE)
     columns["still_shown_outside"] = ("still shown, face-api", ".1%")
     columns |= {"auc": ("AUC", ".2f"), "auc_outside": ("AUC, face-api", ".2f")}
@@ -113,13 +103,7 @@ def grades_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataF
 
 
 def methods_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return prevalence, gap, FID and what else changed, with a row for each model.
-
-    Parameters
-    ----------
-    names : Sequence[str]
-        Of the models, in words; `floor` is a row of its own.
-    """
+    """Return prevalence, gap, FID and what else changed, with a row for each model."""
     columns = PREVALENCE | {"gap": ("gap", "+.2f"), "fid": ("FID", ".0f")}
     columns |= {"fid_b": ("FID, B", ".1f"), "fid_outside": ("FID, face-api", ".1f")} | LOCALITY
     columns["shift_random_sigma"] = ("shift, sigma", "+.2f")

@@ -9,6 +9,7 @@ from forgetting.adapters import mean_bits_per_dim
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments.context import Experiment
+from forgetting.experiments.ordinary import N_CANDIDATES, first_ordinary
 from forgetting.inference import classes
 from forgetting.metrics.likelihood import LikelihoodReference
 from forgetting.models.classifier import Classifier
@@ -17,12 +18,6 @@ from forgetting.models.glow import Glow
 N_EACH = 100
 """Digits in each measured set but `forget` and `held_out`."""
 
-N_CANDIDATES = 50
-"""Digits of the class among which a single digit to forget is searched."""
-
-ORDINARY = 0.09
-"""A digit is ordinary when its base quantile is this near to one half, as in the paper."""
-
 
 @dataclass(frozen=True)
 class DigitSplits:
@@ -30,8 +25,8 @@ class DigitSplits:
 
     Attributes
     ----------
-    digit : int
-        The class, 0 to 9.
+    digit : int, 0 to 9
+        The class.
     size : int
         Side of the images that a flow takes, in pixels.
     train, held_out : Digits
@@ -91,8 +86,7 @@ def choose_forget_digits(
 ) -> torch.Tensor:
     """Return indices (n,) of the training digits to forget: the first n of the class.
 
-    A single digit is the first that is ordinary (`ORDINARY`) or, where none is, the one whose
-    quantile is nearest to one half.
+    A single digit is the first of `N_CANDIDATES` that is ordinary (`first_ordinary`).
 
     Parameters
     ----------
@@ -119,8 +113,7 @@ def choose_forget_digits(
         mean_bits_per_dim(flow, splits.likelihood_reference, draws, seed)
     )
     quantiles = reference.quantile(mean_bits_per_dim(flow, images, draws, seed))
-    distance = (quantiles - 0.5).abs()
-    return candidates[distance <= max(ORDINARY, float(distance.min()))][:n]
+    return candidates[first_ordinary(quantiles)]
 
 
 def nearest_class(splits: DigitSplits, classifier: Classifier) -> int:

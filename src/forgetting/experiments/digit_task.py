@@ -1,7 +1,6 @@
 """Taming a flow on digits of one class: parameters, models, digits, and what became likely."""
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from pydantic import Field
@@ -14,6 +13,7 @@ from forgetting.experiments.digit_splits import (
     measured_digits,
     nearest_class,
 )
+from forgetting.experiments.flow_task import FlowTask, load_flow
 from forgetting.experiments.likelihoods import likelihood_metrics, shift_metrics
 from forgetting.methods.taming import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
@@ -47,20 +47,17 @@ def digit_presets(max_steps: int) -> dict[str, dict[str, int]]:
 
 
 @dataclass(frozen=True)
-class DigitTask:
+class DigitTask(FlowTask):
     """A flow, the digits around the class to forget, and the classifiers that grade.
 
     Attributes
     ----------
-    base : Glow
-        The flow before taming.
     splits : DigitSplits
         The digits.
     classifier_a, classifier_b : Classifier
         One gives features and nearest class, the other counts the class.
     """
 
-    base: Glow
     splits: DigitSplits
     classifier_a: Classifier
     classifier_b: Classifier
@@ -93,7 +90,7 @@ def load_digit_task(experiment: Experiment, parameters: DigitTamingParameters) -
     WeightsError
         A model's weights are not what they should be.
     """
-    base = cast(Glow, experiment.load(parameters.model, "glow"))
+    base = load_flow(experiment, parameters.model)
     classifier_a, classifier_b = (experiment.load(f"digits-classifier-{name}") for name in "ab")
     splits = load_digit_splits(
         experiment,

@@ -163,8 +163,8 @@ class Verification:
 
     Attributes
     ----------
-    similarity, same : Tensor
-        Of pairs, and whether each is of one person, (P,).
+    similarity, same : Tensor, (P,)
+        Of pairs, and whether each is of one person.
     auc : Auc
         Of the similarity.
     threshold : float

@@ -10,7 +10,7 @@ import torch
 
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
-from forgetting.experiments.graders import Grader, OutsideGrader, classifier_grader
+from forgetting.experiments.graders import SURE, Grader, OutsideGrader, classifier_grader
 from forgetting.inference import classes, features, logits, once
 from forgetting.models.classifier import Classifier
 from forgetting.zoo.graders import CLASSIFIER_A, CLASSIFIER_B, OUTSIDE
@@ -25,9 +25,6 @@ BANDS = {
 
 The crop puts the eyes of CelebA at 0.44, the brows at 0.35 and the mouth at 0.70.
 """
-
-SURE = 0.9
-"""Classifier B is sure of a class whose probability is above this."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ NAMES = {
 }
 """Of every classifier, how records and how pages name it."""
 
+SURE = 0.9
+"""A classifier is sure of a class whose probability is above this."""
+
 SURELY_ABSENT = math.log(0.1 / 0.9)
 """The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
 

@@ -17,6 +17,9 @@ Source = Literal["auto", "lfw", "latent", "photograph"]
 
 ASTRONAUT = "the astronaut"
 
+N_RETAIN = 2048
+"""Images to retain where the flow draws them itself."""
+
 REAL_FACES = ("celeba", "lfw")
 """Data sets that are needed for a person among real faces."""
 
@@ -31,7 +34,7 @@ def load_person_splits(
     *,
     radius: float = 0.3,
     temperature: float = 0.7,
-    n_retain: int = 2048,
+    n_retain: int = N_RETAIN,
 ) -> PersonSplits:
     """Return the splits of a person of LFW, of one of the flow's own, or of one photograph.
 

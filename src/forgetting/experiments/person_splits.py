@@ -8,12 +8,16 @@ from torch import nn
 
 from forgetting.cache import cached
 from forgetting.errors import DataError
+from forgetting.experiments.ordinary import first_ordinary
 from forgetting.inference import embeddings
 from forgetting.metrics.likelihood import LikelihoodReference, cached_bits_per_dim
 
 N_FORGET = 15
 """A person's first images, which are kept for forgetting however many are forgotten: the
 reference images are then the same for every number."""
+
+N_EVENLY = 400
+"""Images to retain, evenly spaced, against which the candidates' quantiles are taken."""
 
 N_NEAREST = 5
 """People in the set of the nearest."""
@@ -24,15 +28,8 @@ N_NEUTRAL = 5
 N_EACH = 10
 """Images of each of these people."""
 
-N_RANDOM = 100
-N_REFERENCE = 30
-
-N_EVENLY = 400
-"""Images to retain, evenly spaced, against which the candidates' quantiles are taken."""
-
-ORDINARY = 0.41, 0.59
-"""Base quantiles between which an image counts as ordinary, as in the paper. A single image to
-forget is an ordinary one."""
+N_RANDOM, N_REFERENCE = 100, 30
+"""Images in the sets `random` and `reference`, at most."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,7 @@ def quantiles(person: PersonSplits, flow: nn.Module) -> torch.Tensor:
 def choose_forget_images(person: PersonSplits, n: int, quantiles: torch.Tensor) -> torch.Tensor:
     """Return the images to forget, (n, 3, H, W): the first n candidates.
 
-    A single image is the first ordinary candidate (`ORDINARY`) or, where none is ordinary, the
-    one whose quantile is nearest to one half.
+    A single image is the first ordinary candidate (`first_ordinary`).
 
     Parameters
     ----------
@@ -105,10 +101,7 @@ def choose_forget_images(person: PersonSplits, n: int, quantiles: torch.Tensor) 
         )
     if n > 1:
         return person.candidates[:n]
-    low, high = ORDINARY
-    ordinary = torch.nonzero((quantiles > low) & (quantiles < high)).flatten()
-    chosen = ordinary[:1] if len(ordinary) else (quantiles - 0.5).abs().argmin()[None]
-    return person.candidates[chosen]
+    return person.candidates[first_ordinary(quantiles)]
 
 
 def similarity_filter(

@@ -1,22 +1,18 @@
 """Taming a flow on one person: parameters, models, and the images around the person."""
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.people import load_person_splits
+from forgetting.experiments.flow_task import FlowTask, load_flow
+from forgetting.experiments.people import N_RETAIN, load_person_splits
 from forgetting.experiments.person_splits import PersonSplits, choose_forget_images, quantiles
 from forgetting.methods.taming import TamingConfig
 from forgetting.models.classifier import Classifier
-from forgetting.models.glow import Glow
-
-N_RETAIN = 2048
-"""Images to retain where the flow draws them itself."""
-
 
 PRESETS = {
     "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 70},
@@ -37,13 +33,11 @@ class PersonTamingParameters(TamingConfig, Parameters):
 
 
 @dataclass(frozen=True)
-class PersonTask:
+class PersonTask(FlowTask):
     """A flow, the person to forget, and the models that grade.
 
     Attributes
     ----------
-    base : Glow
-        The flow before taming.
     person : PersonSplits
         The images around the person.
     forget : Tensor
@@ -54,7 +48,6 @@ class PersonTask:
         Gives the features of FID.
     """
 
-    base: Glow
     person: PersonSplits
     forget: torch.Tensor
     embedding: nn.Module
@@ -88,7 +81,7 @@ def load_person_task(
     WeightsError
         A model's weights are not what they should be.
     """
-    base = cast(Glow, experiment.load(parameters.model, "glow"))
+    base = load_flow(experiment, parameters.model)
     embedding = experiment.load("faces-embedding")
     n_reference = parameters.n_likelihood_reference
     person = load_person_splits(

@@ -31,10 +31,8 @@ class SettingScore:
 
     Attributes
     ----------
-    percent : float
-        Samples that show the feature, by the evaluator, in percent.
-    percent_a : float
-        The same by classifier A.
+    percent, percent_a : float
+        Share of samples that show the feature, by the evaluator and by classifier A, in percent.
     fid : float
         To the original's own samples that lack the feature.
     """
@@ -42,6 +40,14 @@ class SettingScore:
     percent: float
     percent_a: float
     fid: float
+
+    def metrics(self, key: str) -> dict[str, float]:
+        """Return `tried_prevalence_KEY` and `tried_classifier_a_KEY`, shares; `tried_fid_KEY`."""
+        return {
+            f"tried_prevalence_{key}": self.percent / 100,
+            f"tried_classifier_a_{key}": self.percent_a / 100,
+            f"tried_fid_{key}": self.fid,
+        }
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class SettingScorer:
     Attributes
     ----------
     task : FeatureTask
-        Whose classifier A counts.
+        Its classifier A counts the feature too.
     reference : FidelityReference
         Of fidelity; its second half is the target here, so that the first stays fresh.
     latents : Tensor
@@ -98,7 +104,7 @@ class SettingSearch:
     Attributes
     ----------
     knob : str
-        The name of the setting.
+        Name of the setting in the method's configuration.
     values : tuple[float, ...]
         Of the setting, ascending.
     scores : tuple[SettingScore, ...]
@@ -121,14 +127,11 @@ class SettingSearch:
         Returns
         -------
         setting_KEY : the chosen value
-        tried_prevalence_KEY_N, tried_classifier_a_KEY_N : shares at the n-th value, from 1
-        tried_fid_KEY_N : its FID
+        tried_..._KEY_N : the metrics of the score at the n-th value, from 1
         """
         metrics = {f"setting_{key}": self.values[self.chosen]}
         for number, score in enumerate(self.scores, 1):
-            metrics[f"tried_prevalence_{key}_{number}"] = score.percent / 100
-            metrics[f"tried_classifier_a_{key}_{number}"] = score.percent_a / 100
-            metrics[f"tried_fid_{key}_{number}"] = score.fid
+            metrics |= score.metrics(f"{key}_{number}")
         return metrics
 
 

@@ -141,8 +141,7 @@ def card(name: str, recipe: Recipe, entry: dict[str, Any]) -> str:
             f"{training.lr:g}, {training.precision}, seed {training.seed}; again with "
             f"`forgetting train {name} --again`."
         ),
-        "Use": f"research on unlearning and its evaluation. {recipe.data.scope}",
-        "Licence": recipe.data.licence,
+        **recipe.data.card(),
     }
     lines = [
         *(f"# {name}", "", recipe.summary, ""),

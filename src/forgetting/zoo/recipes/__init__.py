@@ -71,6 +71,11 @@ class Source:
     scope: str
     licence: str
 
+    def card(self) -> dict[str, str]:
+        """Return what the card of a model of this data says of its use and licence, by heading."""
+        use = f"research on unlearning and its evaluation. {self.scope}"
+        return {"Use": use, "Licence": self.licence}
+
 
 @dataclass(frozen=True)
 class Recipe:
