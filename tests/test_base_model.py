@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import pytest
 import torch
+from planted import AttributeClassifier
 from torch import nn
 
 from forgetting.book import base_plots
@@ -28,21 +29,15 @@ from forgetting.zoo import store as zoo
 mpl.use("Agg")
 
 
-class Classifier(nn.Module):
+class Classifier(AttributeClassifier):
     """Features are the means of channels and halves; logits are the brightness of a column."""
-
-    attributes = CELEBA_ATTRIBUTES
-
-    def __init__(self, offset=0.0):
-        super().__init__()
-        self.offset = nn.Parameter(torch.tensor(offset))
 
     def features(self, images):
         half = images.shape[-1] // 2
         return torch.cat([images.mean((2, 3)), images[..., :half].mean((2, 3))], 1)
 
     def logits(self, images):
-        return (images[:, 0, 0] - self.offset).repeat(1, 40)[:, :40]
+        return (images[:, 0, 0] - self.weight).repeat(1, 40)[:, :40]
 
     def classes(self, images):
         digit = (10 * images[:, 0, 0, 0]).long().clamp(max=9)
@@ -66,7 +61,7 @@ def task_of(experiment, real, family="faces", without=None, model=None, name="x"
         "training": {"without": without},
         "history": [],
     }
-    classifiers = Classifier(), Classifier(0.5)
+    classifiers = Classifier(0.0), Classifier(0.5)
     return BaseTask(experiment, name, entry, family, model or nn.Identity(), *classifiers, real)
 
 

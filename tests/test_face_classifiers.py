@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import pytest
 import torch
+from planted import AttributeClassifier
 from torch import nn
 
 from forgetting.book import classifier_plots
@@ -16,17 +17,11 @@ mpl.use("Agg")
 MALE = CELEBA_ATTRIBUTES.index("Male")
 
 
-class Reader(nn.Module):
-    """An attribute's logit is a pixel of the first row, times a sign, minus one half."""
-
-    attributes = CELEBA_ATTRIBUTES
-
-    def __init__(self, sign=1.0):
-        super().__init__()
-        self.sign = nn.Parameter(torch.tensor(sign))
+class Reader(AttributeClassifier):
+    """An attribute's logit is a pixel of the first row minus one half, times a sign."""
 
     def logits(self, images):
-        return self.sign * (images[:, 0].flatten(1)[:, : len(self.attributes)] - 0.5)
+        return self.weight * (images[:, 0].flatten(1)[:, : len(self.attributes)] - 0.5)
 
 
 @pytest.fixture
@@ -36,7 +31,7 @@ def experiment():
 
 @pytest.fixture
 def classifiers():
-    return {"a": Reader(), "b": Reader(-1.0)}
+    return {"a": Reader(1.0), "b": Reader(-1.0)}
 
 
 def planted(size, n=40):
@@ -117,7 +112,7 @@ def test_agreement_is_told_of_samples_and_shares_of_everything(experiment):
     images = torch.zeros(10, 3, 8, 8)
     images[:6, 0].flatten(1)[:, MALE] = 0.9  # a logit of 0.4
     images[6:9, 0].flatten(1)[:, MALE] = 0.6  # a logit of 0.1
-    pair = {"a": Reader(), "b": Reader()}
+    pair = {"a": Reader(1.0), "b": Reader(1.0)}
     rows = face_classifiers.measure_agreement(
         experiment, pair, {"uniform noise": images, "VAE samples": images}
     )
@@ -127,7 +122,7 @@ def test_agreement_is_told_of_samples_and_shares_of_everything(experiment):
     assert row["agreement"] == 1
     assert row["correlation"] == pytest.approx(1)
     assert set(rows["uniform noise", "Male"]) == {"share_a", "share_b"}
-    opposed = {"a": Reader(), "b": Reader(-1.0)}
+    opposed = {"a": Reader(1.0), "b": Reader(-1.0)}
     row = face_classifiers.measure_agreement(experiment, opposed, {"VAE samples": images})[
         "VAE samples", "Male"
     ]

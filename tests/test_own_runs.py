@@ -12,6 +12,7 @@ import nbformat
 import papermill
 import pytest
 from click.testing import CliRunner
+from planted import checkout_of
 
 from forgetting.book import execution, own_runs, run, templates
 from forgetting.book.checkout import Checkout
@@ -51,10 +52,7 @@ metrics = run.finish({"one": 1.0 + run.parameters.seed}, [])
 @pytest.fixture
 def drawn(tmp_path):
     """Return a checkout with a template that draws a picture."""
-    checkout = Checkout(tmp_path / "checkout")
-    checkout.templates.mkdir(parents=True)
-    (checkout.templates / "drawn.py").write_text(TEMPLATE)
-    return checkout
+    return checkout_of(tmp_path / "checkout", "drawn", TEMPLATE)
 
 
 def outputs(notebook):

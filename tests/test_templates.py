@@ -10,10 +10,11 @@ import nbformat
 import papermill
 import pytest
 from click.testing import CliRunner
+from planted import checkout_of
 
 from forgetting.book import execution, templates
 from forgetting.book.annotation import ManualLabels
-from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.checkout import HERE
 from forgetting.book.run import CONTEXT
 from forgetting.book.schema import SCHEMA
 from forgetting.cli import main
@@ -121,11 +122,7 @@ def test_wrong_types_are_refused_at_once(pair, sentence):
 @pytest.mark.parametrize(
     ("template", "pair", "sentence"),
     [
-        (
-            "feature_unlearning",
-            "feature=bangs",
-            "feature = 'bangs': of digits-vae it can be",
-        ),
+        ("feature_unlearning", "feature=bangs", "feature = 'bangs': of digits-vae it can be"),
         ("taming_images", "n_forget=0", "n_forget = 0: input should be greater than"),
         (
             "taming_class",
@@ -168,11 +165,9 @@ def test_a_renamed_parameter_is_refused_with_its_present_name(template, old, new
 
 
 def test_an_announcement_gives_the_time_that_comparable_published_runs_took(tmp_path):
-    checkout = Checkout(tmp_path)
-    checkout.results.mkdir()
-    checkout.templates.mkdir()
     source = templates.source("feature_unlearning").read_text(encoding="utf-8")
-    (checkout.templates / "feature_unlearning.py").write_text(source, encoding="utf-8")
+    checkout = checkout_of(tmp_path, "feature_unlearning", source)
+    checkout.results.mkdir()
     took = (("a", "faces-gan", 90), ("b", "faces-gan", 120), ("c", "digits-vae", 600))
     for name, model, seconds in took:
         record = {
@@ -244,10 +239,7 @@ print("until here")
 @pytest.fixture
 def broken(tmp_path):
     """Return a checkout with a template that fails, whose notebook was never written."""
-    checkout = Checkout(tmp_path / "checkout")
-    checkout.templates.mkdir(parents=True)
-    (checkout.templates / "broken.py").write_text(BROKEN)
-    return checkout
+    return checkout_of(tmp_path / "checkout", "broken", BROKEN)
 
 
 def test_the_cells_before_a_failure_are_kept_and_no_notebook_is_needed(tmp_path, broken):

@@ -7,9 +7,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from planted import checkout_of
 
 from forgetting.book import comparison, validation
-from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.checkout import HERE
 from forgetting.book.comparison import Printed, differences, half_width
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError
@@ -164,10 +165,8 @@ def write_page(
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """Return a book with four pages of which one is outdated and one needs data."""
-    checkout = Checkout(tmp_path)
-    checkout.templates.mkdir()
     source = (HERE.templates / "taming_points.py").read_text(encoding="utf-8")
-    (checkout.templates / "taming_points.py").write_text(source, encoding="utf-8")
+    checkout = checkout_of(tmp_path, "taming_points", source)
     entries = [
         {"name": "first"},
         {"name": "second"},

@@ -7,20 +7,12 @@ from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, decide
 
 
-def evidence(
-    share=0.01,
-    reference=0.01,
-    auc=0.5,
-    original=0.4,
-    is_measured=False,
-    grader="classifier B",
-    width=0.004,
-):
+def evidence(share=0.01, reference=0.01, auc=0.5, is_measured=False, grader="classifier B"):
     return Evidence(
         grader,
         is_measured,
-        Prevalence(original, original - width, original + width, 5000),
-        Prevalence(share, share - width, share + width, 5000),
+        Prevalence(0.4, 0.396, 0.404, 5000),
+        Prevalence(share, share - 0.004, share + 0.004, 5000),
         reference,
         Auc(auc, auc - 0.01, auc + 0.01),
     )
