@@ -46,11 +46,11 @@ plots.use_style()
 class Parameters(person_task.PersonTamingParameters):
     source: Literal["auto", "lfw", "latent"]
     n_around: int = Field(ge=4, le=1000)
-    n_kid: int = Field(ge=70, le=10_000)
+    n_kid: int = Field(ge=128, le=10_000)
 
 
 PRESETS = {
-    "smoke": person_task.PRESETS["smoke"] | {"n_around": 4, "n_kid": 70},
+    "smoke": person_task.PRESETS["smoke"] | {"n_around": 4, "n_kid": 150},
     "default": person_task.PRESETS["default"] | {"n_around": 40, "n_kid": 1000},
 }
 run = runs.begin("taming_generation", Parameters, PRESETS, globals())

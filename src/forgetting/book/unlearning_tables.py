@@ -142,6 +142,25 @@ def probes_table(
     return comparison_table(metrics, names, columns)
 
 
+def attacks_table(
+    metrics: Mapping[str, float], names: Sequence[str], steps: Sequence[int]
+) -> pd.DataFrame:
+    """Return what latent attacks of several budgets find, and how much beyond the retrained model.
+
+    Parameters
+    ----------
+    metrics : Mapping[str, float]
+        Those of every `AttackOutcome`, and of `attack_excess`.
+    names : Sequence[str]
+        Of the models, in words.
+    steps : Sequence[int]
+        Of the attacks.
+    """
+    columns = {f"attack_{n}": (f"shows it, {n} steps", ".0%") for n in steps}
+    columns |= {f"attack_excess_{n}": (f"beyond retrained, {n}", "+.0%") for n in steps}
+    return comparison_table(metrics, names, columns)
+
+
 def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.DataFrame:
     """Return what else changed in the samples of one model, in words.
 
