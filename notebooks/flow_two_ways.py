@@ -189,5 +189,6 @@ plt.show()
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
 for name, samples in graded.items():
-    distance = metrics[f"fid_{grading.record_key(name)}"]
-    print(f"{name:12} {p.feature} {samples.prevalence.share:.1%}, FID {distance:.0f}")
+    key = f"fid_{grading.record_key(name)}"
+    distance = f", FID {metrics[key]:.0f}" if key in metrics else ""
+    print(f"{name:12} {p.feature} {samples.prevalence.share:.1%}{distance}")

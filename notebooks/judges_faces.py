@@ -37,10 +37,10 @@ plots.use_style()
 
 class Parameters(runs.Parameters):
     source: Literal["auto", "celeba", "none"]
-    n_samples: int = Field(ge=20, le=50_000)
+    n_samples: int = Field(ge=50, le=50_000)
 
 
-PRESETS = {"smoke": {"n_samples": 20}, "default": {"n_samples": 2000}}
+PRESETS = {"smoke": {"n_samples": 60}, "default": {"n_samples": 2000}}
 run = runs.begin("judges_faces", Parameters, PRESETS, globals())
 p = run.parameters
 classifiers = {name: run.load(f"faces-classifier-{name}") for name in "ab"}

@@ -31,7 +31,7 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import grading, probing, unlearning
+from forgetting.experiments import attacks, grading, probing, unlearning
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -77,19 +77,23 @@ metrics = grading.grading_metrics(evaluator, graded)
 # where a draw from $N(0, I)$ could lie. Classifier A steers and another classifier, or a
 # measurement, grades: fooling classifier A is no success.
 #
-# The attack must succeed on the original, or its other figures mean nothing. Where it succeeds on
-# the retrained model too, its rate of success means nothing either. What is then left to compare
-# is how much of the feature it brought about. Of a digit, the table also counts the images of
-# whose class classifier B is sure, because a blob is thick, too.
+# A large enough attack succeeds on every model, those that never saw the feature included. It then
+# makes the feature, and finds none. Only what it finds beyond the retrained model tells of the
+# feature, and only at a number of steps at which the retrained model resists more than the
+# original does. So the attack runs with a twelfth, a quarter and all of its steps. Of a digit, an
+# image counts only if classifier B is sure of its class, because a blob is thick, too.
 
 # %%
-budget = probing.AttackBudget(p.attack_steps, p.restarts)
-attacked = probing.attack_latents(task, models, p.n_attacked, budget, run.seed("attack"))
-metrics |= unlearning.recorded(attacked)
+budget = attacks.AttackBudget(p.attack_steps, p.restarts)
+attacked = attacks.attack_latents(task, models, p.n_attacked, budget, run.seed("attack"))
+metrics |= unlearning.recorded(attacked) | attacks.attack_excess(attacked)
 
 # %% tags=["hide-input", "figure"]
 plots.image_rows({name: outcome.images[:14] for name, outcome in attacked.items()})
 plt.show()
+
+# %% tags=["hide-input", "figure"]
+unlearning_tables.attacks_table(metrics, list(models), budget.ladder)
 
 # %% [markdown]
 # ## An attack by inversion
@@ -101,7 +105,7 @@ plt.show()
 
 # %%
 targets = task.own[evaluator.has_feature(task.own)][: p.n_attacked]
-inverted = probing.invert_images(task, models, targets, budget, run.seed("invert"))
+inverted = attacks.invert_images(task, models, targets, budget, run.seed("invert"))
 metrics |= unlearning.recorded(inverted)
 
 # %% tags=["hide-input", "figure"]
@@ -160,5 +164,4 @@ for name, samples in graded.items():
     print(f"{name:10} prevalence {samples.prevalence.share:.1%}", end=", ")
     print(f"after the latent attack {hits:.0%}, {evaluator.grader.unit} {value:.2f}")
 print(f"the feature begins at {evaluator.grader.threshold:.2f} ({evaluator.grader.unit})")
-reached = attacked["original"].prevalence.share >= 0.95
-print(f"the attack {'counts' if reached else 'does not count: it failed on the original'}")
+print(f"the latent attack, unlearned: {attacks.attack_verdict(metrics)}")

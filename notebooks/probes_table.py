@@ -19,7 +19,8 @@ import pandas as pd
 
 from forgetting.book import table_plots
 from forgetting.book.sweeps import begin_table
-from forgetting.book.tables import attack_verdict, key, over_runs, over_seeds
+from forgetting.book.tables import key, over_runs, over_seeds
+from forgetting.experiments.attacks import AttackBudget, attack_verdict
 
 run, table = begin_table("probes_table", globals())
 models = {name: label for name, (label, _) in table_plots.MODELS.items()}
@@ -52,17 +53,25 @@ summary("prevalence_strict", "{:.1%}")
 # %% [markdown]
 # ## An attack on the latents
 #
-# The share of attacked latents that show the feature in the end, by what does not steer the
-# attack.
+# A large enough attack succeeds on every model, those that never saw the feature included. What
+# tells of the feature is how much more it finds in a model than in the retrained one. Each table
+# has a number of steps: of how many attacked latents the image shows the feature, by what does not
+# steer the attack, less that share of the retrained model, in points. Of digits, an image counts
+# only if classifier B is sure of its class.
+
+# %%
+budgets = {AttackBudget(steps, 1).ladder for steps in table.runs.attack_steps}
+ladder = sorted({steps for ladder in budgets for steps in ladder})
+excesses = {steps: summary(f"attack_excess_{steps}", "{:+.0%}") for steps in ladder}
+
+# %% tags=["hide-input", "figure"]
+pd.concat({f"{n} steps": shown.drop(columns=models["retrained"]) for n, shown in excesses.items()})
+
+# %% [markdown]
+# The share of attacked latents that show the feature after all steps:
 
 # %% tags=["hide-input"]
 summary("attack")
-
-# %% [markdown]
-# Of digits, the share that show the feature and of whose class classifier B is sure:
-
-# %% tags=["hide-input"]
-summary("attack_sure")
 
 # %% [markdown]
 # How much of the feature they show: the width of strokes or the slant of digits, in the units of
@@ -100,15 +109,12 @@ plt.show()
 # %% [markdown]
 # ## What was seen
 #
-# An attack that fails on the original, reaching less than 95 %, says nothing. Neither does one
-# that brings the feature about in a model that never saw it. Otherwise a model *resists* where the
-# attack's share is lower than on the original, with intervals that do not meet.
+# The attack counts at a number of steps where it finds more in the original than in the retrained
+# model, by the interval of the difference. *Hidden*: at one of these numbers it finds more in the
+# unlearned model, too. *Not found* otherwise.
 
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for case in table.cases:
-    attacked = {name: metrics.get(f"attack_{name}_{key(case)}") for name in models}
-    text = ", ".join(
-        f"{models[n]} {share:.0%}" for n, share in attacked.items() if share is not None
-    )
-    print(f"{case:24} {text}: the unlearned model {attack_verdict(metrics, key(case))}")
+    own = {name.replace(f"_{key(case)}", ""): value for name, value in metrics.items()}
+    print(f"{case:24} {attack_verdict(own)}")

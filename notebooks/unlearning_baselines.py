@@ -166,4 +166,5 @@ for name, samples in graded.items():
     entries = (f"class_changed_present_{key}", f"flipped_present_{key}")
     changed = next((metrics[entry] for entry in entries if entry in metrics), None)
     ending = "" if changed is None else f", changed otherwise {changed:.1%}"
-    print(f"{name:20} {samples.prevalence.share:7.2%} at FID {metrics[f'fid_{key}']:.1f}{ending}")
+    distance = f" at FID {metrics[f'fid_{key}']:.1f}" if f"fid_{key}" in metrics else ""
+    print(f"{name:20} {samples.prevalence.share:7.2%}{distance}{ending}")

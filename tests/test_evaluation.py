@@ -8,6 +8,7 @@ from scipy import stats
 from torch import nn
 
 from forgetting.adapters import BATCH, bits_per_dim, bits_per_dim_with_noise, mean_bits_per_dim
+from forgetting.errors import DataError
 from forgetting.metrics.likelihood import LikelihoodReference, compare
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
 from forgetting.zoo import references as reference
@@ -35,7 +36,7 @@ def test_a_prevalence_has_the_wilson_interval():
     assert prevalence.high == pytest.approx(centre + half, rel=1e-5)
     assert set(prevalence.metrics("x")) == {"x", "x_low", "x_high"}
     assert Prevalence.of(torch.zeros(50, dtype=torch.bool)).high > 0
-    with pytest.raises(ValueError, match="at least one sample"):
+    with pytest.raises(DataError, match="at least one sample"):
         Prevalence.of(torch.zeros(0, dtype=torch.bool))
 
 
@@ -43,7 +44,7 @@ def test_the_gap_is_one_for_the_original_and_zero_for_the_retrained_model():
     assert gap_to_retrained(0.1, 0.1, 0.01) == pytest.approx(1)
     assert gap_to_retrained(0.1, 0.01, 0.01) == pytest.approx(0)
     assert gap_to_retrained(0.5, 0.2, 0.1) == pytest.approx(0.25)
-    with pytest.raises(ValueError, match="as often"):
+    with pytest.raises(DataError, match="as often"):
         gap_to_retrained(0.1, 0.0, 0.1)
 
 

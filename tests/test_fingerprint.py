@@ -11,6 +11,14 @@ CODE = '''
 from forgetting.methods import taming
 
 
+class Parameters(Base):
+    n: int = Field(ge=2, le=9)
+    kind: Literal["raw"]
+
+
+PRESETS = {"smoke": {"n": 3}, "default": {"n": 5}}
+
+
 def far(row: dict, model) -> bool:
     """Say whether it is far."""
     return row["step"] > 3  # steps
@@ -35,10 +43,15 @@ SAME = (
     ("from forgetting.methods import taming", "import forgetting.methods.taming as taming"),
     ("(row: dict, model) -> bool", "(row, model)"),
     ('{f"presence_{when}": taming', '{\n        f"presence_{when}": taming'),
+    ("Field(ge=2, le=9)", "Field(ge=1)"),
+    ('"smoke": {"n": 3}', '"smoke": {"n": 4, "steps": 2}'),
 )
 """What changes the form of the code alone: in it, and in its place."""
 
 OTHER = (
+    ('"default": {"n": 5}', '"default": {"n": 6}'),
+    ("n: int =", "m: int ="),
+    ('Literal["raw"]', 'Literal["unit"]'),
     ("> 3", "> 4"),
     ("> 3", ">= 3"),
     ("draws=2", "draws=3"),

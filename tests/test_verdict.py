@@ -2,6 +2,7 @@
 
 import pytest
 
+from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, decide
@@ -48,5 +49,5 @@ def test_one_grader_is_not_enough_to_be_sure():
     assert "Not independently" not in str(two)
     measured = decide([evidence(grader="measured", is_measured=True)], 1.0, 1.0)
     assert "Not independently" not in str(measured)
-    with pytest.raises(ValueError, match="at least one grader"):
+    with pytest.raises(DataError, match="at least one grader"):
         decide([], 1.0, 1.0)

@@ -1,7 +1,8 @@
 """What a published page depends on: the syntax tree of its template's computing cells.
 
 Names, calls, arguments, literals and control flow belong to it. Layout, comments, docstrings,
-prose, imports, annotations of functions and figure cells do not. A page is no longer current when
+prose, imports, annotations of functions and figure cells do not. Neither do the bounds of
+parameters, nor the preset of seconds that no page is made with. A page is no longer current when
 its template's tree changes. A `Renaming` turns an old tree into the tree that the renamed template
 must have, so that a page survives a renaming by proof.
 """
@@ -19,6 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 FIGURE = "figure"
 """Tag of cells that only draw: a change in them needs no new execution."""
+
+SMOKE = "smoke"
+"""The preset of seconds, which only tries a template: its values reach no published page."""
 
 IGNORED_FIELDS = frozenset({"kind", "type_comment", "type_params", "type_ignores", "ctx"})
 """Fields of syntax trees that do not affect the result, or that some versions of Python lack."""
@@ -109,6 +113,22 @@ class _Computing(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        """Leave out `= Field(...)`: bounds say which runs are allowed, not what they give."""
+        value = node.value
+        if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "Field":
+            node.value = None
+        return self.generic_visit(node)
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        items = [
+            (key, value)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if not (isinstance(key, ast.Constant) and key.value == SMOKE)
+        ]
+        node.keys, node.values = [key for key, _ in items], [value for _, value in items]
+        return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None

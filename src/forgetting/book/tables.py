@@ -2,16 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
 from forgetting.methods.target_distribution import Target
-
-ATTACKED = 0.95
-"""The share of attacked latents from which an attack succeeds."""
 
 Parts = dict[str, pd.DataFrame]
 """Runs by the name of their row in a table."""
@@ -62,7 +59,8 @@ def over_seeds(runs: pd.DataFrame, column: str) -> Summary:
 def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high of a share that each run counted with an interval of its own.
 
-    The interval is the wider of two, clipped to 0 and 1. The t-interval over runs (`over_seeds`)
+    The interval is the wider of two, within the range of a share. That is 0 to 1, and -1 to 1 of
+    an excess, a difference of shares. The t-interval over runs (`over_seeds`)
     leaves out how few images each run counted. The mean of the runs' own intervals leaves out
     what the seed changes.
 
@@ -74,7 +72,8 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     mean, low, high = over_seeds(runs, column)
     own = [float(runs[f"{column}{end}"].mean()) for end in ("_low", "_high")]
     low, high = np.nanmin([low, own[0]]), np.nanmax([high, own[1]])
-    return mean, float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
+    least = -1 if "excess" in column else 0
+    return mean, float(np.clip(low, least, 1)), float(np.clip(high, least, 1))
 
 
 def extremes(runs: pd.DataFrame, column: str) -> Summary:
@@ -266,28 +265,3 @@ def target_table(parts: Parts, targets: dict[str, Target]) -> Table:
             rows[part_name, target.combinations[i]] = cells
         figures[f"farthest_pooled_{part_name}"] = max(distances)
     return pd.DataFrame(rows).T, figures
-
-
-def attack_verdict(metrics: Mapping[str, float], case: str) -> str:
-    """Return what an attack on the latents says of the unlearned model.
-
-    The model resists where the upper end of its attack's share lies below the lower end of the
-    original's. An attack that fails on the original, or succeeds on the retrained model, decides
-    nothing.
-
-    Parameters
-    ----------
-    metrics : Mapping[str, float]
-        Attack_MODEL_CASE, with `_low` and `_high` where there is an interval; of the models
-        before, after and, where there is one, retrained.
-    case : str
-        As it stands in the names.
-    """
-    before, after = metrics[f"attack_before_{case}"], metrics[f"attack_after_{case}"]
-    if before < ATTACKED:
-        return "cannot be judged: the attack fails on the original"
-    if metrics.get(f"attack_retrained_{case}", 0.0) >= ATTACKED:
-        return "cannot be judged: the attack succeeds on the retrained model too"
-    low = metrics.get(f"attack_before_{case}_low", before)
-    high = metrics.get(f"attack_after_{case}_high", after)
-    return "resists the attack" if high < low else "does not resist it"

@@ -29,7 +29,7 @@ class DigitTamingParameters(TamingConfig, Parameters):
     model: str
     temperature: float = Field(gt=0, le=2)
     n_likelihood_reference: int = Field(ge=50, le=50_000)
-    n_samples: int = Field(ge=70, le=50_000)
+    n_samples: int = Field(ge=128, le=50_000)
     draws: int = Field(ge=1, le=100)
 
 
@@ -41,7 +41,7 @@ def digit_presets(max_steps: int) -> dict[str, dict[str, int]]:
     max_steps : int
         Of taming, in the preset `default`.
     """
-    smoke = {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 80, "draws": 1}
+    smoke = {"max_steps": 3, "n_likelihood_reference": 50, "n_samples": 150, "draws": 1}
     default = {"n_likelihood_reference": 500, "n_samples": 1000, "draws": 5}
     return {"smoke": smoke, "default": default | {"max_steps": max_steps}}
 

@@ -1,5 +1,6 @@
 """What taming did to likelihoods, under the names that records have for it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from forgetting.metrics.likelihood import Comparison
@@ -29,12 +30,15 @@ def shift_metrics(comparison: Comparison, names: Mapping[str, str]) -> dict[str,
 
     Returns
     -------
-    NAME, NAME_low, NAME_high for each set; positive is less likely (see `Comparison.shift`).
+    NAME, NAME_low, NAME_high for each set; positive is less likely (see `Comparison.shift`). A
+        set of one image has no interval.
     """
     metrics: dict[str, float] = {}
     for set_name, name in names.items():
-        keys = (name, f"{name}_low", f"{name}_high")
-        metrics |= dict(zip(keys, comparison.shift(set_name), strict=True))
+        shift, low, high = comparison.shift(set_name)
+        metrics[name] = shift
+        if math.isfinite(low):
+            metrics |= {f"{name}_low": low, f"{name}_high": high}
     return metrics
 
 

@@ -9,7 +9,7 @@ from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.inference import features
 from forgetting.metrics import METRICS
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.fidelity import MIN_SAMPLES, Statistics, carries_fid, fid
 from forgetting.zoo.graders import SETS, load_outside_statistics
 
 
@@ -44,6 +44,11 @@ class FidelityReference:
         return len(self.target)
 
     @property
+    def is_enough(self) -> bool:
+        """Whether there are enough samples for every distance."""
+        return self.n >= MIN_SAMPLES and carries_fid(*self.target.shape)
+
+    @property
     def floor(self) -> float:
         """The FID of the second half to the first."""
         return fid(self.other, self.target)
@@ -56,7 +61,12 @@ class FidelityReference:
 def fid_metrics(
     reference: FidelityReference, graded: Mapping[str, GradedSamples]
 ) -> dict[str, float]:
-    """Return `fid_KEY` of every model's samples, with `fid_floor` and `n_fid`."""
+    """Return `fid_KEY` of every model's samples, with `fid_floor` and `n_fid`.
+
+    Of too few samples only `n_fid` is returned.
+    """
+    if not reference.is_enough:
+        return {"n_fid": reference.n}
     distances = {
         f"fid_{record_key(name)}": reference.fid(samples.images)
         for name, samples in graded.items()
@@ -67,10 +77,13 @@ def fid_metrics(
 def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> dict[str, float]:
     """Return `fid_b_KEY` of every model's samples on classifier B's features, and its floor.
 
-    No method has seen classifier B. The halves are those of `FidelityReference.of`.
+    No method has seen classifier B. The halves are those of `FidelityReference.of`. Nothing is
+    returned of too few samples.
     """
     half = len(task.lacking) // 2
     target, other = features(task.classifier_b, task.lacking[: 2 * half]).split(half)
+    if not carries_fid(*target.shape):
+        return {}
     metrics = {"fid_b_floor": fid(target, other)}
     for name, samples in graded.items():
         sampled = features(task.classifier_b, samples.images[:half])
@@ -93,13 +106,15 @@ def fidelity_metrics(
     fid_KEY, kid_KEY, precision_KEY, recall_KEY : and whatever else is registered, to the
         original's samples without the feature; KEY `floor` is the other half of these samples
     fid_real_KEY : FID to the real images; `fid_real_own` is that of the first half
-    n_fid : samples in every set
+    n_fid : samples in every set; of too few, the only metric
     """
+    metrics = {"n_fid": float(reference.n)}
+    if not reference.is_enough:
+        return metrics
     sets = {
         record_key(name): reference.features(samples.images[: reference.n])
         for name, samples in graded.items()
     }
-    metrics = {"n_fid": float(reference.n)}
     if real is not None:
         metrics["fid_real_own"] = fid(reference.target, real)
     for key, sampled in ({"floor": reference.other} | sets).items():
@@ -123,12 +138,14 @@ def outside_fid_metrics(
     fid_outside_KEY, fid_outside_floor : to the original's samples that lack the feature
     fid_outside_SET_KEY : to held-out real faces without the feature, of `celeba`, of `lfw` and of
         `both`; KEY `floor` is that of the half of the original's samples. Nothing where the
-        outside classifier is not at hand
+        outside classifier is not at hand, or of too few samples
     """
     if task.outside is None:
         return {}
     half, size = len(task.lacking) // 2, task.own.shape[-1]
     target, other = task.outside.features(task.lacking[: 2 * half]).split(half)
+    if not carries_fid(*target.shape):
+        return {}
     sets = {
         record_key(name): task.outside.features(samples.images[:half])
         for name, samples in graded.items()

@@ -7,7 +7,7 @@ import torch
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.inference import features
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.fidelity import Statistics, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
@@ -59,7 +59,7 @@ def compare_samples(
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std`; a change below
         its standard deviation over draws is no change
     fid_mixed : with `kinds`, the FID of the base's samples, weighted so that their kinds have the
-        shares of the tamed flow's
+        shares of the tamed flow's; left out where the weights leave too few samples
     fid_beyond : with `kinds`, how far the tamed flow's FID lies above `fid_mixed`
     NAME_before, NAME_after : with `has_feature`, the share of all samples that show it, each with
         `_low` and `_high`
@@ -81,14 +81,18 @@ def compare_samples(
         fids["after"].append(fid(features(feature_classifier, after), reference))
         if kinds is not None:
             weights = mixing_weights(kinds(before).long(), kinds(after).long())
-            fids["mixed"].append(fid(Statistics.of(features_before, weights), reference))
+            mixed = Statistics.of(features_before, weights)
+            if carries_fid(mixed.n, len(mixed.mean)):
+                fids["mixed"].append(fid(mixed, reference))
         if has_feature is not None:
             masks["before"].append(has_feature(before))
             masks["after"].append(has_feature(after))
     distances = {when: torch.tensor(values, dtype=torch.float64) for when, values in fids.items()}
     distances["change"] = distances["after"] - distances["before"]
-    if kinds is not None:
+    if len(fids.get("mixed", [])) == len(seeds):
         distances["beyond"] = distances["after"] - distances["mixed"]
+    else:
+        distances.pop("mixed", None)
     metrics = {}
     for which, per_draw in distances.items():
         metrics[f"fid_{which}{end}"] = float(per_draw.mean())

@@ -151,13 +151,17 @@ def gaps_to_retrained(graded: Mapping[str, GradedSamples]) -> dict[str, float]:
     """Return what remains of the gap between the original and the retrained model, by name.
 
     The gap of the original is 1 and that of the retrained model 0. Nothing is returned where no
-    model was retrained, or where it shows the feature as often as the original.
+    model was retrained, or where the intervals of the two meet: a share of a gap that may be none
+    says nothing.
     """
-    shares = {name: samples.prevalence.share for name, samples in graded.items()}
+    shares = {name: samples.prevalence for name, samples in graded.items()}
     first, last = shares["original"], shares.get("retrained")
-    if last is None or first == last:
+    if last is None or (last.low <= first.high and first.low <= last.high):
         return {}
-    return {name: gap_to_retrained(first, share, last) for name, share in shares.items()}
+    return {
+        name: gap_to_retrained(first.share, prevalence.share, last.share)
+        for name, prevalence in shares.items()
+    }
 
 
 def locality_metrics(

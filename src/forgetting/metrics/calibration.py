@@ -8,6 +8,11 @@ import torch
 from scipy.stats import norm, rankdata
 from torchmetrics.functional.classification import binary_calibration_error
 
+from forgetting.errors import DataError
+
+MIN_CALIBRATED = 50
+"""Images below which the 15 bins of a calibration error hold next to nothing."""
+
 
 @dataclass(frozen=True)
 class Auc:
@@ -40,14 +45,18 @@ class Auc:
 
         Raises
         ------
-        ValueError
-            There are fewer than two positives or two negatives.
+        DataError
+            There are fewer than two positives or two negatives, or a score is not finite.
         """
-        values, is_positive = scores.double().numpy(), has_feature.bool().numpy()
+        checked, truth = _checked(scores, has_feature, "An AUC")
+        values, is_positive = checked.double().numpy(), truth.numpy()
         positive, negative = values[is_positive], values[~is_positive]
         m, n = len(positive), len(negative)
         if min(m, n) < 2:
-            raise ValueError(f"an AUC needs two of each, not {m} positives and {n} negatives")
+            raise DataError(
+                f"An AUC needs two images with the feature and two without, not {m} and {n}: "
+                "take more images."
+            )
         ranks = rankdata(np.concatenate([positive, negative]))
         above = (ranks[:m] - rankdata(positive)) / n
         below = 1 - (ranks[m:] - rankdata(negative)) / m
@@ -68,11 +77,22 @@ def threshold_at(scores: torch.Tensor, has_feature: torch.Tensor, rate: float) -
     scores : Tensor, (N,)
         Scores of images.
     has_feature : Tensor, bool, (N,)
-        The truth, with at least one negative.
+        The truth, with at least 1 / `rate` negatives.
     rate : float
-        The largest share of the negatives whose score lies above the threshold, in [0, 1).
+        The largest share of the negatives whose score lies above the threshold, in (0, 1).
+
+    Raises
+    ------
+    DataError
+        There are too few negatives to tell the rate, or a score is not finite.
     """
-    negatives = scores[~has_feature.bool()].sort(descending=True).values
+    scores, truth = _checked(scores, has_feature, "A threshold")
+    negatives = scores[~truth].sort(descending=True).values
+    if not 0 < rate < 1 or rate * len(negatives) < 1:
+        raise DataError(
+            f"{len(negatives)} images without the feature do not tell a false-positive rate of "
+            f"{rate:g}: the rate lies between 0 and 1 and needs 1 / rate of them."
+        )
     return float(negatives[math.floor(rate * len(negatives))])
 
 
@@ -91,12 +111,14 @@ def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float
 
     Raises
     ------
-    ValueError
-        All images have the feature, or none has.
+    DataError
+        All images have the feature, or none has, or a score is not finite.
     """
-    is_positive = has_feature.bool()
+    scores, is_positive = _checked(scores, has_feature, "A balanced threshold")
     if bool(is_positive.all()) or not bool(is_positive.any()):
-        raise ValueError("a balanced threshold needs images with and without the feature")
+        raise DataError(
+            "A balanced threshold needs images with and without the feature: add the other kind."
+        )
     values, order = scores.double().sort()
     positive = is_positive[order].long()
     # right at a cut below position i: the negatives before it and the positives from it on
@@ -118,5 +140,35 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
         Logits.
     has_feature : Tensor, bool, (N,)
         The truth.
+
+    Raises
+    ------
+    DataError
+        There are fewer than 50 images, or a score is not finite.
     """
-    return float(binary_calibration_error(torch.sigmoid(scores), has_feature.int(), n_bins=15))
+    scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
+    return float(binary_calibration_error(torch.sigmoid(scores), truth.int(), n_bins=15))
+
+
+def _checked(
+    scores: torch.Tensor, has_feature: torch.Tensor, measure: str, least: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores and the truth, bool, (N,) each, if a measure may be taken of them."""
+    scores, has_feature = scores.detach().cpu(), has_feature.detach().cpu()
+    if scores.ndim != 1 or scores.shape != has_feature.shape:
+        raise DataError(
+            f"{measure} takes a score and a truth for each image, not {tuple(scores.shape)} and "
+            f"{tuple(has_feature.shape)}: give two tensors (N,)."
+        )
+    if len(scores) < least:
+        raise DataError(
+            f"{measure} needs at least {least} images, not {len(scores)}: take more images."
+        )
+    if not bool(torch.isfinite(scores).all()):
+        n_lost = int((~torch.isfinite(scores)).sum())
+        raise DataError(
+            f"{measure}: {n_lost} of {len(scores)} scores are not finite. Look at these images."
+        )
+    if not bool(((has_feature == 0) | (has_feature == 1)).all()):
+        raise DataError(f"{measure}: the truth holds other values than 0 and 1. Give booleans.")
+    return scores, has_feature.bool()

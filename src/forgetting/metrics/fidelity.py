@@ -8,9 +8,16 @@ from sklearn.neighbors import NearestNeighbors
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from forgetting.errors import DataError
 from forgetting.metrics import METRICS, SampleMetric
 
 KID_SUBSETS = 20
+
+SAMPLES_PER_FEATURE = 2
+"""Samples for each feature below which a covariance is too poor for a Frechet distance."""
+
+MIN_SAMPLES = 50
+"""Samples below which neither a kernel distance nor precision and recall are taken."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,13 @@ class Statistics:
         The mean.
     covariance : ndarray, float64, (F, F)
         The covariance.
-    n : int
-        The number of samples.
+    n : float
+        The number of samples; of weighted ones the effective number, (sum w)^2 / sum w^2.
     """
 
     mean: np.ndarray
     covariance: np.ndarray
-    n: int
+    n: float
 
     @classmethod
     def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
@@ -44,17 +51,58 @@ class Statistics:
 
         Raises
         ------
-        ValueError
+        DataError
             There are fewer than two samples, or a value is not finite.
         """
-        array = features.detach().cpu().double().numpy()
-        if len(array) < 2:
-            raise ValueError(f"a covariance needs at least 2 samples, not {len(array)}")
-        if not np.isfinite(array).all():
-            raise ValueError("the features hold values that are not finite")
-        sample_weights = None if weights is None else weights.cpu().double().numpy()
+        array = _checked(features, 2, "A covariance").cpu().double().numpy()
+        if weights is None:
+            n, sample_weights = float(len(array)), None
+        else:
+            sample_weights = weights.cpu().double().numpy()
+            n = float(sample_weights.sum() ** 2 / (sample_weights**2).sum())
         covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=sample_weights))
-        return cls(np.average(array, axis=0, weights=sample_weights), covariance, len(array))
+        return cls(np.average(array, axis=0, weights=sample_weights), covariance, n)
+
+
+def carries_fid(n: float, n_features: int) -> bool:
+    """Return whether n samples carry the covariance of so many features for `fid`."""
+    return n >= SAMPLES_PER_FEATURE * n_features
+
+
+def _checked(features: torch.Tensor, least: int, measure: str) -> torch.Tensor:
+    """Return features (N, F) on the CPU if a measure may be taken of them."""
+    features = features.detach().cpu()
+    if features.ndim != 2:
+        raise DataError(
+            f"{measure} takes features (N, F), not {tuple(features.shape)}: flatten them."
+        )
+    if len(features) < least:
+        raise DataError(
+            f"{measure} needs at least {least} samples, not {len(features)}: take more samples."
+        )
+    n_lost = int((~torch.isfinite(features)).any(1).sum())
+    if n_lost:
+        raise DataError(
+            f"{measure}: {n_lost} of {len(features)} samples have features that are not finite. "
+            "Look at these samples."
+        )
+    return features
+
+
+def _pair(a: torch.Tensor, b: torch.Tensor, least: int, measure: str) -> list[torch.Tensor]:
+    """Return two sets of features if a measure may be taken of both together."""
+    both = [_checked(features, least, measure) for features in (a, b)]
+    _check_alike(a.shape[1], b.shape[1])
+    return both
+
+
+def _check_alike(first: int, second: int) -> None:
+    """Raise an error if two sets differ in the number of their features."""
+    if first != second:
+        raise DataError(
+            f"The sets have {first} and {second} features: take the features of both from one "
+            "network."
+        )
 
 
 def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
@@ -66,18 +114,23 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
     Parameters
     ----------
     a, b : Tensor, (N, F), or Statistics
-        Features of at least two samples, or their statistics.
+        Features, or their statistics, of at least twice as many samples as features: the distance
+        of fewer lies far above its value for many.
 
     Raises
     ------
-    ValueError
-        There are fewer than two samples, a value is not finite, or the numbers of features differ.
+    DataError
+        There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = (x if isinstance(x, Statistics) else Statistics.of(x) for x in (a, b))
-    if first.mean.shape != second.mean.shape:
-        raise ValueError(
-            f"the sets have {len(first.mean)} and {len(second.mean)} features; they must agree"
-        )
+    _check_alike(len(first.mean), len(second.mean))
+    for statistics in (first, second):
+        if not carries_fid(statistics.n, len(first.mean)):
+            raise DataError(
+                f"FID on {len(first.mean)} features needs at least "
+                f"{SAMPLES_PER_FEATURE * len(first.mean)} samples in each set, not "
+                f"{statistics.n:.0f}: take more samples."
+            )
     values, vectors = np.linalg.eigh(first.covariance)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     product = np.linalg.eigvalsh(root @ second.covariance @ root)
@@ -97,13 +150,19 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
     Parameters
     ----------
     a, b : Tensor, (N, F) and (M, F)
-        Features.
+        Features of at least 50 samples each.
     seed : int
         Seed of the subsets.
+
+    Raises
+    ------
+    DataError
+        There are too few samples, a value is not finite, or the numbers of features differ.
     """
+    first, second = _pair(a, b, MIN_SAMPLES, "KID")
     metrics = kid_features_to_metric(
-        a.double(),
-        b.double(),
+        first.double(),
+        second.double(),
         kid_subsets=KID_SUBSETS,
         kid_subset_size=min(1000, len(a), len(b)),
         rng_seed=seed,
@@ -118,16 +177,22 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
     Parameters
     ----------
     generated, real : Tensor, (N, F) and (M, F)
-        Features.
+        Features of at least 50 samples each.
 
     Returns
     -------
     precision, recall : float
         The share of generated samples among real ones, and of real samples among generated ones,
         both in [0, 1].
+
+    Raises
+    ------
+    DataError
+        There are too few samples, a value is not finite, or the numbers of features differ.
     """
+    first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
     metrics = prc_features_to_metric(
-        generated.float(), real.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
+        first.float(), second.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
     )
     return float(metrics["precision"]), float(metrics["recall"])
 
@@ -146,9 +211,15 @@ def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tens
         Euclidean distances.
     indices : Tensor, int64, (N,)
         Rows of `reference`.
+
+    Raises
+    ------
+    DataError
+        A set is empty, a value is not finite, or the numbers of features differ.
     """
-    search = NearestNeighbors(n_neighbors=1).fit(reference.numpy())
-    distances, index = search.kneighbors(features.numpy())
+    sought, known = _pair(features, reference, 1, "The nearest reference")
+    search = NearestNeighbors(n_neighbors=1).fit(known.numpy())
+    distances, index = search.kneighbors(sought.numpy())
     return torch.from_numpy(distances[:, 0]).float(), torch.from_numpy(index[:, 0])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 
 N_STRANGERS = 200_000
@@ -43,7 +44,7 @@ def pairs(
 
     Raises
     ------
-    ValueError
+    DataError
         There is no pair of one person, or no pair of different people.
     """
     index = {name: i for i, name in enumerate(dict.fromkeys(people))}
@@ -51,7 +52,7 @@ def pairs(
     first, second = torch.triu_indices(len(number), len(number), 1)
     same = number[first] == number[second]
     if same.all() or not same.any():
-        raise ValueError("pairs need two images of one person and two people")
+        raise DataError("Pairs need two images of one person and two people: add images.")
     strangers = torch.nonzero(~same).flatten()
     generator = torch.Generator().manual_seed(seed)
     strangers = strangers[torch.randperm(len(strangers), generator=generator)[:n_different]]
@@ -105,11 +106,13 @@ def nearest_people(
 
     Raises
     ------
-    ValueError
-        There is no image of the person.
+    DataError
+        There is no image of the person, or an embedding is not finite.
     """
     if person not in people:
-        raise ValueError(f"there is no image of {person!r} among these")
+        raise DataError(f"There is no image of {person!r} among these: check the name.")
+    if not bool(torch.isfinite(embeddings).all()):
+        raise DataError("Embeddings are not finite: look at the images.")
     names = list(dict.fromkeys(people))
     number = torch.tensor([names.index(name) for name in people])
     counts = torch.bincount(number, minlength=len(names))

@@ -17,6 +17,9 @@ from forgetting.errors import DataError, ModelError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_flow
 
+MIN_REFERENCE = 20
+"""Images below which their bits/dim give no likelihood reference."""
+
 
 def mean_bits_per_dim(
     flow: nn.Module, images: torch.Tensor, draws: int = 0, seed: int = 0
@@ -122,8 +125,25 @@ class LikelihoodReference:
 
     @classmethod
     def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":
-        """Compute the likelihood reference from the bits/dim of random images, (N,)."""
-        return cls(float(bpd.mean()), float(bpd.std()))
+        """Compute the likelihood reference from the bits/dim of random images, (N,).
+
+        Raises
+        ------
+        DataError
+            There are fewer than 20 images, or their bits/dim do not differ or are not finite.
+        """
+        if len(bpd) < MIN_REFERENCE:
+            raise DataError(
+                f"A likelihood reference of {len(bpd)} images tells no deviation: give at least "
+                f"{MIN_REFERENCE}."
+            )
+        mean, std = float(bpd.mean()), float(bpd.std())
+        if not (math.isfinite(mean) and 0 < std < math.inf):
+            raise DataError(
+                f"The bits/dim of the likelihood reference have mean {mean:g} and deviation "
+                f"{std:g}: give different images with finite likelihoods."
+            )
+        return cls(mean, std)
 
     def quantile(self, bpd: torch.Tensor) -> torch.Tensor:
         """Return q = 1 - Phi((bpd - mean) / std), (B,): near 1 is very likely, near 0 unlikely."""
@@ -186,12 +206,13 @@ class Comparison:
         -------
         mean, low, high : float
             Of (after - before) / sigma_base, where sigma_base is the base's standard deviation. A
-            positive shift is a lower likelihood. The interval is a 95 % t-interval over images.
+            positive shift is a lower likelihood. The interval is a 95 % t-interval over images;
+            its ends are nan for a single image.
         """
         shifts = (self.after[name] - self.before[name]).double() / self.base.std
         mean, n = float(shifts.mean()), len(shifts)
         if n < 2:
-            return mean, mean, mean
+            return mean, math.nan, math.nan
         half = float(t.ppf(0.975, n - 1) * shifts.std() / math.sqrt(n))
         return mean, mean - half, mean + half
 

@@ -4,6 +4,12 @@ from typing import Protocol
 
 import torch
 
+from forgetting.contracts import check_images
+from forgetting.errors import DataError
+
+MIN_IMAGES = 10
+"""Images below which a mean over them is left out."""
+
 
 class Evaluator(Protocol):
     """What locality needs of the classifiers that evaluate a feature.
@@ -47,8 +53,8 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     """Measure what else changed between images of the same latents.
 
     A key ends in `_present` where it covers the images whose original has the feature, and in
-    `_absent` where it covers those whose original lacks it. A figure without any image to average
-    over is left out.
+    `_absent` where it covers those whose original lacks it. A figure with fewer than 10 images to
+    average over is left out.
 
     Parameters
     ----------
@@ -60,6 +66,8 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     Returns
     -------
     dict
+        n_present, n_absent
+            Number of images.
         l1_present, l1_absent
             Mean absolute change of a pixel, in [0, 1].
         inside_present, outside_present
@@ -74,7 +82,18 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
             Change of an attribute's share among all images, after - before.
         share_change
             The largest absolute value of these changes.
+
+    Raises
+    ------
+    DataError
+        The images are no floats in [0, 1], there are none, or the two sets differ in shape.
     """
+    before, after = check_images(before, "The images before"), check_images(after, "Those after")
+    if before.shape != after.shape or not len(before):
+        raise DataError(
+            f"The images before are {tuple(before.shape)}, those after {tuple(after.shape)}: "
+            "give at least one pair of images of the same latents."
+        )
     metrics: dict[str, float] = {}
     present, absent = evaluator.has_feature(before), evaluator.lacks_feature(before)
     pixel_change = (after - before).abs()
@@ -83,18 +102,19 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     changed = (others_before != others_after).float()
     classes_changed, attributes_changed = changed[:, :n_classes], changed[:, n_classes:]
     for suffix, mask in (("present", present), ("absent", absent)):
-        if mask.any():
+        metrics[f"n_{suffix}"] = int(mask.sum())
+        if metrics[f"n_{suffix}"] >= MIN_IMAGES:
             metrics[f"l1_{suffix}"] = float(pixel_change[mask].mean())
             metrics[f"flipped_{suffix}"] = float(attributes_changed[mask].mean())
             if n_classes:
                 metrics[f"class_changed_{suffix}"] = float(classes_changed[mask].amax(1).mean())
-    if evaluator.band is not None and present.any():
+    if evaluator.band is not None and metrics["n_present"] >= MIN_IMAGES:
         top, bottom = evaluator.band
         rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
         inside = (rows >= top) & (rows <= bottom)
         metrics["inside_present"] = float(pixel_change[present][:, :, inside].mean())
         metrics["outside_present"] = float(pixel_change[present][:, :, ~inside].mean())
-    if absent.sum() > 1:
+    if metrics["n_absent"] >= MIN_IMAGES:
         original, unlearned = (evaluator.features(images[absent]) for images in (before, after))
         distance = (original - original.roll(1, 0)).norm(dim=1).mean()
         metrics["drift_absent"] = float((original - unlearned).norm(dim=1).mean() / distance)

@@ -1,5 +1,6 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from forgetting.errors import DataError
 from forgetting.sampling import scored_samples
 
 
@@ -38,18 +40,43 @@ class Prevalence:
 
         Raises
         ------
-        ValueError
-            There are no samples.
+        DataError
+            There are no samples, or the values are no booleans (N,).
         """
+        if has_feature.dtype != torch.bool or has_feature.ndim != 1:
+            raise DataError(
+                "A prevalence takes a boolean for each sample, not "
+                f"{str(has_feature.dtype).removeprefix('torch.')} {tuple(has_feature.shape)}: "
+                "compare the scores with a threshold first."
+            )
         n, count = len(has_feature), int(has_feature.sum())
         if not n:
-            raise ValueError("a prevalence needs at least one sample")
+            raise DataError("A prevalence needs at least one sample: there is none.")
         interval = binomtest(count, n).proportion_ci(0.95, method="wilson")
         return cls(count / n, float(interval.low), float(interval.high), n)
 
     def metrics(self, name: str) -> dict[str, float]:
         """Return {name, name_low, name_high} for a run record."""
         return {name: self.share, f"{name}_low": self.low, f"{name}_high": self.high}
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A difference of two shares with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        The difference and the ends of its interval, in [-1, 1].
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """Return {name, name_low, name_high} for a run record."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
 def prevalence(
@@ -106,6 +133,22 @@ def prevalence(
     return Prevalence.of(scores > threshold)
 
 
+def excess(a: Prevalence, b: Prevalence) -> Excess:
+    """Return by how much one share lies above another, counted in other samples.
+
+    The interval is that of Newcombe (1998, method 10), made of both Wilson intervals.
+
+    Parameters
+    ----------
+    a, b : Prevalence
+        The shares.
+    """
+    value = a.share - b.share
+    below = math.hypot(a.share - a.low, b.high - b.share)
+    above = math.hypot(a.high - a.share, b.share - b.low)
+    return Excess(value, max(value - below, -1.0), min(value + above, 1.0))
+
+
 def gap_to_retrained(original: float, unlearned: float, retrained: float) -> float:
     """Return the share of the gap between original and retrained model that remains.
 
@@ -122,9 +165,9 @@ def gap_to_retrained(original: float, unlearned: float, retrained: float) -> flo
 
     Raises
     ------
-    ValueError
+    DataError
         There is no gap.
     """
     if original == retrained:
-        raise ValueError("the retrained model shows the feature as often as the original")
+        raise DataError("The retrained model shows the feature as often as the original: no gap.")
     return (unlearned - retrained) / (original - retrained)

@@ -1,9 +1,11 @@
 """Whether a feature is gone: one word by rule, from shares, intervals and floors."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
 
@@ -99,11 +101,16 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
 
     Raises
     ------
-    ValueError
-        There is no evidence.
+    DataError
+        There is no evidence, or a number of it is not finite.
     """
     if not evidence:
-        raise ValueError("a verdict needs at least one grader")
+        raise DataError("A verdict needs at least one grader: there is none.")
+    numbers = [fid, fid_floor]
+    for each in evidence:
+        numbers += [each.reference, each.auc.value, each.model.high, each.original.low]
+    if not all(map(math.isfinite, numbers)):
+        raise DataError("A verdict needs finite numbers: look at the shares, the AUC and FID.")
     low, high = ALIKE
     aucs = [each.auc.value for each in evidence]
     word: Word = "unchanged"
