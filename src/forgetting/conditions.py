@@ -17,8 +17,9 @@ MAX_SEED = 2**62
 def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
     """Run a block in float32, with or without gradients, with random numbers of its own.
 
-    The default number format and device, inference mode, `no_grad`, autocast and the state of
-    torch's global random generators are the caller's again after the block. A model that draws
+    The default number format and device, the precision of matrix products, inference mode,
+    `no_grad`, autocast and the state of torch's global random generators are the caller's again
+    after the block. A model that draws
     from the global generators therefore gives equal results for equal seeds.
 
     Parameters
@@ -29,6 +30,7 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
         Whether the block computes gradients.
     """
     number_format = torch.get_default_dtype()
+    products = torch.get_float32_matmul_precision()
     with contextlib.ExitStack() as stack:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
@@ -40,6 +42,9 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
         stack.enter_context(seeded(seed))
         stack.callback(torch.set_default_dtype, number_format)
         torch.set_default_dtype(torch.float32)
+        if products != "highest":
+            stack.callback(torch.set_float32_matmul_precision, products)
+            torch.set_float32_matmul_precision("highest")
         yield
 
 

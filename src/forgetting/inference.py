@@ -14,7 +14,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.adapters import BATCH, Generator
 from forgetting.conditions import own_conditions
-from forgetting.copies import device_of, frozen_copy
+from forgetting.copies import contents, device_of, frozen_copy
 
 T = TypeVar("T")
 
@@ -81,7 +81,8 @@ def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
 
 def in_batches(model: _Weighted, name: str, inputs: torch.Tensor) -> torch.Tensor:
     """Return what a function of a model returns of inputs (N, ...); `name` is the function's."""
-    if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
+    modules = [value for value in contents(model) if isinstance(value, nn.Module)]
+    if isinstance(model, nn.Module) and any(module.training for module in modules):
         model = frozen_copy(model)
     function: Callable[[torch.Tensor], torch.Tensor] = getattr(model, name)
     device = device_of(model)

@@ -64,6 +64,28 @@ def check_score(
             f"The {name} has no gradient with respect to the images: it must compute in torch, "
             "without `no_grad`, `detach` or a comparison."
         )
+    if is_followed:
+        _check_gradient(score, images, name)
+
+
+def _check_gradient(
+    score: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, name: str
+) -> None:
+    """Raise an error if the gradient of the scores is not finite, or 0 for every image."""
+    with own_conditions():
+        images = images.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(score(images).sum(), images, materialize_grads=True)
+    if not gradient.isfinite().all():
+        raise ModelError(
+            f"The gradient of the {name} with respect to the images is not finite: look for a "
+            "square root, a norm or a logarithm of 0."
+        )
+    if not gradient.any():
+        raise ModelError(
+            f"The gradient of the {name} with respect to the images is 0 on all of "
+            f"{len(images)} images, so that there is nothing to follow: take out what rounds, "
+            "clamps or compares."
+        )
 
 
 def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "score") -> None:

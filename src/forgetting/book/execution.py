@@ -12,7 +12,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from forgetting import errors
+from forgetting import errors, resources
 from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.run import CONTEXT, files
@@ -123,7 +123,13 @@ def execute(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         fresh = Path(temporary)
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
-        context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
+        context = {
+            "name": name,
+            "role": role,
+            "folder": temporary,
+            "results": str(results),
+            "package": str(resources.PACKAGE),
+        }
         try:
             with kernel.environment(fresh, **{CONTEXT: json.dumps(context)}):
                 executed = papermill.execute_notebook(

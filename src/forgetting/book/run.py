@@ -70,6 +70,7 @@ class Run(Experiment):
         """
         super().__init__(template, parameters)
         context = json.loads(os.environ.get(CONTEXT, "{}"))
+        _check_package(context.get("package"))
         self.name: str = context.get("name", template)
         self._is_named = "name" in context
         self.role: str = context.get("role", "headline")
@@ -242,23 +243,41 @@ def _peak_mib() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+def _check_package(package: str | None) -> None:
+    """Raise an error unless the package here is that of the command that began the run."""
+    if package is not None and Path(package) != resources.PACKAGE:
+        raise ForgettingError(
+            f"The command is that of the package in {package}, and its notebook imports the one "
+            f"in {resources.PACKAGE}: call the command of that one, or set PYTHONPATH to "
+            f"{Path(package).parent}."
+        )
+
+
 def _revision() -> str | None:
     """Return the commit of the checkout, with `-dirty` where files that matter have changed.
 
-    An installed package has no commit, whatever repository the working folder belongs to.
+    Files that were added count as well. An installed package has no commit, nor has a copy of the
+    checkout that is no repository, whatever repository its folder belongs to.
     """
     if (top := resources.checkout()) is None:
         return None
-    git = ["git", "-C", str(top)]
     sources = ["src", "notebooks", "zoo", "runs.yaml"]
+    # a hook of git names its own repository in GIT_DIR
+    others = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(top), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=others)
+        return done.stdout.strip()
+
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        unchanged = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *sources], check=False)
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != top:
+            return None
+        head = git("rev-parse", "--short=10", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=all", "--", *sources)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return f"{head}-dirty" if unchanged.returncode else head
+    return f"{head}-dirty" if changed else head
 
 
 def _cpu() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import forgetting
+from forgetting import resources
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.publish import check_data, select
@@ -118,6 +119,7 @@ def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
         "role": page.role,
         "folder": str(folder),
         "results": str(checkout.results),
+        "package": str(resources.PACKAGE),
     }
     threads = os.environ.get("OMP_NUM_THREADS", str(known.get("threads", 1)))
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "--nbval-lax"]

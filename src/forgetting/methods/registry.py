@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
+from forgetting.conditions import own_conditions
 from forgetting.errors import ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
@@ -131,10 +132,11 @@ class Method(Generic[C]):
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
         check_generator(generator, trainable, is_tuned=True)
-        if not self.needs_score:
-            return self.function(problem, config)
-        check_score(score, first_samples(generator), is_logit=True, is_followed=True)
-        return self.function(problem, config, score)
+        if self.needs_score:
+            check_score(score, first_samples(generator), is_logit=True, is_followed=True)
+        arguments = (problem, config, score) if self.needs_score else (problem, config)
+        with own_conditions(getattr(config, "seed", 0)):
+            return self.function(*arguments)
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")

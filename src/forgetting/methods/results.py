@@ -5,8 +5,28 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from forgetting.conditions import own_conditions
+
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
+
+
+def call_back(callback: Callback | None, row: dict[str, float], tuned: nn.Module) -> None:
+    """Give a callback a copy of a step's row, and the tuned copy, whose tuning it cannot disturb.
+
+    The modes of its modules, which of its weights take gradients, random numbers and torch's
+    settings are afterwards what they were.
+    """
+    if callback is None:
+        return
+    modes = [(module, module.training) for module in tuned.modules()]
+    free = [(weight, weight.requires_grad) for weight in tuned.parameters()]
+    with own_conditions(int(row["step"])):
+        callback(dict(row), tuned)
+    for module, mode in modes:
+        module.training = mode
+    for weight, is_free in free:
+        weight.requires_grad_(is_free)
 
 
 @dataclass(frozen=True)

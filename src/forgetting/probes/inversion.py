@@ -11,7 +11,9 @@ from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
 from forgetting.copies import device_of, frozen_copy
 from forgetting.inference import generate
-from forgetting.probes.search import search_latents
+from forgetting.preflight import check_generator
+from forgetting.probes.search import check_search, search_latents
+from forgetting.sampling import check_same_shape
 from forgetting.scores import N_SCORED, check_score
 
 
@@ -73,7 +75,7 @@ def inversion_attack(
     Raises
     ------
     DataError
-        The targets are no images in [0, 1].
+        The targets are no images in [0, 1], or not of the shape of the generator's.
     ModelError
         The generator does not pass the preflight, or the features change their model, depend on
         other images or have no gradient.
@@ -81,6 +83,8 @@ def inversion_attack(
         An option is no whole number in its range.
     """
     targets = check_images(targets, "The targets")
+    check_search(n=len(targets), steps=steps, restarts=restarts, lr=lr, seed=seed)
+    check_generator(generator, is_followed=True)
     attacked = frozen_copy(generator)
     device = device_of(attacked)
     check_score(
@@ -89,6 +93,7 @@ def inversion_attack(
         is_followed=True,
         name="sum of the features",
     )
+    check_same_shape(generator, targets, "The targets")
     with own_conditions(gradients=False):
         described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 
