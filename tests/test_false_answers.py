@@ -3,8 +3,10 @@
 import copy
 import json
 import math
+import struct
 import subprocess
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
-from forgetting import cache, resources
+from forgetting import cache, files, resources
 from forgetting.adapters import log_prob_of, mean_bits_per_dim
 from forgetting.book import run
+from forgetting.book.schema import upgrade_folder
+from forgetting.data.decoding import decode
 from forgetting.errors import (
     DataError,
     DataWarning,
@@ -25,7 +29,7 @@ from forgetting.errors import (
     ParameterError,
     TrainingError,
 )
-from forgetting.inference import generate
+from forgetting.inference import generate, once
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, LabelledLatents
 from forgetting.methods.feature_unlearning import UnlearningConfig
@@ -33,6 +37,7 @@ from forgetting.methods.image_sets import check_sets, distinct
 from forgetting.methods.taming_config import TargetConfig
 from forgetting.methods.target import Target
 from forgetting.methods.target_distribution import meet_target
+from forgetting.metrics.identity import pairs
 from forgetting.metrics.likelihood import cached_bits_per_dim
 from forgetting.preflight import check_flow, check_generator
 from forgetting.probes.inversion import inversion_attack
@@ -492,3 +497,137 @@ def test_a_notebook_of_another_package_than_its_command_is_refused(monkeypatch, 
     monkeypatch.setenv(run.CONTEXT, json.dumps({"package": str(other)}))
     with pytest.raises(ForgettingError, match=f"set PYTHONPATH to {Path(other).parent}"):
         begin()
+
+
+# what is computed at once, late or again
+
+
+def test_threads_give_the_numbers_of_one_and_leave_a_programs_settings():
+    noisy = Noisy()
+
+    def share(_):
+        return fg.prevalence(noisy, width, threshold=8.5, n=300, batch_size=10).share
+
+    expected = share(None)
+    torch.set_default_dtype(torch.float64)
+    state = torch.get_rng_state()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(share, range(8))) == [expected] * 8
+        assert torch.get_default_dtype() == torch.float64
+        assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Sometimes(Bars):
+    """A generator whose images of some latents are wrong."""
+
+    def __init__(self, wrong):
+        super().__init__()
+        self.wrong = wrong
+
+    def forward(self, z):
+        return torch.where((z[:, 2] > 2)[:, None, None, None], self.wrong, super().forward(z))
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0, 7.0])
+def test_every_sampled_image_is_looked_at_not_only_the_first(wrong):
+    def dark(images):  # a comparison hides what is not finite
+        return (images.clone() > 0.5).float().mean((1, 2, 3))
+
+    for call in (
+        lambda: fg.prevalence(Sometimes(wrong), dark, threshold=0.2, n=500),
+        lambda: fg.collect_latents(Sometimes(wrong), dark, 500, threshold=0.2),
+    ):
+        with pytest.raises(ModelError, match=r"Sometimes returns (images with )?values"):
+            call()
+
+
+def test_what_is_remembered_of_images_is_of_the_images_as_they_are():
+    calls = []
+
+    def mean(images):
+        calls.append(images)
+        return float(images.mean())
+
+    remembered, images = once(mean), torch.ones(3)
+    assert [remembered(images), remembered(images), len(calls)] == [1, 1, 1]
+    images.mul_(2)
+    assert [remembered(images), remembered(images), len(calls)] == [2, 2, 2]
+    with torch.inference_mode():
+        inside = torch.ones(3)
+        assert remembered(inside) == 1
+        inside.mul_(2)
+        assert remembered(inside) == 2
+
+
+def test_embeddings_of_other_lengths_are_no_embeddings():
+    random = torch.Generator().manual_seed(0)
+    embeddings = nn.functional.normalize(torch.randn(12, 4, generator=random), dim=1)
+    people = [str(i // 2) for i in range(12)]
+    pairs(embeddings, people, 10)
+    pairs(embeddings.bfloat16().float(), people, 10)
+    for factor in (3 * torch.rand(12, 1, generator=random), 2, math.nan):
+        with pytest.raises(DataError, match=r"lengths from .* divide each by its length"):
+            pairs(embeddings * factor, people, 10)
+
+
+def test_an_upgraded_record_replaces_no_other(tmp_path):
+    record = {"template": "t", "parameters": {}, "metrics": {}, "weights": {}, "history": []}
+    for name, schema in (("a_to_remember", 1), ("a_to_retain", 2)):
+        text = json.dumps(record | {"name": name, "schema": schema})
+        (tmp_path / f"{name}.json").write_text(text)
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+    with pytest.raises(DataError, match=r"would be called a_to_retain.json"):
+        upgrade_folder(tmp_path)
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("given", ["", "relative", None])
+def test_the_cache_does_not_depend_on_the_folder_of_a_program(given, monkeypatch):
+    if given is None:
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+    assert files._user_cache() == Path.home() / ".cache"
+
+
+def tiff(order, bits, photometric, values):
+    """Return the bytes of a grey TIFF of one row; the order is "<" or ">"."""
+    text = "".join(f"{value:0{bits}b}" for value in values)
+    pixels = bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
+    if bits == 16:
+        pixels = struct.pack(f"{order}{len(values)}H", *values)
+    short, long = 3, 4
+    fields = {256: len(values), 257: 1, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1}
+    entries = [(tag, short, value) for tag, value in fields.items()]
+    entries += [(278, short, 1), (279, long, len(pixels))]
+    table = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, 1)
+        + struct.pack(f"{order}HH" if kind == short else f"{order}I", *[value, 0][: 5 - kind])
+        for tag, kind, value in entries
+    )
+    start = 8 + len(pixels) + len(pixels) % 2
+    body = pixels + bytes(len(pixels) % 2) + struct.pack(f"{order}H", len(entries)) + table
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(f"{order}I", start) + body + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("zero_is_white", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+def test_a_grey_tiff_of_any_kind_is_read_as_it_shows_or_refused(order, bits, zero_is_white):
+    white = 2**bits - 1
+    values = [round(white * i / 7) for i in range(8)]
+    content = tiff(order, bits, int(not zero_is_white), values)
+    try:
+        image, _ = decode(content, Path("grey.tif"))
+    except DataError:
+        assert bits in (12, 16)  # of which Pillow reads some
+        assert (order, zero_is_white) != ("<", False)
+        return
+    expected = np.array([255 * value / white for value in values])
+    if zero_is_white:
+        expected = 255 - expected
+    assert np.abs(np.asarray(image)[0, :, 0] - expected).max() <= 1

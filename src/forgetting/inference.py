@@ -6,7 +6,7 @@ used.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import nn
@@ -67,14 +67,20 @@ def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
 
 
 def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
-    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
+    """Return a function that is evaluated once for each tensor, as long as the tensor lives.
+
+    It is evaluated again where the tensor was changed in place.
+    """
     results = WeakIdKeyDictionary()
 
     def remembered(images: torch.Tensor) -> T:
-        if images not in results:
-            results[images] = function(images)
-        result: T = results[images]
-        return result
+        if images.is_inference():  # torch does not count how often it was changed
+            return function(images)
+        version, result = results.get(images, (None, None))
+        if version != images._version:
+            result = function(images)
+            results[images] = images._version, result
+        return cast(T, result)
 
     return remembered
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from forgetting.conditions import own_conditions
-from forgetting.contracts import check_latent_dim, first_latents
-from forgetting.copies import device_of, frozen_copy
+from forgetting.contracts import check_decoded, check_latent_dim, first_latents
+from forgetting.copies import device_of, frozen_copy, name_of
 from forgetting.errors import DataError, ParameterError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_generator
@@ -23,6 +23,7 @@ def first_samples(generator: nn.Module) -> torch.Tensor:
     with own_conditions(gradients=False):
         latents = first_latents(generator, N_SCORED).to(device_of(duplicate))
         images: torch.Tensor = duplicate(latents)
+    check_decoded(images, N_SCORED, name_of(generator))
     return images
 
 
@@ -95,7 +96,11 @@ def scored_samples(
     random = torch.Generator().manual_seed(seed)
     with own_conditions(seed, gradients=False):
         latents = torch.randn(n, check_latent_dim(generator), generator=random)
-        parts = latents.split(batch_size)
-        scores = torch.cat([score(model(part.to(device_of(model)))).cpu() for part in parts])
+        parts = []
+        for part in latents.split(batch_size):
+            images = model(part.to(device_of(model)))
+            check_decoded(images, len(part), name_of(generator))
+            parts.append(score(images).cpu())
+        scores = torch.cat(parts)
     check_scores(scores, n, is_logit=is_logit)
     return latents, scores
