@@ -18,9 +18,12 @@ from torch import nn
 import forgetting as fg
 from forgetting import cache, files, resources
 from forgetting.adapters import log_prob_of, mean_bits_per_dim
-from forgetting.book import run
+from forgetting.book import run, validation
+from forgetting.book.checkout import HERE
+from forgetting.book.entries import pages
 from forgetting.book.schema import upgrade_folder
 from forgetting.data.decoding import decode
+from forgetting.data.faces import Faces
 from forgetting.errors import (
     DataError,
     DataWarning,
@@ -44,6 +47,7 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.relearning import relearn
 from forgetting.probes.search import search_latents
+from forgetting.zoo import store
 
 ALONG = Direction(torch.eye(6)[0], 0.5)
 SHORT = {"steps": 2, "batch_size": 8, "fisher_batches": 2}
@@ -631,3 +635,65 @@ def test_a_grey_tiff_of_any_kind_is_read_as_it_shows_or_refused(order, bits, zer
     if zero_is_white:
         expected = 255 - expected
     assert np.abs(np.asarray(image)[0, :, 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int32, torch.float32])
+def test_a_mask_of_faces_selects_images_with_their_people_or_is_refused(kind):
+    images = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 2, 2)
+    people = tuple("abcdef")
+    faces = Faces(images, people, torch.zeros(6, 0, dtype=torch.bool), (), "folder")
+    mask = torch.tensor([0, 1, 0, 1, 1, 0])
+    for selected in (faces.where(mask.bool()), faces.where(torch.tensor([1, 3, 4]))):
+        assert selected.images[:, 0, 0, 0].tolist() == [1, 3, 4]
+        assert selected.people == ("b", "d", "e")
+    with pytest.raises(ValueError, match="give bools, or indices of int64"):
+        faces.where(mask.to(kind))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "Steps", "stepz", ""])
+def test_a_setting_that_no_method_has_is_not_passed_over(name):
+    for method in METHODS.values():
+        with pytest.raises(ParameterError, match="No method has a setting"):
+            method.configure({"steps": 3, name: 1})
+    assert METHODS["whole_image"].configure({"steps": 3, "elastic": 2.0}).steps == 3
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_features_have_a_finite_weight_in_an_inversion(weight):
+    with pytest.raises(ParameterError, match=r"weight = .*: give a finite number"):
+        inversion_attack(Bars(), torch.rand(2, 1, 32, 32), torch.flatten, weight=weight)
+
+
+def test_weights_that_another_folder_hides_are_named(tmp_path, monkeypatch, recwarn):
+    first, second = tmp_path / "checkout", tmp_path / "own"
+    own, same = (fg.load("digits-vae") for _ in range(2))
+    with torch.no_grad():
+        next(own.parameters()).add_(1)
+    entry = {"kind": store.record("digits-vae")["kind"]}
+    entry["config"] = store.record("digits-vae")["config"]
+    for folder, model in ((first, same), (second, same)):
+        store.save("digits-vae", model, entry, "", folder)
+    monkeypatch.setattr(store, "local_folders", lambda: [first, second])
+    fg.load("digits-vae")
+    assert not recwarn.list
+    store.save("digits-vae", own, entry, "", second)
+    with pytest.warns(DataWarning, match=r"loaded from .*checkout, not from .*own"):
+        fg.load("digits-vae")
+
+
+@pytest.mark.parametrize("what", ["weights", "versions", "data"])
+def test_a_page_that_agreed_is_executed_again_where_something_else_is_used(
+    what, monkeypatch, tmp_path
+):
+    page = next(page for page in pages() if page.name == "unlearn_thick")
+    path = tmp_path / "state.json"
+    before = validation._State(path, HERE)
+    before.note(page, agrees=True)
+    assert validation._State(path, HERE).has_agreed(page)
+    if what == "weights":
+        monkeypatch.setattr(store, "record", lambda name: {"sha256": "of others"})
+    elif what == "versions":
+        monkeypatch.setattr(validation, "version", lambda name: "of another")
+    else:
+        monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
+    assert not validation._State(path, HERE).has_agreed(page)

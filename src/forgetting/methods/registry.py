@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from forgetting.conditions import own_conditions
-from forgetting.errors import ParameterError
+from forgetting.errors import ParameterError, did_you_mean
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
@@ -67,9 +67,18 @@ class Method(Generic[C]):
 
         Raises
         ------
+        ParameterError
+            No method has a setting of that name.
         pydantic.ValidationError
             A value is of the wrong type or out of range.
         """
+        known = {
+            field for method in METHODS.values() for field in method.configuration.model_fields
+        }
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, sorted(known))
+                raise ParameterError(f"No method has a setting {name!r}. {hint}")
         fields = self.configuration.model_fields
         return self.configuration(**{k: v for k, v in settings.items() if k in fields})
 

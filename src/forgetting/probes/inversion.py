@@ -1,5 +1,6 @@
 """The inversion attack: search the latents of given images."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from forgetting.adapters import BATCH
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
 from forgetting.copies import device_of, frozen_copy
+from forgetting.errors import ParameterError
 from forgetting.inference import generate
 from forgetting.preflight import check_generator
 from forgetting.probes.search import check_search, search_latents
@@ -83,6 +85,8 @@ def inversion_attack(
         An option is no whole number in its range.
     """
     targets = check_images(targets, "The targets")
+    if not 0 <= weight < math.inf:
+        raise ParameterError(f"weight = {weight!r}: give a finite number of at least 0.")
     check_search(n=len(targets), steps=steps, restarts=restarts, lr=lr, seed=seed)
     check_generator(generator, is_followed=True)
     attacked = frozen_copy(generator)
