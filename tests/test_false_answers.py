@@ -18,7 +18,7 @@ from torch import nn
 import forgetting as fg
 from forgetting import cache, files, resources
 from forgetting.adapters import log_prob_of, mean_bits_per_dim
-from forgetting.book import run, validation
+from forgetting.book import plots, run, validation
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import pages
 from forgetting.book.schema import upgrade_folder
@@ -390,6 +390,40 @@ def test_a_callback_that_looks_does_not_change_what_is_tuned(callback):
     assert result.history == expected.history
 
 
+@pytest.mark.parametrize("callback", [into_training_mode, without_gradients, frozen, drawing])
+def test_an_evaluation_does_not_change_what_is_relearned(callback):
+    images, z = torch.rand(4, 1, 32, 32), torch.randn(4, 6)
+
+    def evaluate(model):
+        values = torch.cat([p.detach().flatten() for p in model.parameters()])
+        callback({}, model)
+        return values
+
+    relearned = relearn(Dropping(), images, z, [0, 1, 2], evaluate)
+    expected = relearn(
+        Dropping(), images, z, [2], lambda m: torch.cat([p.flatten() for p in m.parameters()])
+    )
+    assert torch.equal(relearned[2], expected[2])
+    assert not torch.equal(relearned[2], relearned[0])
+
+
+def test_a_measurement_does_not_change_what_is_steered():
+    target = Target(("A",), torch.tensor([0.9, 0.1]))
+    config = TargetConfig(max_steps=3, n_statistics=4, log_every=1)
+    cells = torch.arange(len(IMAGES)) % 2
+
+    def tuned(callback):
+        def measure(model, _):
+            callback({}, model)
+            return torch.tensor([0.5, 0.5])
+
+        return weights(meet_target(Binned(), IMAGES, cells, target, measure, config))
+
+    expected = tuned(lambda row, model: None)
+    for callback in (into_training_mode, frozen):
+        assert torch.equal(tuned(callback), expected)
+
+
 def test_a_last_step_that_breaks_the_weights_leaves_no_model():
     with pytest.raises(TrainingError, match=r"not finite after step 1.*learning rate"):
         fg.unlearn_feature(Bars(), ALONG, UnlearningConfig(steps=1, lr=math.inf))
@@ -697,3 +731,40 @@ def test_a_page_that_agreed_is_executed_again_where_something_else_is_used(
     else:
         monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
     assert not validation._State(path, HERE).has_agreed(page)
+
+
+# pictures
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        2 * IMAGES - 1,
+        255 * IMAGES,
+        (255 * IMAGES).to(torch.uint8),
+        IMAGES.clone().index_fill_(0, torch.tensor([3]), math.nan),
+    ],
+)
+def test_a_figure_does_not_cut_off_what_it_shows(images):
+    for show in (plots.image_grid, lambda images: plots.image_rows({"a": IMAGES, "b": images})):
+        with pytest.raises(DataError, match=r"in \[0, 1\]|not finite"):
+            show(images)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_columns_of_rows_of_different_lengths_are_comparable(channels):
+    images = IMAGES.expand(-1, channels, -1, -1)
+    figure = plots.image_rows({"long": images[:9], "short": images[:4]})
+    long, short = (axis.get_images()[0].get_array() for axis in figure.axes)
+    assert long.shape == short.shape
+    assert np.array_equal(long[:, : 4 * 10], short[:, : 4 * 10])
+    assert not short[:, 4 * 10 :].any()
+
+
+def test_no_curve_is_left_out_of_a_figure():
+    history = [{"step": step} | {str(i): i for i in range(9)} for step in range(3)]
+    for n in range(1, 5):
+        axis = plots.curves(history, {str(i): str(i) for i in range(n)}, "value")
+        assert len(axis.lines) == n
+    with pytest.raises(ParameterError, match="9 curves in 4 colours"):
+        plots.curves(history, {str(i): str(i) for i in range(9)}, "value")

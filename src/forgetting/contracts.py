@@ -45,6 +45,8 @@ def check_images(images: Any, name: str) -> torch.Tensor:
             "images.float() / 255."
         )
     images = images.detach().float()
+    if images.ndim > 2 and not images.isfinite().all():
+        raise DataError(f"{name} have values that are not finite: take these images out.")
     if images.ndim > 2 and images.numel() and not _in_range(images):
         remedy = "(images + 1) / 2" if images.max() <= 2 else "images / 255"
         raise DataError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from forgetting.conditions import own_conditions
+from forgetting.copies import undisturbed
 
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
@@ -19,14 +20,8 @@ def call_back(callback: Callback | None, row: dict[str, float], tuned: nn.Module
     """
     if callback is None:
         return
-    modes = [(module, module.training) for module in tuned.modules()]
-    free = [(weight, weight.requires_grad) for weight in tuned.parameters()]
-    with own_conditions(int(row["step"])):
+    with undisturbed(tuned), own_conditions(int(row["step"])):
         callback(dict(row), tuned)
-    for module, mode in modes:
-        module.training = mode
-    for weight, is_free in free:
-        weight.requires_grad_(is_free)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import nn
 
 from forgetting.adapters import bits_per_dim, mean_bits_per_dim
 from forgetting.conditions import own_conditions
-from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy
+from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy, undisturbed
 from forgetting.errors import TrainingError
 from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult, call_back
@@ -153,7 +153,8 @@ def _tame(
         row = {"step": step, **asdict(reference)}
         is_done = False
         if steer is not None and is_logged:
-            pressures = steer(step, tamed)
+            with undisturbed(tamed):
+                pressures = steer(step, tamed)
             is_done = pressures is None
         if is_logged or is_promising:
             bpd = mean_bits_per_dim(tamed, watched, 1, config.seed)

@@ -8,7 +8,7 @@ from torch import nn
 
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
-from forgetting.copies import device_of, free_weights, tunable_copy
+from forgetting.copies import device_of, free_weights, tunable_copy, undisturbed
 from forgetting.errors import DataError, ParameterError, TrainingError
 from forgetting.options import check_counts, check_rate
 from forgetting.preflight import check_generator
@@ -90,7 +90,8 @@ def relearn(
         results = {}
         for step in range(checkpoints[-1] + 1):
             if step in checkpoints:
-                results[step] = evaluate(model)
+                with undisturbed(model), own_conditions(step):
+                    results[step] = evaluate(model)
             loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
             if not loss.isfinite():
                 raise TrainingError(
