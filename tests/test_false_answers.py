@@ -537,6 +537,33 @@ def test_a_notebook_of_another_package_than_its_command_is_refused(monkeypatch, 
         begin()
 
 
+class Placed(Bars):
+    """A generator whose images depend on their place in the batch, as if on a class."""
+
+    def forward(self, z):
+        return super().forward(z) * (0.5 + 0.5 * (torch.arange(len(z)) % 2))[:, None, None, None]
+
+
+class PlacedFlow(Binned):
+    """A flow whose likelihoods depend on their place in the batch."""
+
+    def log_prob(self, images):
+        return super().log_prob(images) + torch.arange(len(images))
+
+
+def test_an_answer_does_not_depend_on_its_place_in_the_batch():
+    with pytest.raises(ModelError, match="depend on their place"):
+        fg.prevalence(Placed(), width, threshold=8, n=20)
+    with pytest.raises(ModelError, match="depend on their place"):
+        check_flow(PlacedFlow(), IMAGES)
+    with pytest.raises(ModelError, match="or on its place"):
+        fg.prevalence(Bars(), lambda x: width(x) + torch.arange(len(x)), threshold=8, n=20)
+    drawn = fg.as_generator(
+        Bars(), 6, forward=lambda bars, z: bars(z) * torch.rand(len(z))[:, None, None, None]
+    )
+    fg.prevalence(drawn, width, threshold=8, n=20)
+
+
 # what is computed at once, late or again
 
 

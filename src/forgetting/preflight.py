@@ -169,6 +169,14 @@ class _Trial:
                 f"{self.name} gives an image another answer beside other images: it computes with "
                 "statistics of the batch. Let it use fixed ones in evaluation mode."
             )
+        if not are_equal(alone, alone[:1]) and are_equal(  # with noise of its own, seeds differ
+            alone, self._answer(second, repeated, seed=1)
+        ):
+            raise ModelError(
+                f"{self.name} gives equal inputs answers that depend on their place in the batch: "
+                "let an answer follow from its own input alone. What else it depends on, such as "
+                "a class, must be fixed or drawn at random."
+            )
         return answer
 
     def follow(self) -> None:
@@ -273,13 +281,18 @@ class _Trial:
         return answer
 
     def _answer(
-        self, duplicate: nn.Module, batch: torch.Tensor, *, gradients: bool = False
+        self,
+        duplicate: nn.Module,
+        batch: torch.Tensor,
+        *,
+        gradients: bool = False,
+        seed: int = 0,
     ) -> torch.Tensor:
         """Return a copy's answer to a batch, if it is one that keeps the contract."""
         batch = batch.to(device_of(duplicate))
         given = batch.detach().clone()
         try:
-            with own_conditions(gradients=gradients):
+            with own_conditions(seed, gradients=gradients):
                 answer = self.call(duplicate, batch)
                 self.check(answer, batch)
         except (ForgettingError, TouchedError):

@@ -54,10 +54,10 @@ def check_score(
     )
     check_scores(answer, len(images), is_logit=is_logit, name=name)
     check_scores(alone, len(images), name=name)
-    if not are_equal(answer[:1], alone[:1]):
+    if not are_equal(alone, answer[:1]):
         raise ModelError(
-            f"The {name} of an image depends on the other images of its batch, or is random: put "
-            "its model into evaluation mode with `eval()`."
+            f"The {name} of an image depends on the other images of its batch or on its place "
+            "there, or is random: put its model into evaluation mode with `eval()`."
         )
     if is_followed and not answer.requires_grad:
         raise ModelError(
