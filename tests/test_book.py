@@ -109,6 +109,13 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
     assert is_current(run, pages_folder, results, checkout)
     assert sorted(path.name for path in (results / "some").iterdir()) == ["7.json", "7.run.json"]
     assert not pages_folder.exists()
+    record = results / "some" / "7.json"
+    ours = record.read_text(encoding="utf-8")
+    theirs = json.loads(ours)
+    theirs["metrics"]["more"] = 1.0  # a kill between two files leaves the one's beside the other's
+    record.write_text(json.dumps(theirs), encoding="utf-8")
+    assert not is_current(run, pages_folder, results, checkout)
+    record.write_text(ours, encoding="utf-8")
     path.write_text(text.replace("What was seen", "What one saw"), encoding="utf-8")
     assert is_current(run, pages_folder, results, checkout)
     assert "torch.randint(" in text

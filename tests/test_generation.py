@@ -63,9 +63,10 @@ class Pixels(nn.Module):
 
 def person(showable=True):
     generator = torch.Generator().manual_seed(5)
-    retain = torch.rand(30, 3, 2, 2, generator=generator)
-    others = torch.randint(0, 256, (25, 3, 2, 2), generator=generator).byte()
-    return PersonSplits("somebody", showable, retain[:2], retain[2:], {}, retain[:4], others)
+    retain = torch.rand(130, 3, 2, 2, generator=generator)
+    others = torch.randint(0, 256, (125, 3, 2, 2), generator=generator).byte()
+    unseen = {"all": others}
+    return PersonSplits("somebody", showable, retain[:2], retain[2:], {}, retain[:4], unseen)
 
 
 def experiment():
@@ -75,12 +76,12 @@ def experiment():
 def test_samples_are_measured_for_each_flow_at_each_temperature():
     flows = {"before": Scaled(1.0), "after": Scaled(0.5)}
     generator = torch.Generator().manual_seed(0)
-    reference = Statistics.of(torch.rand(40, 12, generator=generator))
-    others = torch.rand(40, 12, generator=generator)
+    reference = Statistics.of(torch.rand(80, 12, generator=generator))
+    others = torch.rand(80, 12, generator=generator)
     metrics = samples_by_temperature(
         flows,
         (0.5, 1.0),
-        20,
+        60,
         seeds=[3, 4],
         reference=reference,
         others=others,
@@ -90,7 +91,7 @@ def test_samples_are_measured_for_each_flow_at_each_temperature():
     for name, flow in flows.items():
         for temperature, key in ((0.5, "t5"), (1.0, "t10")):
             draws = [
-                flow.sample(20, temperature, torch.Generator().manual_seed(seed)).detach()
+                flow.sample(60, temperature, torch.Generator().manual_seed(seed)).detach()
                 for seed in (3, 4)
             ]
             fids = torch.tensor([fid(images.flatten(1), reference) for images in draws])
@@ -115,21 +116,21 @@ def test_keys_of_temperatures_and_radii_are_in_tenths():
 def test_kid_is_taken_to_held_out_faces_or_to_further_samples_of_the_base():
     run, base = experiment(), Scaled(0.5)
     generator = torch.Generator().manual_seed(run.seed("KID"))
-    samples = base.sample(10, 1.0, generator).detach()
-    latent = kid_features(run, person(showable=True), base, Pixels(), 10)
+    samples = base.sample(60, 1.0, generator).detach()
+    latent = kid_features(run, person(showable=True), base, Pixels(), 60)
     assert torch.allclose(latent, samples.flatten(1).round(decimals=6), atol=1e-6)
     real = person(showable=False)
-    order = torch.randperm(25, generator=run.generator("KID"))[:10]
+    order = torch.randperm(125, generator=run.generator("KID"))[:60]
     expected = real.others[order].float().flatten(1) / 255
-    assert torch.equal(kid_features(run, real, base, Pixels(), 10), expected)
+    assert torch.equal(kid_features(run, real, base, Pixels(), 60), expected)
 
 
 def test_the_floor_of_kid_is_that_of_images_to_retain():
     run, somebody = experiment(), person()
-    others = torch.rand(15, 12, generator=torch.Generator().manual_seed(0))
-    order = torch.randperm(28, generator=run.generator("floor of KID"))[:15]
+    others = torch.rand(55, 12, generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(128, generator=run.generator("floor of KID"))[:55]
     expected = kid(somebody.retain[order].flatten(1), others)
-    assert kid_floor(run, somebody, others, Pixels(), 15) == pytest.approx(expected)
+    assert kid_floor(run, somebody, others, Pixels(), 55) == pytest.approx(expected)
 
 
 def test_at_its_own_latent_an_image_is_itself_and_a_reversed_flow_decodes_the_opposite():

@@ -257,6 +257,10 @@ def test_the_cells_before_a_failure_are_kept_and_no_notebook_is_needed(tmp_path,
     kept = results / "some.failed.ipynb"
     assert [path.name for path in results.iterdir()] == [kept.name]
     assert "until here" in kept.read_text(encoding="utf-8")
+    first = kept.read_bytes()
+    with pytest.raises(ForgettingError, match=r"some\.failed-2"):
+        execution.execute("broken", {}, None, name="some", results=results, checkout=broken)
+    assert kept.read_bytes() == first
 
 
 @pytest.mark.parametrize(("early", "kept"), [(600.0, []), (0.0, ["some.failed.ipynb"])])

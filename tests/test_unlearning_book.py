@@ -14,8 +14,9 @@ from small_tasks import WIDE, bars_task, grader_of_width, wide_evaluator
 
 from forgetting.book import headlines, plots, unlearning_plots, unlearning_tables
 from forgetting.experiments import grading
+from forgetting.experiments.attacks import InversionOutcome
 from forgetting.experiments.grading import GradedSamples
-from forgetting.experiments.probing import InversionOutcome, RelearningCurve
+from forgetting.experiments.probing import RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import Inversion
@@ -333,3 +334,15 @@ def test_the_front_page_names_the_people_of_taming():
             f"| {words} | 0.50 → 0.01 | +0.20, +0.10 | +0.30, +0.10 | +0.25 | 2.0 → 1.0 "
             "| 1, 3 → 4 | 7 |"
         )
+
+
+def test_a_share_that_cannot_be_told_from_its_floor_is_marked():
+    metrics = {"prevalence_before": 0.4, "prevalence_after": 0.05, "prevalence_floor": 0.04}
+    metrics |= {"prevalence_floor_low": 0.03, "prevalence_floor_high": 0.05}
+    table = unlearning_tables.grades_table(metrics, ["original", "unlearned"])
+    shown = table["prevalence"].to_dict()
+    assert shown["original"] == "40.0%"
+    assert shown["unlearned"] == "5.0%, at the floor"
+    assert shown["floor"] == "4.0% (3.0% to 5.0%)"
+    table = unlearning_tables.grades_table(metrics | {"prevalence_after": 0.051}, ["unlearned"])
+    assert table["prevalence"]["unlearned"] == "5.1%"

@@ -16,7 +16,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.published import is_current, is_worded
 from forgetting.book.run import files
-from forgetting.book.schema import read_records
+from forgetting.book.schema import digest, read_records
 from forgetting.errors import ForgettingError
 from forgetting.files import write_text, write_texts
 
@@ -134,7 +134,11 @@ def _take(run: Entry, folder: Path, results: Path, checkout: Checkout) -> str:
             stored = read_records(results, [other.name, f"{other.name}.run"])
             fingerprint = run.fingerprint(results, checkout)
             record = {**stored[other.name], "name": run.name}
-            circumstances = {**stored[f"{other.name}.run"], "fingerprint": fingerprint}
+            circumstances = {
+                **stored[f"{other.name}.run"],
+                "fingerprint": fingerprint,
+                "record": digest(record),
+            }
             write_texts(files(results, run.name, record, circumstances))
             return other.name
     return ""

@@ -1,6 +1,7 @@
 """The execution of templates: papermill, what remains after a failure, and clean pages."""
 
 import copy
+import itertools
 import json
 import tempfile
 import time
@@ -16,7 +17,7 @@ from forgetting import errors, resources
 from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.run import CONTEXT, files
-from forgetting.book.schema import Record, read_record
+from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import ForgettingError
 from forgetting.files import check_writable, write_text, write_texts
 
@@ -99,8 +100,8 @@ def execute(
     title : str, optional
         Title of the notebook, in place of the template's.
     metadata : mapping, optional
-        Goes into the notebook with the hashes of all weights, or into the circumstances where no
-        notebook is wanted.
+        Goes into the notebook with the hashes of the record and of all weights, or into the
+        circumstances where no notebook is wanted.
     progress : bool
         Whether to show a progress bar.
 
@@ -157,7 +158,7 @@ def execute(
             raise ForgettingError(
                 f"{template} could not be executed: {error}. Is the disk or the memory full?{kept}"
             ) from error
-    metadata = dict(metadata or {})
+    metadata = {**(metadata or {}), "record": digest(record)}
     if notebook is None:
         circumstances |= metadata
     texts = files(results, name, record, circumstances)
@@ -182,7 +183,16 @@ def closing(notebook: Path, record: Path) -> str:
 
 
 def _keep(executed: Path, path: Path) -> str:
-    """Keep the cells that ran before a failure; return the sentence that names the file."""
+    """Keep the cells that ran before a failure; return the sentence that names the file.
+
+    A notebook that an earlier failure has left is not replaced.
+    """
+    numbers = (f"-{number}" if number > 1 else "" for number in itertools.count(1))
+    path = next(
+        free
+        for number in numbers
+        if not (free := path.with_name(f"{path.stem}{number}.ipynb")).exists()
+    )
     try:
         write_text(path, executed.read_text(encoding="utf-8"))
     except (OSError, ForgettingError):

@@ -17,7 +17,7 @@ from forgetting.book.entries import Entry, entries
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
 from forgetting.book.proof import read_proofs
-from forgetting.book.schema import Record
+from forgetting.book.schema import Record, digest
 from forgetting.errors import ForgettingError, validated
 from forgetting.files import write_text
 
@@ -144,16 +144,19 @@ def _only_names_changed(
 
 def _carry_over(entry: Entry, checkout: Checkout) -> None:
     """Store the present fingerprint with a page or a run; give a page its present code."""
-    fingerprint = entry.fingerprint(checkout.results, checkout)
+    record = _json(checkout.results / f"{entry.name}.json")
+    made_from = {
+        "fingerprint": entry.fingerprint(checkout.results, checkout),
+        "record": digest(record),
+    }
     if entry.is_run_of_a_sweep:
         path = checkout.results / f"{entry.name}.run.json"
-        circumstances = json.loads(path.read_text(encoding="utf-8"))
-        circumstances["fingerprint"] = fingerprint
+        circumstances = json.loads(path.read_text(encoding="utf-8")) | made_from
         write_text(path, json.dumps(circumstances, indent=1) + "\n")
         return
     path = checkout.published / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata["forgetting"]["fingerprint"] = fingerprint
+    notebook.metadata["forgetting"] |= made_from
     notebook = reworded(notebook, entry.template, entry.title, checkout)
     write_text(path, nbformat.writes(notebook) + "\n")
 

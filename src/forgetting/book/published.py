@@ -7,7 +7,7 @@ import nbformat
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.execution import reworded
-from forgetting.book.schema import read_record
+from forgetting.book.schema import digest, read_record
 from forgetting.zoo import store as zoo
 
 
@@ -24,7 +24,7 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     Returns
     -------
     bool
-        False also where the page or its record is missing.
+        False also where the page or its record is missing, or where they are of two executions.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")
@@ -36,10 +36,11 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
         stored = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
     else:
         return False
+    record = read_record(path)
     used = stored.get("weights", {})
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     is_same = bool(stored.get("fingerprint") == entry.fingerprint(results, checkout))
-    return is_same and used == present
+    return is_same and used == present and stored.get("record") == digest(record)
 
 
 def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:

@@ -4,6 +4,7 @@ A record of an older schema holds the same values under earlier names. `upgrade`
 `upgrade_folder` does so for all records of a folder.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -71,6 +72,24 @@ def upgrade(record: Record) -> Record:
         "weights": {weights_name(k): v for k, v in record["weights"].items()},
         "history": [{HISTORY.get(k, k): v for k, v in row.items()} for row in record["history"]],
     }
+
+
+def digest(record: Record) -> str:
+    """Return a hash of what a record says, whatever its name.
+
+    A notebook and circumstances carry it, so that those of another run are noticed.
+
+    Parameters
+    ----------
+    record : dict
+
+    Returns
+    -------
+    str
+        Hexadecimal sha256.
+    """
+    said = {key: record.get(key) for key in ("parameters", "metrics", "weights", "history")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def upgrade_folder(folder: Path) -> list[Path]:

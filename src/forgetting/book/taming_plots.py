@@ -170,6 +170,27 @@ def temperature_table(
     return table.set_index(["T", "flow"])
 
 
+def mixture_table(metrics: Mapping[str, float], flows: Iterable[str]) -> pd.DataFrame:
+    """Return which data set the flows' samples look like, and their FID to each, a row for each.
+
+    Parameters
+    ----------
+    metrics : Mapping[str, float]
+        Those of `mixture_metrics`.
+    """
+    columns = {"like_lfw": ("like LFW", ".1%")}
+    for key, name in (("celeba", "CelebA"), ("lfw", "LFW"), ("both", "both")):
+        columns[f"fid_outside_{key}"] = (f"FID to {name}", ".1f")
+    rows = {}
+    for flow in flows:
+        rows[flow] = {
+            heading: f"{metrics[f'{entry}_{flow}']:{form}}"
+            for entry, (heading, form) in columns.items()
+            if f"{entry}_{flow}" in metrics
+        }
+    return pd.DataFrame(rows).T
+
+
 def fid_by_temperature(
     metrics: Mapping[str, float], flows: Iterable[str], temperatures: Sequence[float]
 ) -> Figure:

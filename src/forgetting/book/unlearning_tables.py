@@ -35,6 +35,9 @@ CHANGES = {
     "share_change": "largest change of another attribute's share",
 }
 
+AT_FLOOR = ", at the floor"
+"""What a cell says of a share from which its grader's errors cannot be told."""
+
 MOVED = 0.02
 """The change of an attribute's share beyond which a table lists it."""
 
@@ -46,6 +49,7 @@ def comparison_table(
 
     A cell shows the metric ENTRY_KEY of a model, with its interval where the metrics hold one. It
     is empty where the metric is missing, and a column that would be empty throughout is left out.
+    A share no higher than its floor may be is marked: below the floor nothing can be told.
 
     Parameters
     ----------
@@ -64,6 +68,11 @@ def comparison_table(
             if f"{key}_low" in metrics:
                 low, high = (f"{metrics[f'{key}_{end}']:{form}}" for end in ("low", "high"))
                 cells[heading] += f" ({low} to {high})"
+            if (
+                metrics.get(key, 1.0) <= metrics.get(f"{entry}_floor_high", 0.0)
+                and name != "floor"
+            ):
+                cells[heading] += AT_FLOOR
         rows[name] = cells
     table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
     return table[[heading for heading, _ in columns.values() if heading in table]]

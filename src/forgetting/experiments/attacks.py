@@ -153,7 +153,9 @@ def attack_excess(outcomes: Mapping[str, AttackOutcome]) -> dict[str, float]:
     """
     metrics: dict[str, float] = {}
     retrained = outcomes.get(RETRAINED)
-    for name, outcome in outcomes.items() if retrained else ():
+    if retrained is None:
+        return metrics
+    for name, outcome in outcomes.items():
         for steps, share in outcome.ladder.items() if name != RETRAINED else ():
             above = excess(share, retrained.ladder[steps])
             metrics |= above.metrics(f"attack_excess_{steps}_{record_key(name)}")

@@ -121,6 +121,16 @@ def samples_by_temperature(
     return metrics
 
 
+def samples_of_draws(
+    flows: Mapping[str, Glow], n: int, temperature: float, seeds: Sequence[int]
+) -> dict[str, torch.Tensor]:
+    """Return the samples of all draws of each flow, (n x draws, C, H, W), by its name."""
+    return {
+        name: torch.cat([cached_samples(flow, n, temperature, seed) for seed in seeds])
+        for name, flow in flows.items()
+    }
+
+
 def temperature_key(temperature: float) -> str:
     """Return how metrics name a temperature: t7 for 0.7, t10 for 1."""
     return f"t{round(10 * temperature)}"

@@ -77,7 +77,7 @@ class LatentPeople:
                 "held_out": self._sample(n_likelihood_reference // 2, seed + 1001),
             },
             likelihood_reference=self._sample(n_likelihood_reference, seed + 1002),
-            others=(retain * 255).round().byte(),
+            unseen={"samples": (retain * 255).round().byte()},
         )
 
     def with_photograph(

@@ -1,6 +1,6 @@
 """The images by which forgetting a person is judged, and which of them are forgotten."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -57,8 +57,9 @@ class PersonSplits:
     likelihood_reference : Tensor
         Images that give each flow its mean and deviation of bits/dim. They are part of `retain`
         where the faces are real, and further samples of the flow otherwise.
-    others : Tensor
-        Uint8, all faces of others that define what counts as similar to the person.
+    unseen : Mapping[str, Tensor]
+        Uint8 (N, 3, H, W) by the data set that they are from: all faces of others that define
+        what counts as similar to the person.
     """
 
     name: str
@@ -67,7 +68,12 @@ class PersonSplits:
     retain: torch.Tensor
     sets: dict[str, torch.Tensor]
     likelihood_reference: torch.Tensor
-    others: torch.Tensor
+    unseen: Mapping[str, torch.Tensor]
+
+    @property
+    def others(self) -> torch.Tensor:
+        """All faces of others, uint8 (N, 3, H, W)."""
+        return torch.cat(list(self.unseen.values()))
 
 
 def quantiles(person: PersonSplits, flow: nn.Module) -> torch.Tensor:

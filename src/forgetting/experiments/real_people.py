@@ -116,7 +116,7 @@ class RealPeople:
         lfw, n = self.train["lfw"], self.n_likelihood_reference
         neutral = people_with_many(self.held_out["lfw"], N_EACH)[: person_splits.N_NEUTRAL]
         retain = torch.cat([self.train["celeba"].floats(), lfw.where(is_retained).floats()])
-        unseen = torch.cat([self.held_out[source].images for source in ("celeba", "lfw")])
+        unseen = {source: self.held_out[source].images for source in ("celeba", "lfw")}
         warn_if_fewer(n, len(retain), "images of the likelihood reference")
         order = torch.randperm(len(retain), generator=generator)
         return PersonSplits(
@@ -129,10 +129,11 @@ class RealPeople:
                 "random": retain[order[: person_splits.N_RANDOM]],
                 "neutral": _some_of_each(self.held_out["lfw"], neutral),
                 "nearest": _some_of_each(lfw, nearest),
-                "held_out": _drawn(unseen, n // 2, generator).float() / 255,
+                "held_out": _drawn(torch.cat(list(unseen.values())), n // 2, generator).float()
+                / 255,
             },
             likelihood_reference=retain[order[-n:]],
-            others=unseen,
+            unseen=unseen,
         )
 
 

@@ -98,11 +98,12 @@ def make_faces_graders() -> None:
         for subset, masks in _subsets(held_out, size).items():
             faces = {source: projected[source][mask] for source, mask in masks.items()}
             for source in SETS:
-                statistics = Statistics.of(*_weighted(faces, source))
+                features, weights = _weighted(faces, source)
+                statistics = Statistics.of(features, weights)
                 key = f"{size}.{source}.{subset}"
                 tensors[f"{key}.mean"] = torch.from_numpy(statistics.mean).float()
                 tensors[f"{key}.covariance"] = torch.from_numpy(statistics.covariance).float()
-                counts[key] = statistics.n
+                counts[key] = len(features)
         distances |= _distances(projected, size)
     entry: dict[str, Any] = {
         "kind": "statistics",

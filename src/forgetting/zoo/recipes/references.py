@@ -116,7 +116,7 @@ def make_faces_reference() -> None:
             statistics, subset = Statistics.of(held_out[mask]), f"{size}.{name}"
             tensors[f"{subset}.mean"] = torch.from_numpy(statistics.mean).float()
             tensors[f"{subset}.covariance"] = torch.from_numpy(statistics.covariance).float()
-            counts[subset] = statistics.n
+            counts[subset] = int(masks[name].sum())
             index = torch.nonzero(train_masks[name]).flatten()
             order = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))
             shuffled = train[index[order]]
