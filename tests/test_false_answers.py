@@ -18,7 +18,7 @@ from torch import nn
 import forgetting as fg
 from forgetting import cache, files, resources
 from forgetting.adapters import log_prob_of, mean_bits_per_dim
-from forgetting.book import plots, run, validation
+from forgetting.book import execution, kernel, plots, run, validation
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import pages
 from forgetting.book.schema import upgrade_folder
@@ -526,15 +526,18 @@ def test_a_revision_is_that_of_the_checkout_and_of_no_other_repository(repositor
 
 
 def test_a_notebook_of_another_package_than_its_command_is_refused(monkeypatch, tmp_path):
-    def begin():
-        return run.begin("any", run.Parameters, {"default": {}}, {})
-
-    monkeypatch.setenv(run.CONTEXT, json.dumps({"package": str(resources.PACKAGE)}))
-    begin()
+    monkeypatch.setenv("PYTHONPATH", str(resources.PACKAGE.parent))
+    kernel.check_package(tmp_path)
     other = tmp_path / "src" / "forgetting"
-    monkeypatch.setenv(run.CONTEXT, json.dumps({"package": str(other)}))
-    with pytest.raises(ForgettingError, match=f"set PYTHONPATH to {Path(other).parent}"):
-        begin()
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+    with pytest.raises(ForgettingError, match=f"set PYTHONPATH to {resources.PACKAGE.parent}"):
+        kernel.check_package(tmp_path)
+    with pytest.raises(ForgettingError, match=f"would import the one in {other}"):
+        execution.execute("introduction", {}, None, name="run", results=tmp_path)
+    with pytest.raises(ForgettingError, match=f"would import the one in {other}"):
+        validation.validate(print, ["introduction"])
 
 
 class Placed(Bars):

@@ -13,7 +13,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from forgetting import errors, resources
+from forgetting import errors
 from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.run import CONTEXT, files
@@ -116,6 +116,7 @@ def execute(
         A parameter is out of range, data or weights are missing, a cell failed, or a file cannot
         be written. The sentence is that of the notebook.
     """
+    kernel.check_package(checkout.root)
     text = templates.notebook_text(template, checkout)
     for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)
@@ -124,13 +125,7 @@ def execute(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         fresh = Path(temporary)
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
-        context = {
-            "name": name,
-            "role": role,
-            "folder": temporary,
-            "results": str(results),
-            "package": str(resources.PACKAGE),
-        }
+        context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         try:
             with kernel.environment(fresh, **{CONTEXT: json.dumps(context)}):
                 executed = papermill.execute_notebook(

@@ -70,7 +70,6 @@ class Run(Experiment):
         """
         super().__init__(template, parameters)
         context = json.loads(os.environ.get(CONTEXT, "{}"))
-        _check_package(context.get("package"))
         self.name: str = context.get("name", template)
         self._is_named = "name" in context
         self.role: str = context.get("role", "headline")
@@ -241,16 +240,6 @@ def _peak_mib() -> float:
     """Return the largest amount of memory that this process has used, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _check_package(package: str | None) -> None:
-    """Raise an error unless the package here is that of the command that began the run."""
-    if package is not None and Path(package) != resources.PACKAGE:
-        raise ForgettingError(
-            f"The command is that of the package in {package}, and its notebook imports the one "
-            f"in {resources.PACKAGE}: call the command of that one, or set PYTHONPATH to "
-            f"{Path(package).parent}."
-        )
 
 
 def _revision() -> str | None:

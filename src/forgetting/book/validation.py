@@ -17,9 +17,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import forgetting
-from forgetting import resources
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
+from forgetting.book.kernel import check_package
 from forgetting.book.publish import check_data, select
 from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
 from forgetting.book.schema import read_record, read_records
@@ -80,6 +80,7 @@ def validate(
     wanted = select(names, checkout)[part - 1 :: n_parts]
     if names:
         check_data(wanted)
+    check_package(checkout.root)
     folder = checkout.build / "validation"
     check_writable(folder)
     state = _State(folder / "state.json", checkout)
@@ -123,7 +124,6 @@ def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
         "role": page.role,
         "folder": str(folder),
         "results": str(checkout.results),
-        "package": str(resources.PACKAGE),
     }
     threads = os.environ.get("OMP_NUM_THREADS", str(known.get("threads", 1)))
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "--nbval-lax"]
