@@ -161,7 +161,7 @@ def test_ms_ssim_weighs_the_finest_scale_least():
 
 
 def test_without_selected_latents_nothing_changes(bars):
-    far = Direction(torch.eye(6)[0], 100.0)
+    far = Direction(torch.eye(6)[0], 3.9)
     result = unlearn_feature(bars, far, UnlearningConfig(steps=2))
     assert result.history[-1]["loss_percep"] == result.history[-1]["loss_unlearn"] == 0
     z = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))

@@ -74,7 +74,7 @@ def test_shares_and_thresholds_that_are_no_numbers_are_refused(bars):
     with pytest.raises(DataError, match="share between 0 and 1"):
         collect_latents(bars, width, 200, share=float("nan"))
     for call in (prevalence, lambda *args, **options: collect_latents(*args, 200, **options)):
-        with pytest.raises(ParameterError, match="threshold is nan"):
+        with pytest.raises(ParameterError, match="threshold = nan"):
             call(bars, width, threshold=float("nan"))
 
 

@@ -204,7 +204,7 @@ def test_images_that_are_no_floats_in_0_1_are_refused_in_a_sentence():
         ((255 * IMAGES).byte(), r"torch\.uint8: give floats in \[0, 1\], such as images\.float"),
         (IMAGES * 2 - 1, r"such as \(images \+ 1\) / 2"),
         (IMAGES * 255, "such as images / 255"),
-        (IMAGES * torch.nan, "values from nan"),
+        (IMAGES * torch.nan, "values that are not finite"),
         (IMAGES.numpy(), "must be a tensor, not ndarray"),
     ):
         with pytest.raises(DataError, match=sentence):

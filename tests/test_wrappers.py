@@ -70,7 +70,7 @@ def test_an_adapter_makes_a_strangers_generator_one_of_ours():
     for wrong in ({}, {"latent_dim": 0}, {"latent_dim": True}, {"latent_shape": (6, 1.5)}):
         with pytest.raises(ParameterError):
             fg.as_generator(module, **wrong)
-    with pytest.raises(ParameterError, match="lower value first"):
+    with pytest.raises(ParameterError, match="the lower one first"):
         fg.as_generator(module, 6, value_range=(1, -1))
 
 

@@ -166,7 +166,7 @@ def log_prob_of(flow: Flow, images: torch.Tensor, noise: Noise = None) -> torch.
         takes_noise = "noise" in inspect.signature(flow.log_prob).parameters
     except (TypeError, ValueError):  # a function without a signature, such as a compiled one
         takes_noise = False
-    return flow.log_prob(images, noise) if takes_noise else flow.log_prob(images)
+    return flow.log_prob(images, noise=noise) if takes_noise else flow.log_prob(images)
 
 
 def mean_bits_per_dim(

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -38,8 +39,8 @@ def cached(
     The cache key covers the package's source, the version of torch, the number of threads, on
     which last digits depend, the file in which `compute` is written, its name, the values of the
     inputs and, of the models, classes, structure, mode, constants, weights and all buffers. A
-    result is computed every time if a model holds an attribute of another type or a hook, or if
-    `compute` is in no file.
+    result is computed every time if a model holds an attribute of another type or a hook, if its
+    class was given a function from elsewhere, or if `compute` is in no file.
 
     A model with a class from elsewhere is cached only if it has an attribute `cache_key`, a text
     which its owner changes whenever the model's code changes.
@@ -94,6 +95,8 @@ def _parts(model: nn.Module) -> Iterator[bytes]:
         place = type(module).__module__
         if not (place.startswith(OURS) or isinstance(key, str)):
             raise _UnhashableError
+        if not isinstance(key, str) and _is_patched(type(module)):
+            raise _UnhashableError
         yield f"{name}: {place}.{type(module).__qualname__}".encode()
         for attribute, value in sorted(vars(module).items()):
             if isinstance(value, torch.Tensor):
@@ -105,6 +108,16 @@ def _parts(model: nn.Module) -> Iterator[bytes]:
     for kind in (model.named_parameters, model.named_buffers):
         for name, tensor in kind(remove_duplicate=False):
             yield name.encode() + _bytes(tensor)
+
+
+def _is_patched(kind: type) -> bool:
+    """Return whether a class, or a base of it, was given a function from elsewhere."""
+    return any(
+        isinstance(value, FunctionType) and value.__module__ != base.__module__
+        for base in kind.__mro__
+        if base.__module__.startswith(OURS)
+        for value in vars(base).values()
+    )
 
 
 def _is_plain(value: Any) -> bool:

@@ -5,6 +5,7 @@ circumstances, and leaves the program's own settings and random numbers as they 
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -13,13 +14,19 @@ MAX_SEED = 2**62
 """Largest seed; torch takes no more than 2**64, and a function may add to a seed."""
 
 
+_OF_THE_PROCESS = threading.RLock()
+"""Held while a thread has its own conditions: torch has one set of them for all threads."""
+
+
 @contextlib.contextmanager
 def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
     """Run a block in float32, with or without gradients, with random numbers of its own.
 
-    The default number format and device, inference mode, `no_grad`, autocast and the state of
-    torch's global random generators are the caller's again after the block. A model that draws
-    from the global generators therefore gives equal results for equal seeds.
+    The default number format and device, the precision of matrix products, inference mode,
+    `no_grad`, autocast and the state of torch's global random generators are the caller's again
+    after the block. A model that draws
+    from the global generators therefore gives equal results for equal seeds. The conditions are
+    those of the whole process, so that blocks of several threads run one after the other.
 
     Parameters
     ----------
@@ -28,8 +35,10 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
     gradients : bool
         Whether the block computes gradients.
     """
-    number_format = torch.get_default_dtype()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_OF_THE_PROCESS)
+        number_format = torch.get_default_dtype()
+        products = torch.get_float32_matmul_precision()
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
@@ -40,6 +49,9 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
         stack.enter_context(seeded(seed))
         stack.callback(torch.set_default_dtype, number_format)
         torch.set_default_dtype(torch.float32)
+        if products != "highest":
+            stack.callback(torch.set_float32_matmul_precision, products)
+            torch.set_float32_matmul_precision("highest")
         yield
 
 

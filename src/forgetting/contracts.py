@@ -45,7 +45,9 @@ def check_images(images: Any, name: str) -> torch.Tensor:
             "images.float() / 255."
         )
     images = images.detach().float()
-    if images.ndim == 4 and images.numel() and not _in_range(images):
+    if images.ndim > 2 and not images.isfinite().all():
+        raise DataError(f"{name} have values that are not finite: take these images out.")
+    if images.ndim > 2 and images.numel() and not _in_range(images):
         remedy = "(images + 1) / 2" if images.max() <= 2 else "images / 255"
         raise DataError(
             f"{name} have values from {images.min():g} to {images.max():g}: give images in "
@@ -73,6 +75,13 @@ def check_log_prob(flow: Any) -> None:
         parameters = list(inspect.signature(log_prob).parameters.values())
     except (TypeError, ValueError):  # a function without a signature, such as a compiled one
         return
+    noise = next((p.default for p in parameters if p.name == "noise"), None)
+    if noise is not None and noise is not inspect.Parameter.empty:
+        raise ModelError(
+            f"`log_prob` of {name} has `noise={noise!r}`, but `noise` is the place of each value "
+            "in its bin, a tensor, a generator or None: give as_flow(flow, log_prob=lambda flow, "
+            "images: flow.log_prob(images))."
+        )
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.default is p.empty]
     keywords = [p.name for p in needed if p.kind is p.KEYWORD_ONLY]

@@ -1,6 +1,7 @@
 """Copies of models: what measures or tunes a model works on a copy and leaves the model alone."""
 
 import collections
+import contextlib
 import copy
 import functools
 import inspect
@@ -114,6 +115,20 @@ def tunable_copy(model: Any, trainable: Callable[[nn.Module], nn.Module] | None 
     for parameter in [p for p in weights if id(p) in is_free] or weights:
         parameter.requires_grad_(True)
     return duplicate
+
+
+@contextlib.contextmanager
+def undisturbed(duplicate: nn.Module) -> Iterator[None]:
+    """Restore, after a block that looks at a model, its modes and which weights take gradients."""
+    modes = [(module, module.training) for module in duplicate.modules()]
+    free = [(weight, weight.requires_grad) for weight in duplicate.parameters()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for weight, is_free in free:
+            weight.requires_grad_(is_free)
 
 
 def name_of(model: Any) -> str:

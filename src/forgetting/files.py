@@ -15,7 +15,14 @@ from forgetting.errors import ForgettingError
 ROOT = resources.working_folder()
 """The folder in which runs are executed: the checkout's top folder, or else the current one."""
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "forgetting"
+
+def _user_cache() -> Path:
+    """Return XDG_CACHE_HOME, or ~/.cache where it is empty, missing or not a full path."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return given if given.is_absolute() else Path.home() / ".cache"
+
+
+CACHE = _user_cache() / "forgetting"
 """The user's cache: downloads, checkpoints and results that can be made again."""
 
 

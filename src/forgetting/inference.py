@@ -6,7 +6,7 @@ used.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from forgetting.adapters import BATCH, Generator
 from forgetting.conditions import own_conditions
-from forgetting.copies import device_of, frozen_copy
+from forgetting.copies import contents, device_of, frozen_copy
 
 T = TypeVar("T")
 
@@ -67,21 +67,28 @@ def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
 
 
 def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
-    """Return a function that is evaluated once for each tensor, as long as the tensor lives."""
+    """Return a function that is evaluated once for each tensor, as long as the tensor lives.
+
+    It is evaluated again where the tensor was changed in place.
+    """
     results = WeakIdKeyDictionary()
 
     def remembered(images: torch.Tensor) -> T:
-        if images not in results:
-            results[images] = function(images)
-        result: T = results[images]
-        return result
+        if images.is_inference():  # torch does not count how often it was changed
+            return function(images)
+        version, result = results.get(images, (None, None))
+        if version != images._version:
+            result = function(images)
+            results[images] = images._version, result
+        return cast(T, result)
 
     return remembered
 
 
 def in_batches(model: _Weighted, name: str, inputs: torch.Tensor) -> torch.Tensor:
     """Return what a function of a model returns of inputs (N, ...); `name` is the function's."""
-    if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
+    modules = [value for value in contents(model) if isinstance(value, nn.Module)]
+    if isinstance(model, nn.Module) and any(module.training for module in modules):
         model = frozen_copy(model)
     function: Callable[[torch.Tensor], torch.Tensor] = getattr(model, name)
     device = device_of(model)

@@ -1,6 +1,7 @@
-"""Checks of the options of public functions: counts and seeds."""
+"""Checks of the options of public functions: counts, rates and seeds."""
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationInfo
@@ -22,6 +23,20 @@ def check_counts(*, least: int = 1, **counts: Any) -> None:
     for name, value in counts.items():
         if not _is_whole(value) or value < least:
             raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
+
+
+def check_rate(**rates: Any) -> None:
+    """Raise an error unless each option is a finite number above 0.
+
+    Raises
+    ------
+    ParameterError
+        An option is not.
+    """
+    for name, value in rates.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not 0 < float(value) < math.inf:
+            raise ParameterError(f"{name} = {value!r}: give a finite number above 0.")
 
 
 def check_seed(seed: Any) -> None:

@@ -4,6 +4,7 @@ Each check works on copies and under a seed of its own: neither the model nor to
 numbers change. What does not keep its contract is refused in a sentence.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 from forgetting.adapters import log_prob_of
 from forgetting.conditions import own_conditions
 from forgetting.contracts import (
+    PRECISION,
     are_equal,
     check_decoded,
     check_log_prob,
@@ -30,7 +32,7 @@ from forgetting.copies import (
     storage,
     tunable_copy,
 )
-from forgetting.errors import ForgettingError, ModelError
+from forgetting.errors import DataWarning, ForgettingError, ModelError
 from forgetting.guard import Guard, TouchedError
 
 N_TRIED = 2
@@ -110,7 +112,7 @@ def check_generator(
             lambda answer, batch: check_decoded(answer, len(batch), name),
             first_latents(generator, N_TRIED),
         )
-        trial.evaluate()
+        _warn_of_range(generator, trial.evaluate())
         if is_tuned:
             trial.tune(trainable)
         if is_followed:
@@ -141,8 +143,8 @@ class _Trial:
     check: Callable[[Any, torch.Tensor], None]
     batch: torch.Tensor
 
-    def evaluate(self) -> None:
-        """Raise an error unless each answer follows from its own input alone.
+    def evaluate(self) -> torch.Tensor:
+        """Return the answer to the batch, unless it does not follow from each input alone.
 
         The second copy answers a batch of one input, repeated, before it answers the batch.
         """
@@ -167,6 +169,15 @@ class _Trial:
                 f"{self.name} gives an image another answer beside other images: it computes with "
                 "statistics of the batch. Let it use fixed ones in evaluation mode."
             )
+        if not are_equal(alone, alone[:1]) and are_equal(  # with noise of its own, seeds differ
+            alone, self._answer(second, repeated, seed=1)
+        ):
+            raise ModelError(
+                f"{self.name} gives equal inputs answers that depend on their place in the batch: "
+                "let an answer follow from its own input alone. What else it depends on, such as "
+                "a class, must be fixed or drawn at random."
+            )
+        return answer
 
     def follow(self) -> None:
         """Raise an error unless answers have a gradient with respect to the batch."""
@@ -176,6 +187,13 @@ class _Trial:
             raise ModelError(
                 f"The answer of {self.name} has no gradient with respect to its latents: it must "
                 "compute without `no_grad`, `inference_mode`, `detach` or numpy."
+            )
+        (gradient,) = torch.autograd.grad(answer.sum(), batch, materialize_grads=True)
+        if not gradient.isfinite().all() or not gradient.any():
+            size = "0" if gradient.isfinite().all() else "not finite"
+            raise ModelError(
+                f"The gradient of {self.name} with respect to its latents is {size}: it must "
+                "compute without rounding, and without a square root or a logarithm of 0."
             )
 
     def tune(self, trainable: Callable[[nn.Module], nn.Module] | None) -> None:
@@ -263,13 +281,18 @@ class _Trial:
         return answer
 
     def _answer(
-        self, duplicate: nn.Module, batch: torch.Tensor, *, gradients: bool = False
+        self,
+        duplicate: nn.Module,
+        batch: torch.Tensor,
+        *,
+        gradients: bool = False,
+        seed: int = 0,
     ) -> torch.Tensor:
         """Return a copy's answer to a batch, if it is one that keeps the contract."""
         batch = batch.to(device_of(duplicate))
         given = batch.detach().clone()
         try:
-            with own_conditions(gradients=gradients):
+            with own_conditions(seed, gradients=gradients):
                 answer = self.call(duplicate, batch)
                 self.check(answer, batch)
         except (ForgettingError, TouchedError):
@@ -282,6 +305,25 @@ class _Trial:
         if not torch.equal(batch, given):
             raise ModelError(f"{self.name} changes its input in place: let it work on a copy.")
         return answer
+
+
+def _warn_of_range(generator: nn.Module, images: torch.Tensor) -> None:
+    """Warn if a generator's images look as if its `value_range` were too wide.
+
+    The values of a module that ends in a sigmoid lie in the upper half of (-1, 1), and next to 0
+    in (0, 255).
+    """
+    low, high = getattr(generator, "value_range", (0.0, 1.0))
+    values = images.detach() * (high - low) + low
+    least, most = float(values.min()), float(values.max())
+    if not (high - low > 1 and least >= -PRECISION and most <= 1 + PRECISION):
+        return
+    warnings.warn(
+        f"{name_of(generator)} returns values from {least:g} to {most:g}, where its value_range "
+        f"is ({low:g}, {high:g}): if black and white are 0 and 1, give value_range=(0, 1).",
+        DataWarning,
+        stacklevel=4,
+    )
 
 
 def _move(weights: list[nn.Parameter]) -> None:

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import nn
 
 from forgetting.conditions import own_conditions
-from forgetting.contracts import check_latent_dim, first_latents
-from forgetting.copies import device_of, frozen_copy
-from forgetting.errors import ParameterError
+from forgetting.contracts import check_decoded, check_latent_dim, first_latents
+from forgetting.copies import device_of, frozen_copy, name_of
+from forgetting.errors import DataError, ParameterError
 from forgetting.options import check_counts, check_seed
 from forgetting.preflight import check_generator
 from forgetting.scores import N_SCORED, check_score, check_scores
@@ -21,7 +23,34 @@ def first_samples(generator: nn.Module) -> torch.Tensor:
     with own_conditions(gradients=False):
         latents = first_latents(generator, N_SCORED).to(device_of(duplicate))
         images: torch.Tensor = duplicate(latents)
+    check_decoded(images, N_SCORED, name_of(generator))
     return images
+
+
+def check_same_shape(generator: nn.Module, images: torch.Tensor, name: str) -> None:
+    """Raise an error unless images (N, C, H, W) have the shape of a generator's own.
+
+    Raises
+    ------
+    DataError
+        They have another: torch would repeat them, or the generator's, until they fit.
+    """
+    shape = first_samples(generator).shape[1:]
+    if images.shape[1:] != shape:
+        raise DataError(
+            f"{name} have the shape {tuple(images.shape)}, where the generator's images are "
+            f"(N, {', '.join(map(str, shape))}): bring them to that shape."
+        )
+
+
+def _finite(threshold: Any) -> float:
+    """Return a threshold as a float, unless it is no finite number."""
+    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
+    if isinstance(threshold, torch.Tensor):
+        is_number = threshold.ndim == 0 and threshold.dtype != torch.bool
+    if not is_number or not math.isfinite(threshold):
+        raise ParameterError(f"threshold = {threshold!r}: give a finite number.")
+    return float(threshold)
 
 
 def scored_samples(
@@ -54,12 +83,12 @@ def scored_samples(
     ModelError
         The generator or the score does not keep its contract.
     ParameterError
-        An option is no whole number in its range.
+        An option is no whole number in its range, or the threshold no finite number.
     """
     check_counts(n=n, batch_size=batch_size)
     check_seed(seed)
-    if threshold is not None and math.isnan(threshold):
-        raise ParameterError("threshold is nan: give a number.")
+    if threshold is not None:
+        threshold = _finite(threshold)
     is_logit = threshold is not None and threshold <= 0
     check_generator(generator)
     check_score(score, first_samples(generator), is_logit=is_logit)
@@ -67,7 +96,11 @@ def scored_samples(
     random = torch.Generator().manual_seed(seed)
     with own_conditions(seed, gradients=False):
         latents = torch.randn(n, check_latent_dim(generator), generator=random)
-        parts = latents.split(batch_size)
-        scores = torch.cat([score(model(part.to(device_of(model)))).cpu() for part in parts])
+        parts = []
+        for part in latents.split(batch_size):
+            images = model(part.to(device_of(model)))
+            check_decoded(images, len(part), name_of(generator))
+            parts.append(score(images).cpu())
+        scores = torch.cat(parts)
     check_scores(scores, n, is_logit=is_logit)
     return latents, scores

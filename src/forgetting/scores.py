@@ -54,15 +54,37 @@ def check_score(
     )
     check_scores(answer, len(images), is_logit=is_logit, name=name)
     check_scores(alone, len(images), name=name)
-    if not are_equal(answer[:1], alone[:1]):
+    if not are_equal(alone, answer[:1]):
         raise ModelError(
-            f"The {name} of an image depends on the other images of its batch, or is random: put "
-            "its model into evaluation mode with `eval()`."
+            f"The {name} of an image depends on the other images of its batch or on its place "
+            "there, or is random: put its model into evaluation mode with `eval()`."
         )
     if is_followed and not answer.requires_grad:
         raise ModelError(
             f"The {name} has no gradient with respect to the images: it must compute in torch, "
             "without `no_grad`, `detach` or a comparison."
+        )
+    if is_followed:
+        _check_gradient(score, images, name)
+
+
+def _check_gradient(
+    score: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, name: str
+) -> None:
+    """Raise an error if the gradient of the scores is not finite, or 0 for every image."""
+    with own_conditions():
+        images = images.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(score(images).sum(), images, materialize_grads=True)
+    if not gradient.isfinite().all():
+        raise ModelError(
+            f"The gradient of the {name} with respect to the images is not finite: look for a "
+            "square root, a norm or a logarithm of 0."
+        )
+    if not gradient.any():
+        raise ModelError(
+            f"The gradient of the {name} with respect to the images is 0 on all of "
+            f"{len(images)} images, so that there is nothing to follow: take out what rounds, "
+            "clamps or compares."
         )
 
 

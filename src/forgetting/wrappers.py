@@ -12,9 +12,10 @@ from typing import cast
 import torch
 from torch import nn
 
+from forgetting.adapters import Flow, Noise, log_prob_of
 from forgetting.contracts import check_log_prob
 from forgetting.copies import check_module
-from forgetting.errors import ModelError, ParameterError
+from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.options import check_counts
 
 ModuleFunction = Callable[[nn.Module, torch.Tensor], torch.Tensor]
@@ -35,9 +36,25 @@ class AdaptedFlow(nn.Module):
         self.module = module
         self._log_prob = log_prob
 
-    def log_prob(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the log-density (B,) of images (B, ...)."""
-        log_p = self._log_prob(self.module, images)
+    @property
+    def n_bits(self) -> int:
+        """The module's own `n_bits`, if its own `log_prob` is called; else 0."""
+        n_bits: int = getattr(self.module, "n_bits", 0) if self._is_own else 0
+        return n_bits
+
+    @property
+    def _is_own(self) -> bool:
+        return self._log_prob is own_log_prob
+
+    def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
+        """Return the log-density (B,) of images (B, ...).
+
+        A module whose own `log_prob` takes `noise` is given it.
+        """
+        if self._is_own:
+            log_p = log_prob_of(cast(Flow, self.module), images, noise)
+        else:
+            log_p = self._log_prob(self.module, images)
         return log_p[:, 0] if log_p.ndim == 2 and log_p.shape[1] == 1 else log_p
 
 
@@ -50,6 +67,8 @@ class AdaptedGenerator(nn.Module):
         The module as it was given.
     latent_dim : int
         Number of values in a latent.
+    value_range : tuple of float
+        The values of black and white in the module's images.
     """
 
     def __init__(
@@ -63,11 +82,15 @@ class AdaptedGenerator(nn.Module):
         self.module = module
         self.latent_dim = math.prod(latent_shape)
         self._latent_shape, self._forward = latent_shape, forward
-        self._low, self._high = value_range
+        self.value_range = self._low, self._high = value_range
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
-        values = self._forward(self.module, latents.reshape(-1, *self._latent_shape))
+        if latents.shape[1:] != (self.latent_dim,):
+            raise DataError(
+                f"The latents have the shape {tuple(latents.shape)}: give (B, {self.latent_dim})."
+            )
+        values = self._forward(self.module, latents.reshape(len(latents), *self._latent_shape))
         if not values.is_floating_point():
             return values  # the preflight says what is wrong
         return (values - self._low) / (self._high - self._low)
@@ -148,7 +171,8 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
         Any module, such as a flow of zuko or normflows. It is not copied and not changed.
     log_prob : callable
         (module, images (B, ...)) to the log-densities (B,) or (B, 1), in nats. Without it the
-        module's own `log_prob` is called. Scaling and flattening of images have their place here.
+        module's own `log_prob` is called, with `noise` if it takes it, and the module's `n_bits`
+        counts. Scaling and flattening of images have their place here.
 
     Returns
     -------
@@ -216,7 +240,7 @@ def as_generator(
     ------
     ParameterError
         There is not exactly one of `latent_dim` and `latent_shape`, it has no whole numbers of at
-        least 1, or the range is empty.
+        least 1, or the range is empty or not finite.
 
     Examples
     --------
@@ -235,8 +259,10 @@ def as_generator(
     for size in shape:
         check_counts(latent_dim=size)
     low, high = value_range
-    if not low < high:
-        raise ParameterError(f"value_range = {value_range}: give the lower value first.")
+    if not -math.inf < low < high < math.inf:
+        raise ParameterError(
+            f"value_range = {value_range}: give two finite numbers, the lower one first."
+        )
     return AdaptedGenerator(module, tuple(cast(list[int], shape)), (low, high), forward)
 
 

@@ -116,6 +116,7 @@ def execute(
         A parameter is out of range, data or weights are missing, a cell failed, or a file cannot
         be written. The sentence is that of the notebook.
     """
+    kernel.check_package(checkout.root)
     text = templates.notebook_text(template, checkout)
     for folder in (results, *([notebook.parent] if notebook else [])):
         check_writable(folder)

@@ -1,6 +1,8 @@
 """The kernel of a run: this Python, without what a user has set for other notebooks."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +10,10 @@ from pathlib import Path
 from ipykernel import kernelspec
 from traitlets.config import Config
 
+from forgetting import resources
 from forgetting.book import templates
 from forgetting.book.run import INLINE
+from forgetting.errors import ForgettingError
 
 CONFIG = Config(
     {
@@ -19,6 +23,30 @@ CONFIG = Config(
 )
 """Configuration of kernels: without encryption each prints a warning, and a slow one prints that
 it was interrupted when it is shut down. Errors of cells are no messages of this log."""
+
+
+def check_package(folder: Path) -> None:
+    """Raise an error unless a notebook that is executed in a folder imports this package.
+
+    A command of another copy than the installed one may find its package in the folder in which
+    it is called, or by PYTHONPATH; its notebooks are executed elsewhere.
+
+    Raises
+    ------
+    ForgettingError
+        It imports another, whose code would make the figures.
+    """
+    question = "import importlib.util as u; print(u.find_spec('forgetting').origin)"
+    done = subprocess.run(
+        [sys.executable, "-c", question], cwd=folder, capture_output=True, text=True, check=False
+    )
+    imported = Path(done.stdout.strip()).resolve().parent
+    if done.returncode or imported != resources.PACKAGE:
+        raise ForgettingError(
+            f"The command is that of the package in {resources.PACKAGE}, and its notebook would "
+            f"import {'none' if done.returncode else f'the one in {imported}'}: set PYTHONPATH to "
+            f"{resources.PACKAGE.parent}, or call the command of that one."
+        )
 
 
 @contextmanager

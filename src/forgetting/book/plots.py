@@ -9,6 +9,9 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
+from forgetting.contracts import check_images
+from forgetting.errors import ParameterError
+
 BLUE, RED, GREEN, GREY = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
 """The palette. What stands for a model takes its colour from `COLOURS`."""
 
@@ -56,20 +59,34 @@ def use_style() -> None:
 
 
 def image_rows(rows: Mapping[str, torch.Tensor], scale: float = 0.62) -> Figure:
-    """Show a row of images (n, C, H, W) in [0, 1] under each name, column by column comparable."""
+    """Show a row of images (n, C, H, W) in [0, 1] under each name, column by column comparable.
+
+    A row of fewer images than the longest ends in empty columns.
+
+    Raises
+    ------
+    DataError
+        Images are no floats in [0, 1], which the figure would show cut off.
+    """
     n = max(len(images) for images in rows.values())
     figure, axes = plt.subplots(
         len(rows), 1, figsize=(n * scale + 1.4, len(rows) * (scale + 0.08)), squeeze=False
     )
     for axis, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
-        axis.imshow(_tile(images, len(images)), cmap="gray_r", vmin=0, vmax=1)
+        axis.imshow(_tile(images, n), cmap="gray_r", vmin=0, vmax=1)
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
         _bare(axis)
     return figure
 
 
 def image_grid(images: torch.Tensor, columns: int = 16, scale: float = 0.42) -> Figure:
-    """Show images (n, C, H, W) in [0, 1], row after row, all of them."""
+    """Show images (n, C, H, W) in [0, 1], row after row, all of them.
+
+    Raises
+    ------
+    DataError
+        The images are no floats in [0, 1], which the figure would show cut off.
+    """
     n_rows = -(-len(images) // columns)
     figure, axis = plt.subplots(figsize=(columns * scale, n_rows * scale))
     axis.imshow(_tile(images, columns), cmap="gray_r", vmin=0, vmax=1)
@@ -108,7 +125,17 @@ def curves(
     ylabel: str,
     axis: plt.Axes | None = None,
 ) -> plt.Axes:
-    """Draw entries of a history against its steps; `series` maps an entry to its label."""
+    """Draw entries of a history against its steps; `series` maps an entry to its label.
+
+    Raises
+    ------
+    ParameterError
+        There are more entries than colours of curves.
+    """
+    if len(series) > len(TERMS):
+        raise ParameterError(
+            f"{len(series)} curves in {len(TERMS)} colours: draw them in several figures."
+        )
     axis = axis or plt.subplots(figsize=(6.4, 3))[1]
     for (key, label), colour in zip(series.items(), TERMS, strict=False):
         rows = [row for row in history if key in row]
@@ -129,7 +156,8 @@ def _bare(axis: plt.Axes) -> None:
 
 
 def _tile(images: torch.Tensor, columns: int) -> np.ndarray:
-    array = np.pad(images.detach().cpu().numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    images = check_images(images, "The images to show").cpu()
+    array = np.pad(images.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
     missing = -len(array) % columns
     array = np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
     n, c, h, w = array.shape

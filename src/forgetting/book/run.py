@@ -245,20 +245,28 @@ def _peak_mib() -> float:
 def _revision() -> str | None:
     """Return the commit of the checkout, with `-dirty` where files that matter have changed.
 
-    An installed package has no commit, whatever repository the working folder belongs to.
+    Files that were added count as well. An installed package has no commit, nor has a copy of the
+    checkout that is no repository, whatever repository its folder belongs to.
     """
     if (top := resources.checkout()) is None:
         return None
-    git = ["git", "-C", str(top)]
     sources = ["src", "notebooks", "zoo", "runs.yaml"]
+    # a hook of git names its own repository in GIT_DIR
+    others = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(top), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=others)
+        return done.stdout.strip()
+
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        unchanged = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *sources], check=False)
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != top:
+            return None
+        head = git("rev-parse", "--short=10", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=all", "--", *sources)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return f"{head}-dirty" if unchanged.returncode else head
+    return f"{head}-dirty" if changed else head
 
 
 def _cpu() -> str:

@@ -110,7 +110,8 @@ def upgrade_folder(folder: Path) -> list[Path]:
     Raises
     ------
     DataError
-        The folder does not exist, or a record is of a newer schema.
+        The folder does not exist, a record is of a newer schema, or there is a file of the name
+        that a record would have.
     ForgettingError
         A file cannot be written.
     """
@@ -126,6 +127,11 @@ def upgrade_folder(folder: Path) -> list[Path]:
         _refuse_newer(path, record)
         renamed = upgrade(record)
         new = path.with_name(path.name.replace(_leaf(record), _leaf(renamed)))
+        if new != path and new.exists():
+            raise DataError(
+                f"{path} would be called {new.name} in the present schema, and there is a file of "
+                "that name: move one of them to another folder."
+            )
         write_text(new, json.dumps(renamed, indent=1) + "\n")
         if new != path:
             beside = path.with_suffix(".run.json")

@@ -12,17 +12,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
 import forgetting
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
+from forgetting.book.kernel import check_package
 from forgetting.book.publish import check_data, select
-from forgetting.book.run import CONTEXT
-from forgetting.book.schema import read_record
+from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
+from forgetting.book.schema import read_record, read_records
+from forgetting.data import sources
 from forgetting.errors import DataError, ForgettingError
 from forgetting.files import check_writable, write_text
+from forgetting.zoo import store as zoo
 
 SLOWER = 20
 """How many times as long as the published run a cell may take; at least `PATIENCE` seconds."""
@@ -40,8 +44,9 @@ def validate(
 ) -> list[str]:
     """Execute published pages again and compare their marked cells with the published outputs.
 
-    Pages that agreed in an earlier validation of the same page and library are not executed
-    again. An outdated page is skipped, and so is a page whose data is not on this machine.
+    Pages that agreed in an earlier validation of the same page, weights, library, versions of
+    packages and folder of data are not executed again. An outdated page is skipped, and so is a
+    page whose data is not on this machine.
 
     Parameters
     ----------
@@ -75,6 +80,7 @@ def validate(
     wanted = select(names, checkout)[part - 1 :: n_parts]
     if names:
         check_data(wanted)
+    check_package(checkout.root)
     folder = checkout.build / "validation"
     check_writable(folder)
     state = _State(folder / "state.json", checkout)
@@ -156,6 +162,8 @@ class _State:
         package = Path(forgetting.__file__).parent
         for source in sorted(package.rglob("*.py")):
             self._library.update(source.read_bytes())
+        versions = {name: version(name) for name in RECORDED_VERSIONS}
+        self._library.update(repr((versions, os.environ.get(sources.VARIABLE))).encode())
         try:
             self._agreed = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -179,4 +187,7 @@ class _State:
             self._checkout.results / f"{page.name}.json",
         ):
             digest.update(path.read_bytes() if path.is_file() else b"")
+        record = read_records(self._checkout.results, [page.name]).get(page.name, {})
+        for name in record.get("weights", {}):
+            digest.update(f"{name} {zoo.record(name)['sha256'] if zoo.has(name) else ''}".encode())
         return digest.hexdigest()

@@ -1,10 +1,10 @@
 """The one decoder of image files: what a file shows, upright, in RGB, with 8 bits per channel.
 
-What a camera's orientation says is applied. Transparent parts lie on white. 16-bit grey is scaled
-to 8 bits; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB as
-Pillow converts them; colour profiles are not applied. Refused are animations and files of several
-pages, except a camera's MPO, whose first image is the photograph. Refused are also floating-point
-and 32-bit images, for nothing says which value is white.
+What a camera's orientation says is applied. Transparent parts lie on white. Grey of 12 or 16 bits
+is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB
+as Pillow converts them; colour profiles are not applied. Refused are animations and files of
+several pages, except a camera's MPO, whose first image is the photograph. Refused are also
+floating-point and 32-bit images, for nothing says which value is white.
 """
 
 import io
@@ -22,6 +22,8 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JP
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _ORIENTATION = 0x0112
+_BITS, _PHOTOMETRIC = 258, 262
+"""Tags of TIFF: bits of a value, and whether 0 is white (0) or black (1)."""
 
 
 @cache
@@ -91,11 +93,13 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
 
 
 def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
+    bits, zero_is_white = _of_tiff(image)
     image.load()  # some formats say only at the end how the image is turned
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        image = _eight_bits(image, path)
+        image = _eight_bits(image, path, bits)
+        image = ImageOps.invert(image) if zero_is_white else image
     if image.mode in ("I", "F"):
         raise DataError(
             f"{path} has 32 bits per pixel, and nothing says which value is white. Save it with 8 "
@@ -110,14 +114,26 @@ def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
     return Image.alpha_composite(white, with_alpha).convert("RGB"), True
 
 
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+def _of_tiff(image: Image.Image) -> tuple[int, bool]:
+    """Return the bits of a grey value of over 8 bits, and whether 0 is white.
+
+    Pillow decodes 12 bits of a TIFF as they are, and does not invert over 8 bits.
+    """
+    if image.format != "TIFF":
+        return 16, False
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    return tags.get(_BITS, (16,))[0], tags.get(_PHOTOMETRIC, 1) == 0
+
+
+def _eight_bits(image: Image.Image, path: Path, bits: int) -> Image.Image:
     if image.has_transparency_data:
         raise DataError(
             f"{path} is grey with 16 bits and has a transparent shade, which is not read. Save it "
             "with 8 bits, or remove it."
         )
+    white = 2**bits - 1
     values = np.asarray(image).astype(np.int64)
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    return Image.fromarray(((255 * values + white // 2) // white).astype(np.uint8))
 
 
 def _unreadable(path: Path, reason: str) -> DataError:

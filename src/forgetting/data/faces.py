@@ -69,13 +69,16 @@ class Faces:
         return len(self.images)
 
     def where(self, mask: torch.Tensor) -> "Faces":
-        """Return the faces that a boolean mask (N,) or an index tensor (K,) selects.
+        """Return the faces that a boolean mask (N,) or an index tensor (K,), int64, selects.
 
         Raises
         ------
         ValueError
-            A boolean mask has another length.
+            A boolean mask has another length, or the tensor has another format: of 8 bits it
+            would select images as a mask and people as indices.
         """
+        if mask.dtype not in (torch.bool, torch.int64):
+            raise ValueError(f"a mask of {mask.dtype}: give bools, or indices of int64")
         if mask.dtype == torch.bool and mask.shape != (len(self),):
             raise ValueError(f"a mask of shape {tuple(mask.shape)} for {len(self)} faces")
         index = torch.nonzero(mask).flatten() if mask.dtype == torch.bool else mask

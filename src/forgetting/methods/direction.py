@@ -3,14 +3,20 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, check_option
 from forgetting.options import check_counts
 from forgetting.sampling import scored_samples
+
+Form = Literal["raw", "unit"]
+ProjectionThreshold = Literal["midpoint", "prevalence"]
+
+MAX_TIED = 0.1
+"""Samples whose score equals that at which a share ends, at most: a part of the share."""
 
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""
@@ -133,7 +139,8 @@ def collect_latents(
     Raises
     ------
     DataError
-        Fewer than ten samples would be positive, or negative.
+        Fewer than ten samples would be positive, or negative. Or a share would end among samples
+        of equal scores.
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
@@ -165,6 +172,7 @@ def collect_latents(
     if threshold is None:
         positive = torch.zeros(n, dtype=torch.bool)
         positive[scores.topk(round(n * share)).indices] = True
+        _check_ties(scores, positive)
         return LabelledLatents(latents[positive], latents[~positive])
     positive = scores > threshold
     n_positive = int(positive.sum())
@@ -179,11 +187,24 @@ def collect_latents(
     return LabelledLatents(latents[positive], latents[~positive])
 
 
+def _check_ties(scores: torch.Tensor, positive: torch.Tensor) -> None:
+    """Raise an error if chance decides which samples (n,) of equal scores count as positive."""
+    last = scores[positive].min()
+    n_tied, n_positive = int((scores == last).sum()), int(positive.sum())
+    if (scores[~positive] == last).any() and n_tied > MAX_TIED * n_positive:
+        raise DataError(
+            f"{n_tied} of {len(scores)} samples have the score {last:g}, at which the "
+            f"{n_positive} with the highest scores end, so that chance would decide which of them "
+            "count: give a score with more values, or a `threshold` for a feature that is there "
+            "or not."
+        )
+
+
 def find_direction(
     labelled: LabelledLatents,
     *,
-    form: Literal["raw", "unit"] = "raw",
-    projection_threshold: Literal["midpoint", "prevalence"] = "midpoint",
+    form: Form = "raw",
+    projection_threshold: ProjectionThreshold = "midpoint",
 ) -> Direction:
     """Return the direction of a feature, the difference between two means of latents.
 
@@ -205,6 +226,14 @@ def find_direction(
     Direction
         The difference, in the form that is wanted, and the projection threshold.
 
+    Raises
+    ------
+    DataError
+        The means do not differ.
+    ParameterError
+        `form` or `projection_threshold` is none of its options. A threshold of your own goes into
+        `Direction(vector, projection_threshold)`.
+
     Examples
     --------
     >>> import forgetting as fg
@@ -216,6 +245,10 @@ def find_direction(
     >>> direction.projection_threshold > 0
     True
     """
+    form = check_option("form", form, get_args(Form))
+    projection_threshold = check_option(
+        "projection_threshold", projection_threshold, get_args(ProjectionThreshold)
+    )
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
     if form == "unit":
         vector = vector / vector.norm()

@@ -16,7 +16,7 @@ from forgetting.conditions import MAX_SEED, own_conditions
 from forgetting.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.methods.problem import UnlearningProblem
-from forgetting.methods.results import UnlearningResult
+from forgetting.methods.results import UnlearningResult, call_back
 from forgetting.methods.settings import Settings
 from forgetting.precision import Precision, autocast_context
 
@@ -137,7 +137,7 @@ def finetune(
     Raises
     ------
     TrainingError
-        The loss is not finite.
+        The loss is not finite, or a weight at the end.
     """
     with own_conditions(config.seed):
         return _finetune(problem, objective, config, penalty, combine)
@@ -191,10 +191,14 @@ def _finetune(
             _combine_gradients(losses, parameters, combine)
         optimizer.step()
         schedule.step()
-        if problem.callback is not None:
-            problem.callback(row, model)
+        call_back(problem.callback, row, model)
         if step % config.log_every == 0 or step == config.steps:
             history.append(row)
+    if not all(parameter.isfinite().all() for parameter in parameters):
+        raise TrainingError(
+            f"Weights are not finite after step {config.steps}, the last. Lower the learning rate "
+            f"(now {config.lr:g})."
+        )
     return UnlearningResult(freeze(model), history)
 
 

@@ -12,11 +12,20 @@ MIN_RETAINED = 4
 """Least number of images to retain: a step tunes on half of them, sigma comes from the others."""
 
 
+LEVELS = 2**16 - 1
+"""Steps between 0 and 1 in which images are compared; 257 of them are one of 8 bits."""
+
+
 def digests(images: torch.Tensor) -> list[bytes]:
-    """Return 16 bytes for each of the images (N, ...); equal images have equal ones."""
-    return [
-        hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest() for image in images.cpu()
-    ]
+    """Return 16 bytes for each of the images (N, ...); equal images have equal ones.
+
+    Images, which lie in [0, 1], are compared to 16 bits, so that an image of 8 bits equals itself
+    whatever arithmetic brought it to [0, 1]. Points (N, D) are compared exactly.
+    """
+    values = images.cpu() + 0.0  # of 0 and -0, which are equal, makes one
+    if images.ndim > 2:
+        values = (values * LEVELS).round().int()
+    return [hashlib.blake2b(value.numpy().tobytes(), digest_size=16).digest() for value in values]
 
 
 def distinct(images: torch.Tensor) -> torch.Tensor:

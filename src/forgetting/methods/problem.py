@@ -19,6 +19,10 @@ Trainable = Callable[[nn.Module], nn.Module]
 """Picks the part of a generator that is tuned, such as the decoder of a VAE."""
 
 
+FARTHEST = 4.0
+"""Largest projection threshold, up or down: beyond lie 3 of 100,000 latents."""
+
+
 def all_weights(model: nn.Module) -> nn.Module:
     """Return the model itself: every weight is tuned."""
     return model
@@ -43,7 +47,8 @@ class UnlearningProblem:
     Raises
     ------
     DataError
-        The direction and the generator's latents differ in dimension.
+        The direction and the generator's latents differ in dimension, or the direction selects
+        hardly any latent, or nearly all.
     """
 
     generator: nn.Module
@@ -56,6 +61,14 @@ class UnlearningProblem:
             raise DataError(
                 f"The direction has {len(self.direction.vector)} dimensions, the generator's "
                 f"latents {self.latent_dim}: find the direction with this generator."
+            )
+        t = self.direction.projection_threshold
+        if abs(t) > FARTHEST:
+            what = "hardly any latent" if t > 0 else "nearly every latent"
+            raise DataError(
+                f"The projection threshold is {t:g}, and projections of latents are standard "
+                f"normal, so that the direction selects {what}: give one between -{FARTHEST:g} "
+                f"and {FARTHEST:g}, as `find_direction` does."
             )
 
     @property

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
-from forgetting.errors import ParameterError
+from forgetting.conditions import own_conditions
+from forgetting.errors import ParameterError, did_you_mean
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
@@ -66,9 +67,18 @@ class Method(Generic[C]):
 
         Raises
         ------
+        ParameterError
+            No method has a setting of that name.
         pydantic.ValidationError
             A value is of the wrong type or out of range.
         """
+        known = {
+            field for method in METHODS.values() for field in method.configuration.model_fields
+        }
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, sorted(known))
+                raise ParameterError(f"No method has a setting {name!r}. {hint}")
         fields = self.configuration.model_fields
         return self.configuration(**{k: v for k, v in settings.items() if k in fields})
 
@@ -125,10 +135,11 @@ class Method(Generic[C]):
             )
         problem = UnlearningProblem(generator, direction, trainable, callback)
         check_generator(generator, trainable, is_tuned=True)
-        if not self.needs_score:
-            return self.function(problem, config)
-        check_score(score, first_samples(generator), is_logit=True, is_followed=True)
-        return self.function(problem, config, score)
+        if self.needs_score:
+            check_score(score, first_samples(generator), is_logit=True, is_followed=True)
+        arguments = (problem, config, score) if self.needs_score else (problem, config)
+        with own_conditions(getattr(config, "seed", 0)):
+            return self.function(*arguments)
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")

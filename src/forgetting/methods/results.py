@@ -5,8 +5,23 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from forgetting.conditions import own_conditions
+from forgetting.copies import undisturbed
+
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
+
+
+def call_back(callback: Callback | None, row: dict[str, float], tuned: nn.Module) -> None:
+    """Give a callback a copy of a step's row, and the tuned copy, whose tuning it cannot disturb.
+
+    The modes of its modules, which of its weights take gradients, random numbers and torch's
+    settings are afterwards what they were.
+    """
+    if callback is None:
+        return
+    with undisturbed(tuned), own_conditions(int(row["step"])):
+        callback(dict(row), tuned)
 
 
 @dataclass(frozen=True)

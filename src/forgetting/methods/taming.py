@@ -14,10 +14,10 @@ from torch import nn
 
 from forgetting.adapters import bits_per_dim, mean_bits_per_dim
 from forgetting.conditions import own_conditions
-from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy
+from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy, undisturbed
 from forgetting.errors import TrainingError
 from forgetting.methods.image_sets import batches, check_sets
-from forgetting.methods.results import Callback, TamingResult
+from forgetting.methods.results import Callback, TamingResult, call_back
 from forgetting.methods.retain_set import RetainSet, TamedReference
 from forgetting.methods.taming_config import Divergence, TamingConfig
 from forgetting.options import configuration
@@ -153,7 +153,8 @@ def _tame(
         row = {"step": step, **asdict(reference)}
         is_done = False
         if steer is not None and is_logged:
-            pressures = steer(step, tamed)
+            with undisturbed(tamed):
+                pressures = steer(step, tamed)
             is_done = pressures is None
         if is_logged or is_promising:
             bpd = mean_bits_per_dim(tamed, watched, 1, config.seed)
@@ -163,8 +164,7 @@ def _tame(
                 has_settled = reference.shift <= _settle_limit(config)
                 is_done = is_done or (row["within"] == 1 and has_settled)
         _check_finite(row, step)
-        if callback is not None:
-            callback(figures | row, tamed)
+        call_back(callback, figures | row, tamed)
         if is_done or is_logged:
             history.append(row)
         if is_done or step == config.max_steps:

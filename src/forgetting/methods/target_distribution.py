@@ -24,6 +24,10 @@ Measurement = Callable[[nn.Module, int], torch.Tensor]
 """Shares (n_cells,) among fresh samples of a model; another number draws other samples."""
 
 
+MEASURED_SUM = 1e-3
+"""By how much the sum of measured shares may differ from one."""
+
+
 class _Controller:
     """Sets the pressure on the images of each combination from measured shares (PI control).
 
@@ -64,7 +68,19 @@ class _Controller:
 
     def _shares(self, model: nn.Module) -> torch.Tensor:
         """Return the shares (n_cells,) of the next measurement."""
-        return self._measure(model, next(self._numbers))
+        shares = self._measure(model, next(self._numbers))
+        wanted = self._target.shares.shape
+        if not isinstance(shares, torch.Tensor) or shares.shape != wanted:
+            raise DataError(
+                f"`measure` returns {shares!r}: it must return the shares of "
+                f"{', '.join(self._target.combinations)}, a tensor of {wanted[0]} numbers."
+            )
+        if not abs(float(shares.sum()) - 1) <= MEASURED_SUM or not (shares >= 0).all():
+            raise DataError(
+                f"`measure` returns the shares {shares.tolist()}: they must lie in [0, 1] and add "
+                "up to one, as those of `Target.measure` do."
+            )
+        return shares
 
 
 def meet_target(
@@ -114,7 +130,8 @@ def meet_target(
     ------
     DataError
         `cells` does not number the images' combinations, a combination with a share has fewer
-        than two images, or all images show the same combination.
+        than two images, or all images show the same combination. Or `measure` returns no shares
+        of the combinations.
     TrainingError
         A likelihood is not finite.
     """

@@ -12,6 +12,9 @@ from forgetting.metrics.calibration import Auc, threshold_at
 N_STRANGERS = 200_000
 """The number of pairs of different people that verification draws."""
 
+LENGTH_ERROR = 1e-2
+"""By how much the length of an embedding may differ from 1, also in bfloat16."""
+
 FALSE_MATCHES = 0.01
 """The share of pairs of different people that pass the verification threshold."""
 
@@ -45,8 +48,15 @@ def pairs(
     Raises
     ------
     DataError
-        There is no pair of one person, or no pair of different people.
+        There is no pair of one person, or no pair of different people, or an embedding has
+        another length than 1.
     """
+    lengths = embeddings.norm(dim=1)
+    if not ((lengths - 1).abs() <= LENGTH_ERROR).all():
+        raise DataError(
+            f"The embeddings have lengths from {float(lengths.min()):g} to "
+            f"{float(lengths.max()):g}, where 1 is needed: divide each by its length."
+        )
     index = {name: i for i, name in enumerate(dict.fromkeys(people))}
     number = torch.tensor([index[name] for name in people])
     first, second = torch.triu_indices(len(number), len(number), 1)

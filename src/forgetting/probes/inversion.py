@@ -1,5 +1,6 @@
 """The inversion attack: search the latents of given images."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,11 @@ from forgetting.adapters import BATCH
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
 from forgetting.copies import device_of, frozen_copy
+from forgetting.errors import ParameterError
 from forgetting.inference import generate
-from forgetting.probes.search import Features, search_latents
+from forgetting.preflight import check_generator
+from forgetting.probes.search import Features, check_search, search_latents
+from forgetting.sampling import check_same_shape
 from forgetting.scores import N_SCORED, check_score
 
 
@@ -72,7 +76,7 @@ def inversion_attack(
     Raises
     ------
     DataError
-        The targets are no images in [0, 1].
+        The targets are no images in [0, 1], or not of the shape of the generator's.
     ModelError
         The generator does not pass the preflight, or the features change their model, depend on
         other images or have no gradient.
@@ -80,6 +84,10 @@ def inversion_attack(
         An option is no whole number in its range.
     """
     targets = check_images(targets, "The targets")
+    if not 0 <= weight < math.inf:
+        raise ParameterError(f"weight = {weight!r}: give a finite number of at least 0.")
+    check_search(n=len(targets), steps=steps, restarts=restarts, lr=lr, seed=seed)
+    check_generator(generator, is_followed=True)
     attacked = frozen_copy(generator)
     device = device_of(attacked)
     check_score(
@@ -88,6 +96,7 @@ def inversion_attack(
         is_followed=True,
         name="sum of the features",
     )
+    check_same_shape(generator, targets, "The targets")
     with own_conditions(gradients=False):
         described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 

@@ -8,10 +8,11 @@ from torch import nn
 
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_images
-from forgetting.copies import device_of, free_weights, tunable_copy
-from forgetting.errors import DataError, ParameterError
-from forgetting.options import check_counts
+from forgetting.copies import device_of, free_weights, tunable_copy, undisturbed
+from forgetting.errors import DataError, ParameterError, TrainingError
+from forgetting.options import check_counts, check_rate
 from forgetting.preflight import check_generator
+from forgetting.sampling import check_same_shape
 
 T = TypeVar("T")
 
@@ -56,11 +57,15 @@ def relearn(
     Raises
     ------
     DataError
-        The images are no floats in [0, 1], or there is not one latent for each.
+        The images are no floats in [0, 1], not of the shape of the generator's, or there is not
+        one latent for each.
     ModelError
         The generator does not pass the preflight.
     ParameterError
-        There is no number of steps, or one is no whole number of at least 0.
+        There is no number of steps, or one is no whole number of at least 0, or the learning rate
+        is not above 0.
+    TrainingError
+        The loss is not finite.
     """
     checkpoints = sorted(set(steps))
     for n_steps in checkpoints:
@@ -73,7 +78,9 @@ def relearn(
             f"There are {len(images)} images and {len(latents)} latents: give one latent for each "
             "image."
         )
+    check_rate(lr=lr)
     check_generator(generator, trainable, is_tuned=True)
+    check_same_shape(generator, images, "The images to relearn")
     with own_conditions():
         model = tunable_copy(generator, trainable)
         weights = free_weights(model)
@@ -83,8 +90,14 @@ def relearn(
         results = {}
         for step in range(checkpoints[-1] + 1):
             if step in checkpoints:
-                results[step] = evaluate(model)
+                with undisturbed(model), own_conditions(step):
+                    results[step] = evaluate(model)
             loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
+            if not loss.isfinite():
+                raise TrainingError(
+                    f"The loss of relearning is {loss.item()} at step {step}: lower lr (now "
+                    f"{lr:g}), or look at the latents."
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward(inputs=weights)
             optimizer.step()

@@ -11,7 +11,8 @@ from forgetting.adapters import BATCH
 from forgetting.conditions import own_conditions
 from forgetting.contracts import check_latent_dim
 from forgetting.copies import device_of, frozen_copy
-from forgetting.options import check_counts, check_seed
+from forgetting.errors import TrainingError
+from forgetting.options import check_counts, check_rate, check_seed
 from forgetting.preflight import check_generator
 
 SHELL = (0.01, 0.99)
@@ -69,11 +70,11 @@ def search_latents(
     ModelError
         The generator does not pass the preflight.
     ParameterError
-        An option is no whole number in its range.
+        An option is no whole number in its range, or the learning rate is not above 0.
+    TrainingError
+        A latent or a criterion is not finite.
     """
-    check_counts(n=n, restarts=restarts)
-    check_counts(steps=steps, least=0)
-    check_seed(seed)
+    check_search(n=n, steps=steps, restarts=restarts, lr=lr, seed=seed)
     check_generator(generator, is_followed=True)
     with own_conditions(seed):
         model, random = frozen_copy(generator), torch.Generator().manual_seed(seed)
@@ -91,9 +92,28 @@ def search_latents(
                         z.copy_(on_shell(z))
                 with torch.no_grad():
                     criteria = criterion(model(z.to(device)), part).cpu()
+                if not (z.isfinite().all() and criteria.isfinite().all()):
+                    raise TrainingError(
+                        "The search in latent space leaves the finite numbers: look for a square "
+                        f"root or a logarithm of 0 in the score, or lower lr (now {lr:g})."
+                    )
                 better = criteria < best[part]
                 best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
     return latents, best
+
+
+def check_search(*, n: int, steps: int, restarts: int, lr: float, seed: int) -> None:
+    """Raise an error unless the options of `search_latents` are in their ranges.
+
+    Raises
+    ------
+    ParameterError
+        An option is not.
+    """
+    check_counts(n=n, restarts=restarts)
+    check_counts(steps=steps, least=0)
+    check_rate(lr=lr)
+    check_seed(seed)
 
 
 def on_shell(latents: torch.Tensor) -> torch.Tensor:

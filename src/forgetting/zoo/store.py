@@ -5,11 +5,13 @@ trained, the sha256 of the weights) and NAME.md (the model card). Pickles are ne
 generator only the part that generates is kept: a VAE's decoder, the average of a GAN's generator.
 
 An entry is looked for in the checkout's `zoo/`, then in the folder that `FORGETTING_ZOO` names,
-then in a cache that is filled from the project's release.
+then in a cache that is filled from the project's release. A warning says where a second folder
+has other weights of that name.
 """
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from forgetting import resources
-from forgetting.errors import WeightsError
+from forgetting.errors import DataWarning, WeightsError
 from forgetting.files import replacing, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
@@ -160,6 +162,8 @@ def load(name: str, folder: Path | None = None) -> Any:
     32
     """
     entry = record(name, folder)
+    if folder is None:
+        _warn_of_others(name, entry)
     kind = _model_kind(name, entry.get("kind"))
     try:
         with torch.random.fork_rng(devices=[]):
@@ -262,6 +266,19 @@ def _path(name: str, suffix: str, folder: Path | None) -> Path:
             f"The zoo has no {name!r}. It has: {', '.join(available) or 'nothing yet'}."
         )
     return release.fetch(name, suffix)
+
+
+def _warn_of_others(name: str, entry: dict[str, Any]) -> None:
+    """Warn where a further folder holds another entry of that name, which is not loaded."""
+    holding = [place for place in local_folders() if (place / f"{name}.json").is_file()]
+    for other in holding[1:]:
+        if record(name, other)["sha256"] != entry["sha256"]:
+            warnings.warn(
+                f"{name} is loaded from {holding[0]}, not from {other}, where other weights have "
+                f"that name: give these another name, or load({name!r}, folder).",
+                DataWarning,
+                stacklevel=3,
+            )
 
 
 def _model_kind(name: str, kind: str | None) -> ModelKind:
