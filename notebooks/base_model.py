@@ -50,7 +50,7 @@ PRESETS = {
         "default": {"n_samples": 5000, "draws": 5},
     },
     "faces": {
-        "smoke": {"n_samples": 150, "draws": 1},
+        "smoke": {"n_samples": 260, "draws": 1},
         "default": {"n_samples": 5000, "draws": 3},
     },
 }

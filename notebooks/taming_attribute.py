@@ -45,13 +45,13 @@ plots.use_style()
 
 class Parameters(TamingConfig, FaceFlowParameters):
     n_watch: int = Field(ge=10, le=50_000)
-    n_samples: int = Field(ge=128, le=50_000)
+    n_samples: int = Field(ge=256, le=50_000)
     attribute: Literal[CELEBA_ATTRIBUTES]
     stop_within: float = 0.0
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_watch": 10, "n_samples": 150},
+    "smoke": {"max_steps": 2, "n_watch": 10, "n_samples": 260},
     "default": {"max_steps": 200, "n_watch": 1000, "n_samples": 1700},
 }
 run = runs.begin("taming_attribute", Parameters, PRESETS, globals())

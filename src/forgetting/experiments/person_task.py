@@ -15,7 +15,7 @@ from forgetting.methods.taming import TamingConfig
 from forgetting.models.classifier import Classifier
 
 PRESETS = {
-    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 150},
+    "smoke": {"max_steps": 2, "n_likelihood_reference": 40, "n_samples": 260},
     "default": {"max_steps": 1000, "n_likelihood_reference": 400, "n_samples": 500},
 }
 """Presets of every template on a person; a template adds those of its own parameters."""
@@ -29,7 +29,7 @@ class PersonTamingParameters(TamingConfig, Parameters):
     n_forget: int = Field(ge=1, le=15)
     model: str
     n_likelihood_reference: int = Field(ge=20, le=5000)
-    n_samples: int = Field(ge=128, le=50_000)
+    n_samples: int = Field(ge=256, le=50_000)
 
 
 @dataclass(frozen=True)

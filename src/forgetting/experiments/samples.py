@@ -7,7 +7,7 @@ import torch
 from forgetting.cache import cached
 from forgetting.errors import DataError
 from forgetting.inference import features
-from forgetting.metrics.fidelity import Statistics, carries_fid, fid
+from forgetting.metrics.fidelity import Statistics, fid, frechet_distance
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
@@ -59,7 +59,9 @@ def compare_samples(
     fid_before, fid_after, fid_change : means over the seeds, each with its `_std`; a change below
         its standard deviation over draws is no change
     fid_mixed : with `kinds`, the FID of the base's samples, weighted so that their kinds have the
-        shares of the tamed flow's; left out where the weights leave too few samples
+        shares of the tamed flow's
+    n_mixed : with `kinds`, the effective number of the weighted samples, the least of all draws;
+        FID of less than twice as many as it has features is too high
     fid_beyond : with `kinds`, how far the tamed flow's FID lies above `fid_mixed`
     NAME_before, NAME_after : with `has_feature`, the share of all samples that show it, each with
         `_low` and `_high`
@@ -70,6 +72,7 @@ def compare_samples(
         With `kinds`, the samples cannot be weighted (see `mixing_weights`).
     """
     fids: dict[str, list[float]] = {"before": [], "after": []}
+    n_mixed = float(n)
     if kinds is not None:
         fids["mixed"] = []
     masks: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
@@ -82,18 +85,17 @@ def compare_samples(
         if kinds is not None:
             weights = mixing_weights(kinds(before).long(), kinds(after).long())
             mixed = Statistics.of(features_before, weights)
-            if carries_fid(mixed.n, len(mixed.mean)):
-                fids["mixed"].append(fid(mixed, reference))
+            fids["mixed"].append(frechet_distance(mixed, reference))
+            n_mixed = min(n_mixed, mixed.n)
         if has_feature is not None:
             masks["before"].append(has_feature(before))
             masks["after"].append(has_feature(after))
     distances = {when: torch.tensor(values, dtype=torch.float64) for when, values in fids.items()}
     distances["change"] = distances["after"] - distances["before"]
-    if len(fids.get("mixed", [])) == len(seeds):
-        distances["beyond"] = distances["after"] - distances["mixed"]
-    else:
-        distances.pop("mixed", None)
     metrics = {}
+    if kinds is not None:
+        distances["beyond"] = distances["after"] - distances["mixed"]
+        metrics[f"n_mixed{end}"] = n_mixed
     for which, per_draw in distances.items():
         metrics[f"fid_{which}{end}"] = float(per_draw.mean())
         metrics[f"fid_{which}{end}_std"] = float(per_draw.std())

@@ -15,7 +15,7 @@ from forgetting.sampling import scored_samples
 Form = Literal["raw", "unit"]
 ProjectionThreshold = Literal["midpoint", "prevalence"]
 
-MAX_TIED = 0.1
+MAX_TIED = 1.0
 """Samples whose score equals that at which a share ends, at most: a part of the share."""
 
 MIN_POSITIVES = 10

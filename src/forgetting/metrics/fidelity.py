@@ -131,6 +131,11 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
                 f"{SAMPLES_PER_FEATURE * len(first.mean)} samples in each set, not "
                 f"{statistics.n:.0f}: take more samples."
             )
+    return frechet_distance(first, second)
+
+
+def frechet_distance(first: Statistics, second: Statistics) -> float:
+    """Return what `fid` returns, of however few samples: state their number beside it."""
     values, vectors = np.linalg.eigh(first.covariance)
     root = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
     product = np.linalg.eigvalsh(root @ second.covariance @ root)
