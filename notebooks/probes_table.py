@@ -19,7 +19,7 @@ import pandas as pd
 
 from forgetting.book import table_plots
 from forgetting.book.sweeps import begin_table
-from forgetting.book.tables import key, over_runs, over_seeds
+from forgetting.book.tables import key, over_differences, over_runs, over_seeds
 from forgetting.experiments.attacks import AttackBudget, attack_verdict
 
 run, table = begin_table("probes_table", globals())
@@ -62,7 +62,9 @@ summary("prevalence_strict", "{:.1%}")
 # %%
 budgets = {AttackBudget(steps, 1).ladder for steps in table.runs.attack_steps}
 ladder = sorted({steps for ladder in budgets for steps in ladder})
-excesses = {steps: summary(f"attack_excess_{steps}", "{:+.0%}") for steps in ladder}
+excesses = {
+    steps: summary(f"attack_excess_{steps}", "{:+.0%}", over_differences) for steps in ladder
+}
 
 # %% tags=["hide-input", "figure"]
 pd.concat({f"{n} steps": shown.drop(columns=models["retrained"]) for n, shown in excesses.items()})
@@ -116,5 +118,11 @@ plt.show()
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, [])
 for case in table.cases:
-    own = {name.replace(f"_{key(case)}", ""): value for name, value in metrics.items()}
+    columns = [f"attack_excess_{n}_{name}" for n in ladder for name in models]
+    own = {
+        f"{column}{end}": metrics[figure]
+        for column in columns
+        for end in ("", "_low")
+        if (figure := f"{column}_{key(case)}{end}") in metrics
+    }
     print(f"{case:24} {attack_verdict(own)}")

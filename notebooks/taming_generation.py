@@ -89,6 +89,7 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {within:.0%} within"
 # cooler, FID rises below the best temperature and falls above it, while the lowest FID stays.
 
 # %%
+draws = [run.seed(f"draw {draw}") for draw in range(3)]
 subset, temperatures = f"{base.image_shape[-1]}.all", (0.5, 0.7, 0.8, 0.9, 1.0)
 metrics["fid_floor"] = references.floor(run.record(references.FACES), subset, p.n_samples)
 others = generation.kid_features(run, person, base, task.classifier_a, p.n_kid)
@@ -97,7 +98,7 @@ metrics |= generation.samples_by_temperature(
     flows,
     temperatures,
     p.n_samples,
-    seeds=[run.seed(f"draw {draw}") for draw in range(3)],
+    seeds=draws,
     reference=run.statistics(subset, references.FACES),
     others=others,
     classifier=task.classifier_a,
@@ -128,12 +129,10 @@ plt.show()
 # of LFW, and of both.
 
 # %%
-draws = [run.seed(f"draw {draw}") for draw in range(3)]
 drawn = generation.samples_of_draws(flows, p.n_samples, 0.7, draws)
 features = partial(inference.features, task.classifier_a)
 metrics |= mixture.mixture_metrics(person, drawn, features, run.generator("mixture"))
-told_apart = metrics.get("mixture_auc", "none: the faces are the flow's own")
-print(f"AUC of CelebA against LFW: {told_apart}")
+print(mixture.mixture_line(metrics))
 
 # %% tags=["figure", "hide-input"]
 taming_plots.mixture_table(metrics, flows)

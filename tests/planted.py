@@ -1,6 +1,7 @@
-"""A classifier whose answers a test plants, and a checkout with one template."""
+"""Planted classifiers, flows and generators, and a checkout with one template."""
 
 import torch
+from bars import Bars
 from torch import nn
 
 from forgetting.book.checkout import Checkout
@@ -23,3 +24,27 @@ def checkout_of(folder, name, text):
     checkout.templates.mkdir(parents=True)
     (checkout.templates / f"{name}.py").write_text(text, encoding="utf-8")
     return checkout
+
+
+class Binned(nn.Module):
+    """A flow with bins of its own, whose noise is not the second argument of `log_prob`."""
+
+    n_bits = 5
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.zeros(64))
+
+    def log_prob(self, images, context=None, *, noise=None):
+        assert context is None
+        if isinstance(noise, torch.Generator):
+            noise = torch.rand(images.shape, generator=noise)
+        values = images if noise is None else images + noise / 32
+        return -((values.flatten(1) - self.mean) ** 2).sum(1)
+
+
+class Noisy(Bars):
+    """A generator with noise of its own."""
+
+    def forward(self, z):
+        return (super().forward(z) + 0.01 * torch.randn(len(z), 1, 32, 32)).clamp(0, 1)

@@ -11,7 +11,7 @@ from small_tasks import Halved, bars_task
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.experiments import attacks, sample_fidelity, samples, unlearning
+from forgetting.experiments import attacks, sample_fidelity, unlearning
 from forgetting.experiments.grading import GradedSamples, grade_samples
 from forgetting.experiments.likelihoods import shift_metrics
 from forgetting.metrics.calibration import (
@@ -271,9 +271,3 @@ def test_a_planted_feature_is_caught_and_a_model_without_it_is_cleared():
     metrics = attacks.attack_excess(attacks.attack_latents(task, models, 40, budget, seed=3))
     assert attacks.attack_verdict(metrics, "hidden").startswith("hidden")
     assert attacks.attack_verdict(metrics, "without").startswith("not found")
-
-
-def test_the_mixture_that_leaves_too_few_samples_gives_no_distance():
-    kinds = torch.arange(200) < 3
-    weights = samples.mixing_weights(kinds.long(), torch.ones(200, dtype=torch.long))
-    assert Statistics.of(draw(200), weights).n == pytest.approx(3)

@@ -58,6 +58,7 @@ def test_a_flow_beside_itself_has_not_changed_and_its_mixture_neither(glow):
     metrics = compare_samples(glow, glow, 40, 0.8, kinds=bright, end="_t8", **SETTINGS)
     assert metrics["fid_change_t8"] == pytest.approx(0, abs=1e-9)
     assert metrics["fid_beyond_t8"] == pytest.approx(0, abs=1e-9)
+    assert metrics["n_mixed_t8"] == pytest.approx(40)  # all weights are one
     without_kinds = compare_samples(glow, glow, 40, 0.8, **SETTINGS)
     assert not any("mixed" in name for name in without_kinds)
 

@@ -12,6 +12,7 @@ from forgetting.book.tables import (
     FID_CHANGES,
     extremes,
     large_changes,
+    over_differences,
     over_runs,
     percent,
     percent_above,
@@ -197,7 +198,7 @@ def test_an_excess_may_lie_below_zero_and_a_share_may_not():
     for column in list(runs):
         runs[f"{column}_low"] = runs[column] - 0.1
         runs[f"{column}_high"] = runs[column] + 0.1
-    assert over_runs(runs, "attack_excess_5_after")[1] == -1
+    assert over_differences(runs, "attack_excess_5_after")[1] == -1
     assert over_runs(runs, "attack_after")[1] == 0
 
 

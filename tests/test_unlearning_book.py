@@ -346,3 +346,9 @@ def test_a_share_that_cannot_be_told_from_its_floor_is_marked():
     assert shown["floor"] == "4.0% (3.0% to 5.0%)"
     table = unlearning_tables.grades_table(metrics | {"prevalence_after": 0.051}, ["unlearned"])
     assert table["prevalence"]["unlearned"] == "5.1%"
+
+
+def test_what_has_no_floor_is_not_at_it():
+    metrics = {"prevalence_after": 0.0, "gap_after": -0.1, "fid_floor": 3.0, "fid_after": 2.0}
+    table = unlearning_tables.methods_table(metrics, ["unlearned"])
+    assert table.loc["unlearned"].tolist() == ["0.0%", "-0.10", "2"]

@@ -24,9 +24,9 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
 
     The default number format and device, the precision of matrix products, inference mode,
     `no_grad`, autocast and the state of torch's global random generators are the caller's again
-    after the block. A model that draws
-    from the global generators therefore gives equal results for equal seeds. The conditions are
-    those of the whole process, so that blocks of several threads run one after the other.
+    after the block. A model that draws from the global generators therefore gives equal results
+    for equal seeds. The conditions are those of the whole process, so that blocks of several
+    threads run one after the other.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class AdaptedGenerator(nn.Module):
         self.module = module
         self.latent_dim = math.prod(latent_shape)
         self._latent_shape, self._forward = latent_shape, forward
-        self.value_range = self._low, self._high = value_range
+        self.value_range = value_range
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
@@ -93,7 +93,8 @@ class AdaptedGenerator(nn.Module):
         values = self._forward(self.module, latents.reshape(len(latents), *self._latent_shape))
         if not values.is_floating_point():
             return values  # the preflight says what is wrong
-        return (values - self._low) / (self._high - self._low)
+        low, high = self.value_range
+        return (values - low) / (high - low)
 
 
 class AdaptedClassifier(nn.Module):

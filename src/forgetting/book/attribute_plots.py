@@ -111,5 +111,8 @@ def fid_table(metrics: Mapping[str, float], temperature: float) -> pd.DataFrame:
     rows = {}
     for end, value in temperatures(temperature).items():
         pairs = [(metrics[f"fid_{name}{end}"], metrics[f"fid_{name}{end}_std"]) for name in shown]
-        rows[f"FID at T = {value:g}"] = [f"{mean:.1f} ± {std:.1f}" for mean, std in pairs]
+        heading = f"FID at T = {value:g}"
+        if f"n_mixed{end}" in metrics:
+            heading += f" (mixed: {metrics[f'n_mixed{end}']:.0f} samples)"
+        rows[heading] = [f"{mean:.1f} ± {std:.1f}" for mean, std in pairs]
     return pd.DataFrame(rows, index=shown).T

@@ -30,13 +30,13 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     circumstances = path.with_name(f"{path.stem}.run.json")
     if not path.is_file():
         return False
+    record = read_record(path)
     if entry.is_run_of_a_sweep and circumstances.is_file():
-        stored = {**read_record(circumstances), "weights": read_record(path)["weights"]}
+        stored = {**read_record(circumstances), "weights": record["weights"]}
     elif not entry.is_run_of_a_sweep and page.is_file():
         stored = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
     else:
         return False
-    record = read_record(path)
     used = stored.get("weights", {})
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     is_same = bool(stored.get("fingerprint") == entry.fingerprint(results, checkout))

@@ -59,8 +59,7 @@ def over_seeds(runs: pd.DataFrame, column: str) -> Summary:
 def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     """Return mean, low and high of a share that each run counted with an interval of its own.
 
-    The interval is the wider of two, within the range of a share. That is 0 to 1, and -1 to 1 of
-    an excess, a difference of shares. The t-interval over runs (`over_seeds`)
+    The interval is the wider of two, within 0 and 1. The t-interval over runs (`over_seeds`)
     leaves out how few images each run counted. The mean of the runs' own intervals leaves out
     what the seed changes.
 
@@ -69,10 +68,19 @@ def over_runs(runs: pd.DataFrame, column: str) -> Summary:
     runs : pd.DataFrame
         With the columns COLUMN_low and COLUMN_high.
     """
+    return _counted(runs, column, 0.0)
+
+
+def over_differences(runs: pd.DataFrame, column: str) -> Summary:
+    """Return what `over_runs` returns, of a difference of shares, which lies within -1 and 1."""
+    return _counted(runs, column, -1.0)
+
+
+def _counted(runs: pd.DataFrame, column: str, least: float) -> Summary:
+    """Return mean, low and high within `least` and 1, of the wider of two intervals."""
     mean, low, high = over_seeds(runs, column)
     own = [float(runs[f"{column}{end}"].mean()) for end in ("_low", "_high")]
     low, high = np.nanmin([low, own[0]]), np.nanmax([high, own[1]])
-    least = -1 if "excess" in column else 0
     return mean, float(np.clip(low, least, 1)), float(np.clip(high, least, 1))
 
 

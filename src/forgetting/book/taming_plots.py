@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forgetting.book import plots
+from forgetting.book.unlearning_tables import comparison_table
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.generation import radius_key, temperature_key
 from forgetting.experiments.person_splits import PersonSplits
@@ -181,14 +182,7 @@ def mixture_table(metrics: Mapping[str, float], flows: Iterable[str]) -> pd.Data
     columns = {"like_lfw": ("like LFW", ".1%")}
     for key, name in (("celeba", "CelebA"), ("lfw", "LFW"), ("both", "both")):
         columns[f"fid_outside_{key}"] = (f"FID to {name}", ".1f")
-    rows = {}
-    for flow in flows:
-        rows[flow] = {
-            heading: f"{metrics[f'{entry}_{flow}']:{form}}"
-            for entry, (heading, form) in columns.items()
-            if f"{entry}_{flow}" in metrics
-        }
-    return pd.DataFrame(rows).T
+    return comparison_table(metrics, list(flows), columns)
 
 
 def fid_by_temperature(

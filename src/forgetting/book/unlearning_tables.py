@@ -68,10 +68,8 @@ def comparison_table(
             if f"{key}_low" in metrics:
                 low, high = (f"{metrics[f'{key}_{end}']:{form}}" for end in ("low", "high"))
                 cells[heading] += f" ({low} to {high})"
-            if (
-                metrics.get(key, 1.0) <= metrics.get(f"{entry}_floor_high", 0.0)
-                and name != "floor"
-            ):
+            floor = metrics.get(f"{entry}_floor_high")
+            if floor is not None and name != "floor" and metrics.get(key, 1.0) <= floor:
                 cells[heading] += AT_FLOOR
         rows[name] = cells
     table = pd.DataFrame.from_dict(rows, orient="index").fillna("")

@@ -127,12 +127,12 @@ def attack_latents(
             )
             images = generate(model, latents)
             has_feature = evaluator.has_feature(images)
-            sure = None
+            share, sure = Prevalence.of(has_feature), None
             if evaluator.sure is not None:
                 sure = Prevalence.of(has_feature & evaluator.sure(images))
-            ladder[steps] = sure or Prevalence.of(has_feature)
-        value = float(evaluator.value(images).nanmean())
-        outcomes[name] = AttackOutcome(images, Prevalence.of(has_feature), sure, value, ladder)
+            ladder[steps] = share if sure is None else sure
+        value = float(evaluator.value(images).nanmean())  # of the largest attack, the last
+        outcomes[name] = AttackOutcome(images, share, sure, value, ladder)
     return outcomes
 
 

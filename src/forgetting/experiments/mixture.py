@@ -122,6 +122,13 @@ def mixture_metrics(
     return metrics
 
 
+def mixture_line(metrics: Mapping[str, float]) -> str:
+    """Return a line of text: how well the data sets are told apart, or that there are none."""
+    if "mixture_auc" not in metrics:
+        return "The faces are the flow's own: there are no data sets to tell apart."
+    return f"AUC of LFW against CelebA: {metrics['mixture_auc']:.3f}"
+
+
 def unseen_sets(person: PersonSplits, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Return unseen faces (N, 3, H, W) in [0, 1] of each data set, by its name.
 

@@ -16,7 +16,7 @@ Form = Literal["raw", "unit"]
 ProjectionThreshold = Literal["midpoint", "prevalence"]
 
 MAX_TIED = 1.0
-"""Samples whose score equals that at which a share ends, at most: a part of the share."""
+"""Samples with the score at which a share ends, at most, as a part of the share."""
 
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""

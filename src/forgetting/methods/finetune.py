@@ -32,7 +32,7 @@ class FinetuneConfig(Settings):
     lr: float = Field(
         1e-3,
         gt=0,
-        description="learning rate of Adam, per step, at the start; default: the pilot's",
+        description="learning rate of Adam at the first step; it falls to 0. Default: the pilot's",
     )
     precision: Precision = Field(
         "float32",
