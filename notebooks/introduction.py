@@ -42,7 +42,7 @@ Markdown(headlines.answers(records))
 # %% [markdown]
 # Ranges in brackets are 95 % intervals. Figures of digits are means over seeds, those of
 # photographs means over people and seeds. Those of smiles are from one run. The pages behind the
-# three answers are {doc}`unlearn_digits_table`, {doc}`regrade_gan_smiling` and
+# three answers are {doc}`unlearn_digits_table`, {doc}`unlearn_gan_smiling` and
 # {doc}`tame_people_table`.
 #
 # ## The two methods
@@ -150,8 +150,8 @@ Markdown(headlines.faces_table(records))
 # **Glasses and smiles go in part.** What classifier B takes for glasses are, in most of the
 # blurred samples shown, dark eyes ({doc}`unlearn_eyeglasses`). Almost none of the GAN's smiles
 # pass the strict threshold. At a probability of one half, classifier B still finds some in samples
-# that smiled before ({doc}`regrade_gan_smiling`). Raised cheeks and some of the women went with
-# the smiles ({doc}`unlearn_gan_smiling`).
+# that smiled before. Raised cheeks and some of the women went with the smiles
+# ({doc}`unlearn_gan_smiling`).
 #
 # **Unlearning is a trade.** The paper's raw direction takes away more of the feature and moves the
 # other samples further. A unit vector does the opposite ({doc}`unlearn_thick_unit`).

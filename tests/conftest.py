@@ -2,6 +2,8 @@
 
 import math
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from bars import Bars, width
@@ -11,6 +13,8 @@ from torch import nn
 from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
 
+matplotlib.use("Agg")
+
 
 @pytest.fixture(autouse=True)
 def _nothing_of_this_machine(monkeypatch, tmp_path):
@@ -19,6 +23,13 @@ def _nothing_of_this_machine(monkeypatch, tmp_path):
         monkeypatch.delenv(variable, raising=False)
     for module in ("data.sources", "data.images", "cache", "zoo.release", "zoo.face_api"):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    """Close what a test drew: pyplot keeps open figures, and warns of the twenty-first."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

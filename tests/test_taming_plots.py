@@ -1,6 +1,5 @@
 """Figures of the pages on taming: what stands in them is what was computed."""
 
-import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.colors import to_hex
@@ -10,12 +9,6 @@ from forgetting.book import plots, taming_plots
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.metrics.likelihood import Comparison, LikelihoodReference
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def lines(axis):

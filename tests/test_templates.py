@@ -43,7 +43,7 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
     assert set(inferred) == set(declared)
 
 
-ONCE = ("flow_two_ways", "regrade", "taming_attribute", "taming_class", "taming_generation")
+ONCE = ("flow_two_ways", "taming_attribute", "taming_class", "taming_generation")
 """Templates that are long even at smoke, and made of the parts of others, which are run twice."""
 
 

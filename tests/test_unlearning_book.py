@@ -2,11 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import pytest
 import torch
 from matplotlib.colors import to_hex
@@ -20,12 +15,6 @@ from forgetting.experiments.probing import RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import Inversion
-
-
-@pytest.fixture(autouse=True)
-def _no_figure_is_left_open():
-    yield
-    plt.close("all")
 
 
 def samples(values):
@@ -82,19 +71,6 @@ def test_scores_have_a_panel_for_each_grader_with_its_threshold(monkeypatch):
     assert len(figure.axes) == 2
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["original", "unlearned", "lacking"]
-
-
-def test_shares_at_two_thresholds_are_named_by_model_and_threshold():
-    shares = {name: x.prevalence for name, x in GRADED.items()}
-    figure = unlearning_plots.shares_at_thresholds({"one half": shares, "strict": shares}, "a_b")
-    (axis,) = figure.axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "original, one half",
-        "unlearned, one half",
-        "original, strict",
-        "unlearned, strict",
-    ]
-    assert axis.get_xlabel() == "samples with a b, %"
 
 
 def test_the_walk_s_line_stands_before_the_first_place_beyond_the_threshold():

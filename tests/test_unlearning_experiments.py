@@ -6,10 +6,9 @@ from bars import Bars
 from small_tasks import WIDE, Halved, bars_task, grader_of_width, wide_evaluator, width
 from torch import nn
 
-from forgetting.errors import DataError, ForgettingError
+from forgetting.errors import DataError
 from forgetting.experiments import grading, unlearning
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.repetition import check_repeated, has_parameters
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
     fid_metrics,
@@ -121,9 +120,6 @@ def test_samples_without_a_finite_value_are_ungraded():
         torch.zeros(4, 1, 2, 2), {"": values}, mask, ~mask, Prevalence.of(mask)
     )
     assert samples.ungraded == 0.5
-    shares = unlearning.prevalence_above({"some": samples}, 0.5)
-    assert (shares["some"].share, shares["some"].n) == (0.5, 4)
-    assert unlearning.prevalence_above({"some": samples}, 1.0)["some"].share == 0.25
 
 
 MODELS = {"original": Bars(), "unlearned": Halved(-9.0), "filter": Halved(0.0)}
@@ -320,28 +316,6 @@ def test_classifier_a_s_logits_are_those_of_the_task_s_feature():
     assert found.shape == (600,)
     assert torch.allclose(found, width(task.own) - WIDE, atol=1e-4)
     assert not found.requires_grad
-
-
-RECORD = {
-    "parameters": {"seed": 0, "lr": 0.1, "old": 1},
-    "metrics": {"share_after": 0.5, "share_after_low": 0.4, "share_after_high": 0.6},
-}
-
-
-def test_a_repetition_has_the_parameters_that_the_published_run_had():
-    assert has_parameters(RECORD, {"seed": 0, "lr": 0.1, "new": 7})
-    assert not has_parameters(RECORD, {"seed": 1, "lr": 0.1})
-
-
-@pytest.mark.parametrize("share", [0.4, 0.55, 0.6])
-def test_a_repetition_within_the_published_interval_passes(share):
-    assert check_repeated(RECORD, "share_after", Prevalence(share, 0, 1, 10)) == 0.5
-
-
-@pytest.mark.parametrize("share", [0.39, 0.61])
-def test_a_repetition_outside_the_published_interval_is_refused(share):
-    with pytest.raises(ForgettingError, match=r"share_after is .*, not 50\.00% as published"):
-        check_repeated(RECORD, "share_after", Prevalence(share, 0, 1, 10))
 
 
 def test_a_direction_found_from_a_task_points_along_the_feature():

@@ -127,7 +127,7 @@ def test_a_template_runs_and_leaves_its_output_below_the_folder(python):
 
 
 def test_a_record_that_a_run_lacks_is_the_published_one(python):
-    """As `regrade` reads the run that it repeats, and the front page all others."""
+    """As the front page and the tables read the runs that they sum up."""
     program = (
         "from pathlib import Path; from forgetting.book import run; "
         "print(*run.records(Path('results'), ['tame_points', 'missing', 'unlearn_gan_smiling']))"

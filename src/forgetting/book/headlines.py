@@ -36,7 +36,7 @@ def answers(runs: Records) -> str:
     """Return the book's three answers in Markdown, with figures of the records behind them."""
     digits, smiles, people = (
         runs[name]["metrics"]
-        for name in ("unlearn_digits_table", "regrade_gan_smiling", "tame_people_table")
+        for name in ("unlearn_digits_table", "unlearn_gan_smiling", "tame_people_table")
     )
     thick, others = "digits_vae_thick", "quantile_drop_reference_4_images"
     return (

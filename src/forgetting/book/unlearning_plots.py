@@ -110,23 +110,12 @@ def shares_by_grader(evaluator: FeatureEvaluator, graded: Mapping[str, GradedSam
         }
         for grader in evaluator.graders
     }
-    return shares_at_thresholds(shares, evaluator.feature)
-
-
-def shares_at_thresholds(shares: Mapping[str, Mapping[str, Prevalence]], feature: str) -> Figure:
-    """Draw the shares of every model's samples at several thresholds, one below the other.
-
-    Parameters
-    ----------
-    shares : Mapping[str, Mapping[str, Prevalence]]
-        By the threshold's name, then by role.
-    """
     rows = {
-        f"{role}, {threshold}": share
-        for threshold, by_role in shares.items()
+        f"{role}, {title}": share
+        for title, by_role in shares.items()
         for role, share in by_role.items()
     }
-    return plots.figure_of(_draw_shares(rows, feature))
+    return plots.figure_of(_draw_shares(rows, evaluator.feature))
 
 
 def _draw_shares(

@@ -19,7 +19,7 @@ from forgetting.inference import generate
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.metrics.locality import locality
-from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
+from forgetting.metrics.prevalence import gap_to_retrained
 
 LOCAL_CHANGES = (
     "class_changed_present",
@@ -108,19 +108,6 @@ def compared_models(
     if task.retrained is not None:
         models["retrained"] = task.retrained
     return models
-
-
-def prevalence_above(
-    graded: Mapping[str, GradedSamples], threshold: float
-) -> dict[str, Prevalence]:
-    """Return the share of each model's samples whose value exceeds a threshold, by name.
-
-    Parameters
-    ----------
-    threshold : float
-        In the evaluator's unit.
-    """
-    return {name: Prevalence.of(samples.values > threshold) for name, samples in graded.items()}
 
 
 class HasMetrics(Protocol):
