@@ -7,13 +7,15 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+PROJECT = "src/forgetting/foundation/project.py"
+
 
 class LinksHook(MetadataHookInterface):
-    """Add the links of `forgetting.project` to the package's metadata."""
+    """Add the links of `forgetting.foundation.project` to the package's metadata."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Set the links; there are none while the project has no address."""
-        module = runpy.run_path(str(Path(self.root) / "src" / "forgetting" / "project.py"))
+        module = runpy.run_path(str(Path(self.root) / PROJECT))
         links: dict[str, str] = module["urls"]()
         if links:
             metadata["urls"] = links

@@ -28,9 +28,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from forgetting.files import ROOT, write_text
+from forgetting.foundation.files import ROOT, write_text
+from forgetting.foundation.precision import Precision, autocast_context, has_bfloat16
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.precision import Precision, autocast_context, has_bfloat16
 
 OUTPUT = ROOT / "results" / "bench" / "glow.json"
 

@@ -26,12 +26,12 @@ from rich.table import Table
 from torch import nn
 from tqdm import tqdm
 
-from forgetting.adapters import bits_per_dim
 from forgetting.book import templates
+from forgetting.border.contracts import bits_per_dim
 from forgetting.experiments.latent_people import LatentPeople
-from forgetting.files import ROOT, write_text
+from forgetting.foundation.files import ROOT, write_text
+from forgetting.foundation.precision import has_bfloat16
 from forgetting.methods.taming import TamingConfig, tame
-from forgetting.precision import has_bfloat16
 from forgetting.zoo import store as zoo
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from forgetting.book import run as runs
 from forgetting.book.annotation import LabelGrid, ManualLabels
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 
 
 class Parameters(runs.Parameters):

@@ -42,7 +42,7 @@ from forgetting.experiments.sample_fidelity import (
     fidelity_metrics,
     outside_fid_metrics,
 )
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.metrics.locality import locality

@@ -25,15 +25,16 @@ n_samples: int = 0  # fresh samples in every measure
 import matplotlib.pyplot as plt
 from pydantic import Field
 
-from forgetting.adapters import AtTemperature, mean_bits_per_dim
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
+from forgetting.border.adapters import AtTemperature
+from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.inference import generate
 from forgetting.experiments import grading, unlearning
 from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import FidelityReference, fid_metrics
 from forgetting.experiments.watching import SampleWatch
-from forgetting.inference import generate
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter

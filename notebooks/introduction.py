@@ -19,8 +19,8 @@ from pydantic import Field
 from forgetting.book import headlines, plots
 from forgetting.book import run as runs
 from forgetting.book.catalogue import pages
+from forgetting.border.inference import generate
 from forgetting.data.morphology import Morphology, measure
-from forgetting.inference import generate
 from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 

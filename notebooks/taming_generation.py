@@ -22,6 +22,7 @@ precision: str = "bfloat16"  # of a step's forward pass; or float32
 max_steps: int = 0  # at most
 n_likelihood_reference: int = 0  # random images that give mean and sigma
 n_samples: int = 0  # samples for each distance
+n_draws: int = 0  # draws of latents for each distance
 n_around: int = 0  # samples at each distance from the forgotten latents
 n_kid: int = 0  # faces of others that KID is taken to
 
@@ -32,9 +33,9 @@ from typing import Literal
 import matplotlib.pyplot as plt
 from pydantic import Field
 
-from forgetting import inference
 from forgetting.book import plots, taming_plots
 from forgetting.book import run as runs
+from forgetting.border import inference
 from forgetting.experiments import generation, mixture, person_task
 from forgetting.experiments.control import tame_control
 from forgetting.experiments.person_splits import similarity_filter
@@ -47,13 +48,14 @@ plots.use_style()
 
 class Parameters(person_task.PersonTamingParameters):
     source: Literal["auto", "lfw", "latent"]
+    n_draws: int = Field(ge=2, le=20)
     n_around: int = Field(ge=4, le=1000)
     n_kid: int = Field(ge=128, le=10_000)
 
 
 PRESETS = {
-    "smoke": person_task.PRESETS["smoke"] | {"n_around": 4, "n_kid": 150},
-    "default": person_task.PRESETS["default"] | {"n_around": 40, "n_kid": 1000},
+    "smoke": person_task.PRESETS["smoke"] | {"n_draws": 2, "n_around": 4, "n_kid": 150},
+    "default": person_task.PRESETS["default"] | {"n_draws": 3, "n_around": 40, "n_kid": 1000},
 }
 run = runs.begin("taming_generation", Parameters, PRESETS, globals())
 p = run.parameters
@@ -81,15 +83,15 @@ print(f"{person.name}: {len(forget)} images, {steps} steps, {within:.0%} within"
 #
 # FID is taken to real held-out faces, and KID to the same faces or, without the data, to other
 # samples of the base. Their floors are the distances of as many training faces; for KID, of faces
-# that are retained. Samples are drawn at several temperatures, from three draws of latents each. A
-# change within the spread between draws is no change. *Near* is the share of samples more similar
-# to the person than 99 of 100 faces of others.
+# that are retained. Samples are drawn at several temperatures, from several draws of latents each.
+# A change within the spread between draws is no change. *Near* is the share of samples more
+# similar to the person than 99 of 100 faces of others.
 #
 # A flow's FID depends steeply on the temperature. Where tuning only makes the samples a little
 # cooler, FID rises below the best temperature and falls above it, while the lowest FID stays.
 
 # %%
-draws = [run.seed(f"draw {draw}") for draw in range(3)]
+draws = [run.seed(f"draw {draw}") for draw in range(p.n_draws)]
 subset, temperatures = f"{base.image_shape[-1]}.all", (0.5, 0.7, 0.8, 0.9, 1.0)
 metrics["fid_floor"] = references.floor(run.record(references.FACES), subset, p.n_samples)
 others = generation.kid_features(run, person, base, task.classifier_a, p.n_kid)

@@ -21,7 +21,13 @@ def _nothing_of_this_machine(monkeypatch, tmp_path):
     """Hide the user's folders and cache, so that a test finds what a fresh machine has."""
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         monkeypatch.delenv(variable, raising=False)
-    for module in ("data.sources", "data.images", "cache", "zoo.release", "zoo.face_api"):
+    for module in (
+        "data.sources",
+        "data.images",
+        "foundation.cache",
+        "zoo.release",
+        "zoo.face_api",
+    ):
         monkeypatch.setattr(f"forgetting.{module}.CACHE", tmp_path / "cache")
 
 

@@ -5,10 +5,10 @@ import torch
 from bars import Bars
 from torch import nn
 
+from forgetting.border.inference import features
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.graders import Grader
-from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo.training import train
 

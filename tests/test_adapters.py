@@ -5,7 +5,8 @@ import torch
 from bars import Bars
 from torch import nn
 
-from forgetting.adapters import AtTemperature, Classifier, ConcatenatedLatents, Flow, Generator
+from forgetting.border.adapters import AtTemperature, ConcatenatedLatents
+from forgetting.border.contracts import Classifier, Flow, Generator
 from forgetting.errors import ParameterError
 from forgetting.models import MODELS
 from forgetting.models.classifier import ClassifierConfig

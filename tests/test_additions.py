@@ -24,7 +24,7 @@ from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.sample_fidelity import FidelityReference, fidelity_metrics
 from forgetting.experiments.unlearning import collect_task_latents
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 from forgetting.methods import METHODS
 from forgetting.methods.direction import collect_latents, find_direction
 from forgetting.methods.finetune import FinetuneConfig

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from forgetting.book import architecture
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 
 HEAVY = {"jupytext", "nbformat", "papermill", "IPython", "ipywidgets", "matplotlib", "seaborn"}
 NOT_BELOW_THE_BOOK = HEAVY | {"pandas", "sphinx", "rich"}

@@ -7,6 +7,7 @@ from planted import AttributeClassifier
 from torch import nn
 
 from forgetting.book import base_plots
+from forgetting.border.inference import generate
 from forgetting.data import sources
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces
 from forgetting.errors import ParameterError, WeightsError
@@ -21,7 +22,6 @@ from forgetting.experiments.base_model import (
 from forgetting.experiments.base_prevalence import measure_prevalence
 from forgetting.experiments.base_task import BaseTask, RealImages, family_of, load_base_task
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.inference import generate
 from forgetting.metrics.fidelity import fid, kid, precision_recall
 from forgetting.zoo import references
 from forgetting.zoo import store as zoo

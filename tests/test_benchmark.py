@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 import torch
 
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 from forgetting.models.glow import Glow, GlowConfig
 
 

@@ -16,7 +16,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
-from forgetting.files import ROOT, replacing
+from forgetting.foundation.files import ROOT, replacing
 
 
 def test_everything_in_the_checkout_agrees():

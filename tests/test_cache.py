@@ -5,8 +5,8 @@ import math
 import torch
 from torch import nn
 
-from forgetting.cache import cached
 from forgetting.experiments.samples import cached_samples
+from forgetting.foundation.cache import cached
 from forgetting.metrics.likelihood import cached_bits_per_dim
 from forgetting.models.glow import Glow, GlowConfig
 
@@ -55,7 +55,7 @@ def test_the_same_question_is_asked_once_and_another_again():
 
 def test_an_answer_that_cannot_be_kept_is_an_answer(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("forgetting.cache.CACHE", tmp_path / "file")
+    monkeypatch.setattr("forgetting.foundation.cache.CACHE", tmp_path / "file")
     model, x = nn.Linear(3, 1).bfloat16(), torch.ones(2, 3, dtype=torch.bfloat16)
     assert torch.equal(cached([model], [x], "values", lambda: model(x).detach()), model(x))
 
@@ -129,5 +129,5 @@ def test_what_is_put_around_a_models_functions_ends_its_caching():
 def test_another_source_of_the_package_is_another_question(monkeypatch):
     calls = counted(nn.Linear(1, 1))
     assert [calls(), calls()] == [1, 1]
-    monkeypatch.setattr("forgetting.cache._source", lambda: b"changed")
+    monkeypatch.setattr("forgetting.foundation.resources.source_digest", lambda: b"changed")
     assert [calls(), calls()] == [2, 2]

@@ -9,10 +9,10 @@ import torch
 from kinds import POINTS, REFUSED, WORKING, Density, Holder
 from torch import nn
 
-from forgetting.adapters import mean_bits_per_dim
-from forgetting.copies import free_weights, frozen_copy, tunable_copy
+from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.copies import free_weights, frozen_copy, tunable_copy
+from forgetting.border.inference import generate
 from forgetting.errors import ModelError
-from forgetting.inference import generate
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import compare

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from forgetting.border.inference import features
 from forgetting.data.digits import Digits, held_out_hashes, load_digits, pixel_hashes
 from forgetting.experiments import digit_samples
 from forgetting.experiments.context import Experiment, Parameters
@@ -18,7 +19,6 @@ from forgetting.experiments.digit_splits import (
     nearest_class,
 )
 from forgetting.experiments.digit_task import DigitTask
-from forgetting.inference import features
 from forgetting.metrics.fidelity import Statistics, fid
 
 

@@ -7,7 +7,12 @@ import torch
 from scipy import stats
 from torch import nn
 
-from forgetting.adapters import BATCH, bits_per_dim, bits_per_dim_with_noise, mean_bits_per_dim
+from forgetting.border.contracts import (
+    BATCH,
+    bits_per_dim,
+    bits_per_dim_with_noise,
+    mean_bits_per_dim,
+)
 from forgetting.errors import DataError
 from forgetting.metrics.likelihood import LikelihoodReference, compare
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained

@@ -10,7 +10,9 @@ from planted import Binned, Noisy
 from torch import nn
 
 import forgetting as fg
-from forgetting.adapters import log_prob_of, mean_bits_per_dim
+from forgetting.border.contracts import log_prob_of, mean_bits_per_dim
+from forgetting.border.inference import generate
+from forgetting.border.preflight import check_flow, check_generator
 from forgetting.errors import (
     DataError,
     DataWarning,
@@ -18,7 +20,6 @@ from forgetting.errors import (
     ParameterError,
     TrainingError,
 )
-from forgetting.inference import generate
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, LabelledLatents
 from forgetting.methods.feature_unlearning import UnlearningConfig
@@ -26,7 +27,6 @@ from forgetting.methods.image_sets import check_sets, distinct
 from forgetting.methods.taming_config import TargetConfig
 from forgetting.methods.target import Target
 from forgetting.methods.target_distribution import meet_target
-from forgetting.preflight import check_flow, check_generator
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.relearning import relearn

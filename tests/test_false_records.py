@@ -17,11 +17,12 @@ from planted import Binned, Noisy
 from torch import nn
 
 import forgetting as fg
-from forgetting import cache, files, resources
 from forgetting.book import execution, kernel, plots, run, validation
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import pages
 from forgetting.book.schema import upgrade_folder
+from forgetting.border.inference import once
+from forgetting.border.preflight import check_flow
 from forgetting.data.decoding import decode
 from forgetting.data.faces import Faces
 from forgetting.errors import (
@@ -31,12 +32,11 @@ from forgetting.errors import (
     ModelError,
     ParameterError,
 )
-from forgetting.inference import once
+from forgetting.foundation import cache, files, resources
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction
 from forgetting.metrics.identity import pairs
 from forgetting.metrics.likelihood import cached_bits_per_dim
-from forgetting.preflight import check_flow
 from forgetting.probes.inversion import inversion_attack
 from forgetting.zoo import store
 

@@ -7,7 +7,7 @@ from bars import Bars, width
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from forgetting.adapters import ConcatenatedLatents
+from forgetting.border.adapters import ConcatenatedLatents
 from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import (
     Direction,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from forgetting.errors import ForgettingError
-from forgetting.files import replacing_all, write_texts
+from forgetting.foundation.files import replacing_all, write_texts
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

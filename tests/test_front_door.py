@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 import forgetting
-from forgetting.files import ROOT
+from forgetting.foundation.files import ROOT
 
 NAMES = [name for name in forgetting.__all__ if name != "__version__"]
 

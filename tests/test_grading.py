@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from forgetting.border.inference import once
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.data.digit_features import FEATURES, DigitFeature
 from forgetting.errors import ParameterError
@@ -14,8 +15,7 @@ from forgetting.experiments.feature_evaluator import (
     face_evaluator,
 )
 from forgetting.experiments.graders import Grader
-from forgetting.files import ROOT
-from forgetting.inference import once
+from forgetting.foundation.files import ROOT
 from forgetting.metrics.locality import locality
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo import references as reference

@@ -10,8 +10,9 @@ import torch
 from bars import Bars, width
 from pydantic import BaseModel
 
-from forgetting import registry
 from forgetting.errors import DataError, ParameterError
+from forgetting.foundation import registry
+from forgetting.foundation.registry import Registry
 from forgetting.methods import METHODS, TamingResult, UnlearningResult
 from forgetting.methods import registry as method_registry
 from forgetting.methods.direction import Direction, find_direction
@@ -21,7 +22,6 @@ from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.progress import progress
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
-from forgetting.registry import Registry
 
 FEW = {"steps": 3, "batch_size": 16, "fisher_batches": 2}
 

@@ -9,8 +9,7 @@ import torch
 from skimage.morphology import medial_axis
 from skimage.transform import pyramid_expand
 
-from forgetting import registry
-from forgetting.adapters import Classifier
+from forgetting.border.contracts import Classifier
 from forgetting.data.digit_features import FEATURES, DigitFeature
 from forgetting.data.digits import load_digits
 from forgetting.data.morphology import (
@@ -23,6 +22,7 @@ from forgetting.data.morphology import (
     thickness,
 )
 from forgetting.errors import ParameterError
+from forgetting.foundation import registry
 
 
 def bar(width, shear=0.0):

@@ -17,8 +17,8 @@ from planted import checkout_of
 from forgetting.book import execution, own_runs, run, templates
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import Entry, entries
+from forgetting.border.conditions import MAX_SEED
 from forgetting.cli import main
-from forgetting.conditions import MAX_SEED
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 

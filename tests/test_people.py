@@ -4,6 +4,7 @@ import pytest
 import torch
 from colours import Colours
 
+from forgetting.border.inference import generate
 from forgetting.data import sources
 from forgetting.data.faces import Faces, astronaut
 from forgetting.errors import DataError
@@ -15,7 +16,6 @@ from forgetting.experiments.person_splits import (
     similarity_filter,
 )
 from forgetting.experiments.real_people import RealPeople, _some_of_each, people_with_many
-from forgetting.inference import generate
 
 
 def faces(counts, source="lfw"):

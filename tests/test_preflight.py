@@ -8,7 +8,9 @@ from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
-from forgetting.contracts import check_images
+from forgetting.border.checks import check_images
+from forgetting.border.preflight import check_flow, check_generator
+from forgetting.border.scores import check_score
 from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -16,12 +18,10 @@ from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import compare, mean_bits_per_dim
 from forgetting.metrics.prevalence import prevalence
-from forgetting.preflight import check_flow, check_generator
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
-from forgetting.scores import check_score
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from forgetting.adapters import AtTemperature
+from forgetting.border.adapters import AtTemperature
 from forgetting.errors import DataError
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.probes.inversion import inversion_attack

@@ -9,9 +9,9 @@ import yaml
 from jupyter_book.config import get_final_config
 
 import forgetting
-from forgetting import project
 from forgetting.book import render
-from forgetting.files import ROOT
+from forgetting.foundation import project
+from forgetting.foundation.files import ROOT
 from forgetting.zoo.release import SUFFIXES
 
 TITLE = "The Forgetting Book"

@@ -6,9 +6,9 @@ import functools
 import pytest
 import torch
 
+from forgetting.border.inference import generate
 from forgetting.data.faces import CELEBA_ATTRIBUTES, Faces, is_held_out
 from forgetting.errors import DataError, ParameterError
-from forgetting.inference import generate
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.vae import VAE, VAEConfig

@@ -5,9 +5,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from forgetting import registry
 from forgetting.errors import ForgettingError, ParameterError
-from forgetting.registry import Registry
+from forgetting.foundation import registry
+from forgetting.foundation.registry import Registry
 
 
 @pytest.fixture
@@ -16,7 +16,8 @@ def package(tmp_path, monkeypatch):
     folder = tmp_path / "some_wing"
     folder.mkdir()
     (folder / "__init__.py").write_text(
-        "from forgetting.registry import Registry\nENTRIES = Registry('thing', 'some_wing')\n"
+        "from forgetting.foundation.registry import Registry\n"
+        "ENTRIES = Registry('thing', 'some_wing')\n"
     )
     for name in ("second", "first"):
         (folder / f"{name}.py").write_text(

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from forgetting import __version__, project, resources
+from forgetting import __version__
 from forgetting.errors import WeightsError
+from forgetting.foundation import project, resources
 from forgetting.zoo import release, store
 
 FOLDER = resources.checkout() / "zoo"
@@ -282,7 +283,7 @@ tiny = tiny_generator:kind
 digits-tiny = tiny_generator:recipe
 """
 TRAIN = """
-from forgetting import resources
+from forgetting.foundation import resources
 from forgetting.zoo import store, train
 resources.checkout = lambda: None
 assert "digits-tiny" in train.names()

@@ -8,7 +8,7 @@ import torch
 from points import CONFIG, sets
 from torch import nn
 
-from forgetting.adapters import mean_bits_per_dim
+from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.methods.retain_set import RetainSet
 from forgetting.methods.taming import TamingConfig, tame
 from forgetting.zoo import store as zoo

@@ -5,6 +5,7 @@ import torch
 from bars import Bars
 from small_tasks import WIDE, Halved, bars_task, width
 
+from forgetting.border.inference import features
 from forgetting.experiments.compared_methods import compared_methods, untuned_models
 from forgetting.experiments.sample_fidelity import FidelityReference
 from forgetting.experiments.setting_search import (
@@ -14,7 +15,6 @@ from forgetting.experiments.setting_search import (
     choose_setting,
     search_setting,
 )
-from forgetting.inference import features
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.finetune import FinetuneConfig

@@ -4,7 +4,7 @@ import pytest
 import torch
 from points import CONFIG, sets
 
-from forgetting.adapters import mean_bits_per_dim
+from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.methods.retain_set import TamedReference
 from forgetting.methods.taming import TamingConfig, gaussian_kl, is_near, retain_divergence, tame
 

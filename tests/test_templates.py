@@ -17,9 +17,9 @@ from forgetting.book.annotation import ManualLabels
 from forgetting.book.checkout import HERE
 from forgetting.book.run import CONTEXT
 from forgetting.book.schema import SCHEMA
+from forgetting.border.inference import generate
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError
-from forgetting.inference import generate
 from forgetting.zoo import store as zoo
 
 FAST = {"preset": "smoke"}

@@ -12,8 +12,8 @@ import torch
 from safetensors import safe_open
 from small_tasks import train_alone
 
-from forgetting import precision
 from forgetting.errors import TrainingError
+from forgetting.foundation import precision
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo.learner import Averaged, Learner
 from forgetting.zoo.recipes.learners import follow_average, start_averaged_glow, start_glow

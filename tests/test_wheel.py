@@ -12,9 +12,9 @@ from hatchling.builders.wheel import WheelBuilder
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 
-from forgetting import project, resources
 from forgetting.book import templates
 from forgetting.cli import main
+from forgetting.foundation import project, resources
 from forgetting.zoo import store
 
 TOP = resources.checkout()

@@ -6,13 +6,13 @@ from bars import width
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.preflight import check_generator
 from forgetting.errors import ModelError, ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.prevalence import prevalence
-from forgetting.preflight import check_generator
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -6,10 +6,10 @@ import pickle
 import pytest
 import torch
 
-from forgetting import resources
+from forgetting.border.inference import classes
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataError, WeightsError
-from forgetting.inference import classes
+from forgetting.foundation import resources
 from forgetting.models import MODELS
 from forgetting.models.vae import Decoder, VAEConfig
 from forgetting.zoo import references, release, store

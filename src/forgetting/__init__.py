@@ -8,19 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forgetting.border.wrappers import as_classifier, as_flow, as_generator
     from forgetting.methods.direction import collect_latents, find_direction
     from forgetting.methods.feature_unlearning import unlearn_feature
     from forgetting.methods.taming import tame
     from forgetting.metrics.prevalence import prevalence
-    from forgetting.wrappers import as_classifier, as_flow, as_generator
     from forgetting.zoo.store import list_models, load
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "as_classifier": "forgetting.wrappers",
-    "as_flow": "forgetting.wrappers",
-    "as_generator": "forgetting.wrappers",
+    "as_classifier": "forgetting.border.wrappers",
+    "as_flow": "forgetting.border.wrappers",
+    "as_generator": "forgetting.border.wrappers",
     "collect_latents": "forgetting.methods.direction",
     "find_direction": "forgetting.methods.direction",
     "list_models": "forgetting.zoo.store",

@@ -11,9 +11,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from forgetting import __version__, project, resources
+from forgetting import __version__
 from forgetting.errors import ForgettingError
-from forgetting.files import CACHE, ROOT
+from forgetting.foundation import project, resources
+from forgetting.foundation.files import CACHE, ROOT
 
 
 class _Commands(click.Group):

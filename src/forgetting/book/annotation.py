@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from forgetting.book.labels import ManualLabels
-from forgetting.inference import generate
+from forgetting.border.inference import generate
 
 __all__ = ["LabelGrid", "ManualLabels"]
 

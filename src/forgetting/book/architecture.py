@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from forgetting.files import write_text
+from forgetting.foundation.files import write_text
 
 SOURCE = Path(__file__).resolve().parents[1]
 """The package's own folder."""
@@ -21,11 +21,8 @@ FLOORS = (
     ("experiments",),
     ("probes", "methods", "zoo"),
     ("metrics", "models", "data"),
-    ("sampling",),
-    ("inference", "registry", "preflight", "scores", "wrappers"),
-    ("adapters", "cache", "contracts"),
-    ("files", "precision", "guard", "options"),
-    ("project", "resources", "copies", "conditions"),
+    ("border",),
+    ("foundation",),
     ("errors",),
 )
 """Rooms from top to bottom: a room imports from floors below its own, and never from above."""

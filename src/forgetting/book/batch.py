@@ -18,7 +18,7 @@ from forgetting.book.published import is_current, is_worded
 from forgetting.book.run import files
 from forgetting.book.schema import digest, read_records
 from forgetting.errors import ForgettingError
-from forgetting.files import write_text, write_texts
+from forgetting.foundation.files import write_text, write_texts
 
 Log = Callable[[str], None]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from forgetting import resources
+from forgetting.foundation import resources
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages
 from forgetting.errors import ForgettingError, did_you_mean
-from forgetting.files import write_text
+from forgetting.foundation.files import write_text
 
 RUNS = "book/runs/"
 """How the address of an executed page begins."""

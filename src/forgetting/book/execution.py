@@ -19,7 +19,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.run import CONTEXT, files
 from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import ForgettingError
-from forgetting.files import check_writable, write_text, write_texts
+from forgetting.foundation.files import check_writable, write_text, write_texts
 
 EARLY = 60.0
 """Seconds within which a refused run leaves no notebook: there is nothing worth keeping."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from ipykernel import kernelspec
 from traitlets.config import Config
 
-from forgetting import resources
 from forgetting.book import templates
 from forgetting.book.run import INLINE
 from forgetting.errors import ForgettingError
+from forgetting.foundation import resources
 
 CONFIG = Config(
     {

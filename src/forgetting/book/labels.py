@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.errors import DataError
-from forgetting.files import replacing
+from forgetting.foundation.files import replacing
 from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
 
 UNSEEN, ABSENT, PRESENT = -1, 0, 1

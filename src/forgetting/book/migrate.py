@@ -19,7 +19,7 @@ from forgetting.book.fingerprint import Renaming, computing_tree, tokens
 from forgetting.book.proof import read_proofs
 from forgetting.book.schema import Record, digest
 from forgetting.errors import ForgettingError, validated
-from forgetting.files import write_text
+from forgetting.foundation.files import write_text
 
 
 def migrate(

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from forgetting.errors import ForgettingError, ParameterError
-from forgetting.files import check_writable
+from forgetting.foundation.files import check_writable
 
 LONGEST_NAME = 150
 """Bytes of a run's name that is made from its parameters; file systems allow 255."""

@@ -9,7 +9,7 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from forgetting.contracts import check_images
+from forgetting.border.checks import check_images
 from forgetting.errors import ParameterError
 
 BLUE, RED, GREEN, GREY = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"

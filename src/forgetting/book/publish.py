@@ -12,7 +12,7 @@ from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.render import render
 from forgetting.data.sources import get_folder
 from forgetting.errors import ForgettingError, did_you_mean
-from forgetting.files import replacing
+from forgetting.foundation.files import replacing
 
 
 def make(log: Log, checkout: Checkout = HERE) -> Path:

@@ -9,12 +9,12 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from forgetting import project
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import pages
 from forgetting.book.published import is_current
 from forgetting.errors import ForgettingError
-from forgetting.files import write_text
+from forgetting.foundation import project
+from forgetting.foundation.files import write_text
 
 CONFIG = "_config.yml"
 """Name of Jupyter Book's configuration."""

@@ -22,16 +22,16 @@ from typing import Any
 
 import torch
 
-from forgetting import resources
 from forgetting.book.checkout import HERE
 from forgetting.book.own_runs import numbered
 from forgetting.book.schema import SCHEMA, Record, read_records
 from forgetting.data import sources
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.files import write_texts
+from forgetting.foundation import resources
+from forgetting.foundation.files import write_texts
+from forgetting.foundation.precision import has_bfloat16
 from forgetting.methods.progress import progress as progress
-from forgetting.precision import has_bfloat16
 
 CONTEXT = "FORGETTING_RUN"
 """Environment variable that carries a run's name, role and folders to its notebook, as JSON."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.errors import DataError
-from forgetting.files import write_text
+from forgetting.foundation.files import write_text
 
 Record = dict[str, Any]
 

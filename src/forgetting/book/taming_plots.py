@@ -204,7 +204,7 @@ def fid_by_temperature(
         axis.errorbar(
             temperatures, means, deviations, marker="o", color=FLOW_COLOURS[name], label=name
         )
-    axis.set(xlabel="temperature of the samples", ylabel="FID, mean of three draws", yscale="log")
+    axis.set(xlabel="temperature of the samples", ylabel="FID, mean over draws", yscale="log")
     axis.legend()
     return figure
 

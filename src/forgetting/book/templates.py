@@ -24,7 +24,7 @@ from forgetting.book import plugins
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.schema import PARAMETERS
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean
-from forgetting.files import write_text
+from forgetting.foundation.files import write_text
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 

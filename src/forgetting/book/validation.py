@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
-import forgetting
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.kernel import check_package
@@ -25,7 +24,8 @@ from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
 from forgetting.book.schema import read_record, read_records
 from forgetting.data import sources
 from forgetting.errors import DataError, ForgettingError
-from forgetting.files import check_writable, write_text
+from forgetting.foundation import resources
+from forgetting.foundation.files import check_writable, write_text
 from forgetting.zoo import store as zoo
 
 SLOWER = 20
@@ -158,10 +158,7 @@ class _State:
 
     def __init__(self, path: Path, checkout: Checkout) -> None:
         self._path, self._checkout = path, checkout
-        self._library = hashlib.sha256()
-        package = Path(forgetting.__file__).parent
-        for source in sorted(package.rglob("*.py")):
-            self._library.update(source.read_bytes())
+        self._library = hashlib.sha256(resources.source_digest())
         versions = {name: version(name) for name in RECORDED_VERSIONS}
         self._library.update(repr((versions, os.environ.get(sources.VARIABLE))).encode())
         try:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from forgetting.data.decoding import decode, decoder, endings
 from forgetting.errors import DataError, DataWarning, ForgettingError, shortened
-from forgetting.files import CACHE, replacing
+from forgetting.foundation.files import CACHE, replacing
 
 MIN_IMAGES = 20
 _OF_A_SYSTEM = (".", "@", "#", "$", "~", "__")

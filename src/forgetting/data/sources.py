@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forgetting.errors import DataError, check_option
-from forgetting.files import CACHE
+from forgetting.foundation.files import CACHE
 
 VARIABLE = "FORGETTING_DATA"
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
+from forgetting.border.inference import generate
 from forgetting.errors import ParameterError
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import RETRAINED, record_key
-from forgetting.inference import generate
 from forgetting.metrics.prevalence import Prevalence, excess
 from forgetting.probes.inversion import Inversion, inversion_attack
 from forgetting.probes.latent_attack import latent_attack

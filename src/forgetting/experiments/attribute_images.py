@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from pydantic import Field
 
+from forgetting.border.inference import logits
 from forgetting.data.faces import load_faces
 from forgetting.data.sources import choose_source
 from forgetting.errors import check_option
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.samples import cached_samples
-from forgetting.inference import logits
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
+from forgetting.border.inference import logits
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.samples import compare_samples
-from forgetting.inference import logits
 from forgetting.methods.target_distribution import Target
 from forgetting.metrics.likelihood import compare
 from forgetting.metrics.prevalence import Prevalence

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from forgetting.adapters import mean_bits_per_dim
-from forgetting.cache import cached
+from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.inference import features
 from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.base_task import BaseTask
-from forgetting.inference import features
+from forgetting.foundation.cache import cached
 from forgetting.metrics import METRICS
 from forgetting.metrics.fidelity import Statistics, fid, nearest
 from forgetting.zoo import references

@@ -2,9 +2,9 @@
 
 import torch
 
+from forgetting.border.inference import classes, logits
 from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.base_task import BaseTask
-from forgetting.inference import classes, logits
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.zoo import references
 

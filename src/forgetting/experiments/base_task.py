@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import torch
 
+from forgetting.border.inference import generate
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.digits import Source, load_digits, pad
 from forgetting.data.faces import load_faces
 from forgetting.data.sources import choose_source
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
-from forgetting.inference import generate
 from forgetting.models.classifier import Classifier
 from forgetting.zoo import references
 from forgetting.zoo import store as zoo

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from forgetting.conditions import MAX_SEED
+from forgetting.border.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo import references as reference

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import torch
 
+from forgetting.border.inference import features
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.digit_splits import class_filter
 from forgetting.experiments.digit_task import DigitTask
 from forgetting.experiments.samples import compare_samples
-from forgetting.inference import features
 from forgetting.metrics.fidelity import fid
 from forgetting.models.glow import Glow
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.adapters import mean_bits_per_dim
+from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.inference import classes
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.ordinary import N_CANDIDATES, first_ordinary
-from forgetting.inference import classes
 from forgetting.metrics.likelihood import LikelihoodReference
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow

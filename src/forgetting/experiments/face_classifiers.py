@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from forgetting.border.inference import embeddings, generate, logits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.experiments.attribute_samples import strict_threshold
 from forgetting.experiments.context import Experiment
-from forgetting.inference import embeddings, generate, logits
 from forgetting.metrics.calibration import Auc, calibration_error
 from forgetting.metrics.identity import N_STRANGERS, pairs, verification
 from forgetting.models.classifier import Classifier

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from forgetting.border.inference import classes, features, logits, once
 from forgetting.data.digit_features import FEATURES
 from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.graders import SURE, Grader, OutsideGrader, classifier_grader
-from forgetting.inference import classes, features, logits, once
 from forgetting.models.classifier import Classifier
 from forgetting.zoo.graders import CLASSIFIER_A, CLASSIFIER_B, OUTSIDE
 

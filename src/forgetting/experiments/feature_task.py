@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.adapters import AtTemperature
+from forgetting.border.adapters import AtTemperature
+from forgetting.border.inference import generate, logits
 from forgetting.data.digit_features import FEATURES
 from forgetting.errors import ParameterError
 from forgetting.experiments.context import Experiment
@@ -16,7 +17,6 @@ from forgetting.experiments.feature_evaluator import (
     face_evaluator,
 )
 from forgetting.experiments.graders import OutsideGrader
-from forgetting.inference import generate, logits
 from forgetting.metrics.fidelity import Statistics
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow

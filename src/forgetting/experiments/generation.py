@@ -6,10 +6,10 @@ import torch
 from scipy.stats import chi, spearmanr
 from torch import nn
 
+from forgetting.border.inference import embeddings, features, generate
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.experiments.samples import cached_samples
-from forgetting.inference import embeddings, features, generate
 from forgetting.metrics.fidelity import Statistics, fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence

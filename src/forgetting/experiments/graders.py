@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from forgetting.inference import in_batches, once
+from forgetting.border.inference import in_batches, once
 from forgetting.zoo.graders import (
     CLASSIFIER_A,
     CLASSIFIER_B,

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.adapters import Generator
+from forgetting.border.contracts import Generator
+from forgetting.border.inference import generate
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.graders import Grader
-from forgetting.inference import generate
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide

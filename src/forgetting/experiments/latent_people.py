@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from forgetting.border.inference import embeddings, generate
 from forgetting.experiments import person_splits
 from forgetting.experiments.person_splits import PersonSplits
-from forgetting.inference import embeddings, generate
 from forgetting.models.glow import Glow
 
 SEEDS_PER_PERSON = 10_000

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from forgetting.cache import cached
+from forgetting.border.inference import embeddings
 from forgetting.errors import DataError
 from forgetting.experiments.ordinary import first_ordinary
-from forgetting.inference import embeddings
+from forgetting.foundation.cache import cached
 from forgetting.metrics.likelihood import LikelihoodReference, cached_bits_per_dim
 
 N_FORGET = 15

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
+from forgetting.border.inference import generate
 from forgetting.experiments.attacks import InversionOutcome
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples
-from forgetting.inference import generate
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from forgetting.border.inference import embeddings
 from forgetting.data.faces import Faces
 from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments import person_splits
 from forgetting.experiments.person_splits import N_EACH, PersonSplits, cached_embeddings
-from forgetting.inference import embeddings
 from forgetting.metrics.identity import nearest_people
 
 N_NEEDED = person_splits.N_FORGET + N_EACH

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from forgetting.border.inference import features
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
-from forgetting.inference import features
 from forgetting.metrics import METRICS
 from forgetting.metrics.fidelity import MIN_SAMPLES, Statistics, carries_fid, fid
 from forgetting.zoo.graders import SETS, load_outside_statistics

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from forgetting.cache import cached
+from forgetting.border.inference import features
 from forgetting.errors import DataError
-from forgetting.inference import features
+from forgetting.foundation.cache import cached
 from forgetting.metrics.fidelity import Statistics, fid, frechet_distance
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier

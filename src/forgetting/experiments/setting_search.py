@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.adapters import Generator
+from forgetting.border.contracts import Generator
+from forgetting.border.inference import generate
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.sample_fidelity import FidelityReference
-from forgetting.inference import generate
 from forgetting.methods.finetune import FinetuneConfig
 from forgetting.metrics.fidelity import fid
 

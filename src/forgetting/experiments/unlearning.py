@@ -10,12 +10,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.adapters import Generator
+from forgetting.border.contracts import Generator
+from forgetting.border.inference import generate
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
-from forgetting.inference import generate
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.latent_filter import LatentFilter
 from forgetting.metrics.locality import locality

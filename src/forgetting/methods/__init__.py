@@ -2,8 +2,8 @@
 
 `taming` and `target_distribution` change how likely a flow finds images. `METHODS` lists, by
 name, the ways to unlearn a feature of a generator; a new one is one file of this package or of
-another. Methods may import what lies below the wings, and no metric of the study: a method is
-given, as a function, what it must look at while it works.
+another. Methods may import `border`, `foundation`, `errors`, and no metric of the study: a method
+is given, as a function, what it must look at while it works.
 """
 
 from forgetting.methods.registry import METHODS, Method

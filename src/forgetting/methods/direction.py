@@ -8,9 +8,9 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from forgetting.border.options import check_counts
+from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, check_option
-from forgetting.options import check_counts
-from forgetting.sampling import scored_samples
 
 Form = Literal["raw", "unit"]
 ProjectionThreshold = Literal["midpoint", "prevalence"]

@@ -12,13 +12,13 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.conditions import MAX_SEED, own_conditions
-from forgetting.copies import device_of, free_weights, freeze
+from forgetting.border.conditions import MAX_SEED, own_conditions
+from forgetting.border.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
+from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.results import UnlearningResult, call_back
 from forgetting.methods.settings import Settings
-from forgetting.precision import Precision, autocast_context
 
 
 class FinetuneConfig(Settings):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from forgetting.contracts import check_images
+from forgetting.border.checks import check_images
 from forgetting.errors import DataError
 
 MIN_RETAINED = 4

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from forgetting.contracts import check_latent_dim
-from forgetting.copies import frozen_copy, tunable_copy
+from forgetting.border.checks import check_latent_dim
+from forgetting.border.copies import frozen_copy, tunable_copy
 from forgetting.errors import DataError
 from forgetting.methods.direction import Direction
 from forgetting.methods.results import Callback

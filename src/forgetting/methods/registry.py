@@ -13,15 +13,15 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
-from forgetting.conditions import own_conditions
+from forgetting.border.conditions import own_conditions
+from forgetting.border.preflight import check_generator
+from forgetting.border.sampling import first_samples
+from forgetting.border.scores import check_score
 from forgetting.errors import ParameterError, did_you_mean
+from forgetting.foundation.registry import Registry
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
-from forgetting.preflight import check_generator
-from forgetting.registry import Registry
-from forgetting.sampling import first_samples
-from forgetting.scores import check_score
 
 C = TypeVar("C", bound=BaseModel)
 

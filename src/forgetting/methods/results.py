@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from forgetting.conditions import own_conditions
-from forgetting.copies import undisturbed
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import undisturbed
 
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""

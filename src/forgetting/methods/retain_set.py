@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from forgetting.adapters import Flow, bits_per_dim_with_noise
-from forgetting.cache import cached
+from forgetting.border.contracts import Flow, bits_per_dim_with_noise
 from forgetting.errors import DataError
+from forgetting.foundation.cache import cached
 from forgetting.methods.taming_config import FlowFinetuneConfig
 
 FAR = 3.0

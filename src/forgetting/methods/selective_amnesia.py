@@ -4,7 +4,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.copies import free_weights
+from forgetting.border.copies import free_weights
 from forgetting.methods.finetune import FinetuneConfig, finetune
 from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.registry import unlearning_method

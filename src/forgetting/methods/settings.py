@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-from forgetting.options import refuse_bool
+from forgetting.border.options import refuse_bool
 
 
 class Settings(BaseModel):

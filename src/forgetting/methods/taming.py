@@ -12,17 +12,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.adapters import bits_per_dim, mean_bits_per_dim
-from forgetting.conditions import own_conditions
-from forgetting.copies import free_weights, freeze, frozen_copy, tunable_copy, undisturbed
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import bits_per_dim, mean_bits_per_dim
+from forgetting.border.copies import free_weights, freeze, frozen_copy, tunable_copy, undisturbed
+from forgetting.border.options import configuration
+from forgetting.border.preflight import check_flow
 from forgetting.errors import TrainingError
+from forgetting.foundation.precision import autocast_context
 from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult, call_back
 from forgetting.methods.retain_set import RetainSet, TamedReference
 from forgetting.methods.taming_config import Divergence, TamingConfig
-from forgetting.options import configuration
-from forgetting.precision import autocast_context
-from forgetting.preflight import check_flow
 
 Steer = Callable[[int, nn.Module], torch.Tensor | None]
 """Pressures (N,) on the images to forget, given a step's number and the model; None: stop."""

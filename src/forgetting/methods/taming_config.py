@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from forgetting.conditions import MAX_SEED
+from forgetting.border.conditions import MAX_SEED
+from forgetting.foundation.precision import Precision
 from forgetting.methods.settings import Settings
-from forgetting.precision import Precision
 
 Divergence = Literal["both", "forward", "reverse", "forward_as_released", "reverse_as_released"]
 """KL terms of the loss: KL(N_B || N_T) is forward, KL(N_T || N_B) reverse."""

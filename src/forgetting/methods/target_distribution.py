@@ -11,14 +11,14 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from forgetting.contracts import check_images
+from forgetting.border.checks import check_images
+from forgetting.border.options import configuration
 from forgetting.errors import DataError
 from forgetting.methods.image_sets import distinct
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import FlowFinetuneConfig, TamingConfig, TargetConfig
 from forgetting.methods.target import Target
-from forgetting.options import configuration
 
 Measurement = Callable[[nn.Module, int], torch.Tensor]
 """Shares (n_cells,) among fresh samples of a model; another number draws other samples."""

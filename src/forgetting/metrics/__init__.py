@@ -4,8 +4,7 @@
 `calibration` and `identity` how far a classifier and an embedding can be trusted. A metric takes
 tensors and functions and depends on no model's name. `METRICS` lists those that compare a model's
 samples with other images; another package adds one through an entry point in the group
-`forgetting.metrics`. This wing may import what lies below the wings, and no other
-wing.
+`forgetting.metrics`. This wing may import `border`, `foundation` and `errors`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.registry import Registry
+from forgetting.foundation.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import torch
 from scipy.stats import norm, t
 from torch import nn
 
-from forgetting import adapters
-from forgetting.cache import cached
-from forgetting.contracts import check_images
-from forgetting.copies import frozen_copy
+from forgetting.border import contracts
+from forgetting.border.checks import check_images
+from forgetting.border.copies import frozen_copy
+from forgetting.border.options import check_counts, check_seed
+from forgetting.border.preflight import check_flow
 from forgetting.errors import DataError, ModelError
-from forgetting.options import check_counts, check_seed
-from forgetting.preflight import check_flow
+from forgetting.foundation.cache import cached
 
 MIN_REFERENCE = 20
 """Images below which their bits/dim give no likelihood reference."""
@@ -51,7 +51,7 @@ def mean_bits_per_dim(
         `draws` or `seed` is no whole number in its range.
     """
     images = _checked(flow, images, draws, seed)
-    return _numbers(adapters.mean_bits_per_dim(frozen_copy(flow), images, draws, seed))
+    return _numbers(contracts.mean_bits_per_dim(frozen_copy(flow), images, draws, seed))
 
 
 def cached_bits_per_dim(
@@ -84,7 +84,7 @@ def _cached(duplicate: Any, images: torch.Tensor, draws: int, seed: int) -> torc
             [duplicate],
             [images],
             f"bits/dim, {draws} draws from {seed}",
-            lambda: adapters.mean_bits_per_dim(duplicate, images, draws, seed),
+            lambda: contracts.mean_bits_per_dim(duplicate, images, draws, seed),
         )
     )
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import torch
 
-from forgetting.contracts import check_images
+from forgetting.border.checks import check_images
 from forgetting.errors import DataError
 
 MIN_IMAGES = 10

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
-from forgetting.sampling import scored_samples
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 A kind of model is one file (the layers of `glow` are in `glow_layers`; `players` and `shared` hold
 what several kinds have in common), which registers it in `MODELS` under the name in the zoo's
 records. Images are float32 in [0, 1], (B, C, H, W); a model scales and quantises them itself. This
-wing may import `adapters`, `registry` and `errors`, and no other wing. Another package adds a kind
-through an entry point in the group `forgetting.models`.
+wing may import `border`, `foundation` and `errors`. Another package adds a kind through an entry
+point in the group `forgetting.models`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 from torch import nn
 
-from forgetting.registry import Registry
+from forgetting.foundation.registry import Registry
 
 
 @dataclass(frozen=True)

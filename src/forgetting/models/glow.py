@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from forgetting.adapters import Noise
+from forgetting.border.contracts import Noise
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig
 from forgetting.models.shared import own_seed

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from forgetting.adapters import BATCH
-from forgetting.conditions import own_conditions
-from forgetting.contracts import check_images
-from forgetting.copies import device_of, frozen_copy
+from forgetting.border.checks import check_images
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import BATCH
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.inference import generate
+from forgetting.border.preflight import check_generator
+from forgetting.border.sampling import check_same_shape
+from forgetting.border.scores import N_SCORED, check_score
 from forgetting.errors import ParameterError
-from forgetting.inference import generate
-from forgetting.preflight import check_generator
 from forgetting.probes.search import Features, check_search, search_latents
-from forgetting.sampling import check_same_shape
-from forgetting.scores import N_SCORED, check_score
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from forgetting.preflight import check_generator
+from forgetting.border.preflight import check_generator
+from forgetting.border.sampling import first_samples
+from forgetting.border.scores import check_score
 from forgetting.probes.search import search_latents
-from forgetting.sampling import first_samples
-from forgetting.scores import check_score
 
 
 def latent_attack(

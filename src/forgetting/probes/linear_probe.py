@@ -8,11 +8,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from forgetting.conditions import own_conditions
-from forgetting.copies import frozen_copy
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import frozen_copy
+from forgetting.border.inference import generate
+from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, ModelError
-from forgetting.inference import generate
-from forgetting.preflight import check_generator
 
 MIN_SAMPLES = 10
 

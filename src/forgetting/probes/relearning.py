@@ -6,13 +6,13 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from forgetting.conditions import own_conditions
-from forgetting.contracts import check_images
-from forgetting.copies import device_of, free_weights, tunable_copy, undisturbed
+from forgetting.border.checks import check_images
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import device_of, free_weights, tunable_copy, undisturbed
+from forgetting.border.options import check_counts, check_rate
+from forgetting.border.preflight import check_generator
+from forgetting.border.sampling import check_same_shape
 from forgetting.errors import DataError, ParameterError, TrainingError
-from forgetting.options import check_counts, check_rate
-from forgetting.preflight import check_generator
-from forgetting.sampling import check_same_shape
 
 T = TypeVar("T")
 

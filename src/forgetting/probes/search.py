@@ -7,13 +7,13 @@ import torch
 from scipy.stats import chi
 from torch import nn
 
-from forgetting.adapters import BATCH
-from forgetting.conditions import own_conditions
-from forgetting.contracts import check_latent_dim
-from forgetting.copies import device_of, frozen_copy
+from forgetting.border.checks import check_latent_dim
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import BATCH
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.options import check_counts, check_rate, check_seed
+from forgetting.border.preflight import check_generator
 from forgetting.errors import TrainingError
-from forgetting.options import check_counts, check_rate, check_seed
-from forgetting.preflight import check_generator
 
 SHELL = (0.01, 0.99)
 """Quantiles of the norm of N(0, I) between which the latents of an attack stay."""

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.errors import TrainingError
-from forgetting.files import replacing
+from forgetting.foundation.files import replacing
 
 
 class OptimisedPart(Protocol):

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from forgetting.errors import WeightsError
-from forgetting.files import CACHE, replacing
+from forgetting.foundation.files import CACHE, replacing
 from forgetting.models.face_api import FaceApi
 
 PACKAGE = "@vladmandic/face-api@1.7.15"

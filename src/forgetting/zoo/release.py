@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict
 
-from forgetting import __version__, project
+from forgetting import __version__
 from forgetting.errors import WeightsError
-from forgetting.files import CACHE, write_text
+from forgetting.foundation import project
+from forgetting.foundation.files import CACHE, write_text
 
 MANIFEST = Path(__file__).with_name("manifest.json")
 SUFFIXES = ("json", "safetensors")

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from forgetting import resources
 from forgetting.errors import DataWarning, WeightsError
-from forgetting.files import replacing, write_text
+from forgetting.foundation import resources
+from forgetting.foundation.files import replacing, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.release import sha256

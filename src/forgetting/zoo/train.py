@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from forgetting.errors import ParameterError
-from forgetting.files import CACHE
+from forgetting.foundation.files import CACHE
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
 from forgetting.zoo.recipes.ingredients import N_HELD_OUT

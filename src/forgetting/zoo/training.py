@@ -18,7 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from forgetting.errors import TrainingError
-from forgetting.precision import Precision, autocast_context
+from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
 from forgetting.zoo.learner import Learner, Loss
 

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from forgetting.errors import ParameterError, check_option
-from forgetting.registry import Registry
+from forgetting.foundation.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import torch
 
-from forgetting.registry import Registry
+from forgetting.foundation.registry import Registry
 from forgetting.zoo.learner import Learner, Loss
 from forgetting.zoo.training import TrainingConfig
 

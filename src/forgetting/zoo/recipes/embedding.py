@@ -2,8 +2,8 @@
 
 import torch
 
+from forgetting.border.inference import embeddings, features
 from forgetting.data.faces import load_faces
-from forgetting.inference import embeddings, features
 from forgetting.metrics.identity import N_STRANGERS, pairs, verification
 from forgetting.models.classifier import Classifier
 from forgetting.models.embedding import Embedding, EmbeddingConfig

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from forgetting.border.inference import features, logits
 from forgetting.data.faces import Faces, load_faces
-from forgetting.inference import features, logits
 from forgetting.metrics.calibration import Auc, balanced_threshold, threshold_at
 from forgetting.metrics.fidelity import Statistics, fid
 from forgetting.models.face_api import FaceApi, OutsideClassifier

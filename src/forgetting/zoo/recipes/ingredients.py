@@ -5,11 +5,11 @@ from typing import Literal
 
 import torch
 
+from forgetting.border.inference import logits
 from forgetting.data.digits import load_digits, pad
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
-from forgetting.inference import logits
 from forgetting.models.classifier import Classifier
 from forgetting.zoo import references, store
 from forgetting.zoo.recipes import Recipe, Source, TrainingData

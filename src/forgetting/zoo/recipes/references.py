@@ -2,12 +2,12 @@
 
 import torch
 
-from forgetting.adapters import mean_bits_per_dim
+from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.inference import features, logits
 from forgetting.data.digits import load_digits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
-from forgetting.inference import features, logits
 from forgetting.metrics.calibration import threshold_at
 from forgetting.metrics.fidelity import Statistics, fid
 from forgetting.models.classifier import Classifier

@@ -1,7 +1,6 @@
 """Results of models that are expensive to compute, in the user's cache."""
 
 import contextlib
-import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.errors import ForgettingError
-from forgetting.files import CACHE, replacing
+from forgetting.foundation import resources
+from forgetting.foundation.files import CACHE, replacing
 
 HOOKS = frozenset(name for name in vars(nn.Module()) if name.endswith(("_hooks", "_pre_hooks")))
 """Attributes of every module that hold functions which are called around its own."""
@@ -62,7 +62,7 @@ def cached(
         The result.
     """
     digest = hashlib.blake2b(f"{name} {torch.get_num_threads()}".encode(), digest_size=16)
-    digest.update(_source())
+    digest.update(resources.source_digest())
     try:
         digest.update(_code(compute))
         for part in (part for model in models for part in _parts(model)):
@@ -125,16 +125,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str | BaseModel)
-
-
-@functools.cache
-def _source() -> bytes:
-    """Return a digest of the package's source."""
-    folder = Path(__file__).parent
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.digest()
 
 
 def _code(definition: Callable[..., Any]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationInfo
 
-from forgetting.conditions import MAX_SEED
+from forgetting.border.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 
 C = TypeVar("C", bound=BaseModel)

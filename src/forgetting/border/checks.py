@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from forgetting.copies import name_of
+from forgetting.border.copies import name_of
 from forgetting.errors import DataError, ModelError
 
 MARGIN = 0.05

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.conditions import own_conditions
-from forgetting.contracts import check_decoded, check_latent_dim, first_latents
-from forgetting.copies import device_of, frozen_copy, name_of
+from forgetting.border.checks import check_decoded, check_latent_dim, first_latents
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.options import check_counts, check_seed
+from forgetting.border.preflight import check_generator
+from forgetting.border.scores import N_SCORED, check_score, check_scores
 from forgetting.errors import DataError, ParameterError
-from forgetting.options import check_counts, check_seed
-from forgetting.preflight import check_generator
-from forgetting.scores import N_SCORED, check_score, check_scores
 
 
 def first_samples(generator: nn.Module) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The contracts of flows, generators and classifiers, and the adapters that fulfil them.
+"""The contracts of flows, generators and classifiers.
 
 Images are float32 in [0, 1], (B, C, H, W), at every border. A module of any origin fits the study
 when it has the methods of `Flow`, `Generator` or `Classifier`; `wrappers` adapts others. The
@@ -8,13 +8,13 @@ likelihood in bits/dim follows from a flow's `log_prob` alone, so it is computed
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import nn
 
-from forgetting.conditions import own_conditions
-from forgetting.copies import device_of
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import device_of
 
 BATCH = 64
 """Images in a batch without gradients.
@@ -82,60 +82,6 @@ class Classifier(Protocol):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of images (B, C, H, W)."""
         ...
-
-
-class ConcatenatedLatents(nn.Module):
-    """A generator with several latents, as a generator with one: their concatenation.
-
-    The direction of a feature then lies in all of the latents at once.
-    """
-
-    def __init__(self, generator: nn.Module, sizes: Sequence[int]) -> None:
-        """Wrap a generator.
-
-        Parameters
-        ----------
-        generator : nn.Module
-            A module with `forward(z1: (B, sizes[0]), z2: (B, sizes[1]), ...) -> images`.
-        sizes : sequence of int
-            The dimension of each latent.
-        """
-        super().__init__()
-        self.generator = generator
-        self.sizes = tuple(sizes)
-        self.latent_dim = sum(sizes)
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents (B, latent_dim) to images (B, C, H, W)."""
-        images: torch.Tensor = self.generator(*latents.split(self.sizes, dim=1))
-        return images
-
-
-class AtTemperature(nn.Module):
-    """A flow at a fixed temperature, as a generator of latents from N(0, I).
-
-    The latents are multiplied by the temperature before the flow decodes them.
-    """
-
-    def __init__(self, flow: Any, temperature: float) -> None:
-        """Wrap a flow.
-
-        Parameters
-        ----------
-        flow : nn.Module
-            A flow that is also a `Generator`, such as a Glow.
-        temperature : float
-            The standard deviation of the latents, above 0.
-        """
-        super().__init__()
-        self.flow = flow
-        self.temperature = temperature
-        self.latent_dim: int = flow.latent_dim
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1], differentiably."""
-        images: torch.Tensor = self.flow(self.temperature * latents)
-        return images
 
 
 def bits_per_dim(flow: Flow, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:

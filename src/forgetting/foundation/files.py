@@ -9,8 +9,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from forgetting import resources
 from forgetting.errors import ForgettingError
+from forgetting.foundation import resources
 
 ROOT = resources.working_folder()
 """The folder in which runs are executed: the checkout's top folder, or else the current one."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from forgetting.conditions import own_conditions
-from forgetting.contracts import are_equal, check_floats
+from forgetting.border.checks import are_equal, check_floats
+from forgetting.border.conditions import own_conditions
+from forgetting.border.guard import Guard
 from forgetting.errors import ModelError
-from forgetting.guard import Guard
 
 N_SCORED = 8
 """Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""

@@ -4,16 +4,27 @@ In a checkout these files lie in its top folder. A wheel carries the templates, 
 published records inside the package; the weights are fetched (see `forgetting.zoo.store`).
 """
 
+import functools
+import hashlib
 from pathlib import Path
 
 from forgetting.errors import ForgettingError
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 PACKAGED = PACKAGE / "_checkout"
 """Where a wheel holds what a checkout holds in its top folder."""
 
 SHIPPED = ("notebooks", "results", "runs.yaml")
 """What a wheel holds of a checkout beside the code."""
+
+
+@functools.cache
+def source_digest() -> bytes:
+    """Return a digest of the package's source, which changes when any module does."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    return digest.digest()
 
 
 def checkout() -> Path | None:

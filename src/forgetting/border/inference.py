@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from forgetting.adapters import BATCH, Generator
-from forgetting.conditions import own_conditions
-from forgetting.copies import contents, device_of, frozen_copy
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import BATCH, Generator
+from forgetting.border.copies import contents, device_of, frozen_copy
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from forgetting.copies import storage
+from forgetting.border.copies import storage
 
 
 class TouchedError(Exception):

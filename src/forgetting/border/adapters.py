@@ -1,0 +1,213 @@
+"""Modules that fulfil a contract by holding another module, which they call.
+
+A copy of an adapter computes with a copy of the module that it holds. `wrappers` makes those of a
+stranger's module; its tuned copy is `result.model.module`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from forgetting.border.contracts import Flow, Noise, log_prob_of
+from forgetting.errors import DataError, ModelError
+
+ModuleFunction = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+"""A function of a module and a batch. It must use the module that it is given, and no other."""
+
+
+def call(module: nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Return what a module's `forward` returns of a batch."""
+    result: torch.Tensor = module(batch)
+    return result
+
+
+def own_log_prob(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return what a module's `log_prob` returns of images."""
+    log_p: torch.Tensor = module.log_prob(images)  # type: ignore[operator]
+    return log_p
+
+
+class AdaptedFlow(nn.Module):
+    """A module with a function that returns the log-density of images.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The module as it was given.
+    """
+
+    def __init__(self, module: nn.Module, log_prob: ModuleFunction) -> None:
+        super().__init__()
+        self.module = module
+        self._log_prob = log_prob
+
+    @property
+    def n_bits(self) -> int:
+        """The module's own `n_bits`, if its own `log_prob` is called; else 0."""
+        n_bits: int = getattr(self.module, "n_bits", 0) if self._is_own else 0
+        return n_bits
+
+    @property
+    def _is_own(self) -> bool:
+        return self._log_prob is own_log_prob
+
+    def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
+        """Return the log-density (B,) of images (B, ...).
+
+        A module whose own `log_prob` takes `noise` is given it.
+        """
+        if self._is_own:
+            log_p = log_prob_of(cast(Flow, self.module), images, noise)
+        else:
+            log_p = self._log_prob(self.module, images)
+        return log_p[:, 0] if log_p.ndim == 2 and log_p.shape[1] == 1 else log_p
+
+
+class AdaptedGenerator(nn.Module):
+    """A module that decodes latents to images in a range of its own, as a generator.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The module as it was given.
+    latent_dim : int
+        Number of values in a latent.
+    value_range : tuple of float
+        The values of black and white in the module's images.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        latent_shape: tuple[int, ...],
+        value_range: tuple[float, float],
+        forward: ModuleFunction,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.latent_dim = math.prod(latent_shape)
+        self._latent_shape, self._forward = latent_shape, forward
+        self.value_range = value_range
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
+        if latents.shape[1:] != (self.latent_dim,):
+            raise DataError(
+                f"The latents have the shape {tuple(latents.shape)}: give (B, {self.latent_dim})."
+            )
+        values = self._forward(self.module, latents.reshape(len(latents), *self._latent_shape))
+        if not values.is_floating_point():
+            return values  # the preflight says what is wrong
+        low, high = self.value_range
+        return (values - low) / (high - low)
+
+
+class AdaptedClassifier(nn.Module):
+    """A module with functions that score images and describe them by features.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The module as it was given.
+    attributes : tuple of str
+        Names of the A attributes.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        attributes: tuple[str, ...],
+        logits: ModuleFunction,
+        features: ModuleFunction | None,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.attributes = attributes
+        self._logits, self._features = logits, features
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""
+        logits = self._logits(self.module, images)
+        if logits.shape != (len(images), len(self.attributes)):
+            raise ModelError(
+                f"The logits of {type(self.module).__name__} have the shape "
+                f"{tuple(logits.shape)} for {len(images)} images and {len(self.attributes)} "
+                "attributes: return one for each image and attribute."
+            )
+        return logits
+
+    def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
+        """Return the logit (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
+        return self.logits(images)[:, self.attributes.index(attribute)]
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (B, F) of images in [0, 1], (B, C, H, W).
+
+        Raises
+        ------
+        ModelError
+            The classifier was made without a function of features.
+        """
+        if self._features is None:
+            raise ModelError(
+                f"{type(self.module).__name__} has no features: give as_classifier(module, ..., "
+                "features=lambda module, images: ...)."
+            )
+        return self._features(self.module, images)
+
+
+class ConcatenatedLatents(nn.Module):
+    """A generator with several latents, as a generator with one: their concatenation.
+
+    The direction of a feature then lies in all of the latents at once.
+    """
+
+    def __init__(self, generator: nn.Module, sizes: Sequence[int]) -> None:
+        """Wrap a generator.
+
+        Parameters
+        ----------
+        generator : nn.Module
+            A module with `forward(z1: (B, sizes[0]), z2: (B, sizes[1]), ...) -> images`.
+        sizes : sequence of int
+            The dimension of each latent.
+        """
+        super().__init__()
+        self.generator = generator
+        self.sizes = tuple(sizes)
+        self.latent_dim = sum(sizes)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W)."""
+        images: torch.Tensor = self.generator(*latents.split(self.sizes, dim=1))
+        return images
+
+
+class AtTemperature(nn.Module):
+    """A flow at a fixed temperature, as a generator of latents from N(0, I).
+
+    The latents are multiplied by the temperature before the flow decodes them.
+    """
+
+    def __init__(self, flow: Any, temperature: float) -> None:
+        """Wrap a flow.
+
+        Parameters
+        ----------
+        flow : nn.Module
+            A flow that is also a `Generator`, such as a Glow.
+        temperature : float
+            The standard deviation of the latents, above 0.
+        """
+        super().__init__()
+        self.flow = flow
+        self.temperature = temperature
+        self.latent_dim: int = flow.latent_dim
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1], differentiably."""
+        images: torch.Tensor = self.flow(self.temperature * latents)
+        return images

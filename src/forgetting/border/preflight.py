@@ -1,0 +1,126 @@
+"""Preflight: a model is tried on one small batch before anything long starts.
+
+Each check works on copies and under a seed of its own: neither the model nor torch's random
+numbers change. What does not keep its contract is refused in a sentence.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from forgetting.border.checks import (
+    PRECISION,
+    check_decoded,
+    check_log_prob,
+    check_log_probs,
+    first_latents,
+)
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import log_prob_of
+from forgetting.border.copies import (
+    check_module,
+    name_of,
+)
+from forgetting.border.trial import Trial
+from forgetting.errors import DataWarning
+
+N_TRIED = 2
+"""Images in the batch on which a model is tried."""
+
+
+def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False) -> None:
+    """Raise an error unless a flow keeps its contract on images.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        Has `log_prob(images) -> (B,)`. It does not change.
+    images : Tensor, (N, ...)
+        The first two are tried.
+    is_tuned : bool
+        Whether a copy of the flow is to be tuned, so that it needs gradients.
+
+    Raises
+    ------
+    ModelError
+        The flow has no `log_prob` of images alone, cannot be copied, or its answers are not one
+        finite number for each image, depend on other images or earlier calls, or lack gradients.
+    """
+    check_module(flow)
+    name = name_of(flow)
+    check_log_prob(flow)
+    with own_conditions():
+        trial = Trial(
+            flow,
+            f"`log_prob` of {name}",
+            log_prob_of,
+            lambda answer, batch: check_log_probs(answer, len(batch), name),
+            images[:N_TRIED].detach().clone(),
+        )
+        trial.evaluate()
+        if is_tuned:
+            trial.tune(None)
+
+
+def check_generator(
+    generator: nn.Module,
+    trainable: Callable[[nn.Module], nn.Module] | None = None,
+    *,
+    is_tuned: bool = False,
+    is_followed: bool = False,
+) -> None:
+    """Raise an error unless a generator keeps its contract.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images`. It does not change.
+    trainable : callable, optional
+        Returns, of a copy of the generator, the part that is tuned; without it all is.
+    is_tuned : bool
+        Whether a copy is to be tuned, so that gradients must reach its weights.
+    is_followed : bool
+        Whether gradients must reach the latents.
+
+    Raises
+    ------
+    ModelError
+        The generator has no `latent_dim`, cannot be copied, or its answers are not images
+        (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
+    """
+    check_module(generator)
+    name = name_of(generator)
+    with own_conditions():
+        trial = Trial(
+            generator,
+            name,
+            lambda model, batch: model(batch),
+            lambda answer, batch: check_decoded(answer, len(batch), name),
+            first_latents(generator, N_TRIED),
+        )
+        _warn_of_range(generator, trial.evaluate())
+        if is_tuned:
+            trial.tune(trainable)
+        if is_followed:
+            trial.follow()
+
+
+def _warn_of_range(generator: nn.Module, images: torch.Tensor) -> None:
+    """Warn if a generator's images look as if its `value_range` were too wide.
+
+    The values of a module that ends in a sigmoid lie in the upper half of (-1, 1), and next to 0
+    in (0, 255).
+    """
+    low, high = getattr(generator, "value_range", (0.0, 1.0))
+    values = images.detach() * (high - low) + low
+    least, most = float(values.min()), float(values.max())
+    if not (high - low > 1 and least >= -PRECISION and most <= 1 + PRECISION):
+        return
+    warnings.warn(
+        f"{name_of(generator)} returns values from {least:g} to {most:g}, where its value_range "
+        f"is ({low:g}, {high:g}): if black and white are 0 and 1, give value_range=(0, 1).",
+        DataWarning,
+        stacklevel=4,
+    )

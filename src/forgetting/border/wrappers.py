@@ -1,0 +1,175 @@
+"""A stranger's module as a flow, as a generator, as a classifier.
+
+Each function returns an adapter that holds the given module and calls functions with it as their
+first argument. The tuned module is `result.model.module`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+from torch import nn
+
+from forgetting.border.adapters import (
+    AdaptedClassifier,
+    AdaptedFlow,
+    AdaptedGenerator,
+    ModuleFunction,
+    call,
+    own_log_prob,
+)
+from forgetting.border.checks import check_log_prob
+from forgetting.border.copies import check_module
+from forgetting.border.options import check_counts
+from forgetting.errors import ParameterError
+
+
+def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> AdaptedFlow:
+    """Return a module as a flow: what has a log-density of images in [0, 1].
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module, such as a flow of zuko or normflows. It is not copied and not changed.
+    log_prob : callable
+        (module, images (B, ...)) to the log-densities (B,) or (B, 1), in nats. Without it the
+        module's own `log_prob` is called, with `noise` if it takes it, and the module's `n_bits`
+        counts. Scaling and flattening of images have their place here.
+
+    Returns
+    -------
+    AdaptedFlow
+        A `Flow` around the module, whose weights it shares.
+
+    Raises
+    ------
+    ModelError
+        There is no function, and the module has no `log_prob` of images alone.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> import torch
+    >>> class Gaussian(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.mean = torch.nn.Parameter(torch.zeros(4))
+    ...
+    ...     def forward(self):
+    ...         return torch.distributions.Normal(self.mean, 1.0)
+    >>> flow = fg.as_flow(
+    ...     Gaussian(), log_prob=lambda module, images: module().log_prob(images.flatten(1)).sum(1)
+    ... )
+    >>> flow.log_prob(torch.zeros(3, 1, 2, 2)).shape
+    torch.Size([3])
+    """
+    check_module(module)
+    if log_prob is own_log_prob:
+        check_log_prob(module)
+    return AdaptedFlow(module, log_prob)
+
+
+def as_generator(
+    module: nn.Module,
+    latent_dim: int | None = None,
+    *,
+    latent_shape: Sequence[int] | None = None,
+    value_range: tuple[float, float] = (0, 1),
+    forward: ModuleFunction = call,
+) -> AdaptedGenerator:
+    """Return a module as a generator: what decodes latents from N(0, I) to images in [0, 1].
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module. It is not copied and not changed.
+    latent_dim : int, optional
+        Number of values in a latent, for a module that takes latents (B, latent_dim).
+    latent_shape : sequence of int, optional
+        Shape of a latent, for a module that takes another, such as (100, 1, 1) of a DCGAN.
+    value_range : tuple of float
+        The values of black and white in the module's images: (-1, 1) after a tanh.
+    forward : callable
+        (module, latents (B, *latent_shape)) to images (B, C, H, W). Without it the module is
+        called.
+
+    Returns
+    -------
+    AdaptedGenerator
+        A `Generator` around the module, whose weights it shares.
+
+    Raises
+    ------
+    ParameterError
+        There is not exactly one of `latent_dim` and `latent_shape`, it has no whole numbers of at
+        least 1, or the range is empty or not finite.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> import torch
+    >>> dcgan = torch.nn.Sequential(torch.nn.ConvTranspose2d(100, 3, 8), torch.nn.Tanh())
+    >>> generator = fg.as_generator(dcgan, latent_shape=(100, 1, 1), value_range=(-1, 1))
+    >>> images = generator(torch.randn(5, 100))
+    >>> images.shape, bool((images >= 0).all())
+    (torch.Size([5, 3, 8, 8]), True)
+    """
+    check_module(module)
+    if (latent_dim is None) == (latent_shape is None):
+        raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
+    shape = [latent_dim] if latent_shape is None else list(latent_shape)
+    for size in shape:
+        check_counts(latent_dim=size)
+    low, high = value_range
+    if not -math.inf < low < high < math.inf:
+        raise ParameterError(
+            f"value_range = {value_range}: give two finite numbers, the lower one first."
+        )
+    return AdaptedGenerator(module, tuple(cast(list[int], shape)), (low, high), forward)
+
+
+def as_classifier(
+    module: nn.Module,
+    attributes: Sequence[str],
+    *,
+    logits: ModuleFunction = call,
+    features: ModuleFunction | None = None,
+) -> AdaptedClassifier:
+    """Return a module as a classifier: what scores the attributes of images in [0, 1].
+
+    Parameters
+    ----------
+    module : nn.Module
+        Any module. It is not copied and not changed.
+    attributes : sequence of str
+        Names of the A attributes, in the order of the logits.
+    logits : callable
+        (module, images (B, C, H, W)) to logits (B, A). Without it the module is called. Scaling
+        of the images has its place here.
+    features : callable, optional
+        (module, images (B, C, H, W)) to features (B, F).
+
+    Returns
+    -------
+    AdaptedClassifier
+        A `Classifier` around the module, whose weights it shares.
+
+    Raises
+    ------
+    ParameterError
+        There are no attributes, or a name comes twice.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> import torch
+    >>> layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    >>> classifier = fg.as_classifier(layers, ("Smiling", "Young"))
+    >>> classifier.logit(torch.zeros(5, 3, 2, 2), "Young").shape
+    torch.Size([5])
+    """
+    check_module(module)
+    names = () if isinstance(attributes, str) else tuple(attributes)
+    if not names or len(set(names)) < len(names):
+        raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")
+    return AdaptedClassifier(module, names, logits, features)
