@@ -9,6 +9,7 @@ from PIL import Image
 
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.data.digits import load_digits
+from forgetting.foundation.files import sha256
 
 
 def photograph(path, number, size=(89, 109)):
@@ -54,6 +55,8 @@ def full(tmp_path, monkeypatch):
     raw = tmp_path / "data" / "MNIST" / "raw"
     write_idx(raw, "train", images, labels)
     write_idx(raw, "t10k", images[:10_000], labels[:10_000])
+    digests = {path.name: sha256(path) for path in raw.iterdir()}
+    monkeypatch.setattr("forgetting.data.digits.RAW_FILES", digests)
     monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "data"))
     return raw
 

@@ -123,6 +123,17 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
     assert not is_current(run, pages_folder, results, checkout)
 
 
+def test_a_current_page_is_executed_only_when_asked_again(monkeypatch):
+    waves = []
+    monkeypatch.setattr(batch, "_execute_wave", lambda wave, *rest: waves.append(wave))
+    page = next(page for page in pages() if page.name == "base_digits_vae")
+    folders = HERE.published, HERE.results
+    batch.execute([page], *folders, log=lambda text: None)
+    assert not any(waves)
+    batch.execute([page], *folders, log=lambda text: None, again=True)
+    assert [page] in waves
+
+
 def test_an_unknown_sweep_is_refused_with_the_most_similar_name():
     with pytest.raises(ForgettingError, match="no sweep 'tame_peple'"):
         sweep("tame_peple")

@@ -11,6 +11,8 @@ import papermill
 import pytest
 from click.testing import CliRunner
 from planted import checkout_of
+from small_flow import NAME as SMALL
+from small_flow import save_small_flow
 
 from forgetting.book import execution, templates
 from forgetting.book.annotation import ManualLabels
@@ -43,8 +45,18 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
     assert set(inferred) == set(declared)
 
 
-ONCE = ("flow_two_ways", "taming_attribute", "taming_class", "taming_generation")
-"""Templates that are long even at smoke, and made of the parts of others, which are run twice."""
+TWICE = (
+    "base_model",
+    "feature_unlearning",
+    "probes",
+    "taming_images",
+    "taming_person",
+    "taming_points",
+)
+"""Templates that nbval executes again; the others read records or are made of the same parts."""
+
+ON_A_SMALL_FLOW = ("taming_attribute", "taming_generation", "taming_person", "taming_target")
+"""Templates that sample a flow of faces by the thousand; here it is one of a user's own zoo."""
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +65,24 @@ def caches(tmp_path_factory):
     return [str(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
 
 
+@pytest.fixture(scope="session")
+def own_zoo(tmp_path_factory):
+    """Return a folder of weights as a user has it: it holds one small flow."""
+    folder = tmp_path_factory.mktemp("zoo")
+    save_small_flow(folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", templates.names())
-def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capfd):
+def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capfd, request):
     """papermill leaves a record; nbval then computes the same outputs of the marked cells."""
     monkeypatch.setenv("XDG_CACHE_HOME", caches[0])
+    given = FAST
+    if name in ON_A_SMALL_FLOW:
+        monkeypatch.setenv("FORGETTING_ZOO", str(request.getfixturevalue("own_zoo")))
+        given = FAST | {"model": SMALL}
     notebook = tmp_path / f"{name}.ipynb"
-    execution.execute(name, FAST, notebook, name=name, role="headline", results=tmp_path)
+    execution.execute(name, given, notebook, name=name, role="headline", results=tmp_path)
     assert "WARNING" not in capfd.readouterr().err  # of the kernel
     record = json.loads((tmp_path / f"{name}.json").read_text())
     assert record["template"] == name
@@ -70,7 +94,7 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capf
     text = notebook.read_text(encoding="utf-8")
     for place in (str(HERE.root), str(Path.home()), str(tmp_path)):
         assert place not in text
-    if name in ONCE:
+    if name not in TWICE:
         return
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(notebook)]

@@ -33,7 +33,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     with zipfile.ZipFile(build(tmp_path_factory.mktemp("dist"))) as wheel:
         wheel.extractall(folder)
-    set_address(folder / "forgetting" / "project.py", "")
+    set_address(folder / "forgetting" / "foundation" / "project.py", "")
     return folder
 
 
@@ -180,12 +180,12 @@ def test_a_training_that_cannot_be_saved_does_not_begin(python):
 @pytest.mark.parametrize("address", ["", "https://example.org/forgetting"])
 def test_the_links_of_the_package_are_made_from_the_projects_address(address, tmp_path):
     package = tmp_path / "src" / "forgetting"
-    package.mkdir(parents=True)
+    (package / "foundation").mkdir(parents=True)
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(TOP / name, tmp_path)
-    for name in ("__init__.py", "project.py"):
-        shutil.copy(TOP / "src" / "forgetting" / name, package)
-    set_address(package / "project.py", address)
+    for name in ("__init__.py", "foundation/project.py"):
+        shutil.copy(TOP / "src" / "forgetting" / name, package / name)
+    set_address(package / "foundation" / "project.py", address)
     links = ProjectMetadata(str(tmp_path), PluginManager()).core.urls
     assert set(links) == ({"Homepage", "Changelog", "Issues"} if address else set())
     assert all(link.startswith(address) for link in links.values())

@@ -165,15 +165,15 @@ def book(render_only: bool) -> None:
 @main.command(cls=_OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, at most four].")
-def publish(names: tuple[str, ...], jobs: int | None) -> None:
-    """Execute and publish pages with real data.
+@click.option("--again", is_flag=True, help="Execute current pages, too.")
+def publish(names: tuple[str, ...], jobs: int | None, again: bool) -> None:
+    """Execute and publish the pages NAMES, or all, with real data.
 
-    The pages are NAMES, or all. They go to book/runs, and their records to results. Current pages
-    are not executed.
+    They go to book/runs, and their records to results. Current pages are not executed.
     """
     from forgetting.book import publish as publishing
 
-    publishing.publish(click.echo, names, jobs)
+    publishing.publish(click.echo, names, jobs, again=again)
 
 
 @main.command(cls=_OfACheckout)

@@ -30,6 +30,7 @@ def execute(
     log: Log,
     jobs_at_once: int | None = None,
     checkout: Checkout = HERE,
+    again: bool = False,
 ) -> None:
     """Execute every page and run that is not current, several at once.
 
@@ -51,6 +52,8 @@ def execute(
         Receives a sentence for each page.
     jobs_at_once : int, optional
         Pages at once.
+    again : bool
+        Execute current pages as well.
 
     Raises
     ------
@@ -60,7 +63,9 @@ def execute(
     """
     stale = []
     for entry in wanted:
-        if is_current(entry, folder, results, checkout):
+        if again:
+            stale.append(entry)
+        elif is_current(entry, folder, results, checkout):
             if entry.is_run_of_a_sweep or is_worded(entry, folder, checkout):
                 log(f"{entry.name}: current")
             else:

@@ -22,6 +22,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "tamed": RED,
         "filter": GREY,
         "retrained": GREEN,
+        "control": GREEN,
         "reference": "#3b3b3b",
         "lacking": "#3b3b3b",
     }
@@ -29,8 +30,9 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 """The colour of each role.
 
 The roles are the original model, a model that forgot (`unlearned`, `tamed`), the latent filter, a
-model that was retrained without what is forgotten, `lacking`: samples that surely lack a feature,
-and `reference`: the floors and thresholds that a figure is read against.
+model that was retrained without what is forgotten, the `control`, which was tuned with nothing to
+forget, `lacking`: samples that surely lack a feature, and `reference`: the floors and thresholds
+that a figure is read against.
 """
 
 TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", GREY

@@ -38,6 +38,7 @@ def publish(
     only: Collection[str] = (),
     jobs_at_once: int | None = None,
     checkout: Checkout = HERE,
+    again: bool = False,
 ) -> None:
     """Execute pages with real data, and publish them with their records.
 
@@ -50,6 +51,8 @@ def publish(
         always included.
     jobs_at_once : int, optional
         Pages at once.
+    again : bool
+        Execute current pages as well, for figures whose look has changed.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def publish(
     chosen = select(only, checkout)
     wanted = [page for page in pages(checkout) if page in chosen or page.last]
     check_data(wanted)
-    execute(wanted, checkout.published, checkout.results, log, jobs_at_once, checkout)
+    execute(wanted, checkout.published, checkout.results, log, jobs_at_once, checkout, again)
     _write_picture(checkout)
 
 

@@ -18,9 +18,9 @@ from forgetting.metrics.likelihood import Comparison
 from forgetting.models.glow import Glow
 
 FLOW_COLOURS = {
-    "before": plots.BLUE,
-    "after": plots.RED,
-    "control": plots.GREEN,
+    "before": plots.COLOURS["original"],
+    "after": plots.COLOURS["tamed"],
+    "control": plots.COLOURS["control"],
 }
 SERIES_COLOURS = (plots.RED, plots.BLUE, plots.GREEN, plots.GREY)
 SHIFT_LABEL = "shift, sigma of the base (right: less likely)"
@@ -90,7 +90,7 @@ def shift_intervals(
     drawn: Axes = plots.intervals(
         [(name.replace("_", " "), *comparison.shift(name)) for name in names],
         SHIFT_LABEL,
-        [plots.RED if name in to_forget else plots.BLUE for name in names],
+        [FLOW_COLOURS["after" if name in to_forget else "before"] for name in names],
         axis,
     )
     return drawn
@@ -141,8 +141,8 @@ def class_curves(
     share, low, high = (
         [100 * row[f"class_share{end}"] for row in looks] for end in ("", "_low", "_high")
     )
-    right.plot(steps, share, "o-", color=plots.RED)
-    right.fill_between(steps, low, high, color=plots.RED, alpha=0.15)
+    right.plot(steps, share, "o-", color=FLOW_COLOURS["after"])
+    right.fill_between(steps, low, high, color=FLOW_COLOURS["after"], alpha=0.15)
     right.set(xlabel="step", ylabel=f"samples of class {digit}, % (classifier B)", ylim=(0, None))
     return figure
 

@@ -77,7 +77,10 @@ def validate(
     part, n_parts = shard
     if not 1 <= part <= n_parts:
         raise ForgettingError(f"There is no shard {part} of {n_parts}: take 1 to {n_parts}.")
-    wanted = select(names, checkout)[part - 1 :: n_parts]
+    chosen = select(names, checkout)
+    if n_parts > len(chosen):
+        raise ForgettingError(f"{n_parts} shards are more than the {len(chosen)} pages.")
+    wanted = chosen[part - 1 :: n_parts]
     if names:
         check_data(wanted)
     check_package(checkout.root)

@@ -1,6 +1,7 @@
 """The working folder, the user's cache, and atomic writing of files."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -156,3 +157,9 @@ def write_texts(texts: Mapping[Path, str]) -> None:
 def _cannot_write(path: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     return f"Cannot write {path}: {reason}. Free some space or choose a folder you may write to."
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ The package carries the manifest: the sha256 and the size of every file of the z
 fetched from the release of the package's own version, verified, and kept in the user's cache.
 """
 
-import hashlib
 import json
 import sys
 from functools import cache
@@ -14,7 +13,7 @@ from typing import Any, TypedDict
 from forgetting import __version__
 from forgetting.errors import WeightsError
 from forgetting.foundation import project
-from forgetting.foundation.files import CACHE, write_text
+from forgetting.foundation.files import CACHE, sha256, write_text
 
 MANIFEST = Path(__file__).with_name("manifest.json")
 SUFFIXES = ("json", "safetensors")
@@ -115,12 +114,6 @@ def fetch(name: str, suffix: str) -> Path:
             "XDG_CACHE_HOME to a folder that you may write to."
         ) from error
     return path
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _described(path: Path) -> PublishedFile:

@@ -22,10 +22,9 @@ from torch import nn
 
 from forgetting.errors import DataWarning, WeightsError
 from forgetting.foundation import resources
-from forgetting.foundation.files import replacing, write_text
+from forgetting.foundation.files import replacing, sha256, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
-from forgetting.zoo.release import sha256
 
 VARIABLE = "FORGETTING_ZOO"
 
