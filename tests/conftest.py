@@ -10,10 +10,12 @@ from bars import Bars, width
 from data_sets import celeba, folder, full  # noqa: F401
 from torch import nn
 
+from forgetting.foundation.memory import keep_memory
 from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
 
 matplotlib.use("Agg")
+keep_memory()
 
 
 def pytest_collection_modifyitems(items):

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from forgetting import __version__
 from forgetting.errors import ForgettingError
-from forgetting.foundation import project, resources
+from forgetting.foundation import memory, project, resources
 from forgetting.foundation.files import CACHE, ROOT
 
 
@@ -51,6 +51,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
+    memory.keep_memory()
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
             os.environ[variable] = str(Path(folder).expanduser().resolve())

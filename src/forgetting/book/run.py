@@ -30,6 +30,7 @@ from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation import resources
 from forgetting.foundation.files import write_texts
+from forgetting.foundation.memory import keep_memory
 from forgetting.foundation.precision import has_bfloat16
 from forgetting.methods.progress import progress as progress
 
@@ -200,6 +201,7 @@ def begin(
         if values.get(name, 0) == 0:
             values[name] = value
     _draw_inline()
+    keep_memory()
     return Run(template, validated(model, values))
 
 

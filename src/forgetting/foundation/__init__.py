@@ -1,4 +1,4 @@
-"""What every wing stands on: files, the cache, registries, and where the project's parts lie.
+"""What every room stands on: files, the cache, memory, registries, and where all lies.
 
 Nothing here depends on what the study is about. The foundation imports `errors` alone.
 """
