@@ -201,6 +201,12 @@ def starts_alike(larger: torch.Tensor, answer: torch.Tensor) -> bool:
     return _differ_at_most(larger, torch.cat([answer, answer[:1]]), precision)
 
 
+def are_probabilities(scores: torch.Tensor) -> bool:
+    """Return whether all scores lie from 0 to 1, and not all of them at the ends."""
+    inside = (scores >= 0) & (scores <= 1)
+    return bool(inside.all() and ((scores > 0) & (scores < 1)).any())
+
+
 def check_floats(answer: Any, where: str) -> None:
     """Raise an error unless an answer is a floating-point tensor.
 

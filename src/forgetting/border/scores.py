@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from forgetting.border.checks import are_equal, check_floats, starts_alike
+from forgetting.border.checks import are_equal, are_probabilities, check_floats, starts_alike
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
 from forgetting.errors import ModelError
@@ -108,8 +108,7 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
         raise ModelError(
             f"The {name} is not finite for some of the images: check it on the generator's images."
         )
-    inside = (answer >= 0) & (answer <= 1)
-    if is_logit and inside.all() and ((answer > 0) & (answer < 1)).any():
+    if is_logit and are_probabilities(answer):
         raise ModelError(
             f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
             "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."

@@ -20,6 +20,16 @@ MIN_SAMPLES = 50
 """Samples below which neither a kernel distance nor precision and recall are taken."""
 
 
+NEIGHBOUR = 3
+"""The neighbour of a sample whose distance is the radius of its place, k of precision."""
+
+MAX_REPEATED = 0.1
+"""Largest share of real samples whose neighbours are all equal to them."""
+
+FAR, LARGEST = 30.0, 1e12
+"""Distance from 0, in units of their spread, and spread, beyond which features are moved."""
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Mean and covariance of a set of features.
@@ -72,7 +82,7 @@ def carries_fid(n: float, n_features: int) -> bool:
 def _checked(features: torch.Tensor, least: int, measure: str) -> torch.Tensor:
     """Return features (N, F) on the CPU if a measure may be taken of them."""
     features = features.detach().cpu()
-    if features.ndim != 2:
+    if features.ndim != 2 or not features.shape[1]:
         raise DataError(
             f"{measure} takes features (N, F), not {tuple(features.shape)}: flatten them."
         )
@@ -193,13 +203,39 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
     Raises
     ------
     DataError
-        There are too few samples, a value is not finite, or the numbers of features differ.
+        There are too few samples, a value is not finite, the numbers of features differ, or over a
+        tenth of the real samples are there four times.
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
+    _, number, counts = second.unique(dim=0, return_inverse=True, return_counts=True)
+    n_repeated = int((counts[number] > NEIGHBOUR).sum())
+    if n_repeated > MAX_REPEATED * len(second):
+        raise DataError(
+            f"Precision and recall: {n_repeated} of {len(second)} real samples equal "
+            f"{NEIGHBOUR} others, so that no sample is near them. Take each sample once."
+        )
+    first, second = _placed(first, second)
     metrics = prc_features_to_metric(
-        first.float(), second.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
+        first.float(),
+        second.float(),
+        prc_neighborhood=NEIGHBOUR,
+        prc_batch_size=1000,
+        verbose=False,
     )
     return float(metrics["precision"]), float(metrics["recall"])
+
+
+def _placed(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features as they are, or moved and scaled where float32 does not hold distances.
+
+    Squared distances lose their digits far from 0, and leave the numbers where features are huge
+    or tiny.
+    """
+    centre = b.double().mean(0)
+    spread = (b.double() - centre).norm(dim=1).mean()
+    if centre.norm() <= FAR * spread and 1 / LARGEST < spread < LARGEST:
+        return a, b
+    return (a.double() - centre) / spread, (b.double() - centre) / spread
 
 
 def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
