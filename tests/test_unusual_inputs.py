@@ -1,5 +1,7 @@
 """Models, scores and sets that nobody thought of lead to a sentence, not to a number."""
 
+import math
+
 import pytest
 import torch
 from bars import Bars, width
@@ -8,8 +10,14 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.border.preflight import check_flow
-from forgetting.errors import ModelError
-from forgetting.metrics.likelihood import mean_bits_per_dim
+from forgetting.errors import DataError, ModelError
+from forgetting.methods.direction import LabelledLatents
+from forgetting.methods.taming_config import TamingConfig
+from forgetting.metrics.likelihood import LikelihoodReference, compare, mean_bits_per_dim
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
+from forgetting.probes.search import search_latents
 
 POINTS = torch.randn(130, 2, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -74,3 +82,127 @@ def test_bits_are_not_levels(n_bits):
         getattr(given, "module", given).n_bits = n_bits
         with pytest.raises(ModelError, match=r"(?s)n_bits = .*, a whole number up to 16"):
             check_flow(given, IMAGES)
+
+
+# sets of images and latents
+
+
+def test_means_that_differ_by_rounding_alone_have_no_direction():
+    latents = torch.randn(500, 6, generator=torch.Generator().manual_seed(0))
+    for form in ("raw", "unit"):
+        with pytest.raises(DataError, match="equal but for rounding"):
+            fg.find_direction(LabelledLatents(latents, latents.flip(0)), form=form)
+    fg.find_direction(LabelledLatents(latents + 0.001, latents.flip(0)))
+
+
+def test_a_deviation_of_rounding_measures_nothing():
+    values = torch.full((100,), 3.0)
+    values[::2] += 5e-7
+    assert values.std() > 0
+    with pytest.raises(DataError, match="give different images"):
+        LikelihoodReference.of(values)
+    retain = torch.cat([POINTS[:1].repeat(50, 1), POINTS[1:2]])
+    with pytest.raises(DataError, match="2 of the images to retain equally likely"):
+        fg.tame(Gaussian(), POINTS[2:3], retain, TamingConfig(n_statistics=2, max_steps=1))
+
+
+class Bounded(Gaussian):
+    """A flow without density outside a square."""
+
+    def log_prob(self, points):
+        return torch.where((points.abs() < 1).all(1), super().log_prob(points), -math.inf)
+
+
+def test_a_set_with_an_impossible_image_has_no_shift():
+    inside = (POINTS.abs() < 1).all(1)
+    given = {"a": torch.cat([POINTS[inside][:3], POINTS[~inside][:3]]), "b": POINTS[inside][:3]}
+    compared = compare(Bounded(), Bounded(), given, POINTS[inside][:30])
+    assert compared.shift("b")[0] == 0
+    with pytest.raises(DataError, match="6 of 12 bits/dim of the images a are not finite"):
+        compared.shift("a")
+
+
+# probes
+
+
+class Layers(nn.Module):
+    """A generator with a layer that may work in place."""
+
+    latent_dim = 6
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(6, 40), nn.Linear(40, 64)
+        self.middle = nn.ReLU(inplace)
+
+    def forward(self, z):
+        return torch.sigmoid(self.last(self.middle(self.first(z)))).view(-1, 1, 8, 8)
+
+
+LATENTS = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+
+
+def probe(labels, latents=LATENTS, *, inplace=False):
+    model = Layers(inplace)
+    return linear_probe(model, model.middle, latents, labels)
+
+
+def test_a_linear_probe_reads_what_a_layer_gets_and_not_what_it_makes_of_it():
+    labels = LATENTS[:, 0] * LATENTS[:, 1] > 0
+    assert probe(labels, inplace=True) == probe(labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        (LATENTS[:, 0] * LATENTS[:, 1]).relu(),
+        torch.arange(200) % 10,
+        (LATENTS[:, :2] > 0),
+        (LATENTS[:, :1] > 0),
+    ],
+)
+def test_labels_of_a_linear_probe_are_booleans_of_the_latents(labels):
+    with pytest.raises(DataError, match=r"other values than 0 and 1|one label for each latent"):
+        probe(labels)
+
+
+def test_a_linear_probe_is_not_tested_on_what_it_was_fitted_to():
+    latents = LATENTS[:40].repeat(5, 1)
+    with pytest.raises(DataError, match="Of 200 latents 40 differ"):
+        probe(latents[:, 0] > 0, latents)
+
+
+def test_features_of_any_shape_have_the_same_weight_in_an_inversion():
+    targets = Layers()(LATENTS[:4]).detach()
+
+    def found(features):
+        return inversion_attack(Layers(), targets, features, steps=9, restarts=1, weight=5).latents
+
+    def pooled(images):
+        return nn.functional.avg_pool2d(images, 2)
+
+    expected = found(lambda images: pooled(images).flatten(1))
+    for features in (pooled, lambda images: pooled(images).flatten(1)[:, :, None]):
+        torch.testing.assert_close(found(features), expected)
+
+
+def test_a_search_has_a_loss_and_a_criterion_for_each_latent():
+    def sums(images, _):
+        return -images.sum((1, 2, 3))
+
+    for wrong in (
+        lambda images, part: sums(images, part).mean(),
+        lambda images, part: sums(images, part)[:, None],
+        lambda images, part: sums(images, part)[:, None] + sums(images, part),
+    ):
+        for pair in ((wrong, sums), (sums, wrong)):
+            with pytest.raises(ModelError, match="one for each image"):
+                search_latents(Layers(), 3, *pair, steps=1, restarts=1, lr=0.1, seed=0)
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 6), (5, 1), (5, 3), (4, 6)])
+def test_each_image_to_relearn_has_a_latent_of_the_generators(shape):
+    with pytest.raises(DataError, match="give one latent of 6 values for each image"):
+        relearn(Layers(), torch.rand(5, 1, 8, 8), torch.randn(shape), [0], width)
