@@ -18,6 +18,9 @@ ProjectionThreshold = Literal["midpoint", "prevalence"]
 MAX_TIED = 1.0
 """Samples with the score at which a share ends, at most, as a part of the share."""
 
+ROUNDED = 1e-6
+"""Length of a direction, as a part of that of latents, up to which rounding may have made it."""
+
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""
 
@@ -250,6 +253,11 @@ def find_direction(
         "projection_threshold", projection_threshold, get_args(ProjectionThreshold)
     )
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
+    if vector.norm() <= ROUNDED * labelled.positive.norm(dim=-1).mean():
+        raise DataError(
+            "The means of positive and negative latents are equal but for rounding: label other "
+            "latents, of samples with the feature and without."
+        )
     if form == "unit":
         vector = vector / vector.norm()
     direction = Direction(vector, 0.0)
