@@ -10,9 +10,11 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.border.preflight import check_flow
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.methods.direction import LabelledLatents
-from forgetting.methods.taming_config import TamingConfig
+from forgetting.methods.taming_config import TamingConfig, TargetConfig
+from forgetting.methods.target import Target
+from forgetting.methods.target_distribution import meet_target
 from forgetting.metrics.likelihood import LikelihoodReference, compare, mean_bits_per_dim
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.linear_probe import linear_probe
@@ -120,6 +122,62 @@ def test_a_set_with_an_impossible_image_has_no_shift():
     assert compared.shift("b")[0] == 0
     with pytest.raises(DataError, match="6 of 12 bits/dim of the images a are not finite"):
         compared.shift("a")
+
+
+# targets
+
+HALVES = Target(("A",), torch.tensor([0.8, 0.2]))
+CELLS = (POINTS[:, 0] > 0).long()
+
+
+@pytest.mark.parametrize("attributes", [("A", "A"), (), ("A", "B", "C")])
+def test_a_target_is_of_one_or_two_different_attributes(attributes):
+    shares = torch.full((2 ** len(attributes),), 1 / 2 ** len(attributes))
+    with pytest.raises(ParameterError, match="one or two different attributes"):
+        Target(attributes, shares)
+
+
+def test_a_double_absence_is_no_absence():
+    with pytest.raises(ParameterError, match="is no attribute"):
+        Target.parse("~~A: 0.3", ["A"])
+
+
+@pytest.mark.parametrize(
+    "has_feature",
+    [
+        torch.tensor([[1], [0]]),
+        torch.tensor([[1.0], [0.0]]),
+        torch.ones(3, 2).bool(),
+        torch.ones(3).bool(),
+        torch.ones(0, 1).bool(),
+    ],
+)
+def test_combinations_are_numbered_from_booleans_of_the_targets_attributes(has_feature):
+    for read in (HALVES.cells, HALVES.measure):
+        with pytest.raises(DataError, match=r"give booleans \(N, 1\)|at least one image"):
+            read(has_feature)
+
+
+def met(points, cells):
+    config = TargetConfig(max_steps=2, n_statistics=4)
+    return meet_target(
+        Gaussian(), points, cells, HALVES, lambda model, _: torch.tensor([0.5, 0.5]), config
+    )
+
+
+def test_numbers_of_combinations_are_whole_in_any_format():
+    expected = met(POINTS, CELLS).history
+    for kind in (torch.uint8, torch.int32, torch.float32, torch.bool):
+        assert met(POINTS, CELLS.to(kind)).history == expected
+    with pytest.raises(DataError, match="cells must be 130 numbers"):
+        met(POINTS, CELLS * 0.5)
+
+
+def test_an_image_that_comes_twice_shows_one_combination():
+    twice = torch.cat([POINTS, POINTS[:5]])
+    assert met(twice, torch.cat([CELLS, CELLS[:5]])).history == met(POINTS, CELLS).history
+    with pytest.raises(DataError, match="comes twice, with two combinations"):
+        met(twice, torch.cat([CELLS, 1 - CELLS[:5]]))
 
 
 # probes
