@@ -1,5 +1,6 @@
 """Distances between sets of features: FID, KID, precision and recall, nearest neighbours."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
 
 KID_SUBSETS = 20
@@ -189,6 +190,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
 def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float, float]:
     """Return improved precision and recall (Kynkaanniemi et al., 2019), with k = 3.
 
+    A `DataWarning` says where over a tenth of the real samples are there four times.
+
     Parameters
     ----------
     generated, real : Tensor, (N, F) and (M, F)
@@ -203,16 +206,17 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
     Raises
     ------
     DataError
-        There are too few samples, a value is not finite, the numbers of features differ, or over a
-        tenth of the real samples are there four times.
+        There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
     _, number, counts = second.unique(dim=0, return_inverse=True, return_counts=True)
     n_repeated = int((counts[number] > NEIGHBOUR).sum())
     if n_repeated > MAX_REPEATED * len(second):
-        raise DataError(
+        warnings.warn(
             f"Precision and recall: {n_repeated} of {len(second)} real samples equal "
-            f"{NEIGHBOUR} others, so that no sample is near them. Take each sample once."
+            f"{NEIGHBOUR} others, so that no sample is near them. Take each sample once.",
+            DataWarning,
+            stacklevel=2,
         )
     first, second = _placed(first, second)
     metrics = prc_features_to_metric(
