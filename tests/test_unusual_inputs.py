@@ -9,6 +9,7 @@ from planted import Binned
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.inference import classes, features, logits
 from forgetting.border.preflight import check_flow
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.methods.direction import LabelledLatents
@@ -84,6 +85,24 @@ def test_bits_are_not_levels(n_bits):
         getattr(given, "module", given).n_bits = n_bits
         with pytest.raises(ModelError, match=r"(?s)n_bits = .*, a whole number up to 16"):
             check_flow(given, IMAGES)
+
+
+class Classifier(nn.Module):
+    """A classifier whose answers are pixels."""
+
+    def logits(self, images):
+        return images.flatten(1)
+
+    features = classes = forward = logits
+
+
+@pytest.mark.parametrize("read", [features, logits, classes])
+def test_no_classifier_describes_images_of_another_range(read):
+    for images in (255 * IMAGES, 2 * IMAGES - 1, IMAGES - 0.5):
+        with pytest.raises(DataError, match=r"give images in \[0, 1\]"):
+            read(Classifier(), images)
+    for images in ((255 * IMAGES).to(torch.uint8), IMAGES, IMAGES[:0], IMAGES * math.nan):
+        assert len(read(Classifier(), images)) == len(images)
 
 
 # sets of images and latents
@@ -235,15 +254,15 @@ def test_a_linear_probe_is_not_tested_on_what_it_was_fitted_to():
 def test_features_of_any_shape_have_the_same_weight_in_an_inversion():
     targets = Layers()(LATENTS[:4]).detach()
 
-    def found(features):
-        return inversion_attack(Layers(), targets, features, steps=9, restarts=1, weight=5).latents
+    def found(read):
+        return inversion_attack(Layers(), targets, read, steps=9, restarts=1, weight=5).latents
 
     def pooled(images):
         return nn.functional.avg_pool2d(images, 2)
 
     expected = found(lambda images: pooled(images).flatten(1))
-    for features in (pooled, lambda images: pooled(images).flatten(1)[:, :, None]):
-        torch.testing.assert_close(found(features), expected)
+    for shaped in (pooled, lambda images: pooled(images).flatten(1)[:, :, None]):
+        torch.testing.assert_close(found(shaped), expected)
 
 
 def test_a_search_has_a_loss_and_a_criterion_for_each_latent():

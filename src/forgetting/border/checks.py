@@ -53,13 +53,25 @@ def check_images(images: Any, name: str) -> torch.Tensor:
     images = images.detach().float()
     if images.ndim > 2 and not images.isfinite().all():
         raise DataError(f"{name} have values that are not finite: take these images out.")
-    if images.ndim > 2 and images.numel() and not _in_range(images):
+    if images.ndim > 2:
+        check_range(images, name)
+    return images
+
+
+def check_range(images: torch.Tensor, name: str) -> None:
+    """Raise an error if images, all of them finite, do not lie in [0, 1].
+
+    Raises
+    ------
+    DataError
+        A value does not.
+    """
+    if images.numel() and (images.min() < -MARGIN or images.max() > 1 + MARGIN):
         remedy = "(images + 1) / 2" if images.max() <= 2 else "images / 255"
         raise DataError(
             f"{name} have values from {images.min():g} to {images.max():g}: give images in "
             f"[0, 1], such as {remedy}."
         )
-    return images
 
 
 def check_log_prob(flow: Any) -> None:

@@ -62,12 +62,6 @@ def linear_probe(
         )
     if not ((has_feature == 0) | (has_feature == 1)).all():
         raise DataError("The labels hold other values than 0 and 1: give booleans.")
-    n_distinct = len(latents.unique(dim=0))
-    if n_distinct < len(latents):
-        raise DataError(
-            f"Of {len(latents)} latents {n_distinct} differ, so that the probe is tested on what "
-            "it was fitted to: give each latent once."
-        )
     has_feature = has_feature.bool()
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
@@ -90,6 +84,12 @@ def linear_probe(
             "of its `modules()`."
         )
     check_generator(model)
+    n_distinct = len(latents.unique(dim=0))
+    if n_distinct < len(latents):
+        raise DataError(
+            f"Of {len(latents)} latents {n_distinct} differ, so that the probe is tested on what "
+            "it was fitted to: give each latent once."
+        )
     latents = latents.detach().float()
     duplicate = frozen_copy(model)
     duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
