@@ -63,24 +63,26 @@ class Direction:
     Raises
     ------
     DataError
-        The vector is not finite or 0, or the threshold is not finite.
+        The length of the vector is not finite or 0, or the threshold is no finite number.
     """
 
     vector: torch.Tensor
     projection_threshold: float
 
     def __post_init__(self) -> None:
-        vector = self.vector.detach().float()
-        if vector.ndim != 1 or not vector.isfinite().all() or not vector.any():
+        vector = self.vector.detach().float().clone()  # the caller's may change
+        if vector.ndim != 1 or not 0 < vector.norm() < math.inf:
             raise DataError(
                 "A direction must be one vector of finite numbers that are not all 0: look at "
                 "the latents that it was found from."
             )
-        if not math.isfinite(self.projection_threshold):
+        t = self.projection_threshold
+        if isinstance(t, bool) or not math.isfinite(t):
             raise DataError(
                 f"The projection threshold is {self.projection_threshold}: give a finite number."
             )
         object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "projection_threshold", float(t))
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
