@@ -235,7 +235,7 @@ def test_finetuning_logs_every_so_many_steps_and_the_last_and_lowers_the_rate_to
 
 def test_a_loss_that_is_not_finite_is_refused_in_a_sentence(bars, labelled):
     def score(images):  # finite for the few images of the preflight
-        return width(images) * (torch.nan if len(images) > 8 else 1.0)
+        return width(images) * (torch.nan if len(images) > 9 else 1.0)
 
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         gradient_ascent(bars, find_direction(labelled), score, FinetuneConfig(steps=2))

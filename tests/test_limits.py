@@ -161,7 +161,7 @@ def test_a_verdict_does_not_stand_on_numbers_that_are_none():
         with pytest.raises(DataError, match="finite"):
             decide([evidence], *distances)
     with pytest.raises(DataError, match="finite"):
-        decide([replace(evidence, auc=Auc(math.nan, 0, 1))], 2.0, 1.5)
+        decide([replace(evidence, reference=math.nan)], 2.0, 1.5)
 
 
 def test_the_nearest_people_to_broken_embeddings_are_none():

@@ -65,9 +65,14 @@ class Printed:
         return float(10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2])))
 
     @property
+    def unit_name(self) -> str:
+        """What follows the number: `%`, `points` or nothing."""
+        return next((end for end in ("%", "points") if self.text.endswith(end)), "")
+
+    @property
     def scale(self) -> int:
         """Factor between a metric and the number: 100 for percent and points, else 1."""
-        return 100 if self.text.endswith(("%", "points")) else 1
+        return 100 if self.unit_name else 1
 
 
 def half_width(printed: Printed, line: str, metrics: Mapping[str, float]) -> float:
@@ -154,7 +159,7 @@ def _rows(published_line: str, line: str, metrics: Mapping[str, float]) -> Itera
     for old, new in zip(*numbers, strict=True):
         margin = max(half_width(old, published_line, metrics), RELATIVE * abs(old.value))
         allowed = 0.5 * old.unit + margin
-        same_unit = old.text.endswith("%") == new.text.endswith("%")
+        same_unit = old.unit_name == new.unit_name
         is_close = abs(new.value - old.value) <= allowed * (1 + 1e-9)
         if not (same_unit and is_close):
             yield f"  published {old.text}, here {new.text}, allowed ± {allowed:.3g}"

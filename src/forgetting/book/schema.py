@@ -6,8 +6,10 @@ A record of an older schema holds the same values under earlier names. `upgrade`
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,11 @@ def upgrade(record: Record) -> Record:
     -------
     dict
         The record itself where it has the present schema.
+
+    Raises
+    ------
+    DataError
+        Two of its parameters or metrics have the same present name.
     """
     if record.get("schema") == SCHEMA:
         return record
@@ -67,11 +74,17 @@ def upgrade(record: Record) -> Record:
         "schema": SCHEMA,
         **{key: value for key, value in record.items() if key != "schema"},
         "name": _case(record["name"]),
-        "parameters": {PARAMETERS.get(k, k): v for k, v in record["parameters"].items()},
-        "metrics": {_metric(k, record): v for k, v in record["metrics"].items()},
+        "parameters": _renamed(record, "parameters", lambda name: PARAMETERS.get(name, name)),
+        "metrics": _renamed(record, "metrics", lambda name: _metric(name, record)),
         "weights": {weights_name(k): v for k, v in record["weights"].items()},
         "history": [{HISTORY.get(k, k): v for k, v in row.items()} for row in record["history"]],
     }
+
+
+def _renamed(record: Record, part: str, present: Callable[[str], str]) -> dict[str, Any]:
+    """Return a part of a record under present names."""
+    pairs = [(present(name), value) for name, value in record[part].items()]
+    return _each_once(pairs, f"{record['name']}, in the present schema, {part}")
 
 
 def digest(record: Record) -> str:
@@ -157,17 +170,25 @@ def read_record(path: Path) -> Record:
     Raises
     ------
     DataError
-        The file is not valid JSON, or its record is of an older or a newer schema.
+        The file is not valid JSON or no record, a metric is no finite number or comes twice, or
+        the record is of an older or a newer schema.
     """
     record: Record | None = _json(path)
     if record is None:
         raise DataError(f"{path} is not a record: it is not valid JSON. Make the run again.")
+    if not isinstance(record, dict) or not isinstance(record.get("metrics", {}), dict):
+        raise DataError(f"{path} is not a record: its metrics have no names. Make the run again.")
     if _is_record(record) and record.get("schema", 1) != SCHEMA:
         _refuse_newer(path, record)
         raise DataError(
             f"{path} is a record of schema {record.get('schema', 1)}, and this version reads "
             f"schema {SCHEMA}: run `forgetting upgrade {path.parent}` first."
         )
+    for name, value in record.get("metrics", {}).items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise DataError(
+                f"{path}: the metric {name} is {value!r}, not a finite number. Make the run again."
+            )
     return record
 
 
@@ -210,9 +231,20 @@ def weights_name(name: str) -> str:
 def _json(path: Path) -> Any:
     """Return what a JSON file holds, or None where it is not valid JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=lambda pairs: _each_once(pairs, str(path)))
     except ValueError:
         return None
+
+
+def _each_once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+    """Return a dict of pairs, of which no two have the same name."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{place}: {twice!r} is there twice. Keep the right one.")
+    return values
 
 
 def _is_record(content: Any) -> bool:
@@ -220,10 +252,13 @@ def _is_record(content: Any) -> bool:
 
 
 def _refuse_newer(path: Path, record: Record) -> None:
-    if record.get("schema", 1) > SCHEMA:
+    """Raise an error if a record's schema is none that this version knows."""
+    schema = record.get("schema", 1)
+    if isinstance(schema, bool) or schema not in range(1, SCHEMA + 1):
+        remedy = "install a newer version of forgetting"
         raise DataError(
-            f"{path} is a record of schema {record['schema']}, and this version reads schema "
-            f"{SCHEMA}: install a newer version of forgetting."
+            f"{path} is a record of schema {schema!r}, and this version reads schema {SCHEMA}: "
+            f"{remedy if isinstance(schema, int) and schema > SCHEMA else 'make the run again'}."
         )
 
 

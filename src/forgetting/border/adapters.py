@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from forgetting.border.contracts import Flow, Noise, log_prob_of
+from forgetting.border.options import check_counts, check_rate
 from forgetting.errors import DataError, ModelError
 
 ModuleFunction = Callable[[nn.Module, torch.Tensor], torch.Tensor]
@@ -149,14 +150,20 @@ class AdaptedClassifier(nn.Module):
         Raises
         ------
         ModelError
-            The classifier was made without a function of features.
+            The classifier was made without a function of features, or it returns another shape.
         """
         if self._features is None:
             raise ModelError(
                 f"{type(self.module).__name__} has no features: give as_classifier(module, ..., "
                 "features=lambda module, images: ...)."
             )
-        return self._features(self.module, images)
+        features = self._features(self.module, images)
+        if features.ndim != 2 or len(features) != len(images):
+            raise ModelError(
+                f"The features of {type(self.module).__name__} have the shape "
+                f"{tuple(features.shape)} for {len(images)} images: return (B, F)."
+            )
+        return features
 
 
 class ConcatenatedLatents(nn.Module):
@@ -174,7 +181,14 @@ class ConcatenatedLatents(nn.Module):
             A module with `forward(z1: (B, sizes[0]), z2: (B, sizes[1]), ...) -> images`.
         sizes : sequence of int
             The dimension of each latent.
+
+        Raises
+        ------
+        ParameterError
+            A dimension is no whole number of at least 1.
         """
+        for size in sizes:
+            check_counts(sizes=size)
         super().__init__()
         self.generator = generator
         self.sizes = tuple(sizes)
@@ -201,7 +215,13 @@ class AtTemperature(nn.Module):
             A flow that is also a `Generator`, such as a Glow.
         temperature : float
             The standard deviation of the latents, above 0.
+
+        Raises
+        ------
+        ParameterError
+            It is no finite number above 0.
         """
+        check_rate(temperature=temperature)
         super().__init__()
         self.flow = flow
         self.temperature = temperature

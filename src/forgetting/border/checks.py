@@ -21,6 +21,12 @@ PRECISION = 1e-4
 A device may add in another order at another call; what depends on the batch differs more.
 """
 
+MAX_BITS = 16
+"""Largest `n_bits` of a flow: a larger number counts levels, as 256 does."""
+
+ROUGH_PRECISION = 1e-2
+"""The same for batches of two sizes on a GPU, which may compute one of them in TensorFloat-32."""
+
 
 def check_images(images: Any, name: str) -> torch.Tensor:
     """Return images as float32 without gradients, unless they are no images in [0, 1].
@@ -47,17 +53,29 @@ def check_images(images: Any, name: str) -> torch.Tensor:
     images = images.detach().float()
     if images.ndim > 2 and not images.isfinite().all():
         raise DataError(f"{name} have values that are not finite: take these images out.")
-    if images.ndim > 2 and images.numel() and not _in_range(images):
+    if images.ndim > 2:
+        check_range(images, name)
+    return images
+
+
+def check_range(images: torch.Tensor, name: str) -> None:
+    """Raise an error if images, all of them finite, do not lie in [0, 1].
+
+    Raises
+    ------
+    DataError
+        A value does not.
+    """
+    if images.numel() and (images.min() < -MARGIN or images.max() > 1 + MARGIN):
         remedy = "(images + 1) / 2" if images.max() <= 2 else "images / 255"
         raise DataError(
             f"{name} have values from {images.min():g} to {images.max():g}: give images in "
             f"[0, 1], such as {remedy}."
         )
-    return images
 
 
 def check_log_prob(flow: Any) -> None:
-    """Raise an error unless a flow has a `log_prob` of images alone.
+    """Raise an error unless a flow has a `log_prob` of images alone and a possible `n_bits`.
 
     Raises
     ------
@@ -65,6 +83,13 @@ def check_log_prob(flow: Any) -> None:
         It has not.
     """
     name = name_of(flow)
+    n_bits = getattr(flow, "n_bits", 0)
+    is_whole = isinstance(n_bits, Integral) and not isinstance(n_bits, bool)
+    if not is_whole or not 0 <= int(n_bits) <= MAX_BITS:
+        raise ModelError(
+            f"{name} has n_bits = {n_bits!r}, which is added to bits/dim: let it be b for 2**b "
+            f"levels, a whole number up to {MAX_BITS}."
+        )
     log_prob = getattr(flow, "log_prob", None)
     if not callable(log_prob):
         raise ModelError(
@@ -179,8 +204,19 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
 
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Return whether two answers are equal but for the last digits."""
-    a, b = a.detach(), b.detach()
-    return bool((a - b).abs().max() <= PRECISION * max(float(a.abs().max()), 1e-6))
+    return _differ_at_most(a, b, PRECISION)
+
+
+def starts_alike(larger: torch.Tensor, answer: torch.Tensor) -> bool:
+    """Return whether an answer to a batch equals that to a larger one, which ends in its first."""
+    precision = PRECISION if answer.device.type == "cpu" else ROUGH_PRECISION
+    return _differ_at_most(larger, torch.cat([answer, answer[:1]]), precision)
+
+
+def are_probabilities(scores: torch.Tensor) -> bool:
+    """Return whether all scores lie from 0 to 1, and not all of them at the ends."""
+    inside = (scores >= 0) & (scores <= 1)
+    return bool(inside.all() and ((scores > 0) & (scores < 1)).any())
 
 
 def check_floats(answer: Any, where: str) -> None:
@@ -195,6 +231,12 @@ def check_floats(answer: Any, where: str) -> None:
         raise ModelError(f"{where} is of type {type(answer).__name__}, not a tensor of torch.")
     if not answer.is_floating_point():
         raise ModelError(f"{where} has the format {answer.dtype}: return floats.")
+
+
+def _differ_at_most(a: torch.Tensor, b: torch.Tensor, precision: float) -> bool:
+    """Return whether two answers differ at most by a share of the larger one."""
+    a, b = a.detach(), b.detach()
+    return bool((a - b).abs().max() <= precision * max(float(a.abs().max()), 1e-6))
 
 
 def _in_range(images: torch.Tensor) -> bool:

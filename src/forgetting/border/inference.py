@@ -2,7 +2,7 @@
 
 Images are float32 in [0, 1] or uint8, so that a whole data set need not be converted. All results
 are on the CPU and have no gradients. Of a model in training mode a copy in evaluation mode is
-used.
+used. A classifier gets no images in another range, which it would not refuse.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from forgetting.border.checks import check_range
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH, Generator
 from forgetting.border.copies import contents, device_of, frozen_copy
@@ -48,22 +49,29 @@ def generate(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
 
 def features(classifier: _WithFeatures, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's features (N, F) of images (N, C, H, W)."""
-    return in_batches(classifier, "features", images)
+    return in_batches(classifier, "features", _in_range(images))
 
 
 def logits(classifier: _WithLogits, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's attribute logits (N, A) of images (N, C, H, W)."""
-    return in_batches(classifier, "logits", images)
+    return in_batches(classifier, "logits", _in_range(images))
 
 
 def classes(classifier: _WithClasses, images: torch.Tensor) -> torch.Tensor:
     """Return a classifier's class probabilities (N, n_classes) of images (N, C, H, W)."""
-    return in_batches(classifier, "classes", images)
+    return in_batches(classifier, "classes", _in_range(images))
 
 
 def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
     """Return the embeddings (N, D) of face images (N, 3, H, W)."""
     return in_batches(embedding, "__call__", images)
+
+
+def _in_range(images: torch.Tensor) -> torch.Tensor:
+    """Return images of uint8 or in [0, 1]; a broken model's, which are not finite, pass."""
+    if images.dtype != torch.uint8:
+        check_range(images.detach(), "The images")
+    return images
 
 
 def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:

@@ -1,5 +1,6 @@
 """Checks of the options of public functions: counts, rates and seeds."""
 
+import itertools
 import math
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -7,7 +8,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationInfo
 
 from forgetting.border.conditions import MAX_SEED
-from forgetting.errors import ParameterError
+from forgetting.errors import DataError, ParameterError
+
+ROUNDED = 1e-6
+"""By how much the end of an interval may miss its number."""
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -49,6 +53,22 @@ def check_seed(seed: Any) -> None:
     """
     if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
         raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+
+
+def check_interval(name: str, value: float, low: float, high: float) -> None:
+    """Raise an error unless a number from 0 to 1 lies within its interval.
+
+    Raises
+    ------
+    DataError
+        It does not, or is not finite.
+    """
+    ends = (-ROUNDED, low - ROUNDED, value, high + ROUNDED, 1 + 2 * ROUNDED)
+    if not all(a <= b for a, b in itertools.pairwise(ends)):
+        raise DataError(
+            f"{name} of {value:g} with the interval {low:g} to {high:g} is none: give numbers "
+            "from 0 to 1, the share between both ends."
+        )
 
 
 def configuration(config: Any, kind: type[C]) -> C:

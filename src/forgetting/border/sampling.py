@@ -100,7 +100,9 @@ def scored_samples(
         for part in latents.split(batch_size):
             images = model(part.to(device_of(model)))
             check_decoded(images, len(part), name_of(generator))
-            parts.append(score(images).cpu())
+            answer = score(images)
+            check_scores(answer, len(part))
+            parts.append(answer.cpu())
         scores = torch.cat(parts)
     check_scores(scores, n, is_logit=is_logit)
     return latents, scores

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from forgetting.border.checks import are_equal, check_floats
+from forgetting.border.checks import are_equal, are_probabilities, check_floats, starts_alike
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
 from forgetting.errors import ModelError
@@ -48,16 +48,18 @@ def check_score(
             f"The {name} is {type(score).__name__}, which cannot be called: give a function from "
             "images (B, C, H, W) to scores (B,)."
         )
-    batches = (images, images[:1].expand_as(images))
-    answer, alone = (
+    batches = (images, images[:1].expand_as(images), torch.cat([images, images[:1]]))
+    answer, alone, larger = (
         _scores(score, batch, i, is_followed, name) for i, batch in enumerate(batches)
     )
     check_scores(answer, len(images), is_logit=is_logit, name=name)
     check_scores(alone, len(images), name=name)
-    if not are_equal(alone, answer[:1]):
+    check_scores(larger, len(images) + 1, name=name)
+    if not are_equal(alone, answer[:1]) or not starts_alike(larger, answer):
         raise ModelError(
-            f"The {name} of an image depends on the other images of its batch or on its place "
-            "there, or is random: put its model into evaluation mode with `eval()`."
+            f"The {name} of an image depends on the other images of its batch, on their number "
+            "or on its place there, or is random: put its model into evaluation mode with "
+            "`eval()`."
         )
     if is_followed and not answer.requires_grad:
         raise ModelError(
@@ -106,8 +108,7 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
         raise ModelError(
             f"The {name} is not finite for some of the images: check it on the generator's images."
         )
-    inside = (answer >= 0) & (answer <= 1)
-    if is_logit and inside.all() and ((answer > 0) & (answer < 1)).any():
+    if is_logit and are_probabilities(answer):
         raise ModelError(
             f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
             "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."

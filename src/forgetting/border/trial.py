@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.border.checks import are_equal
+from forgetting.border.checks import are_equal, starts_alike
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import (
     contents,
@@ -83,7 +83,22 @@ class Trial:
                 "let an answer follow from its own input alone. What else it depends on, such as "
                 "a class, must be fixed or drawn at random."
             )
+        self._check_size(second, again)
         return answer
+
+    def _check_size(self, duplicate: nn.Module, answer: torch.Tensor) -> None:
+        """Raise an error if an answer differs in a larger batch, which ends in the first input.
+
+        An answer that draws random numbers differs there, as it does under another seed.
+        """
+        larger = torch.cat([self.batch, self.batch[:1]])
+        if starts_alike(self._answer(duplicate, larger), answer):
+            return
+        if are_equal(answer, self._answer(duplicate, self.batch, seed=1)):
+            raise ModelError(
+                f"{self.name} gives an input another answer in a larger batch: it sorts the "
+                "batch, or computes with its size. Let it sum over all dimensions but the first."
+            )
 
     def follow(self) -> None:
         """Raise an error unless answers have a gradient with respect to the batch."""

@@ -4,7 +4,7 @@ What a camera's orientation says is applied. Transparent parts lie on white. Gre
 is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB
 as Pillow converts them; colour profiles are not applied. Refused are animations and files of
 several pages, except a camera's MPO, whose first image is the photograph. Refused are also
-floating-point and 32-bit images, for nothing says which value is white.
+floating-point and 32-bit images and 12 bits in 16, for nothing says which value is white.
 """
 
 import io
@@ -22,6 +22,9 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JP
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _ORIENTATION = 0x0112
+DARKEST = 2**12 - 1
+"""Largest value of a 16-bit image up to which it seems to have fewer bits, as cameras do."""
+
 _BITS, _PHOTOMETRIC = 258, 262
 """Tags of TIFF: bits of a value, and whether 0 is white (0) or black (1)."""
 
@@ -133,6 +136,12 @@ def _eight_bits(image: Image.Image, path: Path, bits: int) -> Image.Image:
         )
     white = 2**bits - 1
     values = np.asarray(image).astype(np.int64)
+    most = int(values.max())
+    if bits == 16 and 0 < most <= DARKEST:
+        raise DataError(
+            f"{path} is grey with 16 bits and no value over {most}, so that it would be nearly "
+            "black: its white is another. Save it with 8 bits, or remove it."
+        )
     return Image.fromarray(((255 * values + white // 2) // white).astype(np.uint8))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from forgetting.data.selection import indices
 from forgetting.data.sources import FOLDERS, choose_source, get_folder, note
 from forgetting.errors import DataError, check_option
 from forgetting.foundation.files import sha256
@@ -58,8 +59,9 @@ class Digits:
         return len(self.images)
 
     def where(self, mask: torch.Tensor) -> "Digits":
-        """Return the digits that a boolean mask (N,) or an index tensor (K,) selects."""
-        return Digits(self.images[mask], self.labels[mask], self.source)
+        """Return the digits that a boolean mask (N,) or an index tensor (K,), int64, selects."""
+        index = indices(mask, len(self))
+        return Digits(self.images[index], self.labels[index], self.source)
 
     def floats(self, size: int = 28) -> torch.Tensor:
         """Return the images as float32 in [0, 1], (N, 1, size, size), padded with black."""

@@ -22,7 +22,9 @@ from forgetting.data.images import (
     image_files_per_class,
     read_images,
     resize,
+    warn_of_spellings,
 )
+from forgetting.data.selection import indices
 from forgetting.data.sources import get_folder, has_data, note
 from forgetting.errors import DataError, check_option, did_you_mean
 
@@ -65,6 +67,13 @@ class Faces:
     attributes: tuple[str, ...]
     source: str
 
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.people) == len(self.labels):
+            raise DataError(
+                f"Of {len(self.images)} images there are {len(self.people)} names and labels of "
+                f"{len(self.labels)}: give one of each for every image."
+            )
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -77,11 +86,7 @@ class Faces:
             A boolean mask has another length, or the tensor has another format: of 8 bits it
             would select images as a mask and people as indices.
         """
-        if mask.dtype not in (torch.bool, torch.int64):
-            raise ValueError(f"a mask of {mask.dtype}: give bools, or indices of int64")
-        if mask.dtype == torch.bool and mask.shape != (len(self),):
-            raise ValueError(f"a mask of shape {tuple(mask.shape)} for {len(self)} faces")
-        index = torch.nonzero(mask).flatten() if mask.dtype == torch.bool else mask
+        index = indices(mask, len(self))
         people = tuple(self.people[i] for i in index.tolist())
         return Faces(self.images[index], people, self.labels[index], self.attributes, self.source)
 
@@ -150,6 +155,7 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
     hashes = hash_files(files)
     images = read_images(files, hashes, folder, CROPS[source], size)
     faces = Faces(images, people, labels, attributes, source)
+    warn_of_spellings(folder, people)
     note(source, f"{len(files):,} images, blake2b {_digest(hashes, faces)}")
     if split == "all":
         return faces

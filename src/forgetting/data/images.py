@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -163,6 +164,16 @@ def read_images(
     on_white = [names[i] for i in transparent]
     _warn(folder, "read with their transparent parts on white", on_white)
     return images
+
+
+def warn_of_spellings(folder: Path, names: Iterable[str]) -> None:
+    """Warn of different names that case, Unicode form or spaces alone tell apart."""
+    spellings: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        key = "".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").split())
+        spellings.setdefault(key, []).append(name)
+    alike = [name for same in spellings.values() if len(same) > 1 for name in same]
+    _warn(folder, "read as different people or classes, though they seem to be the same", alike)
 
 
 def resize(image: Image.Image, crop: Crop, size: int) -> np.ndarray:

@@ -138,12 +138,12 @@ def gaps_to_retrained(graded: Mapping[str, GradedSamples]) -> dict[str, float]:
     """Return what remains of the gap between the original and the retrained model, by name.
 
     The gap of the original is 1 and that of the retrained model 0. Nothing is returned where no
-    model was retrained, or where the intervals of the two meet: a share of a gap that may be none
-    says nothing.
+    model was retrained, or where its interval does not lie below that of the original: a share of
+    a gap that may be none says nothing.
     """
     shares = {name: samples.prevalence for name, samples in graded.items()}
     first, last = shares["original"], shares.get("retrained")
-    if last is None or (last.low <= first.high and first.low <= last.high):
+    if last is None or last.high >= first.low:
         return {}
     return {
         name: gap_to_retrained(first.share, prevalence.share, last.share)

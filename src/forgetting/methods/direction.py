@@ -18,6 +18,9 @@ ProjectionThreshold = Literal["midpoint", "prevalence"]
 MAX_TIED = 1.0
 """Samples with the score at which a share ends, at most, as a part of the share."""
 
+ROUNDED = 1e-6
+"""Length of a direction, as a part of that of latents, up to which rounding may have made it."""
+
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""
 
@@ -60,24 +63,26 @@ class Direction:
     Raises
     ------
     DataError
-        The vector is not finite or 0, or the threshold is not finite.
+        The length of the vector is not finite or 0, or the threshold is no finite number.
     """
 
     vector: torch.Tensor
     projection_threshold: float
 
     def __post_init__(self) -> None:
-        vector = self.vector.detach().float()
-        if vector.ndim != 1 or not vector.isfinite().all() or not vector.any():
+        vector = self.vector.detach().float().clone()  # the caller's may change
+        if vector.ndim != 1 or not 0 < vector.norm() < math.inf:
             raise DataError(
                 "A direction must be one vector of finite numbers that are not all 0: look at "
                 "the latents that it was found from."
             )
-        if not math.isfinite(self.projection_threshold):
+        t = self.projection_threshold
+        if isinstance(t, bool) or not math.isfinite(t):
             raise DataError(
                 f"The projection threshold is {self.projection_threshold}: give a finite number."
             )
         object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "projection_threshold", float(t))
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
@@ -250,6 +255,11 @@ def find_direction(
         "projection_threshold", projection_threshold, get_args(ProjectionThreshold)
     )
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
+    if vector.norm() <= ROUNDED * labelled.positive.norm(dim=-1).mean():
+        raise DataError(
+            "The means of positive and negative latents are equal but for rounding: label other "
+            "latents, of samples with the feature and without."
+        )
     if form == "unit":
         vector = vector / vector.norm()
     direction = Direction(vector, 0.0)

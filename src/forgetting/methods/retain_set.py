@@ -74,7 +74,7 @@ class RetainSet:
         Raises
         ------
         DataError
-            The base finds all images equally likely.
+            The base finds all images, or all reference images, equally likely.
         """
         generator = torch.Generator().manual_seed(config.seed)
         self.images = images[torch.randperm(len(images), generator=generator)[: config.n_retain]]
@@ -83,12 +83,14 @@ class RetainSet:
         self.base_bpd = cached(
             [base], inputs, "bits/dim", lambda: bits_per_dim_with_noise(base, *inputs)
         )
-        if torch.allclose(self.base_bpd, self.base_bpd[:1]):
-            raise DataError(
-                "The flow finds all images to retain equally likely, so that there is no "
-                "deviation to measure in: give images that differ."
-            )
         self.n_tuned = len(self.images) - min(config.n_statistics, len(self.images) // 2)
+        few = self.base_bpd[self.n_tuned :]
+        for which, bpd in (("all", self.base_bpd), (f"{len(few)} of the", few)):
+            if torch.allclose(bpd, bpd[:1]):
+                raise DataError(
+                    f"The flow finds {which} images to retain equally likely, so that there is "
+                    " no deviation to measure in: give images that differ."
+                )
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return images, noise and base bits/dim at indices (B,) below `n_tuned`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.errors import ParameterError
+from forgetting.errors import DataError, ParameterError
 
 MAX_ATTRIBUTES = 2
 
@@ -28,13 +28,18 @@ class Target:
     Raises
     ------
     ParameterError
-        The number of shares is wrong, one is not between 0 and 1, or they do not add up to one.
+        There are not one or two different attributes, the number of shares is wrong, one is not
+        between 0 and 1, or they do not add up to one.
     """
 
     attributes: tuple[str, ...]
     shares: torch.Tensor
 
     def __post_init__(self) -> None:
+        if not len(set(self.attributes)) == len(self.attributes) in range(1, MAX_ATTRIBUTES + 1):
+            raise ParameterError(
+                f"target: {self.attributes!r} must be one or two different attributes."
+            )
         shares, n = self.shares, 2 ** len(self.attributes)
         are_shares = shares.shape == (n,) and bool(((shares >= 0) & (shares <= 1)).all())
         if not are_shares or abs(float(shares.sum()) - 1) > SUM_ERROR:
@@ -101,7 +106,19 @@ class Target:
         ----------
         has_feature : torch.Tensor
             Bool (N, k), in the order of `attributes`.
+
+        Raises
+        ------
+        DataError
+            It is not, or there is no image.
         """
+        if has_feature.dtype != torch.bool or has_feature.shape[1:] != (len(self.attributes),):
+            raise DataError(
+                f"Which image has {', '.join(self.attributes)}: give booleans (N, "
+                f"{len(self.attributes)}), not {has_feature.dtype} {tuple(has_feature.shape)}."
+            )
+        if not len(has_feature):
+            raise DataError("Shares of combinations need at least one image: there is none.")
         weights = 2 ** torch.arange(has_feature.shape[1] - 1, -1, -1)
         return ((~has_feature).long() * weights).sum(1)
 
@@ -132,7 +149,7 @@ def _parse_part(
             f"target: {part.strip()!r} is not of the form ATTRIBUTE: SHARE with a share "
             "from 0 to 1."
         )
-    names = tuple(literal.lstrip("~").strip() for literal in literals)
+    names = tuple(literal.removeprefix("~").strip() for literal in literals)
     for name in names:
         if name not in available:
             raise ParameterError(

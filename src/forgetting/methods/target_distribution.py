@@ -14,7 +14,7 @@ from torch import nn
 from forgetting.border.checks import check_images
 from forgetting.border.options import configuration
 from forgetting.errors import DataError
-from forgetting.methods.image_sets import distinct
+from forgetting.methods.image_sets import digests, distinct
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import FlowFinetuneConfig, TamingConfig, TargetConfig
@@ -129,21 +129,28 @@ def meet_target(
     Raises
     ------
     DataError
-        `cells` does not number the images' combinations, a combination with a share has fewer
-        than two images, or all images show the same combination. Or `measure` returns no shares
-        of the combinations.
+        `cells` does not number the images' combinations, an image that comes twice has two, a
+        combination with a share has fewer than two images, or all images show the same
+        combination. Or `measure` returns no shares of the combinations.
     TrainingError
         A likelihood is not finite.
     """
     config = configuration(config, TargetConfig)
     images = check_images(images, "The images")
     n_cells = len(target.shares)
-    if cells.shape != (len(images),) or not ((cells >= 0) & (cells < n_cells)).all():
+    are_numbers = (cells >= 0) & (cells < n_cells) & (cells == cells.long())
+    if cells.shape != (len(images),) or not are_numbers.all():
         raise DataError(
             f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
             f"which of {', '.join(target.combinations)} it shows."
         )
+    cells = cells.long()
     indices = distinct(images)  # an image that is given twice might end in both halves
+    shown = zip(digests(images), cells.tolist(), strict=True)
+    if len(set(shown)) > len(indices):
+        raise DataError(
+            "An image comes twice, with two combinations in `cells`: take out the wrong one."
+        )
     images, cells = images[indices], cells[indices]
     moved, retained = _halves(cells, target, config.seed)
     controller = _Controller(target, measure, cells[moved], config)

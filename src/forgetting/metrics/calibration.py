@@ -8,6 +8,8 @@ import torch
 from scipy.stats import norm, rankdata
 from torchmetrics.functional.classification import binary_calibration_error
 
+from forgetting.border.checks import are_probabilities
+from forgetting.border.options import check_interval
 from forgetting.errors import DataError
 
 MIN_CALIBRATED = 50
@@ -22,11 +24,19 @@ class Auc:
     ----------
     value, low, high : float
         The area and the ends of its interval, in [0, 1].
+
+    Raises
+    ------
+    DataError
+        The area lies outside its interval, or the interval outside [0, 1].
     """
 
     value: float
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        check_interval("An AUC", self.value, self.low, self.high)
 
     @classmethod
     def of(cls, scores: torch.Tensor, has_feature: torch.Tensor) -> "Auc":
@@ -144,9 +154,14 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     Raises
     ------
     DataError
-        There are fewer than 50 images, or a score is not finite.
+        There are fewer than 50 images, or a score is not finite, or the scores are probabilities.
     """
     scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
+    if are_probabilities(scores):
+        raise DataError(
+            f"A calibration error: all of {len(scores)} scores lie between 0 and 1, as "
+            "probabilities do. Give logits, such as `torch.logit(scores)`."
+        )
     return float(binary_calibration_error(torch.sigmoid(scores), truth.int(), n_bins=15))
 
 

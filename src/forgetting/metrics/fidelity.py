@@ -1,5 +1,6 @@
 """Distances between sets of features: FID, KID, precision and recall, nearest neighbours."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
 
 KID_SUBSETS = 20
@@ -18,6 +19,16 @@ SAMPLES_PER_FEATURE = 2
 
 MIN_SAMPLES = 50
 """Samples below which neither a kernel distance nor precision and recall are taken."""
+
+
+NEIGHBOUR = 3
+"""The neighbour of a sample whose distance is the radius of its place, k of precision."""
+
+MAX_REPEATED = 0.1
+"""Largest share of real samples whose neighbours are all equal to them."""
+
+FAR, LARGEST = 30.0, 1e12
+"""Distance from 0, in units of their spread, and spread, beyond which features are moved."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ def carries_fid(n: float, n_features: int) -> bool:
 def _checked(features: torch.Tensor, least: int, measure: str) -> torch.Tensor:
     """Return features (N, F) on the CPU if a measure may be taken of them."""
     features = features.detach().cpu()
-    if features.ndim != 2:
+    if features.ndim != 2 or not features.shape[1]:
         raise DataError(
             f"{measure} takes features (N, F), not {tuple(features.shape)}: flatten them."
         )
@@ -179,6 +190,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
 def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float, float]:
     """Return improved precision and recall (Kynkaanniemi et al., 2019), with k = 3.
 
+    A `DataWarning` says where over a tenth of the real samples are there four times.
+
     Parameters
     ----------
     generated, real : Tensor, (N, F) and (M, F)
@@ -196,10 +209,37 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
         There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
+    _, number, counts = second.unique(dim=0, return_inverse=True, return_counts=True)
+    n_repeated = int((counts[number] > NEIGHBOUR).sum())
+    if n_repeated > MAX_REPEATED * len(second):
+        warnings.warn(
+            f"Precision and recall: {n_repeated} of {len(second)} real samples equal "
+            f"{NEIGHBOUR} others, so that no sample is near them. Take each sample once.",
+            DataWarning,
+            stacklevel=2,
+        )
+    first, second = _placed(first, second)
     metrics = prc_features_to_metric(
-        first.float(), second.float(), prc_neighborhood=3, prc_batch_size=1000, verbose=False
+        first.float(),
+        second.float(),
+        prc_neighborhood=NEIGHBOUR,
+        prc_batch_size=1000,
+        verbose=False,
     )
     return float(metrics["precision"]), float(metrics["recall"])
+
+
+def _placed(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features as they are, or moved and scaled where float32 does not hold distances.
+
+    Squared distances lose their digits far from 0, and leave the numbers where features are huge
+    or tiny.
+    """
+    centre = b.double().mean(0)
+    spread = (b.double() - centre).norm(dim=1).mean()
+    if centre.norm() <= FAR * spread and 1 / LARGEST < spread < LARGEST:
+        return a, b
+    return (a.double() - centre) / spread, (b.double() - centre) / spread
 
 
 def nearest(features: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from forgetting.border.options import check_counts
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 
@@ -48,9 +49,17 @@ def pairs(
     Raises
     ------
     DataError
-        There is no pair of one person, or no pair of different people, or an embedding has
-        another length than 1.
+        There is no pair of one person, or no pair of different people, an embedding has another
+        length than 1, or there is not one name for each.
+    ParameterError
+        `n_different` is no whole number of at least 1.
     """
+    check_counts(n_different=n_different)
+    if len(people) != len(embeddings):
+        raise DataError(
+            f"There are {len(people)} names for {len(embeddings)} embeddings: give the person in "
+            "each image."
+        )
     lengths = embeddings.norm(dim=1)
     if not ((lengths - 1).abs() <= LENGTH_ERROR).all():
         raise DataError(
@@ -92,7 +101,7 @@ def verification(similarity: torch.Tensor, same: torch.Tensor) -> tuple[Auc, flo
         The share of pairs of one person above the threshold, in [0, 1].
     """
     threshold = threshold_at(similarity, same, FALSE_MATCHES)
-    recall = float((similarity[same] > threshold).float().mean())
+    recall = float((similarity[same.bool()] > threshold).float().mean())
     return Auc.of(similarity, same), threshold, recall
 
 
@@ -118,7 +127,10 @@ def nearest_people(
     ------
     DataError
         There is no image of the person, or an embedding is not finite.
+    ParameterError
+        `k` is no whole number of at least 1.
     """
+    check_counts(k=k)
     if person not in people:
         raise DataError(f"There is no image of {person!r} among these: check the name.")
     if not bool(torch.isfinite(embeddings).all()):

@@ -17,6 +17,9 @@ from forgetting.border.preflight import check_flow
 from forgetting.errors import DataError, ModelError
 from forgetting.foundation.cache import cached
 
+ROUNDED = 1e-6
+"""Deviation of bits/dim, as a part of their mean, up to which rounding may have made it."""
+
 MIN_REFERENCE = 20
 """Images below which their bits/dim give no likelihood reference."""
 
@@ -138,7 +141,7 @@ class LikelihoodReference:
                 f"{MIN_REFERENCE}."
             )
         mean, std = float(bpd.mean()), float(bpd.std())
-        if not (math.isfinite(mean) and 0 < std < math.inf):
+        if not (math.isfinite(mean) and ROUNDED * max(1, abs(mean)) < std < math.inf):
             raise DataError(
                 f"The bits/dim of the likelihood reference have mean {mean:g} and deviation "
                 f"{std:g}: give different images with finite likelihoods."
@@ -208,7 +211,18 @@ class Comparison:
             Of (after - before) / sigma_base, where sigma_base is the base's standard deviation. A
             positive shift is a lower likelihood. The interval is a 95 % t-interval over images;
             its ends are nan for a single image.
+
+        Raises
+        ------
+        DataError
+            An image has no finite likelihood.
         """
+        both = torch.cat([self.before[name], self.after[name]])
+        if not both.isfinite().all():
+            raise DataError(
+                f"{int((~both.isfinite()).sum())} of {len(both)} bits/dim of the images {name} "
+                "are not finite, so that they have no shift: take these images out."
+            )
         shifts = (self.after[name] - self.before[name]).double() / self.base.std
         mean, n = float(shifts.mean()), len(shifts)
         if n < 2:

@@ -1,5 +1,6 @@
 """Locality: how much else changed between images of the same latents, and where."""
 
+import math
 from typing import Protocol
 
 import torch
@@ -86,7 +87,9 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     Raises
     ------
     DataError
-        The images are no floats in [0, 1], there are none, or the two sets differ in shape.
+        The images are no floats in [0, 1], there are none, or the two sets differ in shape. Or
+        the evaluator's answers are no booleans for each image, its band covers no row or all of
+        them, or its features do not differ.
     """
     before, after = check_images(before, "The images before"), check_images(after, "Those after")
     if before.shape != after.shape or not len(before):
@@ -98,6 +101,7 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     present, absent = evaluator.has_feature(before), evaluator.lacks_feature(before)
     pixel_change = (after - before).abs()
     others_before, others_after = evaluator.others(before), evaluator.others(after)
+    _check_answers(evaluator, present, absent, others_before, others_after)
     n_classes = evaluator.n_classes
     changed = (others_before != others_after).float()
     classes_changed, attributes_changed = changed[:, :n_classes], changed[:, n_classes:]
@@ -105,21 +109,57 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
         metrics[f"n_{suffix}"] = int(mask.sum())
         if metrics[f"n_{suffix}"] >= MIN_IMAGES:
             metrics[f"l1_{suffix}"] = float(pixel_change[mask].mean())
-            metrics[f"flipped_{suffix}"] = float(attributes_changed[mask].mean())
+            if attributes_changed.shape[1]:
+                metrics[f"flipped_{suffix}"] = float(attributes_changed[mask].mean())
             if n_classes:
                 metrics[f"class_changed_{suffix}"] = float(classes_changed[mask].amax(1).mean())
     if evaluator.band is not None and metrics["n_present"] >= MIN_IMAGES:
         top, bottom = evaluator.band
         rows = (torch.arange(before.shape[2]) + 0.5) / before.shape[2]
         inside = (rows >= top) & (rows <= bottom)
+        if inside.all() or not inside.any():
+            raise DataError(
+                f"The band from {top:g} to {bottom:g} covers {int(inside.sum())} of {len(rows)} "
+                "rows: give one that covers some and not all, or None."
+            )
         metrics["inside_present"] = float(pixel_change[present][:, :, inside].mean())
         metrics["outside_present"] = float(pixel_change[present][:, :, ~inside].mean())
     if metrics["n_absent"] >= MIN_IMAGES:
         original, unlearned = (evaluator.features(images[absent]) for images in (before, after))
         distance = (original - original.roll(1, 0)).norm(dim=1).mean()
+        if not 0 < distance < math.inf:
+            raise DataError(
+                f"The features of {len(original)} originals have the mean distance "
+                f"{float(distance):g}, in which drift is measured: give features that differ."
+            )
         metrics["drift_absent"] = float((original - unlearned).norm(dim=1).mean() / distance)
     share_changes = (others_after.float().mean(0) - others_before.float().mean(0)).tolist()
     for name, change in zip(evaluator.names, share_changes, strict=True):
         metrics[f"share_change_{name.lower()}"] = change
     metrics["share_change"] = max(abs(change) for change in share_changes)
     return metrics
+
+
+def _check_answers(
+    evaluator: Evaluator, present: torch.Tensor, absent: torch.Tensor, *others: torch.Tensor
+) -> None:
+    """Raise an error unless an evaluator's answers are booleans that do not contradict."""
+    n, names = len(present), [name.lower() for name in evaluator.names]
+    wanted = {"has_feature": (n,), "lacks_feature": (n,), "others": (n, len(names))}
+    for name, answer in (
+        ("has_feature", present),
+        ("lacks_feature", absent),
+        *(("others", answer) for answer in others),
+    ):
+        if answer.dtype != torch.bool or answer.shape != wanted[name]:
+            raise DataError(
+                f"`{name}` returns {answer.dtype} {tuple(answer.shape)}: return booleans "
+                f"{wanted[name]}, such as scores > 0."
+            )
+    if (present & absent).any():
+        raise DataError(
+            f"{int((present & absent).sum())} images both have the feature and lack it: let "
+            "`has_feature` and `lacks_feature` exclude each other."
+        )
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"names = {names}: give the other attributes different names.")

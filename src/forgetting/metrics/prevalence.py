@@ -8,6 +8,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from forgetting.border.options import check_interval
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
 
@@ -22,12 +23,20 @@ class Prevalence:
         The share and the ends of its interval, in [0, 1].
     n : int
         The number of samples.
+
+    Raises
+    ------
+    DataError
+        The share lies outside its interval, or the interval outside [0, 1].
     """
 
     share: float
     low: float
     high: float
     n: int
+
+    def __post_init__(self) -> None:
+        check_interval("A share", self.share, self.low, self.high)
 
     @classmethod
     def of(cls, has_feature: torch.Tensor) -> "Prevalence":
@@ -166,8 +175,17 @@ def gap_to_retrained(original: float, unlearned: float, retrained: float) -> flo
     Raises
     ------
     DataError
-        There is no gap.
+        There is no gap: the retrained model shows the feature as often as the original, or more
+        often. Or one of them is no share from 0 to 1.
     """
-    if original == retrained:
-        raise DataError("The retrained model shows the feature as often as the original: no gap.")
+    if not all(0 <= share <= 1 for share in (original, unlearned, retrained)):
+        raise DataError(
+            f"{original:g}, {unlearned:g} and {retrained:g} are not all shares from 0 to 1: give "
+            "the prevalences of the three models."
+        )
+    if original <= retrained:
+        raise DataError(
+            f"The retrained model shows the feature in {retrained:.2%} of samples, as often as "
+            f"the original ({original:.2%}) or more: no gap."
+        )
     return (unlearned - retrained) / (original - retrained)

@@ -53,6 +53,11 @@ class Evidence:
         """Whether the share is as low as the reference's."""
         return self.model.high <= self.reference + MARGIN
 
+    @property
+    def was_down(self) -> bool:
+        """Whether the original's share is as low as the reference's."""
+        return self.original.high <= self.reference + MARGIN
+
     def __str__(self) -> str:
         shares = f"{self.original.share:.1%} -> {self.model.share:.1%}"
         limits = f"up to {self.model.high:.1%}; none is {self.reference:.1%}"
@@ -90,7 +95,8 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
     *Gone*: for every grader the upper limit of the share's interval is at most a point above the
     reference's share, and the AUC of its scores lies between 0.45 and 0.55. *Over-erased*: the
     same, but an AUC is lower. *Rarer*: for every grader the interval lies below the original's.
-    *Unchanged* otherwise. A model is *damaged* whose FID is over twice its floor.
+    *Unchanged* otherwise, and where no grader finds the feature in the original. A model is
+    *damaged* whose FID is over twice its floor.
 
     Parameters
     ----------
@@ -102,7 +108,8 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
     Raises
     ------
     DataError
-        There is no evidence, or a number of it is not finite.
+        There is no evidence, a number of it is not finite, a reference is no share from 0 to 1,
+        or the floor of FID is not above 0.
     """
     if not evidence:
         raise DataError("A verdict needs at least one grader: there is none.")
@@ -111,10 +118,16 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
         numbers += [each.reference, each.auc.value, each.model.high, each.original.low]
     if not all(map(math.isfinite, numbers)):
         raise DataError("A verdict needs finite numbers: look at the shares, the AUC and FID.")
+    if not all(0 <= each.reference <= 1 for each in evidence) or fid < 0 or fid_floor <= 0:
+        raise DataError(
+            "A verdict needs references from 0 to 1, an FID of at least 0 and a floor above 0: "
+            "give shares, and the FID of two different sets."
+        )
     low, high = ALIKE
     aucs = [each.auc.value for each in evidence]
     word: Word = "unchanged"
-    if all(each.is_down for each in evidence) and max(aucs) <= high:
+    was_there = not all(each.was_down for each in evidence)
+    if was_there and all(each.is_down for each in evidence) and max(aucs) <= high:
         word = "gone" if min(aucs) >= low else "over-erased"
     elif all(each.model.high < each.original.low for each in evidence):
         word = "rarer"

@@ -104,8 +104,8 @@ def inversion_attack(
         return (images - targets[part].to(device)).abs().flatten(1).mean(1)
 
     def loss(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-        feature_error = (features(images) - described[part].to(device)).abs().mean(1)
-        return error(images, part) + weight * feature_error
+        feature_error = (features(images) - described[part].to(device)).abs()
+        return error(images, part) + weight * feature_error.flatten(1).mean(1)
 
     latents, errors = search_latents(
         attacked, len(targets), loss, error, steps=steps, restarts=restarts, lr=lr, seed=seed

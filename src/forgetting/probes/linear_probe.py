@@ -49,17 +49,19 @@ def linear_probe(
     Raises
     ------
     DataError
-        Fewer than ten samples have the feature, or fewer than ten lack it, or there is not one
-        label for each latent.
+        Fewer than ten samples have the feature, or fewer than ten lack it, there is not one label
+        for each latent, a label is neither 0 nor 1, or a latent comes twice.
     ModelError
         The generator does not pass the preflight, or the layer is none of its modules or does not
         get one tensor for each latent.
     """
-    if len(latents) != len(has_feature):
+    if has_feature.shape != (len(latents),):
         raise DataError(
-            f"There are {len(latents)} latents and {len(has_feature)} labels: give one label for "
-            "each latent."
+            f"There are {len(latents)} latents and labels {tuple(has_feature.shape)}: give one "
+            "label for each latent."
         )
+    if not ((has_feature == 0) | (has_feature == 1)).all():
+        raise DataError("The labels hold other values than 0 and 1: give booleans.")
     has_feature = has_feature.bool()
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
@@ -73,7 +75,7 @@ def linear_probe(
         activation = inputs[0].detach() if inputs else torch.empty(0)
         if activation.ndim == 4:
             activation = nn.functional.adaptive_avg_pool2d(activation, 4)
-        activations.append(activation.flatten(1).cpu())
+        activations.append(activation.flatten(1).cpu().clone())  # the layer may work in place
 
     names = [name for name, module in model.named_modules() if module is layer]
     if not names:
@@ -82,6 +84,12 @@ def linear_probe(
             "of its `modules()`."
         )
     check_generator(model)
+    n_distinct = len(latents.unique(dim=0))
+    if n_distinct < len(latents):
+        raise DataError(
+            f"Of {len(latents)} latents {n_distinct} differ, so that the probe is tested on what "
+            "it was fitted to: give each latent once."
+        )
     latents = latents.detach().float()
     duplicate = frozen_copy(model)
     duplicate.get_submodule(names[0]).register_forward_pre_hook(record)

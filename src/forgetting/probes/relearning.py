@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from forgetting.border.checks import check_images
+from forgetting.border.checks import check_images, check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, free_weights, tunable_copy, undisturbed
 from forgetting.border.options import check_counts, check_rate
@@ -73,10 +73,10 @@ def relearn(
     if not checkpoints:
         raise ParameterError("steps: give at least one number of steps, such as 0.")
     images = check_images(images, "The images to relearn")
-    if len(images) != len(latents):
+    if latents.shape != (len(images), check_latent_dim(generator)):
         raise DataError(
-            f"There are {len(images)} images and {len(latents)} latents: give one latent for each "
-            "image."
+            f"There are {len(images)} images and latents {tuple(latents.shape)}: give one latent "
+            f"of {check_latent_dim(generator)} values for each image."
         )
     check_rate(lr=lr)
     check_generator(generator, trainable, is_tuned=True)

@@ -13,7 +13,7 @@ from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.options import check_counts, check_rate, check_seed
 from forgetting.border.preflight import check_generator
-from forgetting.errors import TrainingError
+from forgetting.errors import ModelError, TrainingError
 
 SHELL = (0.01, 0.99)
 """Quantiles of the norm of N(0, I) between which the latents of an attack stay."""
@@ -68,7 +68,7 @@ def search_latents(
     Raises
     ------
     ModelError
-        The generator does not pass the preflight.
+        The generator does not pass the preflight, or a loss or a criterion is not (B,).
     ParameterError
         An option is no whole number in its range, or the learning rate is not above 0.
     TrainingError
@@ -86,12 +86,13 @@ def search_latents(
                 z = starts[part].clone().requires_grad_()
                 optimizer = torch.optim.Adam([z], lr)
                 for _ in range(steps):
-                    (z.grad,) = torch.autograd.grad(loss(model(z.to(device)), part).sum(), z)
+                    losses = _one_for_each(loss(model(z.to(device)), part), part)
+                    (z.grad,) = torch.autograd.grad(losses.sum(), z)
                     optimizer.step()
                     with torch.no_grad():
                         z.copy_(on_shell(z))
                 with torch.no_grad():
-                    criteria = criterion(model(z.to(device)), part).cpu()
+                    criteria = _one_for_each(criterion(model(z.to(device)), part), part).cpu()
                 if not (z.isfinite().all() and criteria.isfinite().all()):
                     raise TrainingError(
                         "The search in latent space leaves the finite numbers: look for a square "
@@ -100,6 +101,16 @@ def search_latents(
                 better = criteria < best[part]
                 best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
     return latents, best
+
+
+def _one_for_each(losses: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    """Return losses, unless they are not one for each latent, such as a mean over images."""
+    if losses.shape != part.shape:
+        raise ModelError(
+            f"The loss or the criterion has the shape {tuple(losses.shape)} for {len(part)} "
+            f"images, not ({len(part)},): return one for each image."
+        )
+    return losses
 
 
 def check_search(*, n: int, steps: int, restarts: int, lr: float, seed: int) -> None:
