@@ -8,6 +8,7 @@ from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo import store
 
 NAME = "small-faces-flow"
+STEPS, BATCH_SIZE = 60, 32
 
 
 def save_small_flow(folder):
@@ -20,11 +21,13 @@ def save_small_flow(folder):
     flow = Glow(config, seed=0)
     flow.initialise(faces)
     optimizer = torch.optim.Adam(flow.parameters(), lr=0.002)
-    for _ in range(60):
-        batch = faces[torch.randint(len(faces), (32,), generator=generator)]
+    for _ in range(STEPS):
+        batch = faces[torch.randint(len(faces), (BATCH_SIZE,), generator=generator)]
         loss = -flow.log_prob(batch, generator).mean() / flow.latent_dim
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 10.0)
         optimizer.step()
-    store.save(NAME, flow, {"kind": "glow", "config": vars(config)}, "A flow of tests.", folder)
+    training = {"steps": STEPS, "batch_size": BATCH_SIZE}
+    entry = {"kind": "glow", "config": vars(config), "training": training}
+    store.save(NAME, flow, entry, "A flow of tests.", folder)
