@@ -45,11 +45,17 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
     assert set(inferred) == set(declared)
 
 
-TWICE = ("base_model", "feature_unlearning", "taming_images", "taming_points")
+TWICE = ("base_model", "feature_unlearning", "taming_points")
 """Templates that nbval executes again; the others read records or are made of the same parts."""
 
-ON_A_SMALL_FLOW = ("taming_attribute", "taming_generation", "taming_person", "taming_target")
-"""Templates that sample a flow of faces by the thousand; here it is one of a user's own zoo."""
+ON_A_SMALL_FLOW = {
+    "flow_two_ways": {"feature": "Male", "n_collected": 600},
+    "taming_attribute": {},
+    "taming_generation": {},
+    "taming_person": {},
+    "taming_target": {},
+}
+"""Templates that sample a flow of faces by the thousand, with parameters that fit a small flow."""
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +79,7 @@ def test_runs_at_smoke_and_again_alike(name, tmp_path, caches, monkeypatch, capf
     given = FAST
     if name in ON_A_SMALL_FLOW:
         monkeypatch.setenv("FORGETTING_ZOO", str(request.getfixturevalue("own_zoo")))
-        given = FAST | {"model": SMALL}
+        given = FAST | {"model": SMALL} | ON_A_SMALL_FLOW[name]
     notebook = tmp_path / f"{name}.ipynb"
     execution.execute(name, given, notebook, name=name, role="headline", results=tmp_path)
     assert "WARNING" not in capfd.readouterr().err  # of the kernel
