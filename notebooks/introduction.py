@@ -149,7 +149,7 @@ Markdown(headlines.faces_table(records))
 #
 # **Glasses and smiles go in part.** What classifier B takes for glasses are, in most of the
 # blurred samples shown, dark eyes ({doc}`unlearn_eyeglasses`). Almost none of the GAN's smiles
-# pass the strict threshold. At a probability of one half, classifier B still finds some in samples
+# pass the strict threshold. At its balanced threshold, classifier B still finds some in samples
 # that smiled before. Raised cheeks and some of the women went with the smiles
 # ({doc}`unlearn_gan_smiling`).
 #

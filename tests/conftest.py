@@ -23,7 +23,11 @@ def pytest_collection_modifyitems(items):
 
     A worker that has nothing left takes tests from the end of another's queue, which are short.
     """
-    long = [item for item in items if item.originalname == "test_runs_at_smoke_and_again_alike"]
+    long = [
+        item
+        for item in items
+        if getattr(item, "originalname", "") == "test_runs_at_smoke_and_again_alike"
+    ]
     short = [item for item in items if item not in long]
     middle = (len(items) - len(long)) // 2
     items[:] = long[::2] + short[:middle] + long[1::2] + short[middle:]

@@ -30,6 +30,7 @@ def test_every_file_stands_in_a_room_and_is_short():
     for path in architecture.SOURCE.rglob("*.py"):
         room = path.relative_to(architecture.SOURCE).with_suffix("").parts[0]
         assert room in rooms | {"__init__"}, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
 
 
 @pytest.mark.parametrize("room", [r for floor in architecture.FLOORS[2:] for r in floor], ids=str)

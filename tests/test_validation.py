@@ -293,3 +293,5 @@ def test_shards_divide_the_pages_among_them(checkout, monkeypatch):
     assert names == ["first", "with_data", "second", "old"]
     with pytest.raises(ForgettingError, match="no shard 4 of 3"):
         validation.validate(lines.append, shard=(4, 3), checkout=checkout)
+    with pytest.raises(ForgettingError, match="divides 1 pages, and 2 parts are more"):
+        validation.validate(lines.append, ["first"], shard=(2, 2), checkout=checkout)

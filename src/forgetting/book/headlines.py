@@ -46,7 +46,7 @@ def answers(runs: Records) -> str:
         f"{percent(digits, f'prevalence_retrained_{thick}')} in a VAE that never saw them.\n"
         f"- A GAN still draws smiles in {percent_with_interval(smiles, 'prevalence_after')} of "
         f"faces after unlearning, against {percent(smiles, 'prevalence_before')} before, by "
-        "classifier B at a probability of one half.\n"
+        "classifier B at its balanced threshold.\n"
         "- A flow tamed on four photographs of one person moves them from likelihood quantile "
         f"{people['quantile_before_forget_4_images']:.2f} to "
         f"{people['quantile_after_forget_4_images']:.2f}, the person's other photographs by "

@@ -79,7 +79,9 @@ def validate(
         raise ForgettingError(f"There is no shard {part} of {n_parts}: take 1 to {n_parts}.")
     chosen = select(names, checkout)
     if n_parts > len(chosen):
-        raise ForgettingError(f"{n_parts} shards are more than the {len(chosen)} pages.")
+        raise ForgettingError(
+            f"--shard divides {len(chosen)} pages, and {n_parts} parts are more: take fewer parts."
+        )
     wanted = chosen[part - 1 :: n_parts]
     if names:
         check_data(wanted)
