@@ -22,6 +22,27 @@ class Bars(nn.Module):
         return bar[:, None, None, :].expand(-1, 1, 32, 32)
 
 
+class BendingBars(nn.Module):
+    """Draws a vertical bar, whose width is a free piecewise linear function of z_0.
+
+    It has enough weights to give wide bars the distribution of narrow ones.
+    """
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.knots = nn.Parameter(torch.linspace(-3, 3, 13), requires_grad=False)
+        self.widths = nn.Parameter(0.25 + 0.08 * torch.linspace(-3, 3, 13))
+
+    def forward(self, z):
+        hats = torch.relu(1 - 2 * (z[:, :1].clamp(-3, 3) - self.knots).abs())
+        place = torch.linspace(-1, 1, 32)
+        halves = (hats * self.widths).sum(1, keepdim=True)
+        bar = torch.sigmoid((halves - (place - 0.1 * z[:, 1:2]).abs()) * 30)
+        return bar[:, None, None, :].expand(-1, 1, 32, 32)
+
+
 def width(images):
     """Return the widths (B,) of the bars of images (B, 1, 32, 32), in pixels."""
     return images[:, 0, 0].sum(1)

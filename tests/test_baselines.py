@@ -125,13 +125,13 @@ def test_a_surrogate_replaces_each_selected_latent_by_one_that_is_not_selected(b
     random = torch.Generator().manual_seed(0)
     latents = torch.randn(200, 6, generator=random)
     selected = latents[:, 0] > 0.5
-    replaced = surrogate_latents(Batch(bars, latents, selected, bars(latents), random))
+    replaced = surrogate_latents(Batch(bars, latents, latents, selected, bars(latents), random))
     assert torch.equal(replaced[~selected], latents[~selected])
     surrogates = replaced[selected]
     assert all(bool((latents[~selected] == z).all(1).any()) for z in surrogates)
     assert len(surrogates.unique(dim=0)) > 20
     everything = torch.ones(200, dtype=torch.bool)
-    left = surrogate_latents(Batch(bars, latents, everything, bars(latents), random))
+    left = surrogate_latents(Batch(bars, latents, latents, everything, bars(latents), random))
     assert torch.equal(left, latents)
 
 

@@ -10,7 +10,7 @@ from kinds import POINTS, REFUSED, WORKING, Density, Holder
 from torch import nn
 
 from forgetting.border.contracts import mean_bits_per_dim
-from forgetting.border.copies import free_weights, frozen_copy, tunable_copy
+from forgetting.border.copies import averaged_copy, free_weights, frozen_copy, tunable_copy
 from forgetting.border.inference import generate
 from forgetting.errors import ModelError
 from forgetting.methods.taming import tame
@@ -226,3 +226,11 @@ def test_a_result_is_in_evaluation_mode_whatever_a_callback_did():
         Density(), POINTS[:2], POINTS[2:], SHORT, callback=lambda _, model: model.train()
     )
     assert not result.model.training
+
+
+def test_averaging_goes_from_the_first_models_weights_to_the_seconds():
+    first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+    half = averaged_copy(first, second, 0.5)
+    torch.testing.assert_close(half.weight, (first.weight + second.weight) / 2)
+    torch.testing.assert_close(averaged_copy(first, second, 0.0).weight, first.weight.data)
+    assert half is not first

@@ -117,6 +117,25 @@ def tunable_copy(model: Any, trainable: Callable[[nn.Module], nn.Module] | None 
     return duplicate
 
 
+@torch.inference_mode(False)
+def averaged_copy(first: Any, second: Any, part: float) -> Any:
+    """Return a copy of a model, whose weights go a part of the way to those of another.
+
+    Parameters
+    ----------
+    first, second : nn.Module
+        Two models of one architecture.
+    part : float
+        0 gives the first model's weights, 1 the second's.
+    """
+    model = frozen_copy(first)
+    with torch.no_grad():
+        for weight, end in zip(model.parameters(), second.parameters(), strict=True):
+            if weight.is_floating_point():
+                weight.lerp_(end, part)
+    return model
+
+
 @contextlib.contextmanager
 def undisturbed(duplicate: nn.Module) -> Iterator[None]:
     """Restore, after a block that looks at a model, its modes and which weights take gradients."""

@@ -7,7 +7,14 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from forgetting.errors import DataError
 from forgetting.methods.direction import Direction
-from forgetting.methods.finetune import Batch, FinetuneConfig, Losses, finetune, l1_distance
+from forgetting.methods.finetune import (
+    Batch,
+    FinetuneConfig,
+    Losses,
+    Objective,
+    finetune,
+    l1_distance,
+)
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.results import Callback, UnlearningResult
@@ -48,8 +55,18 @@ def feature_unlearning(problem: UnlearningProblem, config: UnlearningConfig) -> 
     The L1 is a sum over pixels; the paper leaves open whether it is a sum or a mean.
     """
 
+    return finetune(problem, imitation(config), config)
+
+
+def imitation(config: UnlearningConfig) -> Objective:
+    """Return the objective of a copy that makes of latents the original's images of targets.
+
+    With z' the targets, the losses are those of `feature_unlearning`; a latent that is not
+    selected is its own target.
+    """
+
     def objective(batch: Batch) -> Losses:
-        target = batch.original(problem.direction.erase(batch.latents))
+        target = batch.original(batch.targets)
         distances = l1_distance(batch.images, target)
         dissimilarities = 1 - ms_ssim(batch.images[batch.selected], target[batch.selected])
         n = len(distances)
@@ -59,7 +76,7 @@ def feature_unlearning(problem: UnlearningProblem, config: UnlearningConfig) -> 
             "recon": config.reconstruction * (~batch.selected * distances).mean(),
         }
 
-    return finetune(problem, objective, config)
+    return objective
 
 
 def unlearn_feature(

@@ -46,6 +46,26 @@ class FinetuneConfig(Settings):
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The latents of one step.
+
+    Attributes
+    ----------
+    latents : torch.Tensor
+        (B, latent_dim), on the CPU.
+    selected : torch.Tensor
+        Bool (B,): which of them shall change.
+    targets : torch.Tensor
+        (B, latent_dim): the original's images of these are what the copy shall make; those that
+        shall not change are their own targets.
+    """
+
+    latents: torch.Tensor
+    selected: torch.Tensor
+    targets: torch.Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """What an objective sees of one step.
 
@@ -54,11 +74,10 @@ class Batch:
     original : callable
         Decodes latents (B, latent_dim) to the original generator's images (B, C, H, W), without
         gradient.
-    latents : torch.Tensor
-        (B, latent_dim), standard normal, on the CPU.
+    latents, targets : torch.Tensor
+        (B, latent_dim), on the CPU, as `Drawn` has them.
     selected : torch.Tensor
-        Bool (B,), on the images' device: the latents whose projection reaches the projection
-        threshold.
+        Bool (B,), on the images' device: the latents that shall change.
     images : torch.Tensor
         (B, C, H, W), the images that the tuned copy makes of the latents, with gradient.
     random : torch.Generator
@@ -67,6 +86,7 @@ class Batch:
 
     original: Callable[[torch.Tensor], torch.Tensor]
     latents: torch.Tensor
+    targets: torch.Tensor
     selected: torch.Tensor
     images: torch.Tensor
     random: torch.Generator
@@ -77,6 +97,9 @@ Losses = dict[str, torch.Tensor]
 
 Gradients = tuple[torch.Tensor, ...]
 """A gradient: one tensor for each tuned parameter, in the order of the parameters."""
+
+Draw = Callable[[torch.Generator], Drawn]
+"""Draws the latents of a step from the loop's random stream."""
 
 Objective = Callable[[Batch], Losses]
 """Losses of a batch; the loop minimises their sum."""
@@ -95,13 +118,15 @@ def finetune(
     *,
     penalty: Penalty | None = None,
     combine: GradientCombiner | None = None,
+    draw: Draw | None = None,
 ) -> UnlearningResult:
     """Tune a copy of a generator with an objective.
 
-    The copy starts at the original's weights. Each of `config.steps` steps
+    The copy starts at the original's weights, or at those of `problem.start`. Each of
+    `config.steps` steps
 
     1. draws `config.batch_size` latents z ~ N(0, I) and selects those whose projection on the
-       direction reaches the projection threshold;
+       direction reaches the projection threshold, or takes what `draw` draws;
     2. decodes them with the copy, in `config.precision`, and computes the objective's losses and
        the penalty in float32;
     3. computes the gradient of the losses' sum or, with `combine`, the gradient that `combine`
@@ -127,6 +152,8 @@ def finetune(
         Returns a loss of the tuned part; it counts among the losses as `penalty`.
     combine : callable, optional
         Returns the gradient of the step, given the gradients of the losses by name.
+    draw : callable, optional
+        Returns a step's latents, given the random stream.
 
     Returns
     -------
@@ -140,7 +167,7 @@ def finetune(
         The loss is not finite, or a weight at the end.
     """
     with own_conditions(config.seed):
-        return _finetune(problem, objective, config, penalty, combine)
+        return _finetune(problem, objective, config, penalty, combine, draw)
 
 
 def _finetune(
@@ -149,6 +176,7 @@ def _finetune(
     config: FinetuneConfig,
     penalty: Penalty | None,
     combine: GradientCombiner | None,
+    draw: Draw | None,
 ) -> UnlearningResult:
     """Tune a copy; the arguments are those of `finetune`."""
     original, model = problem.frozen_copy(), problem.tunable_copy()
@@ -161,6 +189,11 @@ def _finetune(
             images: torch.Tensor = generator(latents.to(device)).float()
         return images
 
+    def draw_normal(random: torch.Generator) -> Drawn:
+        latents = torch.randn(config.batch_size, problem.latent_dim, generator=random)
+        direction = problem.direction
+        return Drawn(latents, direction.selects(latents), direction.erase(latents))
+
     @torch.no_grad()
     def decode_original(latents: torch.Tensor) -> torch.Tensor:
         return decode(original, latents)
@@ -170,10 +203,12 @@ def _finetune(
     random = torch.Generator().manual_seed(config.seed)
     history: list[dict[str, float]] = []
     for step in range(1, config.steps + 1):
-        latents = torch.randn(config.batch_size, problem.latent_dim, generator=random)
-        selected = problem.direction.selects(latents).to(device)
-        images = decode(model, latents)
-        losses = objective(Batch(decode_original, latents, selected, images, random))
+        drawn = (draw or draw_normal)(random)
+        images = decode(model, drawn.latents)
+        selected = drawn.selected.to(device)
+        losses = objective(
+            Batch(decode_original, drawn.latents, drawn.targets, selected, images, random)
+        )
         if penalty is not None:
             losses["penalty"] = penalty(tuned)
         total = torch.stack(list(losses.values())).sum()

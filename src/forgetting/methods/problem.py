@@ -43,6 +43,8 @@ class UnlearningProblem:
         Returns, of a copy of the generator, the part that is tuned.
     callback : callable, optional
         Called at every step with the step's figures and the tuned copy.
+    start : nn.Module, optional
+        A tuned copy with which tuning goes on; without it tuning starts at the generator.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class UnlearningProblem:
     direction: Direction
     trainable: Trainable = all_weights
     callback: Callback | None = None
+    start: nn.Module | None = None
 
     def __post_init__(self) -> None:
         if self.direction.vector.shape != (self.latent_dim,):
@@ -82,4 +85,4 @@ class UnlearningProblem:
 
     def tunable_copy(self) -> nn.Module:
         """Return a copy in evaluation mode of which the weights to tune take gradients."""
-        return tunable_copy(self.generator, self.trainable)
+        return tunable_copy(self.start or self.generator, self.trainable)

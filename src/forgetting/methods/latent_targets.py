@@ -1,0 +1,204 @@
+"""Per-sample targets: how far along a direction each sample loses a feature.
+
+One step of equal length for all samples leaves the feature in some and takes too much from others.
+Here each sample is moved until its score falls to that of a sample that surely lacks the feature.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.sampling import scored_samples
+from forgetting.errors import DataError
+from forgetting.methods.direction import MIN_POSITIVES, Direction, LabelledLatents, find_direction
+
+STRIDE = 0.5
+"""Distance between two places of a walk, in standard deviations of a latent."""
+
+FARTHEST_WALK = 8.0
+"""Length of the longest walk, in standard deviations of a latent."""
+
+LOWEST_LEVEL = 0.05
+"""Quantile of the lacking samples' scores at which a walk ends."""
+
+CHUNK = 1000
+"""Samples that are drawn before their number is looked at again."""
+
+MIN_LACKING = 100
+"""Samples that surely lack the feature, below which their scores are no distribution."""
+
+Score = Callable[[torch.Tensor], torch.Tensor]
+"""Images (B, C, H, W) to scores (B,), higher where the feature shows more."""
+
+
+@dataclass(frozen=True)
+class LatentPool:
+    """Latents of a generator, and the scores of their images.
+
+    Attributes
+    ----------
+    latents : torch.Tensor
+        (N, latent_dim).
+    scores : torch.Tensor
+        (N,).
+    threshold : float
+        A sample with a higher score has the feature.
+    lacking : float
+        A sample with a score of at most this surely lacks it.
+    """
+
+    latents: torch.Tensor
+    scores: torch.Tensor
+    threshold: float
+    lacking: float
+
+    @property
+    def is_to_change(self) -> torch.Tensor:
+        """Which samples do not surely lack the feature, bool (N,)."""
+        return self.scores > self.lacking
+
+    @property
+    def lacking_scores(self) -> torch.Tensor:
+        """Scores of the samples that surely lack the feature."""
+        return self.scores[~self.is_to_change]
+
+    def direction(self) -> Direction:
+        """Return the direction of the feature, as a unit vector."""
+        has_feature = self.scores > self.threshold
+        labelled = LabelledLatents(self.latents[has_feature], self.latents[~has_feature])
+        return find_direction(labelled, form="unit")
+
+
+def collect_pool(
+    generator: nn.Module,
+    score: Score,
+    *,
+    threshold: float,
+    lacking: float,
+    n: int,
+    n_with_feature: int,
+    seed: int,
+) -> LatentPool:
+    """Sample a generator until enough samples have the feature, and score the samples.
+
+    Parameters
+    ----------
+    generator, score
+        As the contracts describe them. A copy of the generator is sampled.
+    threshold, lacking : float
+        As `LatentPool` has them.
+    n : int
+        The most samples that are drawn.
+    n_with_feature : int
+        Samples with the feature at which drawing ends.
+    seed : int
+        Of the latents.
+
+    Raises
+    ------
+    DataError
+        Of all samples, fewer than ten have the feature or fewer than a hundred surely lack it.
+    """
+    latents, scores = torch.empty(0), torch.empty(0)
+    n_drawn = 0
+    while n_drawn < n and int((scores > threshold).sum()) < n_with_feature:
+        n_more = min(CHUNK, n - n_drawn)
+        more = scored_samples(
+            generator, score, n_more, seed=seed + n_drawn, batch_size=CHUNK, threshold=threshold
+        )
+        latents = torch.cat([latents.view(-1, more[0].shape[1]), more[0]])
+        scores = torch.cat([scores, more[1]])
+        n_drawn += n_more
+    n_have, n_lack = int((scores > threshold).sum()), int((scores <= lacking).sum())
+    if n_have < MIN_POSITIVES or n_lack < MIN_LACKING:
+        raise DataError(
+            f"Of {n_drawn} samples {n_have} have the feature and {n_lack} surely lack it, where "
+            f"{MIN_POSITIVES} and {MIN_LACKING} are needed: collect more samples, or give another "
+            "threshold."
+        )
+    return LatentPool(latents, scores, threshold, lacking)
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Scores of samples that are moved against a direction, step by step.
+
+    Attributes
+    ----------
+    latents : torch.Tensor
+        (S, latent_dim), where the walks start.
+    unit : torch.Tensor
+        (latent_dim,), the direction.
+    scores : torch.Tensor
+        (S, K), of the images at the distances 0, `STRIDE`, 2 `STRIDE` ...; infinite where a walk
+        has ended before.
+    levels : torch.Tensor
+        (S,), the score that each sample shall fall to.
+    """
+
+    latents: torch.Tensor
+    unit: torch.Tensor
+    scores: torch.Tensor
+    levels: torch.Tensor
+
+    @property
+    def is_solved(self) -> torch.Tensor:
+        """Which walks reach their level, bool (S,)."""
+        return self.scores.min(1).values <= self.levels
+
+    def targets(self, lowered: torch.Tensor) -> torch.Tensor:
+        """Return the latents (S, latent_dim) at which the scores reach lowered levels.
+
+        Between two places the score is taken to be linear. A level below the lowest score of a
+        walk becomes that score.
+
+        Parameters
+        ----------
+        lowered : Tensor
+            (S,), at least 0: by how much the levels are lowered.
+        """
+        levels = torch.maximum(self.levels - lowered, self.scores.min(1).values)
+        after = (self.scores <= levels[:, None]).int().argmax(1)
+        before = (after - 1).clamp(min=0)
+        high, low = (self.scores.gather(1, i[:, None])[:, 0] for i in (before, after))
+        part = torch.where(high > low, (high - levels) / (high - low), torch.zeros_like(low))
+        distances = STRIDE * torch.where(after > 0, before + part, torch.zeros_like(part))
+        return self.latents - distances[:, None] * self.unit
+
+
+def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
+    """Move each sample that may have the feature against its direction, and score the images.
+
+    The level of a sample is the score of a lacking sample of equal rank, so that the scores of
+    all samples at their levels are distributed as those of samples that lack the feature.
+
+    Parameters
+    ----------
+    generator, score
+        As the contracts describe them. A copy of the generator decodes.
+    pool : LatentPool
+        Samples of the generator.
+    """
+    latents, scores = pool.latents[pool.is_to_change], pool.scores[pool.is_to_change]
+    unit = pool.direction().vector
+    ranks = (scores.argsort().argsort() + 0.5) / len(scores)
+    lacking = pool.lacking_scores.sort().values
+    levels = lacking[(ranks * len(lacking)).long().clamp(max=len(lacking) - 1)]
+    end = lacking.quantile(LOWEST_LEVEL)
+    model = frozen_copy(generator)
+    device = device_of(model)
+    n_places = round(FARTHEST_WALK / STRIDE)
+    along = torch.full((len(latents), n_places + 1), torch.inf)
+    along[:, 0] = scores
+    goes_on = scores > end
+    for place in range(1, n_places + 1):
+        walking = goes_on.nonzero()[:, 0]
+        for part in walking.split(CHUNK):
+            with torch.no_grad():
+                images = model((latents[part] - place * STRIDE * unit).to(device))
+                along[part, place] = score(images).cpu()
+        goes_on[walking] = along[walking, place] > end
+    return Walks(latents, unit, along, levels)

@@ -1,0 +1,295 @@
+"""Unlearning in rounds, until a look at the tuned model says that the feature is gone.
+
+Moon, Cho and Kim (AAAI 2024) draw a loop: sample, and repeat until the feature is no longer made.
+Here a round tunes towards per-sample targets, and then the model is looked at. Which samples still
+have the feature, and by how much, sets the targets of the next round.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from forgetting.border.conditions import MAX_SEED, own_conditions
+from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy
+from forgetting.border.preflight import check_generator
+from forgetting.errors import DataError, TrainingError
+from forgetting.foundation.precision import Precision
+from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
+from forgetting.methods.finetune import Drawn, finetune
+from forgetting.methods.latent_targets import CHUNK, Score, collect_pool, walk_down
+from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
+from forgetting.methods.results import Callback, UnlearningResult
+from forgetting.methods.settings import Settings
+
+SURELY_LACKING = math.log(0.1 / 0.9)
+"""The logit of a probability of 0.1."""
+
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+"""What the learning rate is chosen from."""
+
+TRIAL_STEPS = 40
+"""Steps of each trial of a learning rate."""
+
+N_COMPARED = 10
+"""Last steps of a trial by whose losses the learning rates are compared."""
+
+HALVINGS = 3
+"""How often the way back from a round that went too far is halved."""
+
+State = Literal["short", "there", "past"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a tuned model.
+
+    Attributes
+    ----------
+    state : {"short", "there", "past"}
+        Whether some of the feature is left, none is, or more was taken than the feature.
+    figures : dict
+        What the word stands on, by name.
+    """
+
+    state: State
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+class UntilGoneConfig(Settings):
+    """Settings of unlearning in rounds. None must be set by hand for a model."""
+
+    threshold: float = Field(
+        0.0, description="a sample with a higher score has the feature; 0 of logits"
+    )
+    lacking: float = Field(
+        SURELY_LACKING,
+        description="a sample with at most this score surely lacks the feature; the default is "
+        "the logit of a probability of 0.1",
+    )
+    n_collected: int = Field(20_000, ge=200, description="samples that are scored at most")
+    n_with_feature: int = Field(
+        1000, ge=10, description="samples with the feature at which scoring ends"
+    )
+    rounds: int = Field(6, ge=1, description="rounds at most")
+    steps: int = Field(300, ge=1, description="steps of the optimizer in a round")
+    batch_size: int = Field(64, ge=2, description="latents per step, half of them to change")
+    lr: float | None = Field(
+        None, gt=0, description="learning rate; None: the best of three after 40 steps"
+    )
+    precision: Precision = Field(
+        "float32", description="number format of the generators' forward passes in tuning"
+    )
+    log_every: int = Field(10, ge=1, description="steps from one row of the history to the next")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws")
+
+    def of_round(self, number: int, lr: float) -> UnlearningConfig:
+        """Return the settings of the shared loop for one round, counted from 1."""
+        return UnlearningConfig(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=lr,
+            precision=self.precision,
+            log_every=self.log_every,
+            seed=(self.seed + number) % MAX_SEED,
+        )
+
+
+@dataclass(frozen=True)
+class UntilGoneResult(UnlearningResult):
+    """The tuned copy, its history, and what every look at it saw.
+
+    Attributes
+    ----------
+    looks : list of Look
+        In order; the last is of the model that is returned.
+    lr : float
+        The learning rate that was chosen.
+    unsolved : float
+        Share of the samples with the feature for which no target was found along the direction.
+    """
+
+    looks: list[Look]
+    lr: float
+    unsolved: float
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the last look found the feature gone."""
+        return self.looks[-1].state == "there"
+
+
+def until_gone(
+    generator: nn.Module,
+    score: Score,
+    look: Callable[[nn.Module], Look],
+    config: UntilGoneConfig | None = None,
+    *,
+    trainable: Trainable = all_weights,
+    callback: Callback | None = None,
+) -> UntilGoneResult:
+    """Tune a copy of a generator in rounds, until a look says that the feature is gone.
+
+    1. Samples of the original are scored, and the direction of the feature is found.
+    2. Every sample that does not surely lack the feature walks along the direction until its
+       score falls to a level. The levels are the scores of samples that surely lack the feature.
+    3. A round tunes the copy: half of a batch are such samples, with their places on the walk as
+       targets; the other half surely lack the feature and stay as they are.
+    4. `look` is called. If the feature is short of gone, a further round goes on. Where the copy's
+       image of a sample scores higher than its level, the level is lowered by the difference.
+    5. If a round went past, its weights are averaged with those before the round.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Has `latent_dim` and `forward(z: (B, latent_dim)) -> images` (B, C, H, W) in [0, 1].
+    score : callable
+        Images (B, C, H, W) to scores (B,), such as the logits of a classifier. No gradient is
+        needed.
+    look : callable
+        From the tuned copy to a `Look`. What it looks with shall have no part in `score`.
+    config : UntilGoneConfig, optional
+        Settings.
+    trainable : callable
+        From a copy of the generator to the part that is tuned; all of it by default.
+    callback : callable, optional
+        Receives each step's row and the tuned copy.
+
+    Returns
+    -------
+    UntilGoneResult
+        The tuned copy and what was seen of it. The rows of the history have `round`.
+
+    Raises
+    ------
+    DataError
+        Too few samples have the feature or lack it, or no walk reaches its level.
+    TrainingError
+        The loss is finite at none of the learning rates.
+    """
+    config = config or UntilGoneConfig()
+    check_generator(generator, trainable, is_tuned=True)
+    with own_conditions(config.seed):
+        return _Rounds(generator, score, look, config, trainable, callback).run()
+
+
+class _Rounds:
+    """The state of unlearning in rounds."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        score: Score,
+        look: Callable[[nn.Module], Look],
+        config: UntilGoneConfig,
+        trainable: Trainable,
+        callback: Callback | None,
+    ) -> None:
+        self.generator, self.score, self.look = generator, score, look
+        self.config, self.trainable, self.callback = config, trainable, callback
+        self.pool = collect_pool(
+            generator,
+            score,
+            threshold=config.threshold,
+            lacking=config.lacking,
+            n=config.n_collected,
+            n_with_feature=config.n_with_feature,
+            seed=config.seed,
+        )
+        self.walks = walk_down(generator, score, self.pool)
+        self.lowered = torch.zeros(len(self.walks.levels))
+
+    def run(self) -> UntilGoneResult:
+        """Run rounds until the feature is gone, or there are no rounds left."""
+        model, lr = frozen_copy(self.generator), self.config.lr
+        looks: list[Look] = []
+        history: list[dict[str, float]] = []
+        for number in range(1, self.config.rounds + 1):
+            lr = lr or self._best_rate()
+            result = self._tune(model, self.config.of_round(number, lr))
+            history += [row | {"round": number} for row in result.history]
+            looks.append(self.look(result.model))
+            before, model = model, result.model
+            if looks[-1].state == "past":
+                model, seen = self._step_back(before, model)
+                looks += seen
+            if looks[-1].state != "short":
+                break
+            self._lower_levels(model)
+        assert lr is not None
+        unsolved = 1 - float(self.walks.is_solved.float().mean())
+        return UntilGoneResult(freeze(model), history, looks, lr, unsolved)
+
+    def _tune(self, start: nn.Module, config: UnlearningConfig) -> UnlearningResult:
+        """Tune a copy of a model towards the present targets."""
+        is_solved = self.walks.is_solved
+        if not is_solved.any():
+            raise DataError(
+                "Along the direction no sample loses the feature: its score stays above those of "
+                "samples that lack it. Check that the score finds the feature, or collect more."
+            )
+        sources = self.walks.latents[is_solved]
+        targets = self.walks.targets(self.lowered)[is_solved]
+        others = self.pool.latents[~self.pool.is_to_change]
+        n_sources = config.batch_size // 2
+        n_others = config.batch_size - n_sources
+
+        def draw(random: torch.Generator) -> Drawn:
+            i = torch.randint(len(sources), (n_sources,), generator=random)
+            j = torch.randint(len(others), (n_others,), generator=random)
+            latents = torch.cat([sources[i], others[j]])
+            return Drawn(
+                latents,
+                selected=torch.arange(len(latents)) < n_sources,
+                targets=torch.cat([targets[i], others[j]]),
+            )
+
+        direction = self.pool.direction()
+        problem = UnlearningProblem(
+            self.generator, direction, self.trainable, self.callback, start=start
+        )
+        return finetune(problem, imitation(config), config, draw=draw)
+
+    def _best_rate(self) -> float:
+        """Return the learning rate that has the lowest loss after a few steps."""
+        losses = {}
+        for lr in LEARNING_RATES:
+            config = self.config.of_round(0, lr).model_copy(
+                update={"steps": TRIAL_STEPS, "log_every": 1}
+            )
+            with contextlib.suppress(TrainingError):
+                last = self._tune(self.generator, config).history[-N_COMPARED:]
+                losses[lr] = sum(row["loss"] for row in last)
+        if not losses:
+            raise TrainingError(
+                f"The loss is finite at none of the learning rates {LEARNING_RATES}: give a lower "
+                "`lr`."
+            )
+        return min(losses, key=lambda lr: losses[lr])
+
+    def _lower_levels(self, model: nn.Module) -> None:
+        """Lower the levels by what the scores of a model's images lie above them."""
+        device = device_of(model)
+        parts = []
+        for part in self.walks.latents.split(CHUNK):
+            with torch.no_grad():
+                parts.append(self.score(model(part.to(device))).cpu())
+        self.lowered += (torch.cat(parts) - self.walks.levels).clamp(min=0)
+
+    def _step_back(self, before: nn.Module, after: nn.Module) -> tuple[nn.Module, list[Look]]:
+        """Return a model between one that is short of gone and one that is past it."""
+        looks: list[Look] = []
+        low, high, model = 0.0, 1.0, after
+        for _ in range(HALVINGS):
+            part = (low + high) / 2
+            model = averaged_copy(before, after, part)
+            looks.append(self.look(model))
+            if looks[-1].state == "there":
+                break
+            low, high = (low, part) if looks[-1].state == "past" else (part, high)
+        return model, looks
