@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgetting.border.wrappers import as_classifier, as_flow, as_generator
+    from forgetting.experiments.own_model import unlearn
     from forgetting.methods.direction import collect_latents, find_direction
     from forgetting.methods.feature_unlearning import unlearn_feature
     from forgetting.methods.taming import tame
     from forgetting.metrics.prevalence import prevalence
+    from forgetting.zoo.saved import restore
     from forgetting.zoo.store import list_models, load
 
 __version__ = "0.1.0"
@@ -26,7 +28,9 @@ _PLACES = {
     "list_models": "forgetting.zoo.store",
     "load": "forgetting.zoo.store",
     "prevalence": "forgetting.metrics.prevalence",
+    "restore": "forgetting.zoo.saved",
     "tame": "forgetting.methods.taming",
+    "unlearn": "forgetting.experiments.own_model",
     "unlearn_feature": "forgetting.methods.feature_unlearning",
 }
 """The module of each name of the front door."""
@@ -41,7 +45,9 @@ __all__ = [
     "list_models",
     "load",
     "prevalence",
+    "restore",
     "tame",
+    "unlearn",
     "unlearn_feature",
 ]
 

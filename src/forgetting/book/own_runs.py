@@ -6,11 +6,11 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from forgetting.errors import ForgettingError, ParameterError
+from forgetting.errors import ForgettingError
 from forgetting.foundation.files import check_writable
 
 LONGEST_NAME = 150
@@ -19,27 +19,6 @@ LONGEST_NAME = 150
 
 class NameTakenError(ForgettingError):
     """A folder has a run of that name, finished or under way."""
-
-
-def read_pairs(pairs: Iterable[str]) -> dict[str, str]:
-    """Return parameters as texts, by name, from texts of the form NAME=VALUE.
-
-    Raises
-    ------
-    ParameterError
-        A text has no equals sign, or a name is given twice.
-    """
-    given: dict[str, str] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
-        if name in given:
-            raise ParameterError(
-                f"{name} is given twice, as {given[name]!r} and as {value!r}: give it once."
-            )
-        given[name] = value
-    return given
 
 
 def name_run(template: str, given: Mapping[str, str], name: str | None = None) -> str:

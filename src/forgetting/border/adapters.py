@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from forgetting.border.contracts import Flow, Noise, log_prob_of
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.options import check_counts, check_rate
 from forgetting.errors import DataError, ModelError
 
@@ -142,7 +143,11 @@ class AdaptedClassifier(nn.Module):
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
         """Return the logit (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
-        return self.logits(images)[:, self.attributes.index(attribute)]
+        return self[attribute](images)
+
+    def __getitem__(self, attribute: str) -> FeatureScore:
+        """Return one attribute as a score of images."""
+        return FeatureScore(self, attribute)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of images in [0, 1], (B, C, H, W).

@@ -1,12 +1,12 @@
 """What grades a feature of samples: measurements, and classifiers from within and outside."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
+from forgetting.border.feature_score import SURELY_LACKING
 from forgetting.border.inference import in_batches, once
 from forgetting.zoo.graders import (
     CLASSIFIER_A,
@@ -26,9 +26,6 @@ NAMES = {
 
 SURE = 0.9
 """A classifier is sure of a class whose probability is above this."""
-
-SURELY_ABSENT = math.log(0.1 / 0.9)
-"""The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
 
 
 @dataclass(frozen=True)
@@ -140,5 +137,5 @@ def classifier_grader(
         threshold=thresholds.balanced,
         unit=f"{title}'s logit",
         strict_threshold=thresholds.strict,
-        surely_absent=SURELY_ABSENT,
+        surely_absent=SURELY_LACKING,
     )

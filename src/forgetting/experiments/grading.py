@@ -204,12 +204,12 @@ def _grades(
     if reference is not None:
         for name, values in scores.items():
             if name != RETRAINED:
-                auc = _auc(values, reference)
+                auc = auc_against(values, reference)
                 metrics |= auc.metrics(grader.key("auc", record_key(name)))
     return metrics
 
 
-def _auc(values: torch.Tensor, reference: torch.Tensor) -> Auc:
+def auc_against(values: torch.Tensor, reference: torch.Tensor) -> Auc:
     """Return the AUC of a model's scores against a reference's; blank digits have the lowest."""
     both = torch.cat([values, reference]).double()
     finite = both[torch.isfinite(both)]

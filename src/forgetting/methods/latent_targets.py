@@ -13,7 +13,13 @@ from torch import nn
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
-from forgetting.methods.direction import MIN_POSITIVES, Direction, LabelledLatents, find_direction
+from forgetting.methods.direction import (
+    MIN_POSITIVES,
+    Direction,
+    Form,
+    LabelledLatents,
+    find_direction,
+)
 
 STRIDE = 0.5
 """Distance between two places of a walk, in standard deviations of a latent."""
@@ -23,6 +29,9 @@ FARTHEST_WALK = 8.0
 
 LOWEST_LEVEL = 0.05
 """Quantile of the lacking samples' scores at which a walk ends."""
+
+SLACK = 0.04
+"""Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
 
 CHUNK = 1000
 """Samples that are drawn before their number is looked at again."""
@@ -48,12 +57,27 @@ class LatentPool:
         A sample with a higher score has the feature.
     lacking : float
         A sample with a score of at most this surely lacks it.
+
+    Raises
+    ------
+    DataError
+        Fewer than ten samples have the feature, or fewer than a hundred surely lack it.
     """
 
     latents: torch.Tensor
     scores: torch.Tensor
     threshold: float
     lacking: float
+
+    def __post_init__(self) -> None:
+        n_have = int((self.scores > self.threshold).sum())
+        n_lack = int((self.scores <= self.lacking).sum())
+        if n_have < MIN_POSITIVES or n_lack < MIN_LACKING:
+            raise DataError(
+                f"Of {len(self.scores)} samples {n_have} have the feature and {n_lack} surely "
+                f"lack it, where {MIN_POSITIVES} and {MIN_LACKING} are needed: collect more "
+                "samples, or give another threshold."
+            )
 
     @property
     def is_to_change(self) -> torch.Tensor:
@@ -65,11 +89,11 @@ class LatentPool:
         """Scores of the samples that surely lack the feature."""
         return self.scores[~self.is_to_change]
 
-    def direction(self) -> Direction:
-        """Return the direction of the feature, as a unit vector."""
+    def direction(self, form: Form = "unit") -> Direction:
+        """Return the direction of the feature, as `find_direction` finds it."""
         has_feature = self.scores > self.threshold
         labelled = LabelledLatents(self.latents[has_feature], self.latents[~has_feature])
-        return find_direction(labelled, form="unit")
+        return find_direction(labelled, form=form)
 
 
 def collect_pool(
@@ -112,13 +136,6 @@ def collect_pool(
         latents = torch.cat([latents.view(-1, more[0].shape[1]), more[0]])
         scores = torch.cat([scores, more[1]])
         n_drawn += n_more
-    n_have, n_lack = int((scores > threshold).sum()), int((scores <= lacking).sum())
-    if n_have < MIN_POSITIVES or n_lack < MIN_LACKING:
-        raise DataError(
-            f"Of {n_drawn} samples {n_have} have the feature and {n_lack} surely lack it, where "
-            f"{MIN_POSITIVES} and {MIN_LACKING} are needed: collect more samples, or give another "
-            "threshold."
-        )
     return LatentPool(latents, scores, threshold, lacking)
 
 
@@ -172,8 +189,10 @@ class Walks:
 def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
     """Move each sample that may have the feature against its direction, and score the images.
 
-    The level of a sample is the score of a lacking sample of equal rank, so that the scores of
-    all samples at their levels are distributed as those of samples that lack the feature.
+    The level of a sample is the score of a lacking sample of equal rank. If the scores of all
+    lacking samples were levels, a sample that hardly has the feature would be moved far. So only
+    the upper part q of them are. With p the share of samples to change, the AUC of all scores
+    against those of lacking samples then becomes 0.5 + p (1 - q) / 2, and q = 1 - `SLACK` / p.
 
     Parameters
     ----------
@@ -186,7 +205,10 @@ def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
     unit = pool.direction().vector
     ranks = (scores.argsort().argsort() + 0.5) / len(scores)
     lacking = pool.lacking_scores.sort().values
-    levels = lacking[(ranks * len(lacking)).long().clamp(max=len(lacking) - 1)]
+    upper = lacking[
+        -max(MIN_LACKING, round(len(lacking) * (1 - SLACK * len(pool.scores) / len(scores)))) :
+    ]
+    levels = upper[(ranks * len(upper)).long().clamp(max=len(upper) - 1)]
     end = lacking.quantile(LOWEST_LEVEL)
     model = frozen_copy(generator)
     device = device_of(model)

@@ -6,7 +6,6 @@ have the feature, and by how much, sets the targets of the next round.
 """
 
 import contextlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,18 +16,17 @@ from torch import nn
 
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy
+from forgetting.border.feature_score import SURELY_LACKING
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, TrainingError
 from forgetting.foundation.precision import Precision
+from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
 from forgetting.methods.latent_targets import CHUNK, Score, collect_pool, walk_down
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
 from forgetting.methods.settings import Settings
-
-SURELY_LACKING = math.log(0.1 / 0.9)
-"""The logit of a probability of 0.1."""
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 """What the learning rate is chosen from."""
@@ -112,11 +110,14 @@ class UntilGoneResult(UnlearningResult):
         The learning rate that was chosen.
     unsolved : float
         Share of the samples with the feature for which no target was found along the direction.
+    direction : Direction
+        Of the feature, as the paper's single pass takes it.
     """
 
     looks: list[Look]
     lr: float
     unsolved: float
+    direction: Direction
 
     @property
     def is_gone(self) -> bool:
@@ -223,7 +224,8 @@ class _Rounds:
             self._lower_levels(model)
         assert lr is not None
         unsolved = 1 - float(self.walks.is_solved.float().mean())
-        return UntilGoneResult(freeze(model), history, looks, lr, unsolved)
+        direction = self.pool.direction("raw")
+        return UntilGoneResult(freeze(model), history, looks, lr, unsolved, direction)
 
     def _tune(self, start: nn.Module, config: UnlearningConfig) -> UnlearningResult:
         """Tune a copy of a model towards the present targets."""

@@ -72,24 +72,35 @@ class Verdict:
     ----------
     word : str
         "gone", "over-erased", "rarer" or "unchanged".
-    is_damaged : bool
-        Whether the samples have become worse by more than the floor of FID allows.
+    is_damaged : bool or None
+        Whether the samples have become worse by more than the floor of FID allows; None where
+        there is no FID.
     evidence : tuple of Evidence
         Of every grader.
+    is_independent : bool
+        Whether the grade stands on more than one classifier, or on a measurement.
     """
 
     word: Word
-    is_damaged: bool
+    is_damaged: bool | None
     evidence: tuple[Evidence, ...]
+    is_independent: bool
 
     def __str__(self) -> str:
         word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")
         graders = "; ".join(map(str, self.evidence))
-        is_alone = len(self.evidence) < 2 and not self.evidence[0].is_measured
-        return f"{word}: {graders}." + " Not independently graded." * is_alone
+        reserves = "" if self.is_independent else " Not independently graded."
+        reserves += " Without FID nothing is said of damage." * (self.is_damaged is None)
+        return f"{word}: {graders}.{reserves}"
 
 
-def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdict:
+def decide(
+    evidence: Sequence[Evidence],
+    fid: float | None,
+    fid_floor: float | None,
+    *,
+    is_independent: bool | None = None,
+) -> Verdict:
     """Return the verdict on a feature.
 
     *Gone*: for every grader the upper limit of the share's interval is at most a point above the
@@ -102,8 +113,11 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
     ----------
     evidence : sequence of Evidence
         Of at least one grader that had no part in forgetting.
-    fid, fid_floor : float
+    fid, fid_floor : float or None
         The model's, and that of two halves of the samples that it is compared with.
+    is_independent : bool, optional
+        Whether the grade stands on more than one classifier. Without it, whether there are two
+        graders or the one there is measures.
 
     Raises
     ------
@@ -113,12 +127,14 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
     """
     if not evidence:
         raise DataError("A verdict needs at least one grader: there is none.")
-    numbers = [fid, fid_floor]
+    distances = [] if fid is None or fid_floor is None else [fid, fid_floor]
+    numbers = list(distances)
     for each in evidence:
         numbers += [each.reference, each.auc.value, each.model.high, each.original.low]
     if not all(map(math.isfinite, numbers)):
         raise DataError("A verdict needs finite numbers: look at the shares, the AUC and FID.")
-    if not all(0 <= each.reference <= 1 for each in evidence) or fid < 0 or fid_floor <= 0:
+    is_distance = not distances or (distances[0] >= 0 and distances[1] > 0)
+    if not all(0 <= each.reference <= 1 for each in evidence) or not is_distance:
         raise DataError(
             "A verdict needs references from 0 to 1, an FID of at least 0 and a floor above 0: "
             "give shares, and the FID of two different sets."
@@ -131,4 +147,7 @@ def decide(evidence: Sequence[Evidence], fid: float, fid_floor: float) -> Verdic
         word = "gone" if min(aucs) >= low else "over-erased"
     elif all(each.model.high < each.original.low for each in evidence):
         word = "rarer"
-    return Verdict(word, fid > DAMAGING * fid_floor, tuple(evidence))
+    is_damaged = distances[0] > DAMAGING * distances[1] if distances else None
+    if is_independent is None:
+        is_independent = len(evidence) > 1 or evidence[0].is_measured
+    return Verdict(word, is_damaged, tuple(evidence), is_independent)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from forgetting.border.feature_score import FeatureScore
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
 
@@ -83,7 +84,11 @@ class Classifier(nn.Module):
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
         """Return the logit (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
-        return self.logits(images)[:, self.attributes.index(attribute)]
+        return self[attribute](images)
+
+    def __getitem__(self, attribute: str) -> FeatureScore:
+        """Return one attribute as a score of images."""
+        return FeatureScore(self, attribute)
 
     def classes(self, images: torch.Tensor) -> torch.Tensor:
         """Return the class probabilities (B, n_classes) of images in [0, 1], (B, C, H, W)."""

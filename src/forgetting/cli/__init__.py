@@ -12,42 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from forgetting import __version__
+from forgetting.cli.base import FOLDER, Commands, OfACheckout
+from forgetting.cli.own_models import unlearn
+from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
-from forgetting.foundation import memory, project, resources
+from forgetting.foundation import memory
 from forgetting.foundation.files import CACHE, ROOT
 
 
-class _Commands(click.Group):
-    """Commands that report an expected error as one sentence, with exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except ForgettingError as error:
-            sentence = str(error)
-        except ModuleNotFoundError as error:
-            sentence = f"This needs {error.name}: run `pip install 'forgetting[book]'` first."
-        click.echo(f"forgetting: {sentence}", err=True)
-        sys.exit(1)
-
-
-class _OfACheckout(click.Command):
-    """A command that works on the files of a checkout, which a wheel does not hold."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        if resources.checkout() is None:
-            raise ForgettingError(
-                f"`forgetting {self.name}` needs a checkout of the book: clone "
-                f"{project.REPOSITORY or 'its repository'}, and see its CONTRIBUTING.md."
-            )
-        return super().invoke(ctx)
-
-
-FOLDER = click.Path(path_type=Path, resolve_path=True)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Make image generators forget, and measure whether they did."""
@@ -79,8 +52,9 @@ def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -
     refused.
     """
     from forgetting.book import execution, own_runs, templates
+    from forgetting.border.options import read_pairs
 
-    given = own_runs.read_pairs(pairs)
+    given = read_pairs(pairs)
     values = templates.convert(template, given)
     templates.check_notebook(template)
     name = own_runs.name_run(template, given, name)
@@ -150,7 +124,7 @@ def data(dataset: Any, folder: Path) -> None:
     click.echo(f"{dataset} is in {folder}" + (f": {n:,} images" if n else ""))
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 @click.option("--render-only", is_flag=True, help="Render the pages without executing any.")
 def book(render_only: bool) -> None:
     """Execute the fast pages, and render the book.
@@ -163,7 +137,7 @@ def book(render_only: bool) -> None:
     click.echo(render() if render_only else make(click.echo))
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, at most four].")
 @click.option("--again", is_flag=True, help="Execute current pages, too.")
@@ -177,7 +151,7 @@ def publish(names: tuple[str, ...], jobs: int | None, again: bool) -> None:
     publishing.publish(click.echo, names, jobs, again=again)
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_sweeps", is_flag=True, help="Execute every sweep of runs.yaml.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, at most four].")
@@ -199,7 +173,7 @@ def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
         raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 @click.argument("names", nargs=-1)
 @click.option("--again", is_flag=True, help="Execute pages that agreed before, too.")
 @click.option("--shard", default="1/1", metavar="K/N", help="Take the K-th of N parts.")
@@ -218,7 +192,7 @@ def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
         raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 def notebooks() -> None:
     """Write every template as a notebook, and draw the architecture."""
     from forgetting.book import architecture, templates
@@ -228,7 +202,7 @@ def notebooks() -> None:
     architecture.draw(HERE.root / "book" / "_static")
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 def contents() -> None:
     """Write the executed pages into _toc.yml.
 
@@ -239,7 +213,7 @@ def contents() -> None:
     write_contents()
 
 
-@main.command(cls=_OfACheckout)
+@main.command(cls=OfACheckout)
 def check() -> None:
     """Report what does not agree in this checkout.
 
@@ -257,44 +231,5 @@ def check() -> None:
     sys.exit(bool(problems))
 
 
-@main.command()
-@click.argument("folder", type=FOLDER)
-def upgrade(folder: Path) -> None:
-    """Bring the records in FOLDER to the present schema.
-
-    An earlier version of forgetting wrote them. Subfolders are included.
-    """
-    from forgetting.book.schema import SCHEMA, upgrade_folder
-
-    for path in (upgraded := upgrade_folder(folder)):
-        click.echo(path)
-    click.echo(f"records of schema {SCHEMA} written: {len(upgraded)}")
-
-
-@main.command(cls=_OfACheckout)
-@click.argument("commit")
-@click.argument("renaming", metavar="MAP.yaml", type=FILE)
-@click.option(
-    "--executed",
-    type=FOLDER,
-    help="Records of one run of each sweep, in the subfolders before and after.",
-)
-def migrate(commit: str, renaming: Path, executed: Path | None) -> None:
-    """Carry published pages over a renaming of code.
-
-    COMMIT is the last commit before the renaming. MAP.yaml holds the new names by the old ones,
-    in the sections names, attributes, keywords, strings and templates. A page is carried over if
-    these names turn its old code into the present code, and stays as it is otherwise. The runs of
-    a sweep are also carried over where one of them has the same record before and after.
-    """
-    from forgetting.book import migrate as migrating
-
-    names = migrating.read_renaming(renaming)
-    carried = migrating.migrate(commit, names, click.echo, executed)
-    for name in carried:
-        click.echo(f"{name}: carried over")
-    click.echo(f"pages and runs carried over: {len(carried)}")
-
-
-if __name__ == "__main__":
-    main()
+for _command in (unlearn, upgrade, migrate):
+    main.add_command(_command)

@@ -1,0 +1,41 @@
+"""What all commands share: how errors are printed, and types of arguments."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from forgetting.errors import ForgettingError
+from forgetting.foundation import project, resources
+
+
+class Commands(click.Group):
+    """Commands that report an expected error as one sentence, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command, and print an expected error as a sentence."""
+        try:
+            return super().invoke(ctx)
+        except ForgettingError as error:
+            sentence = str(error)
+        except ModuleNotFoundError as error:
+            sentence = f"This needs {error.name}: run `pip install 'forgetting[book]'` first."
+        click.echo(f"forgetting: {sentence}", err=True)
+        sys.exit(1)
+
+
+class OfACheckout(click.Command):
+    """A command that works on the files of a checkout, which a wheel does not hold."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, or say that it needs a checkout."""
+        if resources.checkout() is None:
+            raise ForgettingError(
+                f"`forgetting {self.name}` needs a checkout of the book: clone "
+                f"{project.REPOSITORY or 'its repository'}, and see its CONTRIBUTING.md."
+            )
+        return super().invoke(ctx)
+
+
+FOLDER = click.Path(path_type=Path, resolve_path=True)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -1,0 +1,64 @@
+"""Commands for anyone's model: it is made by a function in a file, and forgets."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import click
+
+from forgetting.cli.base import FOLDER
+
+
+@click.command()
+@click.argument("generator", metavar="FILE.py:FUNCTION")
+@click.option("--feature", required=True, help="Attribute to unlearn, such as Eyeglasses.")
+@click.option(
+    "--classifier",
+    metavar="NAME|FILE.py:FUNCTION",
+    help="What steers [classifier A of digits or of faces].",
+)
+@click.option(
+    "--grader",
+    "graders",
+    multiple=True,
+    metavar="NAME|FILE.py:FUNCTION",
+    help="What grades; may be repeated [classifier B of digits or of faces].",
+)
+@click.option("--method", default="until_gone", show_default=True, help="Or moon2024: one pass.")
+@click.option("--share", type=float, help="Of a feature of degree: the share that has it.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
+@click.option("--samples", type=int, default=5000, show_default=True, help="In every measure.")
+@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of the method.")
+@click.option("--output", type=FOLDER, required=True, help="New folder for the model.")
+def unlearn(
+    generator: str,
+    feature: str,
+    classifier: str | None,
+    graders: tuple[str, ...],
+    samples: int,
+    pairs: tuple[str, ...],
+    output: Path,
+    **options: Any,
+) -> None:
+    """Make a generator of your own unlearn a feature.
+
+    FUNCTION in FILE.py takes no argument and returns the generator, as `forgetting.as_generator`
+    makes one. A classifier is a name of the zoo, or a function that returns one. The folder gets
+    weights, record, card and a picture.
+    """
+    from forgetting.border.options import read_pairs
+    from forgetting.errors import ParameterError
+    from forgetting.experiments.own_code import call_function, load_scores
+    from forgetting.experiments.own_model import unlearn as unlearn_feature
+    from forgetting.zoo.saved import check_new
+
+    check_new(output)
+    settings: dict[str, Any] = dict(read_pairs(pairs))
+    if taken := sorted(settings.keys() & inspect.signature(unlearn_feature).parameters.keys()):
+        raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
+    model = call_function(generator)
+    steering, grading = load_scores(model, feature, classifier, graders)
+    result = unlearn_feature(model, steering, grading, n=samples, **options, **settings)
+    result.save(output)
+    click.echo(result.report())
+    click.echo(f"saved in {output}")

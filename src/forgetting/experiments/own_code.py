@@ -1,0 +1,105 @@
+"""A user's models and classifiers, named on the command line."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from forgetting.border.feature_score import FeatureScore
+from forgetting.border.sampling import first_samples
+from forgetting.errors import DataError, ModelError, ParameterError, did_you_mean
+from forgetting.zoo import store
+from forgetting.zoo.graders import load_thresholds
+
+
+def call_function(place: str) -> Any:
+    """Return what a function of a Python file returns.
+
+    Parameters
+    ----------
+    place : str
+        FILE.py:FUNCTION; the function takes no argument. The file is executed, and modules beside
+        it can be imported.
+
+    Raises
+    ------
+    ParameterError
+        The text is of another form, or there is no such file or function.
+    ModelError
+        The file or the function fails.
+    """
+    file, _, name = place.rpartition(":")
+    path = Path(file).expanduser()
+    if not file.endswith(".py") or not name:
+        raise ParameterError(f"{place!r} is not of the form FILE.py:FUNCTION.")
+    if not path.is_file():
+        raise ParameterError(f"There is no file {path}.")
+    spec = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickles look a class's module up
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+        function = getattr(module, name, None)
+        if not callable(function):
+            functions = [key for key, value in vars(module).items() if callable(value)]
+            hint = did_you_mean(name, functions) if functions else "It has no function."
+            raise ParameterError(f"{path} has no function {name!r}. {hint}")
+        return function()
+    except ParameterError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{place} fails ({type(error).__name__}: {error}).") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+
+
+def load_scores(
+    generator: nn.Module, feature: str, classifier: str | None, graders: Sequence[str]
+) -> tuple[FeatureScore, list[FeatureScore]]:
+    """Return the scores of a feature by what steers and by what grades.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Its images tell digits (one channel) from faces.
+    feature : str
+        An attribute of all classifiers.
+    classifier : str or None
+        A name of the zoo, or FILE.py:FUNCTION; without it classifier A.
+    graders : sequence of str
+        As `classifier`; without them classifier B, where classifier A steers.
+
+    Raises
+    ------
+    ParameterError
+        A classifier has no such attribute, or one that steers is to grade as well.
+    """
+    images = first_samples(generator)
+    kind = "digits" if images.shape[1] == 1 else "faces"
+    if not graders and classifier is None:
+        graders = [f"{kind}-classifier-b"]
+    classifier = classifier or f"{kind}-classifier-a"
+    if classifier in graders:
+        raise ParameterError(f"{classifier} steers, and so cannot grade: name another grader.")
+    steering = _load(classifier)[feature]
+    return steering, [_graded(name, feature, int(images.shape[-1])) for name in graders]
+
+
+def _load(name: str) -> Any:
+    """Return a classifier of the zoo, or of a user's file."""
+    return call_function(name) if ":" in name else store.load(name)
+
+
+def _graded(name: str, feature: str, size: int) -> FeatureScore:
+    """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
+    score: FeatureScore = _load(name)[feature]
+    try:
+        return score.at(load_thresholds(name, feature, size).balanced)
+    except DataError:
+        return score

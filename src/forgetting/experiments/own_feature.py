@@ -1,0 +1,299 @@
+"""A feature of anyone's generator: what steers, what grades, and what they say of a model."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.border.checks import check_latent_dim
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.feature_score import SURELY_LACKING, FeatureScore
+from forgetting.border.sampling import first_samples
+from forgetting.border.scores import check_score, check_scores
+from forgetting.errors import DataError, ModelError
+from forgetting.experiments.grading import MIN_LACKING, auc_against
+from forgetting.foundation.progress import tracked
+from forgetting.methods.until_gone import Look
+from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
+from forgetting.metrics.prevalence import Prevalence
+from forgetting.metrics.verdict import Evidence, Verdict, decide
+
+Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
+"""One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
+
+BATCH = 250
+"""Samples that are decoded and graded at a time."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Something that scores the feature of images, with its thresholds on one generator.
+
+    Attributes
+    ----------
+    title : str
+        How reports name it.
+    score : callable
+        Images (B, C, H, W) to scores (B,).
+    threshold : float
+        An image with a higher score has the feature.
+    lacking : float
+        An image with at most this score surely lacks it.
+    """
+
+    title: str
+    score: Score
+    threshold: float
+    lacking: float
+
+    @classmethod
+    def of(cls, title: str, score: Score, own: torch.Tensor, share: float | None) -> "Scorer":
+        """Set the thresholds of a score.
+
+        Parameters
+        ----------
+        title : str
+            How reports name it.
+        score : callable
+            One attribute of a classifier, or another function of images.
+        own : Tensor
+            (N,), the scores of samples of the original.
+        share : float or None
+            Of a feature of degree: the part of the samples, those with the highest scores, that
+            has it.
+        """
+        if share is not None:
+            threshold = float(own.quantile(1 - share))
+            return cls(title, score, threshold, threshold)
+        if isinstance(score, FeatureScore):
+            return cls(title, score, score.threshold, score.surely_lacking)
+        return cls(title, score, 0.0, SURELY_LACKING)
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What is said of a model's samples.
+
+    Attributes
+    ----------
+    scores : tuple of Tensor
+        (N,) each, first by what steers, then by every grader.
+    features : Tensor or None
+        (N, F), where a classifier has features.
+    others : Tensor or None
+        Bool (N, A), the attributes that the classifier finds.
+    """
+
+    scores: tuple[torch.Tensor, ...]
+    features: torch.Tensor | None
+    others: torch.Tensor | None
+
+
+class OwnFeature:
+    """A feature of a generator, graded on one set of latents.
+
+    Attributes
+    ----------
+    steering : Scorer
+        Steers unlearning.
+    graders : tuple of Scorer
+        Had no part in it. Where there are none, what steers grades.
+    latents : Tensor
+        (N, latent_dim), of which all models' samples are graded.
+    before : Graded
+        The original's samples.
+    names : tuple of str
+        Names of the attributes in `Graded.others`.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        steering: Score,
+        graders: Sequence[Score],
+        *,
+        n: int,
+        share: float | None,
+        random: torch.Generator,
+    ) -> None:
+        """Sample a generator, and grade the samples.
+
+        Two sets of samples are drawn: `n` that are graded, and `n` others that give the thresholds
+        of a feature of degree, and to which FID is taken.
+
+        Raises
+        ------
+        ModelError
+            A score does not keep its contract.
+        DataError
+            Fewer than a hundred samples surely lack the feature.
+        """
+        scores = (steering, *graders)
+        images = first_samples(generator)
+        for score in scores:
+            check_score(score, images, is_logit=share is None)
+        latent_dim = check_latent_dim(generator)
+        self._describing = next((s for s in scores[::-1] if isinstance(s, FeatureScore)), None)
+        self._scores = scores
+        self._has_features = _has_features(self._describing, images)
+        own, self.latents = torch.randn(2, n, latent_dim, generator=random)
+        reference = self.grade(generator, own)
+        titles = ["what steers", "grader", *(f"grader {i}" for i in range(2, len(scores)))]
+        titles = titles[: len(scores)]
+        scorers = [
+            Scorer.of(title, score, values, share)
+            for title, score, values in zip(titles, scores, reference.scores, strict=True)
+        ]
+        self._scorers = scorers
+        self.steering, self.graders = scorers[0], tuple(scorers[1:])
+        self.before = self.grade(generator, self.latents)
+        self._target, self._other = self._halves(reference)
+
+    def on_fresh_latents(self, generator: nn.Module, random: torch.Generator) -> "OwnFeature":
+        """Return the feature graded on as many other latents, with the same thresholds."""
+        other = copy.copy(self)
+        other.latents = torch.randn(self.latents.shape, generator=random)
+        other.before = other.grade(generator, other.latents)
+        return other
+
+    def has_feature(self, graded: Graded, place: int) -> torch.Tensor:
+        """Return which samples have the feature by the scorer at a place, bool (N,)."""
+        return graded.scores[place] > self._scorers[place].threshold
+
+    @property
+    def name(self) -> str:
+        """What the feature is called."""
+        named = [score for score in self._scores if isinstance(score, FeatureScore)]
+        return named[0].attribute if named else "the feature"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the attributes in `Graded.others`."""
+        return self._describing.classifier.attributes if self._describing else ()
+
+    def grade(self, model: nn.Module, latents: torch.Tensor) -> Graded:
+        """Decode latents (N, latent_dim) with a model, and grade the samples."""
+        model = frozen_copy(model)
+        device = device_of(model)
+        describing = self._describing
+        rows: list[list[torch.Tensor]] = []
+        for batch in tracked(latents.split(BATCH), "grading"):
+            with torch.no_grad():
+                images = model(batch.to(device))
+                row = [score(images).cpu() for score in self._scores]
+                if describing is not None:
+                    row.append((describing.classifier.logits(images) > 0).cpu())
+                if describing is not None and self._has_features:
+                    row.append(describing.classifier.features(images).cpu())
+            rows.append(row)
+        columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
+        n = len(self._scores)
+        for column in columns[:n]:
+            check_scores(column, len(latents))
+        others, features = [*columns[n:], None, None][:2]
+        return Graded(tuple(columns[:n]), features, others)
+
+    def _halves(self, reference: Graded) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Return two halves of the features of samples that lack the feature, if FID can be."""
+        if reference.features is None:
+            return None, None
+        lacks = reference.scores[0] <= self.steering.threshold
+        if (half := int(lacks.sum()) // 2) < MIN_SAMPLES:
+            return None, None
+        target, other = reference.features[lacks][: 2 * half].split(half)
+        return (target, other) if carries_fid(*target.shape) else (None, None)
+
+    def prevalences(self, graded: Graded) -> list[Prevalence]:
+        """Return the prevalence by what steers, and by every grader."""
+        return [Prevalence.of(self.has_feature(graded, i)) for i in range(len(self._scorers))]
+
+    def surely_lacking(self, place: int) -> torch.Tensor:
+        """Return which of the original's samples all other scorers are sure lack the feature.
+
+        Parameters
+        ----------
+        place : int
+            Of the scorer that is left out; if it is the only one, it decides itself.
+
+        Raises
+        ------
+        DataError
+            There are fewer than a hundred.
+        """
+        pairs = list(zip(self._scorers, self.before.scores, strict=True))
+        others = [pair for i, pair in enumerate(pairs) if i != place] or pairs
+        lacking = torch.stack([scores <= scorer.lacking for scorer, scores in others]).all(0)
+        if int(lacking.sum()) < MIN_LACKING:
+            raise DataError(
+                f"Of {len(lacking)} samples {int(lacking.sum())} surely lack the feature by "
+                f"{', '.join(scorer.title for scorer, _ in others)}; {MIN_LACKING} are needed to "
+                "tell what none is: grade more samples, or look at the scores."
+            )
+        return lacking
+
+    def floors(self) -> list[Prevalence]:
+        """Return the share that each scorer finds where there should be none, in their order."""
+        return [
+            Prevalence.of(self.has_feature(self.before, i)[self.surely_lacking(i)])
+            for i in range(len(self._scorers))
+        ]
+
+    def evidence(self, graded: Graded) -> list[Evidence]:
+        """Return what every grader says of a model; without graders, what steers."""
+        before, after, floors = (
+            self.prevalences(self.before),
+            self.prevalences(graded),
+            self.floors(),
+        )
+        evidence = []
+        for i in range(1, len(self._scorers)) if self.graders else [0]:
+            auc = auc_against(graded.scores[i], self.before.scores[i][self.surely_lacking(i)])
+            title = self._scorers[i].title
+            evidence.append(Evidence(title, False, before[i], after[i], floors[i].share, auc))
+        return evidence
+
+    @property
+    def fid_floor(self) -> float | None:
+        """FID of two halves of the original's samples that lack the feature; None without it."""
+        if self._target is None or self._other is None:
+            return None
+        return fid(self._other, self._target)
+
+    def fid(self, graded: Graded) -> float | None:
+        """Return the FID of a model's samples to the original's that lack the feature."""
+        if self._target is None or graded.features is None:
+            return None
+        return fid(graded.features[: len(self._target)], self._target)
+
+    def verdict(self, graded: Graded) -> Verdict:
+        """Return the verdict on a model."""
+        return decide(
+            self.evidence(graded),
+            self.fid(graded),
+            self.fid_floor,
+            is_independent=bool(self.graders),
+        )
+
+    def look(self, model: nn.Module) -> Look:
+        """Return whether a tuned model is short of gone, there, or past it."""
+        graded = self.grade(model, self.latents)
+        verdict = self.verdict(graded)
+        worst = max(verdict.evidence, key=lambda each: each.model.share - each.reference)
+        figures = {"prevalence": worst.model.share, "floor": worst.reference}
+        figures["auc"] = max(each.auc.value for each in verdict.evidence)
+        if (distance := self.fid(graded)) is not None:
+            figures["fid"] = distance
+        if verdict.word == "gone" and not verdict.is_damaged:
+            return Look("there", figures)
+        is_past = verdict.word == "over-erased" or verdict.is_damaged
+        return Look("past" if is_past else "short", figures)
+
+
+def _has_features(score: FeatureScore | None, images: torch.Tensor) -> bool:
+    """Return whether the classifier of a score describes images by features."""
+    try:
+        return score is not None and score.classifier.features(images) is not None
+    except ModelError:
+        return False

@@ -1,0 +1,170 @@
+"""Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import name_of
+from forgetting.border.options import check_counts, check_seed
+from forgetting.border.preflight import check_generator
+from forgetting.errors import ParameterError, check_option, did_you_mean, validated
+from forgetting.experiments.own_feature import OwnFeature, Score
+from forgetting.experiments.own_report import UnlearningReport, measure
+from forgetting.methods.direction import Direction
+from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.latent_targets import LatentPool
+from forgetting.methods.problem import Trainable, all_weights
+from forgetting.methods.progress import progress
+from forgetting.methods.results import UnlearningResult
+from forgetting.methods.until_gone import UntilGoneConfig, until_gone
+from forgetting.zoo.saved import state_digest
+
+MethodName = Literal["until_gone", "moon2024"]
+
+CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
+    "until_gone": UntilGoneConfig,
+    "moon2024": UnlearningConfig,
+}
+
+MIN_GRADED = 200
+"""Least number of samples in every measure."""
+
+Outcome = tuple[UnlearningResult, Direction, dict[str, float]]
+"""What a method returns, the direction that it took, and further figures."""
+
+
+def unlearn(
+    generator: nn.Module,
+    feature: Score,
+    grader: Score | Sequence[Score] = (),
+    *,
+    method: MethodName = "until_gone",
+    share: float | None = None,
+    n: int = 5000,
+    seed: int = 0,
+    trainable: Trainable = all_weights,
+    **settings: Any,
+) -> UnlearningReport:
+    """Make a copy of a generator unlearn a feature, and measure whether it did.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        As `as_generator` returns it; it is not changed.
+    feature : callable
+        What steers: `classifier["Eyeglasses"]`, or a function from images (B, C, H, W) to logits
+        (B,), positive where an image has the feature.
+    grader : callable or sequence of callable
+        What grades and has no part in tuning: the feature by another classifier, or by several.
+        Without one, what steers grades, and the verdict says so.
+    method : {"until_gone", "moon2024"}
+        Rounds until the graders find the feature gone, or the single pass of the paper.
+    share : float, optional
+        Of a feature of degree, such as thickness: the part of the samples that has it, those with
+        the highest scores.
+    n : int
+        Samples in every measure.
+    seed : int
+        Of all random draws.
+    trainable : callable
+        From a copy of the generator to the part that is tuned; all of it by default.
+    **settings
+        Fields of `UntilGoneConfig` or of `UnlearningConfig`.
+
+    Returns
+    -------
+    UnlearningReport
+        The tuned copy and what was measured; `print` shows it, `save` writes it.
+
+    Raises
+    ------
+    DataError
+        Too few samples have the feature, or lack it.
+    ModelError
+        The generator or a score does not keep its contract.
+    ParameterError
+        A setting is unknown or not allowed.
+    TrainingError
+        The loss is not finite.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> generator = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> result = fg.unlearn(generator, ink, share=0.1, method="moon2024", n=400, steps=2)
+    >>> result.verdict.word
+    'unchanged'
+    """
+    method = check_option("method", method, get_args(MethodName))
+    graders = [grader] if callable(grader) else list(grader)
+    check_counts(n=n, least=MIN_GRADED)
+    check_seed(seed)
+    if share is not None and not 0 < share < 1:
+        raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
+    fields = CONFIGURATIONS[method].model_fields
+    for name in settings:
+        if name not in fields:
+            hint = did_you_mean(name, sorted(fields))
+            raise ParameterError(f"The method {method} has no setting {name!r}. {hint}")
+    config = validated(CONFIGURATIONS[method], settings)
+    settings = {name: getattr(config, name) for name in settings}
+    check_generator(generator, trainable, is_tuned=True)
+    forget = _in_rounds if method == "until_gone" else _in_one_pass
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        looked = OwnFeature(generator, feature, graders, n=n, share=share, random=random)
+        started = time.perf_counter()
+        result, direction, figures = forget(
+            generator, looked, trainable, {"seed": seed} | settings
+        )
+        figures["seconds"] = time.perf_counter() - started
+        graded = looked.on_fresh_latents(generator, random)
+        measured = measure(graded, generator, result.model, direction)
+    parameters = {
+        "model": name_of(generator),
+        "base_sha256": state_digest(generator),
+        "method": method,
+        "share": share,
+        "n": n,
+        "seed": seed,
+        "graders": len(graders),
+        **settings,
+    }
+    return UnlearningReport(
+        result.model, result.history, looked.name, figures, measured, parameters
+    )
+
+
+def _in_rounds(
+    generator: nn.Module, looked: OwnFeature, trainable: Trainable, settings: dict[str, Any]
+) -> Outcome:
+    """Unlearn in rounds until the look finds the feature gone."""
+    steering = looked.steering
+    limits = {"threshold": steering.threshold, "lacking": steering.lacking}
+    config = validated(UntilGoneConfig, limits | settings)
+    show = progress(config.rounds * config.steps, "unlearning")
+    result = until_gone(
+        generator, steering.score, looked.look, config, trainable=trainable, callback=show
+    )
+    rounds = len({row["round"] for row in result.history})
+    figures = {"rounds": rounds, "lr": result.lr, "unsolved": result.unsolved}
+    return result, result.direction, figures
+
+
+def _in_one_pass(
+    generator: nn.Module, looked: OwnFeature, trainable: Trainable, settings: dict[str, Any]
+) -> Outcome:
+    """Unlearn in the single pass of the paper."""
+    steering = looked.steering
+    scores = looked.before.scores[0]
+    pool = LatentPool(looked.latents, scores, steering.threshold, steering.lacking)
+    direction = pool.direction("raw")
+    config = validated(UnlearningConfig, settings)
+    show = progress(config.steps, "unlearning")
+    result = unlearn_feature(generator, direction, config, trainable=trainable, callback=show)
+    return result, direction, {"rounds": 1, "lr": config.lr}

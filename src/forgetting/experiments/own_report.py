@@ -1,0 +1,268 @@
+"""What was measured of a generator that unlearned a feature: numbers, a text and a picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.experiments.own_feature import BATCH, OwnFeature
+from forgetting.foundation.progress import tracked
+from forgetting.methods.direction import Direction
+from forgetting.methods.latent_filter import LatentFilter
+from forgetting.methods.results import UnlearningResult
+from forgetting.metrics.prevalence import Prevalence
+from forgetting.metrics.verdict import Verdict
+from forgetting.zoo.saved import save_model
+
+NOTABLE = 0.02
+"""Change of another attribute's share that a report names."""
+
+N_SHOWN = 12
+"""Samples that a picture shows before and after."""
+
+MODELS = ("before", "after", "filter", "floor")
+"""Columns of a report: the original, the tuned copy, the latent filter, and what none is."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of an original and of a tuned copy.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        One word by rule, and what it stands on.
+    metrics : dict
+        By name. `prevalence_before`, `_after`, `_filter` (the latent filter) and `_floor` by the
+        first grader, with intervals; `_steering_` before the ending by what steers, `_2_` by the
+        second grader; `still_shown_after`; `fid_...`; `l1_absent` and `l1_present`, the change of
+        a pixel where the feature was absent and where it was present.
+    changed : dict
+        Shares before and after of other attributes that changed by over two points.
+    shown : torch.Tensor
+        (2, 12, C, H, W), samples before and after of the same latents. Of these the first six had
+        the feature, or as many as there are.
+    """
+
+    verdict: Verdict
+    metrics: dict[str, float]
+    changed: dict[str, tuple[float, float]]
+    shown: torch.Tensor
+
+
+@dataclass(frozen=True)
+class UnlearningReport(UnlearningResult):
+    """A generator that unlearned a feature, and what was measured of it.
+
+    Attributes
+    ----------
+    feature : str
+        What was unlearned.
+    figures : dict
+        Of the method: `rounds`, `lr`, `seconds` and more.
+    measured : Measured
+        What was measured.
+    parameters : dict
+        Settings, with the sha256 of the original's weights.
+    """
+
+    feature: str
+    figures: dict[str, float]
+    measured: Measured
+    parameters: dict[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """One word by rule, and what it stands on."""
+        return self.measured.verdict
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All numbers, by name."""
+        return {**self.measured.metrics, **self.figures}
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def report(self) -> str:
+        """Return the verdict, a small table, and what else changed, as a text."""
+        metrics = self.metrics
+        rows: list[tuple[str, ...]] = [("", *MODELS)]
+        titles = {"": "grader", "2_": "grader 2", "3_": "grader 3", "steering_": "what steers"}
+        for kind, title in titles.items():
+            if f"prevalence_{kind}before" in metrics:
+                shares = (_share(metrics, f"prevalence_{kind}{key}") for key in MODELS)
+                rows.append((title, *shares))
+        if "fid_before" in metrics:
+            rows.append(("FID", *(f"{metrics[f'fid_{key}']:.2f}" for key in MODELS)))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(MODELS) + 1)]
+        lines = [f"{self.feature} in {self.parameters['model']}", "", str(self.verdict), ""]
+        for row in rows:
+            cells = [row[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+            lines.append("  ".join(cells).rstrip())
+        lines += ["", *self._sentences()]
+        return "\n".join(lines)
+
+    def _sentences(self) -> list[str]:
+        """Return what the table does not say."""
+        metrics = self.metrics
+        sentences = []
+        if "still_shown_after" in metrics:
+            sentences.append(
+                f"Of the samples that had it, {metrics['still_shown_after']:.1%} still do."
+            )
+        if "l1_absent" in metrics:
+            sentences.append(
+                f"A pixel changed by {metrics['l1_absent']:.3f} where the feature was absent."
+            )
+        changes = [
+            f"{name} {before:.1%} -> {after:.1%}"
+            for name, (before, after) in self.measured.changed.items()
+        ]
+        if changes:
+            sentences.append(f"Other shares that changed: {', '.join(changes)}.")
+        sentences.append(
+            f"{metrics['rounds']:.0f} rounds at a learning rate of {metrics['lr']:g} took "
+            f"{metrics['seconds']:.0f} s."
+        )
+        return sentences
+
+    def save(self, folder: Path | str) -> None:
+        """Write weights, record, card and picture to a folder; `fg.restore` loads them.
+
+        Parameters
+        ----------
+        folder : Path or str
+            It must not hold a model.
+
+        Raises
+        ------
+        ForgettingError
+            The folder holds a model, or cannot be written to.
+        """
+        record = {
+            "feature": self.feature,
+            "verdict": self.verdict.word,
+            "is_damaged": self.verdict.is_damaged,
+            "parameters": self.parameters,
+            "metrics": self.metrics,
+            "changed": self.measured.changed,
+            "history": self.history,
+        }
+        card = (
+            f"# {self.parameters['model']} without {self.feature}\n\n"
+            f"```\n{self.report()}\n```\n\n"
+            "![Samples before, above, and after, below.](samples.png)\n\n"
+            "`fg.restore(FOLDER, into=module)` loads the weights into a module of its class.\n"
+        )
+        save_model(Path(folder), self.model, record, card, picture(self.measured.shown))
+
+
+def measure(
+    feature: OwnFeature, original: nn.Module, tuned: nn.Module, direction: Direction
+) -> Measured:
+    """Measure a tuned copy on the latents of a feature.
+
+    Parameters
+    ----------
+    feature : OwnFeature
+        Graded on latents that had no part in tuning or looking.
+    original, tuned : nn.Module
+        The generator before and after.
+    direction : Direction
+        Along which the latent filter erases.
+    """
+    filtered = feature.grade(LatentFilter(original, direction), feature.latents)
+    graded = {"before": feature.before, "after": feature.grade(tuned, feature.latents)}
+    graded["filter"] = filtered
+    places = _record_names(len(feature.graders))
+    metrics: dict[str, float] = {}
+    floors = feature.floors()
+    for key, samples in graded.items():
+        for place, prevalence in zip(places, feature.prevalences(samples), strict=True):
+            for name in place:
+                metrics |= prevalence.metrics(f"prevalence_{name}{key}")
+        if (distance := feature.fid(samples)) is not None:
+            metrics[f"fid_{key}"] = distance
+    for place, floor in zip(places, floors, strict=True):
+        for name in place:
+            metrics |= floor.metrics(f"prevalence_{name}floor")
+    if (floor_distance := feature.fid_floor) is not None:
+        metrics["fid_floor"] = floor_distance
+    grading = 1 if feature.graders else 0
+    had, has = (feature.has_feature(graded[key], grading) for key in ("before", "after"))
+    if had.any():
+        metrics |= Prevalence.of(has[had]).metrics("still_shown_after")
+    change = _pixel_change(original, tuned, feature.latents)
+    for name, mask in (("present", had), ("absent", ~had)):
+        if mask.any():
+            metrics[f"l1_{name}"] = float(change[mask].mean())
+    verdict = feature.verdict(graded["after"])
+    for i, evidence in enumerate(verdict.evidence, 1):
+        metrics |= evidence.auc.metrics("auc_after" if i == 1 else f"auc_{i}_after")
+    metrics["n"] = len(feature.latents)
+    shown = _chosen(had)
+    pictures = torch.stack([_decode(model, feature.latents[shown]) for model in (original, tuned)])
+    return Measured(verdict, metrics, _changed(feature, graded["after"].others), pictures)
+
+
+def _record_names(n_graders: int) -> list[tuple[str, ...]]:
+    """Return under which names records hold what steers, and each grader."""
+    graders = [("",), *((f"{i}_",) for i in range(2, n_graders + 1))][:n_graders]
+    return [("steering_",) if n_graders else ("steering_", ""), *graders]
+
+
+@torch.no_grad()
+def _decode(model: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    """Return a model's images of latents, on the CPU."""
+    images: torch.Tensor = model(latents.to(device_of(model)))
+    return images.float().cpu()
+
+
+def _pixel_change(original: nn.Module, tuned: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    """Return the mean absolute difference (N,) of two models' images of each latent."""
+    original, tuned = frozen_copy(original), frozen_copy(tuned)
+    parts = []
+    for batch in tracked(latents.split(BATCH), "comparing"):
+        difference = _decode(original, batch) - _decode(tuned, batch)
+        parts.append(difference.abs().flatten(1).mean(1))
+    return torch.cat(parts)
+
+
+def _chosen(had: torch.Tensor) -> torch.Tensor:
+    """Return the places of samples to show: six that had the feature, then others."""
+    half = N_SHOWN // 2
+    first = had.nonzero()[:, 0][:half]
+    return torch.cat([first, (~had).nonzero()[:, 0]])[:N_SHOWN]
+
+
+def _changed(feature: OwnFeature, after: torch.Tensor | None) -> dict[str, tuple[float, float]]:
+    """Return the shares of other attributes that changed notably, before and after."""
+    before = feature.before.others
+    if before is None or after is None:
+        return {}
+    shares = zip(feature.names, before.float().mean(0), after.float().mean(0), strict=True)
+    return {
+        name: (float(first), float(second))
+        for name, first, second in shares
+        if name != feature.name and abs(float(second - first)) > NOTABLE
+    }
+
+
+def _share(metrics: Mapping[str, float], name: str) -> str:
+    """Return a share with the ends of its interval, in percent."""
+    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def picture(shown: torch.Tensor) -> torch.Tensor:
+    """Return rows of images (R, N, C, H, W) as one, uint8 (R * H, N * W, 3)."""
+    rows, n, channels, height, width = shown.shape
+    images = (shown.clamp(0, 1) * 255).round().to(torch.uint8)
+    images = images.expand(rows, n, 3, height, width) if channels == 1 else images
+    return images.permute(0, 3, 1, 4, 2).reshape(rows * height, n * width, -1).contiguous()

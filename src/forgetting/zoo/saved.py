@@ -1,0 +1,171 @@
+"""A tuned model in a folder of its owner: weights, record, card and picture, and the way back.
+
+The folder holds `weights.safetensors`, `record.json` (with the sha256 of the weights), `README.md`
+and `samples.png`. Pickles are never read.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from forgetting.border.adapters import AdaptedClassifier, AdaptedFlow, AdaptedGenerator
+from forgetting.errors import ForgettingError, WeightsError
+from forgetting.foundation.files import check_writable, replacing_all, sha256
+
+WEIGHTS, RECORD, CARD, PICTURE = "weights.safetensors", "record.json", "README.md", "samples.png"
+
+ADAPTERS = (AdaptedFlow, AdaptedGenerator, AdaptedClassifier, nn.DataParallel)
+"""Modules that hold the model under the name `module`."""
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def inner_module(model: nn.Module) -> nn.Module:
+    """Return the module that adapters hold, or a model that is in none."""
+    while isinstance(model, ADAPTERS):
+        model = model.module
+    return model
+
+
+def state_digest(model: nn.Module) -> str:
+    """Return the sha256 of a model's state: names, number formats, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(inner_module(model).state_dict().items()):
+        tensor = value.detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def check_new(folder: Path) -> None:
+    """Raise an error if a folder holds a model already, or cannot be written to.
+
+    Raises
+    ------
+    ForgettingError
+        One of them is so.
+    """
+    if (folder / RECORD).exists():
+        raise ForgettingError(f"{folder} holds a model already: name another folder, or move it.")
+    check_writable(folder)
+
+
+def save_model(
+    folder: Path, model: nn.Module, record: Mapping[str, Any], card: str, picture: torch.Tensor
+) -> None:
+    """Write a model to a folder, all of it or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        It is made if it is missing, and must not hold a model.
+    model : nn.Module
+        Its own state is written, without an adapter around it.
+    record : mapping
+        What is known of the model, as JSON holds it; `sha256` is added.
+    card : str
+        A page about the model, in Markdown.
+    picture : Tensor
+        (H, W) or (H, W, 3), uint8.
+
+    Raises
+    ------
+    ForgettingError
+        The folder holds a model, or cannot be written to.
+    """
+    paths = [folder / name for name in (PICTURE, CARD, WEIGHTS, RECORD)]
+    check_new(folder)
+    state = inner_module(model).state_dict()
+    own = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+    with replacing_all(paths) as (picture_file, card_file, weights_file, record_file):
+        Image.fromarray(picture.numpy()).save(picture_file, format="PNG")
+        card_file.write_text(card, encoding="utf-8")
+        save_file(own, weights_file)
+        full = {**record, "sha256": sha256(weights_file)}
+        record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+
+
+def restore(folder: Path | str, into: M) -> M:
+    """Load saved weights into a module of the same architecture, and return it.
+
+    Parameters
+    ----------
+    folder : Path or str
+        What `save` of a result wrote.
+    into : nn.Module
+        The module, or an adapter around it. It gets the weights, and is in evaluation mode.
+
+    Returns
+    -------
+    nn.Module
+        `into`.
+
+    Raises
+    ------
+    WeightsError
+        There is no saved model, its files do not belong together, or the module has other weights.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import forgetting as fg
+    >>> generator = fg.load("digits-vae")
+    >>> ink = lambda images: images.sum((1, 2, 3))
+    >>> result = fg.unlearn(generator, ink, share=0.1, method="moon2024", n=400, steps=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result.save(f"{folder}/less-ink")
+    ...     model = fg.restore(f"{folder}/less-ink", into=fg.load("digits-vae"))
+    >>> model.latent_dim
+    32
+    """
+    folder = Path(folder)
+    record_path, weights_path = folder / RECORD, folder / WEIGHTS
+    if not record_path.is_file() or not weights_path.is_file():
+        raise WeightsError(
+            f"{folder} holds no saved model: it needs {WEIGHTS} and {RECORD}, as `result.save` "
+            "writes them."
+        )
+    try:
+        expected = json.loads(record_path.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{record_path} cannot be read ({error}): save the model anew."
+        ) from error
+    if sha256(weights_path) != expected:
+        raise WeightsError(
+            f"{weights_path} is not the file that {RECORD} describes: its sha256 differs. Save "
+            "the model anew."
+        )
+    try:
+        state = load_file(weights_path)
+        _check_fits(inner_module(into).state_dict(), state)
+        inner_module(into).load_state_dict(state)
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"{weights_path} does not fit the module: {error}") from error
+    into.eval()
+    return into
+
+
+def _check_fits(own: Mapping[str, torch.Tensor], saved: Mapping[str, torch.Tensor]) -> None:
+    """Raise an error unless both states have the same names, shapes and number formats."""
+    for name in sorted(own.keys() | saved.keys()):
+        first, second = own.get(name), saved.get(name)
+        if first is None or second is None:
+            where = "the module lacks" if first is None else "the file lacks"
+            raise WeightsError(
+                f"The saved model does not fit: {where} {name}. Give a module of the same class "
+                "and sizes."
+            )
+        if first.shape != second.shape:
+            raise WeightsError(
+                f"The saved model does not fit: {name} is {tuple(second.shape)} in the file and "
+                f"{tuple(first.shape)} in the module."
+            )

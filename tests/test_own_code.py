@@ -1,0 +1,109 @@
+"""A model of one's own from the command line: made by a function in a file, saved in a folder."""
+
+import json
+
+import pytest
+from bars import BendingBars
+from click.testing import CliRunner
+
+import forgetting as fg
+from forgetting.cli import main
+from forgetting.errors import ModelError, ParameterError
+from forgetting.experiments.own_code import call_function, load_scores
+
+MINE = """
+from bars import BendingBars, width
+import forgetting as fg
+
+def make_generator():
+    return BendingBars()
+
+def make_classifier():
+    return fg.as_classifier(
+        BendingBars(), ("wide",), logits=lambda module, images: 4 * width(images)[:, None] - 40
+    )
+
+def fail():
+    raise RuntimeError("no weights")
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def forget(mine, *options):
+    places = [f"{mine}:make_generator", "--classifier", f"{mine}:make_classifier"]
+    return CliRunner().invoke(main, ["unlearn", *places, *options])
+
+
+def test_a_command_leaves_weights_a_record_a_card_and_a_picture(mine, tmp_path):
+    quick = ["n_collected=1000", "n_with_feature=60", "lr=0.05", "steps=40", "rounds=2"]
+    pairs = [part for pair in quick for part in ("-p", pair)]
+    output = ["--feature", "wide", "--samples", "400", "--output", str(tmp_path / "narrow")]
+    done = forget(mine, *pairs, *output)
+    assert done.exit_code == 0, done.output
+    assert "wide in BendingBars" in done.output
+    record = json.loads((tmp_path / "narrow" / "record.json").read_text())
+    assert record["parameters"]["lr"] == 0.05
+    assert record["metrics"]["prevalence_after"] < record["metrics"]["prevalence_before"]
+    fg.restore(tmp_path / "narrow", into=BendingBars())
+    again = forget(mine, *output)
+    assert again.exit_code == 1
+    assert "holds a model already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--feature", "wite"], "Did you mean wide?"),
+        (["--feature", "wide", "-p", "step=3"], "Did you mean steps?"),
+        (["--feature", "wide", "-p", "seed=3"], "-p seed is no setting of the method"),
+        (["--feature", "wide", "--method", "moon"], "method = 'moon' is not allowed"),
+        (["--feature", "wide", "--grader", "faces-classifier-c"], "The zoo has no"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(mine, tmp_path, options, sentence):
+    done = forget(mine, *options, "--output", str(tmp_path / "new"))
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert "Traceback" not in done.output
+
+
+def test_what_steers_cannot_grade(mine):
+    place = f"{mine}:make_classifier"
+    with pytest.raises(ParameterError, match="steers, and so cannot grade"):
+        load_scores(BendingBars(), "wide", place, [place])
+
+
+def test_digits_and_faces_have_classifiers_of_their_own():
+    generator = fg.load("digits-vae")
+    steering, (grader,) = load_scores(generator, "7", None, [])
+    assert steering.attribute == grader.attribute == "7"
+    faces = fg.load("faces-vae")
+    steering, (grader,) = load_scores(faces, "Smiling", None, [])
+    assert steering.threshold == 0
+    assert grader.threshold != 0  # the zoo has a balanced threshold of classifier B
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "sentence"),
+    [
+        ("mine.py", ParameterError, "not of the form FILE.py:FUNCTION"),
+        ("gone.py:make", ParameterError, r"There is no file gone\.py"),
+        ("{mine}:make_generato", ParameterError, r"Did you mean make_generator\?"),
+        ("{mine}:fail", ModelError, r"fails \(RuntimeError: no weights\)"),
+    ],
+)
+def test_a_file_that_gives_no_model_is_one_sentence(mine, place, error, sentence):
+    with pytest.raises(error, match=sentence):
+        call_function(place.format(mine=mine))
+
+
+def test_a_file_with_a_wrong_line_is_named(tmp_path):
+    (tmp_path / "mine.py").write_text("def make(:\n")
+    with pytest.raises(ModelError, match=r"mine\.py:make fails \(SyntaxError"):
+        call_function(f"{tmp_path / 'mine.py'}:make")

@@ -1,0 +1,196 @@
+"""Anyone's generator unlearns a feature, and a report says whether it did."""
+
+import json
+
+import pytest
+import torch
+from bars import BendingBars, width
+from PIL import Image
+from torch import nn
+
+import forgetting as fg
+from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.experiments.own_feature import OwnFeature
+from forgetting.experiments.own_report import measure
+from forgetting.methods.direction import Direction
+from forgetting.zoo.saved import state_digest
+
+QUICK = {"n": 400, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 40}
+
+
+class Eyes(nn.Module):
+    """A classifier of bars: whether one is wide, and whether it lies to the right."""
+
+    def __init__(self, sharpness):
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(sharpness))
+
+    def logits(self, images):
+        right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
+        return torch.stack([self.sharpness * (width(images) - 10), right], 1)
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    return fg.as_classifier(
+        Eyes(4.0),
+        ("wide", "right"),
+        logits=lambda module, images: module.logits(images),
+        features=lambda module, images: images[:, 0, 0, ::4],
+    )
+
+
+@pytest.fixture(scope="module")
+def grader():
+    return fg.as_classifier(Eyes(2.0), ("wide",), logits=lambda m, images: m.logits(images)[:, :1])
+
+
+@pytest.fixture(scope="module")
+def result(eyes, grader):
+    return fg.unlearn(BendingBars(), eyes["wide"], grader["wide"], **QUICK)
+
+
+def test_the_report_says_in_one_word_whether_the_feature_is_gone(result):
+    text = str(result)
+    assert text.startswith("wide in BendingBars\n\nGone")
+    assert "Not independently graded" not in text
+    assert result.metrics["prevalence_before"] > 0.15
+    assert result.metrics["prevalence_after"] < 0.02
+    assert result.metrics["still_shown_after"] < 0.1
+    for name in ("before", "after", "filter", "floor"):
+        low, share, high = (
+            result.metrics[f"prevalence_{name}{end}"] for end in ("_low", "", "_high")
+        )
+        assert low <= share <= high
+        assert f"{share:.1%}" in text
+
+
+def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
+    short = fg.unlearn(
+        BendingBars(), eyes["wide"], grader["wide"], **QUICK | {"steps": 1, "rounds": 1}
+    )
+    assert short.verdict.word in ("unchanged", "rarer")
+    assert not str(short).startswith("wide in BendingBars\n\nGone")
+
+
+def test_without_a_grader_the_verdict_says_that_nothing_independent_graded(eyes):
+    result = fg.unlearn(BendingBars(), eyes["wide"], **QUICK | {"steps": 1, "rounds": 1})
+    assert "Not independently graded." in str(result)
+
+
+def test_without_features_the_verdict_says_nothing_of_damage():
+    def score(images):
+        return 4 * (width(images) - 10)
+
+    result = fg.unlearn(BendingBars(), score, **QUICK | {"steps": 1, "rounds": 1})
+    assert "fid_after" not in result.metrics
+    assert "Without FID nothing is said of damage." in str(result)
+
+
+def test_a_feature_of_degree_is_in_the_given_share_of_the_samples():
+    result = fg.unlearn(BendingBars(), width, share=0.2, **QUICK | {"steps": 1, "rounds": 1})
+    assert result.metrics["prevalence_before"] == pytest.approx(0.2, abs=0.06)
+
+
+def test_the_single_pass_of_the_paper_is_a_method_too(eyes, grader):
+    result = fg.unlearn(
+        BendingBars(), eyes["wide"], grader["wide"], method="moon2024", n=400, steps=20, lr=0.05
+    )
+    assert result.metrics["rounds"] == 1
+    assert result.parameters["method"] == "moon2024"
+    assert result.metrics["prevalence_after"] < result.metrics["prevalence_before"]
+
+
+def test_the_tuned_copy_is_graded_on_latents_that_no_look_has_seen(eyes):
+    random = torch.Generator().manual_seed(0)
+    looked = OwnFeature(BendingBars(), eyes["wide"], (), n=300, share=None, random=random)
+    fresh = looked.on_fresh_latents(BendingBars(), random)
+    assert not torch.equal(looked.latents, fresh.latents)
+    assert fresh.steering == looked.steering
+    assert torch.equal(fresh.before.scores[0], eyes["wide"](BendingBars()(fresh.latents)).detach())
+
+
+def test_other_attributes_that_changed_are_named(eyes):
+    class Moved(BendingBars):
+        def forward(self, z):
+            return super().forward(torch.cat([z[:, :1], z[:, 1:2] + 5, z[:, 2:]], 1))
+
+    random = torch.Generator().manual_seed(0)
+    feature = OwnFeature(BendingBars(), eyes["wide"], (), n=300, share=None, random=random)
+    changed = measure(feature, BendingBars(), Moved(), Direction(torch.eye(6)[0], 1.0)).changed
+    assert set(changed) == {"right"}
+    assert changed["right"][1] > changed["right"][0] + 0.2
+
+
+def test_too_few_samples_that_surely_lack_the_feature_are_refused(eyes):
+    everywhere = eyes["wide"].at(-1e9)
+    with pytest.raises(DataError, match="0 surely lack it"):
+        fg.unlearn(BendingBars(), everywhere, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"metod": "moon2024"}, r"no setting 'metod'"),
+        ({"roundz": 2}, r"no setting 'roundz'\. Did you mean rounds\?"),
+        ({"method": "moon2025"}, r"Did you mean moon2024\?"),
+        ({"share": 1.5}, r"share = 1\.5: give a number between 0 and 1"),
+        ({"n": 20}, r"n = 20: give a whole number of at least 200"),
+        ({"steps": 0}, r"steps = 0: input should be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_sampled(eyes, options, sentence):
+    class Untouched(BendingBars):
+        def forward(self, z):
+            raise AssertionError("the generator was called")
+
+    with pytest.raises(ParameterError, match=sentence):
+        fg.unlearn(Untouched(), eyes["wide"], **options)
+
+
+def test_an_unknown_attribute_is_refused_with_the_most_similar_one(eyes):
+    with pytest.raises(ParameterError, match=r"attribute = 'wite' .* Did you mean wide\?"):
+        eyes["wite"]
+    with pytest.raises(ParameterError, match=r"Did you mean wide\?"):
+        eyes.logit(torch.zeros(1, 1, 32, 32), "wite")
+
+
+def test_a_saved_result_is_restored_into_a_module_of_the_same_class(result, tmp_path):
+    result.save(tmp_path / "narrow")
+    names = {"README.md", "record.json", "samples.png", "weights.safetensors"}
+    assert {path.name for path in (tmp_path / "narrow").iterdir()} == names
+    restored = fg.restore(tmp_path / "narrow", into=BendingBars())
+    assert state_digest(restored) == state_digest(result.model)
+    assert state_digest(restored) != state_digest(BendingBars())
+    record = json.loads((tmp_path / "narrow" / "record.json").read_text())
+    assert record["verdict"] == "gone"
+    assert record["parameters"]["base_sha256"] == state_digest(BendingBars())
+    assert record["metrics"]["prevalence_after"] == result.metrics["prevalence_after"]
+    assert Image.open(tmp_path / "narrow" / "samples.png").size == (12 * 32, 2 * 32)
+    assert str(result.verdict) in (tmp_path / "narrow" / "README.md").read_text()
+    with pytest.raises(ForgettingError, match="holds a model already"):
+        result.save(tmp_path / "narrow")
+
+
+def test_the_weights_of_an_adapted_module_are_restored_into_the_module_itself(tmp_path):
+    generator = fg.as_generator(BendingBars(), 6)
+    result = fg.unlearn(generator, width, share=0.2, **QUICK | {"steps": 1, "rounds": 1})
+    result.save(tmp_path / "narrow")
+    mine = fg.restore(tmp_path / "narrow", into=BendingBars())
+    assert torch.equal(mine.widths, result.model.module.widths)
+
+
+def test_a_folder_without_a_model_a_changed_file_and_another_module_are_refused(result, tmp_path):
+    with pytest.raises(WeightsError, match="holds no saved model"):
+        fg.restore(tmp_path, into=BendingBars())
+    result.save(tmp_path / "narrow")
+    with pytest.raises(WeightsError, match=r"does not fit: the file lacks bias"):
+        fg.restore(tmp_path / "narrow", into=nn.Linear(2, 2))
+    wider = BendingBars()
+    wider.widths = nn.Parameter(torch.zeros(14))
+    with pytest.raises(WeightsError, match=r"widths is \(13,\) in the file and \(14,\)"):
+        fg.restore(tmp_path / "narrow", into=wider)
+    weights = tmp_path / "narrow" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match="its sha256 differs"):
+        fg.restore(tmp_path / "narrow", into=BendingBars())
