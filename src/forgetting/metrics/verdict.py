@@ -85,7 +85,8 @@ class Verdict:
     def __str__(self) -> str:
         word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")
         graders = "; ".join(map(str, self.evidence))
-        is_alone = len(self.evidence) < 2 and not self.evidence[0].is_measured
+        names = {each.grader for each in self.evidence}
+        is_alone = len(names) < 2 and not self.evidence[0].is_measured
         return f"{word}: {graders}." + " Not independently graded." * is_alone
 
 
