@@ -121,10 +121,22 @@ class LikelihoodReference:
     ----------
     mean, std : float
         In bits/dim.
+
+    Raises
+    ------
+    DataError
+        The mean is not finite, or the deviation no finite number above 0.
     """
 
     mean: float
     std: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
+            raise DataError(
+                f"A likelihood reference of mean {self.mean:g} and deviation {self.std:g} is none: "
+                "give a finite mean and a finite deviation above 0."
+            )
 
     @classmethod
     def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":
