@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.metrics.calibration import (
     Auc,
     balanced_threshold,
@@ -49,6 +49,16 @@ def test_the_interval_of_the_auc_is_that_of_delong():
     auc = Auc.of(scores, has_feature)
     assert auc.high - auc.value == pytest.approx(1.959964 * float(variance.sqrt()), rel=1e-6)
     assert auc.value - auc.low == pytest.approx(auc.high - auc.value)
+
+
+@pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_an_interval_without_a_width_is_noted_where_few_images_make_it():
+    has_feature = torch.arange(100) < 49
+    for scores in (has_feature.float(), -has_feature.float()):
+        with pytest.warns(DataWarning, match="part 49 images with the feature entirely from 51"):
+            Auc.of(scores, has_feature)
+    Auc.of(torch.arange(100.0), torch.arange(100) >= 50)
+    Auc.of(torch.tensor([0.0, 2.0, 1.0, 3.0]), torch.tensor([0, 0, 1, 1]))
 
 
 def test_an_auc_needs_positives_and_negatives():
