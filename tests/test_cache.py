@@ -63,7 +63,9 @@ def test_an_answer_of_a_gpu_is_not_taken_for_one_of_the_cpu():
     model, x = nn.Linear(3, 1), torch.ones(2, 3)
     for weight in (torch.ones(1, 3), torch.ones(1, 3).as_subclass(OnGpu)):
         model.weight = nn.Parameter(weight)
-        answer = cached([model], [x], "values", lambda w=weight: torch.full((1,), len(w.device.type)))
+        answer = cached(
+            [model], [x], "values", lambda w=weight: torch.full((1,), len(w.device.type))
+        )
         assert answer == len(weight.device.type)
 
 
