@@ -111,6 +111,8 @@ def test_samples_are_measured_for_each_flow_at_each_temperature():
 def test_keys_of_temperatures_and_radii_are_in_tenths():
     assert [temperature_key(value) for value in (0.5, 0.7, 1.0)] == ["t5", "t7", "t10"]
     assert [radius_key(value) for value in (0.0, 0.6, 1.0)] == ["r0", "r6", "r10"]
+    for key in (temperature_key, radius_key):  # two of them do not take one name
+        assert len({key(value / 20) for value in range(20)}) == 20
 
 
 def test_kid_is_taken_to_held_out_faces_or_to_further_samples_of_the_base():
