@@ -81,6 +81,8 @@ def test_samples_that_are_kept_are_the_samples(glow):
     for _ in range(2):
         assert torch.equal(cached_samples(glow, 6, 0.7, 3), fresh)
     assert not torch.equal(cached_samples(glow, 6, 0.7, 4), fresh)
+    large = [cached_samples(glow, 6, 0.7, 2**60 + i) for i in range(2)]
+    assert not torch.equal(*large)
 
 
 class Shifted(Glow):
