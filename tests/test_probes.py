@@ -151,6 +151,13 @@ def test_relearning_takes_as_many_steps_as_named_and_tunes_the_trainable_part_on
     torch.testing.assert_close(states[1][1], states[0][1] - 0.1)  # the first step of Adam is lr
 
 
+def test_models_that_are_relearned_are_those_of_their_steps():
+    z = latents(4)
+    models = relearn(ORIGINAL, torch.zeros(4, 1, 8, 8), z, (0, 3), lambda model: model, lr=0.1)
+    assert torch.equal(models[0](z), ORIGINAL(z))
+    assert not torch.equal(models[3](z), ORIGINAL(z))
+
+
 def test_the_last_layer_of_a_flow_is_the_last_network_of_its_decoding(glow):
     model = AtTemperature(glow, 0.7)
     z = torch.randn(60, glow.latent_dim, generator=torch.Generator().manual_seed(0))
