@@ -134,8 +134,8 @@ class LikelihoodReference:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
             raise DataError(
-                f"A likelihood reference of mean {self.mean:g} and deviation {self.std:g} is none: "
-                "give a finite mean and a finite deviation above 0."
+                f"A likelihood reference of mean {self.mean:g} and deviation {self.std:g} is none:"
+                " give a finite mean and a finite deviation above 0."
             )
 
     @classmethod
