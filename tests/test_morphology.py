@@ -135,6 +135,11 @@ def test_digits_of_another_range_are_not_measured(scale):
         measure(scale * bar(4))
 
 
+def test_equal_values_have_no_outermost_share():
+    with pytest.raises(ParameterError, match="50 values of the thickness .* none lies beyond 1:"):
+        FEATURES["thick"].threshold(torch.ones(50), 0.1)
+
+
 def test_digits_in_black_on_white_are_noted():
     for images in (1 - bar(4), 255 - (255 * bar(4)).byte()):
         with pytest.warns(DataWarning, match="white is measured as ink"):

@@ -56,13 +56,19 @@ class DigitFeature:
         Raises
         ------
         ParameterError
-            The share is out of range, or no value is a number.
+            The share is out of range, no value is a number, or none lies beyond the threshold.
         """
         if not 0 < share < 1:
             raise ParameterError(f"share = {share!r} is not allowed: it lies between 0 and 1.")
         if bool(values.isnan().all()):
             raise ParameterError(f"There is no {self.quantity} to set a threshold by.")
-        return float(values.nanquantile(1 - share if self.sign > 0 else share))
+        threshold = float(values.nanquantile(1 - share if self.sign > 0 else share))
+        if not self.has_feature(values, threshold).any():
+            raise ParameterError(
+                f"Of {len(values)} values of the {self.quantity} those at the end are equal, so "
+                f"that none lies beyond {threshold:g}: take other digits, or another share."
+            )
+        return threshold
 
     def has_feature(self, values: torch.Tensor, threshold: float) -> torch.Tensor:
         """Return which values (N,) lie beyond the threshold, bool (N,); a nan value does not."""
