@@ -125,7 +125,7 @@ class LikelihoodReference:
     Raises
     ------
     DataError
-        The mean is not finite, or the deviation no finite number above 0.
+        The mean is not finite, or the deviation not finite and above 0.
     """
 
     mean: float
@@ -133,10 +133,7 @@ class LikelihoodReference:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
-            raise DataError(
-                f"A likelihood reference of mean {self.mean:g} and deviation {self.std:g} is none:"
-                " give a finite mean and a finite deviation above 0."
-            )
+            raise DataError(f"{self}: give a finite mean and a finite deviation above 0.")
 
     @classmethod
     def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":
