@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from colours import Colours
 from sklearn.metrics import roc_auc_score
 
+from forgetting.border.inference import embeddings
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics.calibration import (
     Auc,
@@ -140,6 +142,12 @@ def test_an_embedding_has_length_one_and_is_that_of_the_mirror_image():
     assert vectors.shape == (3, 5)
     np.testing.assert_allclose(vectors.norm(dim=1).detach(), 1, rtol=1e-5)
     torch.testing.assert_close(embedding(images.flip(3)), vectors)
+
+
+@pytest.mark.parametrize("scale", [255, -1])
+def test_an_embedding_is_given_no_images_of_another_range(scale):
+    with pytest.raises(DataError, match=r"The images have values from .* give images in \[0, 1\]"):
+        embeddings(Colours(), scale * torch.rand(4, 3, 32, 32))
 
 
 def test_the_balanced_threshold_is_right_most_often():
