@@ -1,11 +1,13 @@
 """Probes detect a feature that a model hides, and find nothing in a model that lacks it."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
 from forgetting.border.adapters import AtTemperature
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
@@ -111,6 +113,16 @@ def test_the_inversion_attack_recovers_images_that_the_model_can_make():
     assert shows(errors["original"].images).float().mean() > 0.9
     assert not shows(errors["without"].images).any()
     assert errors["original"].latents.shape == (20, 16)
+
+
+def test_a_search_that_starts_at_the_latents_of_its_targets_is_noted():
+    with torch.no_grad():
+        targets = ORIGINAL(torch.randn(4, 16, generator=torch.Generator().manual_seed(3)))
+    with pytest.warns(DataWarning, match="4 of 4 targets are what the generator makes"):
+        inversion_attack(ORIGINAL, targets, features, steps=0, seed=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inversion_attack(ORIGINAL, targets, features, steps=0, seed=4)
 
 
 def test_a_hidden_feature_is_relearned_sooner_than_one_never_learned():
