@@ -61,7 +61,7 @@ def full(tmp_path, monkeypatch):
     return raw
 
 
-def picture(number, size=(20, 20)):
+def picture(number, size=(64, 64)):
     """Return a picture of noise in colour."""
     rng = np.random.default_rng(number)
     return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))

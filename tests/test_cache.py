@@ -53,6 +53,22 @@ def test_the_same_question_is_asked_once_and_another_again():
     assert len(asked) == before + 2
 
 
+class OnGpu(torch.Tensor):
+    """A tensor that says that it lies on a GPU."""
+
+    device = torch.device("cuda")
+
+
+def test_an_answer_of_a_gpu_is_not_taken_for_one_of_the_cpu():
+    model, x = nn.Linear(3, 1), torch.ones(2, 3)
+    for weight in (torch.ones(1, 3), torch.ones(1, 3).as_subclass(OnGpu)):
+        model.weight = nn.Parameter(weight)
+        answer = cached(
+            [model], [x], "values", lambda w=weight: torch.full((1,), len(w.device.type))
+        )
+        assert answer == len(weight.device.type)
+
+
 def test_an_answer_that_cannot_be_kept_is_an_answer(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("forgetting.foundation.cache.CACHE", tmp_path / "file")
@@ -65,6 +81,8 @@ def test_samples_that_are_kept_are_the_samples(glow):
     for _ in range(2):
         assert torch.equal(cached_samples(glow, 6, 0.7, 3), fresh)
     assert not torch.equal(cached_samples(glow, 6, 0.7, 4), fresh)
+    large = [cached_samples(glow, 6, 0.7, 2**60 + i) for i in range(2)]
+    assert not torch.equal(*large)
 
 
 class Shifted(Glow):

@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from forgetting.book.annotation import LabelGrid
 from forgetting.book.labels import ABSENT, PRESENT, UNSEEN, ManualLabels
+from forgetting.border.adapters import AtTemperature
 from forgetting.errors import DataError
 from forgetting.methods.direction import find_direction
 
@@ -126,6 +128,11 @@ def test_labels_for_another_feature_or_generator_are_refused(tmp_path):
         ManualLabels(Bright(), "dark", 60, path)
     with pytest.raises(DataError, match="another generator"):
         ManualLabels(Bright(1.0), "bright", 60, path)
+    with pytest.raises(DataError, match="labels of other images"):
+        ManualLabels(AtTemperature(Bright(), 0.5), "bright", 60, path)
+    tensors = {"answers": load_file(path)["answers"]}  # of an earlier version
+    save_file(tensors, path, ManualLabels(Bright(), "bright", 60, path)._about)
+    assert ManualLabels.read(Bright(), path).seen == 50
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="holds no labels"):
         ManualLabels(Bright(), "bright", 60, path)

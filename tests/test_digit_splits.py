@@ -6,6 +6,7 @@ from torch import nn
 
 from forgetting.border.inference import features
 from forgetting.data.digits import Digits, held_out_hashes, load_digits, pixel_hashes
+from forgetting.errors import DataWarning, ParameterError
 from forgetting.experiments import digit_samples
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.digit_samples import compare_digit_samples
@@ -108,6 +109,9 @@ def test_the_likelihood_reference_is_drawn_from_the_stream_of_its_name():
 def test_several_digits_to_forget_are_the_first_of_their_class():
     splits = splits_of([3, 1, 3, 3, 2], [9, 1, 8, 7, 2])
     assert choose_forget_digits(splits, 2, Brightness(), 1, 0).tolist() == [0, 2]
+    for n in (0, -2):
+        with pytest.raises(ParameterError, match="a whole number of at least 1"):
+            choose_forget_digits(splits, n, Brightness(), 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,8 @@ def test_samples_of_a_class_are_counted_by_b_and_their_floor_is_of_training_digi
     splits = DigitSplits(3, 28, train, train, train.floats()[:1])
     a = Column()
     task = DigitTask("base", splits, a, Column())
-    metrics = compare_digit_samples(run, task, "tamed", 9000, {"": 0.7, "_t9": 0.9})
+    with pytest.warns(DataWarning, match="9,000 training digits and samples .* 4,000 are there"):
+        metrics = compare_digit_samples(run, task, "tamed", 9000, {"": 0.7, "_t9": 0.9})
     seeds = [run.seed(f"draw {draw}") for draw in range(3)]
     assert calls == [
         ("base", "tamed", 4000, 0.7, seeds, real, ""),  # as many as there are training digits

@@ -90,6 +90,14 @@ def test_quantiles_follow_the_normal_distribution():
     assert q.tolist() == pytest.approx([0.5, 0.158655, 0.841345], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("mean", "std"), [(2.0, -0.5), (2.0, 0.0), (2.0, math.nan), (math.inf, 1.0)]
+)
+def test_quantiles_need_a_mean_and_a_deviation_above_zero(mean, std):
+    with pytest.raises(DataError, match="a finite mean and a finite deviation"):
+        LikelihoodReference(mean, std)
+
+
 def test_a_change_of_all_images_appears_in_the_shift_and_in_no_quantile():
     """Each model has its own likelihood reference, which moves along."""
 

@@ -1,6 +1,7 @@
 """Faces are read from any layout and cropped alike; nobody is in training and held out."""
 
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ def test_a_person_is_in_training_or_held_out_but_never_both(celeba):
     assert all(is_held_out(person) for person in held_out.people)
     share = np.mean([is_held_out(f"person {i}") for i in range(4000)])
     assert abs(share - faces.HELD_OUT) < 0.03
+
+
+def test_a_person_is_held_out_however_a_file_system_writes_the_name():
+    names = [f"José Müller {i}" for i in range(200)]
+    written = [[unicodedata.normalize(form, name) for name in names] for form in ("NFC", "NFD")]
+    held_out = [[is_held_out(name) for name in form] for form in written]
+    assert held_out[0] == held_out[1]
 
 
 def test_images_of_any_resolution_are_framed_alike(celeba, tmp_path, monkeypatch):

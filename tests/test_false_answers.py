@@ -385,7 +385,7 @@ def test_a_measurement_does_not_change_what_is_steered():
 
 def test_a_last_step_that_breaks_the_weights_leaves_no_model():
     with pytest.raises(TrainingError, match=r"not finite after step 1.*learning rate"):
-        fg.unlearn_feature(Bars(), ALONG, UnlearningConfig(steps=1, lr=math.inf))
+        fg.unlearn_feature(Bars(), ALONG, UnlearningConfig(steps=1, lr=1e39))
 
 
 def test_relearning_that_breaks_the_weights_is_an_error():

@@ -61,6 +61,23 @@ class Pixels(nn.Module):
         return images.flatten(1) * self.weight
 
 
+class Centred(Scaled):
+    """The same around grey, so that images of likely latents lie in [0, 1]."""
+
+    def encode(self, images):
+        return super().encode(10 * (images - 0.5))
+
+    def forward(self, latents):
+        return 0.5 + super().forward(latents) / 10
+
+
+class Differences(Pixels):
+    """An embedding by the differences from grey."""
+
+    def forward(self, images):
+        return super().forward(images - 0.5)
+
+
 def person(showable=True):
     generator = torch.Generator().manual_seed(5)
     retain = torch.rand(130, 3, 2, 2, generator=generator)
@@ -111,6 +128,8 @@ def test_samples_are_measured_for_each_flow_at_each_temperature():
 def test_keys_of_temperatures_and_radii_are_in_tenths():
     assert [temperature_key(value) for value in (0.5, 0.7, 1.0)] == ["t5", "t7", "t10"]
     assert [radius_key(value) for value in (0.0, 0.6, 1.0)] == ["r0", "r6", "r10"]
+    for key in (temperature_key, radius_key):  # two of them do not take one name
+        assert len({key(value / 20) for value in range(20)}) == 20
 
 
 def test_kid_is_taken_to_held_out_faces_or_to_further_samples_of_the_base():
@@ -135,10 +154,10 @@ def test_the_floor_of_kid_is_that_of_images_to_retain():
 
 def test_at_its_own_latent_an_image_is_itself_and_a_reversed_flow_decodes_the_opposite():
     images = torch.rand(3, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    flows = {"before": Scaled(), "after": Scaled(-1.0)}
+    flows = {"before": Centred(), "after": Centred(-1.0)}
     generator = torch.Generator().manual_seed(1)
     latents = flows["before"].encode(images).detach()
-    metrics = similarity_around(flows, latents, images, Pixels(), (0.0, 0.6), 5, generator)
+    metrics = similarity_around(flows, latents, images, Differences(), (0.0, 0.6), 5, generator)
     assert metrics["similarity_before_r0"] == pytest.approx(1, abs=1e-6)
     assert metrics["similarity_after_r0"] == pytest.approx(-1, abs=1e-6)
     directions = torch.randn(5, 12, generator=torch.Generator().manual_seed(1))

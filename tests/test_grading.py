@@ -1,6 +1,7 @@
 """Evaluators tell a feature from the rest; locality measures what changed, and where."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from forgetting.border.inference import once
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
 from forgetting.data.digit_features import FEATURES, DigitFeature
-from forgetting.errors import ParameterError
+from forgetting.errors import DataError, ParameterError
 from forgetting.experiments.feature_evaluator import (
     FeatureEvaluator,
     digit_evaluator,
@@ -98,6 +99,15 @@ def test_a_changed_class_is_one_change_and_no_other_attribute():
     lost = float((before[present][:, 0, 4, 0] == 1).float().mean())
     assert metrics["class_changed_present"] == pytest.approx(lost)
     assert metrics["class_changed_absent"] == metrics["flipped_present"] == 0
+
+
+@pytest.mark.parametrize(
+    "features",
+    [lambda x: x, lambda x: x[:, 0], lambda x: x.flatten(1)[:5], lambda x: x[:, 0, 4] / 0],
+)
+def test_drift_is_of_one_finite_vector_for_each_image(features):
+    with pytest.raises(DataError, match=r"return finite features \(\d+, F\)"):
+        locality(replace(evaluator(), features=features), images(), images())
 
 
 DIGITS = Classifier(

@@ -122,15 +122,15 @@ def test_a_photograph_stands_as_its_camera_says(tmp_path, ending, orientation):
 
 def transparent(mode):
     """Return green under an alpha of 0 on the left, blue on the right."""
-    image = Image.new("RGBA", (8, 4), (0, 255, 0, 0))
-    image.paste((0, 0, 255, 255), (4, 0, 8, 4))
+    image = Image.new("RGBA", (80, 40), (0, 255, 0, 0))
+    image.paste((0, 0, 255, 255), (40, 0, 80, 40))
     return image.convert(mode)
 
 
 def palette():
-    image = Image.new("P", (8, 4), 0)
+    image = Image.new("P", (80, 40), 0)
     image.putpalette([0, 255, 0, 0, 0, 255])
-    image.paste(1, (4, 0, 8, 4))
+    image.paste(1, (40, 0, 80, 40))
     return image
 
 
@@ -149,9 +149,16 @@ def test_transparent_parts_lie_on_white_and_are_named(folder, image, options, ri
     pixels, is_transparent = decoded(path)
     assert is_transparent
     assert tuple(pixels[0, 0]) == (255, 255, 255)
-    assert tuple(pixels[0, 7]) == right
+    assert tuple(pixels[0, -1]) == right
     for _ in range(2):  # read, and from the cache
         with pytest.warns(DataWarning, match=r"1 read with .* on white: cat/logo\.png"):
+            load(folder)
+
+
+def test_images_that_show_less_than_is_wanted_are_named(folder):
+    save(folder / "cat" / "icon.png", picture(70, (31, 90)))
+    for _ in range(2):  # read, and from the cache
+        with pytest.warns(DataWarning, match=r": 1 enlarged to 32 px, .* pixels: cat/icon\.png"):
             load(folder)
 
 

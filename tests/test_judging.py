@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from colours import Colours
 from sklearn.metrics import roc_auc_score
 
-from forgetting.errors import DataError
+from forgetting.border.inference import embeddings
+from forgetting.errors import DataError, DataWarning
 from forgetting.metrics.calibration import (
     Auc,
     balanced_threshold,
@@ -49,6 +51,16 @@ def test_the_interval_of_the_auc_is_that_of_delong():
     auc = Auc.of(scores, has_feature)
     assert auc.high - auc.value == pytest.approx(1.959964 * float(variance.sqrt()), rel=1e-6)
     assert auc.value - auc.low == pytest.approx(auc.high - auc.value)
+
+
+@pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_an_interval_without_a_width_is_noted_where_few_images_make_it():
+    has_feature = torch.arange(100) < 49
+    for scores in (has_feature.float(), -has_feature.float()):
+        with pytest.warns(DataWarning, match="part 49 images with the feature entirely from 51"):
+            Auc.of(scores, has_feature)
+    Auc.of(torch.arange(100.0), torch.arange(100) >= 50)
+    Auc.of(torch.tensor([0.0, 2.0, 1.0, 3.0]), torch.tensor([0, 0, 1, 1]))
 
 
 def test_an_auc_needs_positives_and_negatives():
@@ -130,6 +142,12 @@ def test_an_embedding_has_length_one_and_is_that_of_the_mirror_image():
     assert vectors.shape == (3, 5)
     np.testing.assert_allclose(vectors.norm(dim=1).detach(), 1, rtol=1e-5)
     torch.testing.assert_close(embedding(images.flip(3)), vectors)
+
+
+@pytest.mark.parametrize("scale", [255, -1])
+def test_an_embedding_is_given_no_images_of_another_range(scale):
+    with pytest.raises(DataError, match=r"The images have values from .* give images in \[0, 1\]"):
+        embeddings(Colours(), scale * torch.rand(4, 3, 32, 32))
 
 
 def test_the_balanced_threshold_is_right_most_often():

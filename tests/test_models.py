@@ -46,6 +46,13 @@ def test_a_larger_digit_is_classified_by_its_middle():
             classifier.logits(images(size=size))
 
 
+@pytest.mark.parametrize("fit", ["crop", "resize"])
+def test_an_image_that_is_not_square_is_not_cut_or_squeezed(fit):
+    config = CONFIG.model_copy(update={"fit": fit, "architecture": "residual"})
+    with pytest.raises(ValueError, match="square images, not of 12 x 8 px"):
+        Classifier(config, 1).eval().logits(F.pad(images(), (0, 0, 2, 2)))
+
+
 def test_the_terms_of_the_elbo_are_those_of_its_distributions():
     vae = VAE(VAE_CONFIG, 1).eval()
     reconstruction, kl = vae.negative_elbo(images(), torch.Generator().manual_seed(3))

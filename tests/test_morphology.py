@@ -21,7 +21,7 @@ from forgetting.data.morphology import (
     slant,
     thickness,
 )
-from forgetting.errors import ParameterError
+from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.foundation import registry
 
 
@@ -121,6 +121,29 @@ def test_unknown_features_and_fields_are_refused():
         Morphology(thik=3.0)
     with pytest.raises(AttributeError, match="no threshold or method 'left_slant'"):
         _ = Morphology(thick=3.0).left_slant
+
+
+def test_a_threshold_that_is_no_number_selects_no_digit_in_silence():
+    for threshold in (float("nan"), float("inf")):
+        with pytest.raises(ParameterError, match=r"thick = .*: give a finite threshold"):
+            Morphology(thick=threshold)
+
+
+@pytest.mark.parametrize("scale", [255, -1])
+def test_digits_of_another_range_are_not_measured(scale):
+    with pytest.raises(DataError, match=r"The digits have values from .* give images in \[0, 1\]"):
+        measure(scale * bar(4))
+
+
+def test_equal_values_have_no_outermost_share():
+    with pytest.warns(DataWarning, match=r"50 values of the thickness .* none lies beyond 1:"):
+        FEATURES["thick"].threshold(torch.ones(50), 0.1)
+
+
+def test_digits_in_black_on_white_are_noted():
+    for images in (1 - bar(4), 255 - (255 * bar(4)).byte()):
+        with pytest.warns(DataWarning, match="white is measured as ink"):
+            measure(images)
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Options: counts, seeds and settings out of their range are refused in a sentence."""
 
+import math
+
 import pytest
 import torch
 from bars import width
+from pydantic import ValidationError
 from torch import nn
 
 from forgetting.errors import DataError, ModelError, ParameterError
-from forgetting.methods.direction import Direction, collect_latents
+from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig, TargetConfig
@@ -68,6 +71,19 @@ def test_a_direction_that_points_nowhere_is_refused(bars):
         Direction(torch.ones(6), float("nan"))
     exact = Direction(torch.ones(6, dtype=torch.float64), 0.0)
     unlearn_feature(bars, exact, UnlearningConfig(steps=1))
+
+
+@pytest.mark.parametrize("change", [{"stop_within": 15}, {"eps": math.inf}, {"lr": math.inf}])
+def test_a_setting_with_which_nothing_is_tamed_is_refused(change):
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        TamingConfig(**change)
+
+
+def test_latents_are_labelled_once():
+    latents = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
+    for negative in (latents[9:], torch.cat([latents[10:], latents[10:]])):
+        with pytest.raises(DataError, match="differ: give each latent once"):
+            LabelledLatents(latents[:10], negative)
 
 
 def test_shares_and_thresholds_that_are_no_numbers_are_refused(bars):

@@ -7,7 +7,7 @@ from colours import Colours
 from forgetting.border.inference import generate
 from forgetting.data import sources
 from forgetting.data.faces import Faces, astronaut
-from forgetting.errors import DataError
+from forgetting.errors import DataError, ParameterError
 from forgetting.experiments import people
 from forgetting.experiments.latent_people import LatentPeople
 from forgetting.experiments.person_splits import (
@@ -173,6 +173,9 @@ def test_a_single_image_to_forget_is_the_first_ordinary_one():
     assert torch.equal(choose_forget_images(person, 1, extreme), person.candidates[1:2])
     with pytest.raises(DataError, match="16 images to forget, but 15"):
         choose_forget_images(person, 16, some)
+    for n in (0, -4):
+        with pytest.raises(ParameterError, match="a whole number of at least 1"):
+            choose_forget_images(person, n, some)
 
 
 def test_few_of_the_others_are_similar_to_a_person():
@@ -212,6 +215,14 @@ def test_a_source_gives_the_person_that_it_names(source, at_hand, who, monkeypat
         source, "", glow, Colours(), 10, torch.Generator(), n_retain=40
     )
     assert getattr(person, "name", person) == who
+
+
+def test_a_photograph_is_not_of_the_person_who_is_named(monkeypatch, glow):
+    for module in (sources, people):
+        monkeypatch.setattr(module, "has_data", lambda *_: True)
+    monkeypatch.setattr(people, "load_faces", lambda *_: faces({"a": 30, "b": 26}))
+    with pytest.raises(ParameterError, match="person = 'a': the photograph shows the astronaut"):
+        people.load_person_splits("photograph", "a", glow, Colours(), 10, torch.Generator())
 
 
 def test_without_lfw_a_person_is_a_number(glow):

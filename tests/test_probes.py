@@ -1,11 +1,13 @@
 """Probes detect a feature that a model hides, and find nothing in a model that lacks it."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
 from forgetting.border.adapters import AtTemperature
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
@@ -113,6 +115,16 @@ def test_the_inversion_attack_recovers_images_that_the_model_can_make():
     assert errors["original"].latents.shape == (20, 16)
 
 
+def test_a_search_that_starts_at_the_latents_of_its_targets_is_noted():
+    with torch.no_grad():
+        targets = ORIGINAL(torch.randn(4, 16, generator=torch.Generator().manual_seed(3)))
+    with pytest.warns(DataWarning, match="4 of 4 targets are what the generator makes"):
+        inversion_attack(ORIGINAL, targets, features, steps=0, seed=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inversion_attack(ORIGINAL, targets, features, steps=0, seed=4)
+
+
 def test_a_hidden_feature_is_relearned_sooner_than_one_never_learned():
     class Never(Bright):
         def forward(self, latents):
@@ -149,6 +161,13 @@ def test_relearning_takes_as_many_steps_as_named_and_tunes_the_trainable_part_on
     assert list(states) == [0, 1]
     assert states[0][0] == states[1][0] == 0
     torch.testing.assert_close(states[1][1], states[0][1] - 0.1)  # the first step of Adam is lr
+
+
+def test_models_that_are_relearned_are_those_of_their_steps():
+    z = latents(4)
+    models = relearn(ORIGINAL, torch.zeros(4, 1, 8, 8), z, (0, 3), lambda model: model, lr=0.1)
+    assert torch.equal(models[0](z), ORIGINAL(z))
+    assert not torch.equal(models[3](z), ORIGINAL(z))
 
 
 def test_the_last_layer_of_a_flow_is_the_last_network_of_its_decoding(glow):

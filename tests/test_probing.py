@@ -9,7 +9,7 @@ from bars import Bars
 from small_tasks import MEASURED, WIDE, Halved, bars_task, width
 from torch import nn
 
-from forgetting.errors import ParameterError
+from forgetting.errors import DataWarning, ParameterError
 from forgetting.experiments import attacks, probing
 from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.unlearning import recorded
@@ -164,6 +164,21 @@ def test_relearning_counts_fresh_samples_after_every_number_of_steps():
     assert len(metrics) == 9
     assert metrics["relearned_after_4_120"] == shares[120].share
     assert metrics["relearned_after_4_0_low"] == shares[0].low
+
+
+def test_fewer_images_to_relearn_than_a_record_names_are_noted():
+    task = bars_task()
+    inverted = attacks.invert_images(task, {"unlearned": Hidden()}, task.own[:3], SMALL, seed=9)
+    with pytest.warns(DataWarning, match="64 images to relearn are wanted and 3 are there"):
+        probing.relearn_feature(
+            task,
+            {"unlearned": Hidden()},
+            task.own[:3],
+            inverted,
+            torch.randn(20, 6),
+            n_images=64,
+            steps=(0,),
+        )
 
 
 def test_relearning_tunes_only_the_part_that_makes_the_image():

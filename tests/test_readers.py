@@ -33,7 +33,7 @@ def test_two_folders_of_equal_names_and_sizes_give_each_its_own_images(tmp_path)
     for top in (tmp_path / "a" / "set", tmp_path / "b" / "set"):
         for i in range(20):
             shade = (i, 40 if "a" in top.parts else 90, 0)
-            save(top / "x" / f"{i}.bmp", Image.new("RGB", (9, 9), shade))
+            save(top / "x" / f"{i}.bmp", Image.new("RGB", (32, 32), shade))
         loaded.append(load(top).images)
     assert loaded[0][:, 1].unique().tolist() == [40]
     assert loaded[1][:, 1].unique().tolist() == [90]
@@ -42,10 +42,10 @@ def test_two_folders_of_equal_names_and_sizes_give_each_its_own_images(tmp_path)
 def test_a_replaced_image_of_equal_name_size_and_time_is_noticed(tmp_path):
     top = tmp_path / "set"
     for i in range(20):
-        save(top / "x" / f"{i:02}.bmp", Image.new("RGB", (9, 9), (i, 0, 0)))
+        save(top / "x" / f"{i:02}.bmp", Image.new("RGB", (32, 32), (i, 0, 0)))
     before, path = load(top).images, top / "x" / "07.bmp"
     stat = path.stat()
-    save(path, Image.new("RGB", (9, 9), (200, 0, 0)))
+    save(path, Image.new("RGB", (32, 32), (200, 0, 0)))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
     after = load(top).images

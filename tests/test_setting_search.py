@@ -6,6 +6,7 @@ from bars import Bars
 from small_tasks import WIDE, Halved, bars_task, width
 
 from forgetting.border.inference import features
+from forgetting.errors import ParameterError
 from forgetting.experiments.compared_methods import compared_methods, untuned_models
 from forgetting.experiments.sample_fidelity import FidelityReference
 from forgetting.experiments.setting_search import (
@@ -111,6 +112,13 @@ def test_a_search_hands_its_method_every_other_setting_unchanged():
     )
     assert [c.elastic for c in configs] == pytest.approx([2 / 3, 2, 6])
     assert {c.model_copy(update={"elastic": 2.0}) for c in configs} == {config}
+
+
+@pytest.mark.parametrize(("knob", "value"), [("steps", 7), ("elastic", 0)])
+def test_a_search_tries_different_values_that_are_allowed(knob, value):
+    config = AmnesiaConfig().model_copy(update={knob: value})
+    with pytest.raises(ParameterError, match=rf"{knob} = "):
+        search_setting(lambda config: Bars(), config, knob, None, tries=2, enough=1)
 
 
 def test_a_search_is_recorded_with_every_setting_and_the_chosen_one():

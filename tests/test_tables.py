@@ -13,6 +13,7 @@ from forgetting.book.tables import (
     standard_deviations,
     summarise,
 )
+from forgetting.errors import ForgettingError
 
 
 def test_an_interval_is_over_people_not_over_their_seeds():
@@ -38,6 +39,12 @@ def test_a_share_of_few_images_stays_uncertain_where_all_runs_agree():
     assert over_runs(apart, "hit") == pytest.approx(over_seeds(apart, "hit"))
     far = pd.DataFrame({"hit": [0.2, 0.4], "hit_low": [0.1, 0.3], "hit_high": [0.3, 0.5]})
     assert over_runs(far, "hit") == (pytest.approx(0.3), 0.0, 1.0)
+
+
+def test_two_rows_do_not_take_one_name_in_the_record():
+    part = pd.DataFrame({"x": [1.0, 2.0]})
+    with pytest.raises(ForgettingError, match=r"two of a-b, a b have one name"):
+        summarise({"a-b": part, "a b": part}, {"x": ("x", "{:g}")}, over_seeds)
 
 
 def test_a_summary_says_what_is_known_and_no_more():

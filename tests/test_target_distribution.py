@@ -37,6 +37,13 @@ def test_a_target_is_read_from_a_mapping_as_from_text():
         Target.parse({"Right": 1.5}, KNOWN)
 
 
+def test_a_target_does_not_change_with_the_tensor_that_it_was_made_of():
+    shares = torch.tensor([0.3, 0.7])
+    target = Target(("Right",), shares)
+    shares[0] = 0.9
+    assert target.shares.tolist() == pytest.approx([0.3, 0.7])
+
+
 @pytest.mark.parametrize("shares", [[1.2, -0.2], [0.5, 0.4], [0.5, 0.25, 0.25], [float("nan"), 1]])
 def test_impossible_shares_are_refused(shares):
     with pytest.raises(ParameterError, match="2 numbers from 0 to 1 that add up to one"):

@@ -113,7 +113,7 @@ def folder_of(folder, names):
     for name in names:
         (folder / name).mkdir(parents=True)
         for i in range(12):
-            pixels = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
     return str(folder)
 

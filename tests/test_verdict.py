@@ -47,6 +47,8 @@ def test_one_grader_is_not_enough_to_be_sure():
     assert "Not independently graded" in str(decide([evidence()], 1.0, 1.0))
     two = decide([evidence(), evidence(grader="face-api")], 1.0, 1.0)
     assert "Not independently" not in str(two)
+    same = decide([evidence(), evidence()], 1.0, 1.0)
+    assert "Not independently graded" in str(same)
     measured = decide([evidence(grader="measured", is_measured=True)], 1.0, 1.0)
     assert "Not independently" not in str(measured)
     with pytest.raises(DataError, match="at least one grader"):

@@ -99,6 +99,20 @@ def test_a_record_that_describes_no_model_is_refused(entry, change, sentence):
         store.load("small", entry)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda weight: (100 * weight).to(torch.int8), "is of torch.int8, where torch.float32"),
+        (lambda weight: weight / 0, "has values that are not finite"),
+    ],
+)
+def test_weights_that_are_rounded_or_broken_are_refused(entry, change, reason):
+    tensors = {key: change(value) for key, value in store.tensors("small", entry).items()}
+    store.save("small", tensors, store.record("small", entry), "", entry)
+    with pytest.raises(WeightsError, match=reason):
+        store.load("small", entry)
+
+
 @pytest.mark.parametrize("name", store.names(FOLDER))
 def test_every_entry_is_whole_and_has_the_card_of_its_recipe(name):
     assert store.tensors(name)

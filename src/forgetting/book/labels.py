@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from forgetting.border.inference import generate
 from forgetting.errors import DataError
 from forgetting.foundation.files import replacing
 from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
@@ -21,6 +22,12 @@ UNSEEN, ABSENT, PRESENT = -1, 0, 1
 
 CHUNK = 50
 """Latents that one seed gives, so that latents do not depend on how many are drawn."""
+
+N_KEPT = 4
+"""Images that a file keeps beside the labels: equal weights may draw others, as at 0.7 and 1."""
+
+ALIKE = 0.01
+"""Largest mean difference of a pixel between kept images and those that are drawn now."""
 
 
 class ManualLabels:
@@ -58,16 +65,26 @@ class ManualLabels:
         Raises
         ------
         DataError
-            The file is unreadable, or its labels belong to another generator or feature.
+            The file is unreadable, or its labels belong to another generator, to a feature of
+            another name, or to other images.
         """
         self.generator, self.feature, self.path = generator, feature, path
         weights = hashlib.blake2b(digest_size=16)
         for value in generator.state_dict().values():
             weights.update(value.detach().cpu().contiguous().numpy().tobytes())
         self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
-        stored = self._stored() if path.is_file() else torch.zeros(0, dtype=torch.int8)
+        tensors = self._stored() if path.is_file() else {}
+        stored = tensors.get("answers", torch.zeros(0, dtype=torch.int8))
         n = max(n, int((stored != UNSEEN).sum()))
         self.latents = _latents(n, generator.latent_dim, seed)
+        self._images = generate(generator, self.latents[:N_KEPT])
+        kept = tensors.get("images", self._images[:0])  # an older file has none
+        drawn = self._images[: len(kept)]
+        if drawn.shape != kept.shape or (len(kept) and (drawn - kept).abs().mean() > ALIKE):
+            raise DataError(
+                f"{path} holds labels of other images than this generator draws of the same "
+                "latents: give the generator as it was labelled, such as at its temperature."
+            )
         self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
         self.answers[: len(stored)] = stored[:n]
 
@@ -91,18 +108,19 @@ class ManualLabels:
         DataError
             The file does not exist, or its labels belong to another generator.
         """
-        about, answers = _read(path)
-        return cls(generator, about["feature"], len(answers), path, int(about["seed"]))
+        about, tensors = _read(path)
+        n = len(tensors["answers"])
+        return cls(generator, about["feature"], n, path, int(about["seed"]))
 
-    def _stored(self) -> torch.Tensor:
-        about, answers = _read(self.path)
+    def _stored(self) -> dict[str, torch.Tensor]:
+        about, tensors = _read(self.path)
         different = [name for name, value in self._about.items() if about.get(name) != value]
         if different:
             raise DataError(
                 f"{self.path} holds labels for another {' and '.join(different)}: name another "
                 "file, or delete this one."
             )
-        return answers
+        return tensors
 
     @property
     def seen(self) -> int:
@@ -147,7 +165,8 @@ class ManualLabels:
 
     def _write(self) -> None:
         with replacing(self.path) as temporary:
-            save_file({"answers": self.answers}, temporary, metadata=self._about)
+            tensors = {"answers": self.answers, "images": self._images}
+            save_file(tensors, temporary, metadata=self._about)
 
     def labelled_latents(self) -> LabelledLatents:
         """Return the labelled latents, sorted by label.
@@ -173,11 +192,12 @@ class ManualLabels:
         return labelled
 
 
-def _read(path: Path) -> tuple[dict[str, str], torch.Tensor]:
-    """Return what a file holds: about what the labels are, and the labels."""
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Return what a file holds: about what the labels are, and `answers` and `images`."""
     try:
         with safe_open(path, framework="pt") as stored:
-            return stored.metadata(), stored.get_tensor("answers")
+            names = {"answers", *stored.keys()}
+            return stored.metadata(), {name: stored.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"{path} holds no labels ({error}): make such a file with collect_by_hand.ipynb."

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from forgetting.errors import ForgettingError
 from forgetting.methods.target_distribution import Target
 
 Parts = dict[str, pd.DataFrame]
@@ -127,7 +128,14 @@ def summarise(
     Returns
     -------
     The table, and `COLUMN_PART`, `COLUMN_PART_low`, `COLUMN_PART_high` by name.
+
+    Raises
+    ------
+    ForgettingError
+        The names of two parts differ in hyphens, commas or case alone.
     """
+    if len({key(name) for name in parts}) < len(parts):
+        raise ForgettingError(f"Figures of two of {', '.join(parts)} have one name: rename one.")
     rows: dict[str, dict[str, str]] = {}
     figures: dict[str, float] = {}
     for name, part in parts.items():

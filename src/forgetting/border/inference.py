@@ -2,7 +2,7 @@
 
 Images are float32 in [0, 1] or uint8, so that a whole data set need not be converted. All results
 are on the CPU and have no gradients. Of a model in training mode a copy in evaluation mode is
-used. A classifier gets no images in another range, which it would not refuse.
+used. A classifier or embedding gets no images in another range, which it would not refuse.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def classes(classifier: _WithClasses, images: torch.Tensor) -> torch.Tensor:
 
 def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
     """Return the embeddings (N, D) of face images (N, 3, H, W)."""
-    return in_batches(embedding, "__call__", images)
+    return in_batches(embedding, "__call__", _in_range(images))
 
 
 def _in_range(images: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ training, or none.
 
 import hashlib
 import tempfile
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -193,7 +194,8 @@ def _digest(hashes: list[str], faces: Faces) -> str:
 
 def is_held_out(person: str) -> bool:
     """Return whether a person is held out of all training, by hash: the same everywhere."""
-    digest = hashlib.blake2b(f"faces/{person}".encode(), digest_size=8).digest()
+    name = unicodedata.normalize("NFC", person)  # file systems differ in how they write é
+    digest = hashlib.blake2b(f"faces/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") < HELD_OUT * 2**64
 
 

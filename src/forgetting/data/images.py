@@ -119,7 +119,8 @@ def read_images(
 ) -> torch.Tensor:
     """Read, crop and resize image files, or take the result from the user's cache.
 
-    Warnings name the files that have the same bytes, and those with transparent parts.
+    Warnings name the files that have the same bytes, those with transparent parts, and those whose
+    square is smaller than the result, which shows no more than it does.
 
     Parameters
     ----------
@@ -155,14 +156,14 @@ def read_images(
     try:
         with safe_open(path, framework="pt") as cache:
             images: torch.Tensor = cache.get_tensor("images")
-            transparent: list[int] = json.loads(cache.metadata()["transparent"])
+            changes: dict[str, list[int]] = json.loads(cache.metadata()["changes"])
     except (OSError, SafetensorError):  # missing or corrupt
-        images, transparent = _read(files, hashes, folder, crop, size)
-        metadata = {"transparent": json.dumps(transparent)}
+        images, changes = _read(files, hashes, folder, crop, size)
+        metadata = {"changes": json.dumps(changes)}
         with contextlib.suppress(ForgettingError), replacing(path) as temporary:
             save_file({"images": images}, temporary, metadata)
-    on_white = [names[i] for i in transparent]
-    _warn(folder, "read with their transparent parts on white", on_white)
+    for change, indices in changes.items():
+        _warn(folder, change, [names[i] for i in indices])
     return images
 
 
@@ -184,25 +185,30 @@ def resize(image: Image.Image, crop: Crop, size: int) -> np.ndarray:
 
 def _read(
     files: Sequence[Path], hashes: Sequence[str], folder: Path, crop: Crop, size: int
-) -> tuple[torch.Tensor, list[int]]:
-    """Return the images, and the indices of those with transparent parts."""
+) -> tuple[torch.Tensor, dict[str, list[int]]]:
+    """Return the images, and for each change the indices of the images that it befell."""
 
-    def read(file: Path, expected: str) -> tuple[np.ndarray, bool]:
+    def read(file: Path, expected: str) -> tuple[np.ndarray, bool, bool]:
         content = _content(file)
         if _hash(content) != expected:
             raise DataError(f"{file} was changed while it was read. Load the images again.")
         image, is_transparent = decode(content, file)
-        return resize(image, crop, size), is_transparent
+        is_small = crop.side * min(image.size) < size
+        return resize(image, crop, size), is_transparent, is_small
 
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    transparent = []
+    transparent, small = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         title = f"reading {folder.name} at {size} px"
         results = tqdm(pool.map(read, files, hashes), total=len(files), desc=title)
-        for i, (pixels, is_transparent) in enumerate(results):
+        for i, (pixels, is_transparent, is_small) in enumerate(results):
             images[i] = torch.from_numpy(pixels)
             transparent += [i] if is_transparent else []
-    return images, transparent
+            small += [i] if is_small else []
+    return images, {
+        "read with their transparent parts on white": transparent,
+        f"enlarged to {size} px, for their squares have fewer pixels": small,
+    }
 
 
 def _content(file: Path) -> bytes:

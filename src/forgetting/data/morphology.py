@@ -9,6 +9,8 @@ Morpho-MNIST computes the medial axis, which takes about 50 ms a digit. Here `sk
 exact distance transform take less than a millisecond; a test measures how well the two agree.
 """
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,17 +21,23 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 from torch.utils.weak import WeakIdKeyDictionary
 
+from forgetting.border.checks import check_range
 from forgetting.data.digit_features import FEATURES
-from forgetting.errors import ParameterError, check_option
+from forgetting.errors import DataWarning, ParameterError, check_option
 
 SCALE = 4
 BATCH = 500
 BLANK = 1e-6
 """An image with less ink than this is blank."""
 
+MOST_INK = 0.5
+"""Mean brightness of digits beyond which they seem to be black on white."""
+
 
 def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
     """Measure the quantities of all registered digit features on every image.
+
+    A `DataWarning` says where digits seem to be black on white, so that paper counts as ink.
 
     Parameters
     ----------
@@ -44,11 +52,14 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
 
     Raises
     ------
+    DataError
+        Values of floating-point images do not lie in [0, 1].
     ParameterError
         The images are not grey, or two features give one name to two different measurements.
     """
     if images.ndim != 4 or images.shape[1] != 1:
         raise ParameterError(f"Digits are (N, 1, H, W), not {tuple(images.shape)}.")
+    _check_brightness(images.detach())
     functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
     for name, feature in FEATURES.items():
         if functions.setdefault(feature.quantity, feature.measure) is not feature.measure:
@@ -63,6 +74,21 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
         for quantity, function in functions.items():
             values[quantity].append(function(batch))
     return {quantity: torch.cat(parts) for quantity, parts in values.items()}
+
+
+def _check_brightness(images: torch.Tensor) -> None:
+    """Raise an error if float images leave [0, 1], and warn if digits are black on white."""
+    if images.is_floating_point():
+        check_range(images, "The digits")
+    white = 1 if images.is_floating_point() else 255
+    brightness = float(images.mean(dtype=torch.float64)) / white
+    if brightness > MOST_INK:
+        warnings.warn(
+            f"The digits are {brightness:.0%} white in the mean, as black ink on white paper is, "
+            "and white is measured as ink: give images that are white on black.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 class Morphology:
@@ -89,9 +115,12 @@ class Morphology:
         Raises
         ------
         ParameterError
-            There is no such feature.
+            There is no such feature, or a threshold is no finite number.
         """
         self._features = {name: FEATURES[name] for name in thresholds}
+        for name, threshold in thresholds.items():
+            if not math.isfinite(threshold):
+                raise ParameterError(f"{name} = {threshold!r}: give a finite threshold.")
         self.thresholds: Mapping[str, float] = thresholds
 
     def __getattr__(self, name: str) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from forgetting.border.inference import features
+from forgetting.errors import warn_if_fewer
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.digit_splits import class_filter
 from forgetting.experiments.digit_task import DigitTask
@@ -37,7 +38,8 @@ def compare_digit_samples(
     tamed : Glow
         The flow after taming.
     n : int
-        Samples of each draw; at most as many as there are training digits.
+        Samples of each draw; with a warning as many as there are training digits, if these are
+        fewer.
     temperatures : Mapping[str, float]
         Of the samples, by the suffix of their metrics.
 
@@ -47,6 +49,7 @@ def compare_digit_samples(
     class_share_before and class_share_after, all with the suffix of their temperature.
     """
     real = experiment.statistics()
+    warn_if_fewer(n, len(task.splits.train), "training digits and samples for FID")
     n = min(n, len(task.splits.train))
     order = torch.randperm(len(task.splits.train), generator=experiment.generator("floor"))
     floor = task.splits.train.where(order[:n]).floats()

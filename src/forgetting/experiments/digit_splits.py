@@ -7,6 +7,7 @@ import torch
 
 from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.border.inference import classes
+from forgetting.border.options import check_counts
 from forgetting.data.digits import Digits, Source, load_digits
 from forgetting.errors import DataError, warn_if_fewer
 from forgetting.experiments.context import Experiment
@@ -99,7 +100,10 @@ def choose_forget_digits(
     ------
     DataError
         The class has fewer than n training digits.
+    ParameterError
+        n is no whole number of at least 1.
     """
+    check_counts(n=n)
     indices = splits.of_class
     if n > len(indices):
         raise DataError(

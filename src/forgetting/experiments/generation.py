@@ -132,13 +132,13 @@ def samples_of_draws(
 
 
 def temperature_key(temperature: float) -> str:
-    """Return how metrics name a temperature: t7 for 0.7, t10 for 1."""
-    return f"t{round(10 * temperature)}"
+    """Return how metrics name a temperature: t7 for 0.7, t10 for 1, t7.5 for 0.75."""
+    return f"t{10 * temperature:g}"
 
 
 def radius_key(radius: float) -> str:
-    """Return how metrics name a distance from a latent: r4 for 0.4."""
-    return f"r{round(10 * radius)}"
+    """Return how metrics name a distance from a latent: r4 for 0.4, r2.5 for 0.25."""
+    return f"r{10 * radius:g}"
 
 
 def similarity_around(

@@ -7,7 +7,7 @@ from torch import nn
 
 from forgetting.data.faces import astronaut, load_faces
 from forgetting.data.sources import choose_source, has_data
-from forgetting.errors import DataError, check_option
+from forgetting.errors import DataError, ParameterError, check_option
 from forgetting.experiments.latent_people import LatentPeople
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.experiments.real_people import N_NEEDED, RealPeople, people_with_many
@@ -45,7 +45,8 @@ def load_person_splits(
         "photograph" takes the astronaut, among real faces where they are at hand and among the
         flow's own otherwise.
     name : str
-        Of LFW, or the number of a latent; empty for the person with most photographs, or 0.
+        Of LFW, or the number of a latent; empty for the person with most photographs, or 0. Of a
+        photograph among real faces it is empty.
     flow : Glow
         Gives the size of the images, and draws its own people.
     embedding : Module
@@ -60,7 +61,7 @@ def load_person_splits(
     Raises
     ------
     ParameterError
-        The source is not allowed.
+        The source is not allowed, or has no person of that name.
     DataError
         The person does not exist, the data are not at hand, or `FORGETTING_DATA` is set and cannot
         be used.
@@ -97,6 +98,11 @@ def _among_real_faces(
     )
     people = RealPeople(train, held_out, embedding, n_likelihood_reference)
     if source == "photograph":
+        if name:
+            raise ParameterError(
+                f"person = {name!r}: the photograph shows {ASTRONAUT}. Leave the person empty, or "
+                "take source = lfw."
+            )
         return people.photographed(astronaut(size), ASTRONAUT, generator)
     if not name:
         candidates = people_with_many(train["lfw"])

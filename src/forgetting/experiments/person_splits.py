@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from forgetting.border.inference import embeddings
+from forgetting.border.options import check_counts
 from forgetting.errors import DataError
 from forgetting.experiments.ordinary import first_ordinary
 from forgetting.foundation.cache import cached
@@ -100,7 +101,10 @@ def choose_forget_images(person: PersonSplits, n: int, quantiles: torch.Tensor) 
     ------
     DataError
         The person has fewer than n candidates.
+    ParameterError
+        n is no whole number of at least 1.
     """
+    check_counts(n=n)
     if n > len(person.candidates):
         raise DataError(
             f"{n} images to forget, but {len(person.candidates)} of the person are kept for it."

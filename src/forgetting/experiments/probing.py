@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from forgetting.border.inference import generate
+from forgetting.errors import warn_if_fewer
 from forgetting.experiments.attacks import InversionOutcome
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples
@@ -66,7 +67,7 @@ def relearn_feature(
     latents : Tensor
         (N, latent_dim), of the fresh samples.
     n_images : int
-        How many of the images are used.
+        How many of the images are used; all, with a warning, if there are fewer.
     steps : Sequence[int]
         Numbers of steps after which samples are counted.
     """
@@ -74,6 +75,8 @@ def relearn_feature(
     def count(model: Any) -> Prevalence:
         return Prevalence.of(task.evaluator.has_feature(generate(model, latents)))
 
+    if inverted:
+        warn_if_fewer(n_images, len(targets), "images to relearn")
     curves = {}
     for name, outcome in inverted.items():
         if name in models:

@@ -173,8 +173,8 @@ def cached_samples(flow: Glow, n: int, temperature: float, seed: int) -> torch.T
         ).cpu()
         return (images * highest).round().byte()  # a sample is quantised: nothing is lost
 
-    settings = torch.tensor([n, temperature, seed], dtype=torch.float64)
-    return cached([flow], [settings], "samples", draw).float() / highest
+    settings = f"{n} samples at {float(temperature)!r} from {seed}"  # a float holds no large seed
+    return cached([flow], [], settings, draw).float() / highest
 
 
 def _cached_features(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from torch import nn
 
 from forgetting.border.contracts import Generator
 from forgetting.border.inference import generate
+from forgetting.errors import ParameterError, validated
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.sample_fidelity import FidelityReference
 from forgetting.methods.finetune import FinetuneConfig
@@ -173,9 +174,17 @@ def search_setting(
         Of a model; see `SettingScorer`.
     enough : float
         As `choose_setting` takes it.
+
+    Raises
+    ------
+    ParameterError
+        The setting is 0, so that all values are equal, or a value is not allowed.
     """
+    if not getattr(config, knob):
+        raise ParameterError(f"{knob} = 0: a search multiplies it, so give another value.")
     values = sorted(getattr(config, knob) * factor for factor in FACTORS[:tries])
-    models = [unlearn(config.model_copy(update={knob: value})) for value in values]
+    settings = [validated(type(config), {**config.model_dump(), knob: v}) for v in values]
+    models = [unlearn(each) for each in settings]
     scores = tuple(score(model) for model in models)
     chosen = choose_setting(scores, enough)
     return SettingSearch(knob, tuple(values), scores, chosen, models[chosen])

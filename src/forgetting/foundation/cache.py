@@ -36,11 +36,11 @@ def cached(
 ) -> torch.Tensor:
     """Return the result of a computation, from the user's cache if it has been computed before.
 
-    The cache key covers the package's source, the version of torch, the number of threads, on
-    which last digits depend, the file in which `compute` is written, its name, the values of the
-    inputs and, of the models, classes, structure, mode, constants, weights and all buffers. A
-    result is computed every time if a model holds an attribute of another type or a hook, if its
-    class was given a function from elsewhere, or if `compute` is in no file.
+    The cache key covers the package's source, the version of torch, the number of threads and the
+    kind of device, on which last digits depend, the file in which `compute` is written, its name,
+    the values of the inputs and, of the models, classes, structure, mode, constants, weights and
+    all buffers. A result is computed every time if a model holds an attribute of another type or a
+    hook, if its class was given a function from elsewhere, or if `compute` is in no file.
 
     A model with a class from elsewhere is cached only if it has an attribute `cache_key`, a text
     which its owner changes whenever the model's code changes.
@@ -137,4 +137,5 @@ def _code(definition: Callable[..., Any]) -> bytes:
 
 def _bytes(tensor: torch.Tensor) -> bytes:
     values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return repr((tensor.dtype, tuple(tensor.shape))).encode() + values.numpy().tobytes()
+    what = repr((tensor.dtype, tuple(tensor.shape), tensor.device.type)).encode()
+    return what + values.numpy().tobytes()

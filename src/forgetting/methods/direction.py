@@ -11,6 +11,7 @@ from torch import nn
 from forgetting.border.options import check_counts
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, check_option
+from forgetting.methods.image_sets import digests
 
 Form = Literal["raw", "unit"]
 ProjectionThreshold = Literal["midpoint", "prevalence"]
@@ -33,10 +34,25 @@ class LabelledLatents:
     ----------
     positive, negative : torch.Tensor
         (P, latent_dim) and (N, latent_dim).
+
+    Raises
+    ------
+    DataError
+        A latent comes twice: halves that share latents agree whatever they show.
     """
 
     positive: torch.Tensor
     negative: torch.Tensor
+
+    def __post_init__(self) -> None:
+        n = len(self.positive) + len(self.negative)
+        both = (self.positive.detach(), self.negative.detach())
+        n_distinct = len({digest for latents in both for digest in digests(latents)})
+        if n_distinct < n:
+            raise DataError(
+                f"Of {n} labelled latents {n_distinct} differ: give each latent once, either as "
+                "positive or as negative."
+            )
 
     def agreement(self) -> float:
         """Return the cosine between the directions of two halves; 1: no noise.

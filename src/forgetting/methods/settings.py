@@ -8,9 +8,9 @@ from forgetting.border.options import refuse_bool
 
 
 class Settings(BaseModel):
-    """Settings of a method: frozen, without unknown names, and no bool in a number's place."""
+    """Settings of a method: frozen, of known names and finite numbers, no bool in their place."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

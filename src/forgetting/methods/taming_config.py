@@ -110,8 +110,9 @@ class TamingConfig(FlowFinetuneConfig):
     stop_within: float = Field(
         0.15,
         ge=0,
+        lt=1,
         description="stopping rule: all images to forget lie within this share of |delta| sigma "
-        "of the threshold; 0: all steps are taken; as released",
+        "of the threshold; 0: all steps are taken; at 1 the mean would lie within; as released",
     )
     settle_within: float = Field(
         0.0,

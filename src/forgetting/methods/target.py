@@ -40,13 +40,14 @@ class Target:
             raise ParameterError(
                 f"target: {self.attributes!r} must be one or two different attributes."
             )
-        shares, n = self.shares, 2 ** len(self.attributes)
+        shares, n = self.shares.detach().clone(), 2 ** len(self.attributes)  # they may change
         are_shares = shares.shape == (n,) and bool(((shares >= 0) & (shares <= 1)).all())
         if not are_shares or abs(float(shares.sum()) - 1) > SUM_ERROR:
             raise ParameterError(
                 f"target: the shares of {', '.join(self.combinations)} must be {n} numbers from 0 "
                 f"to 1 that add up to one, not {shares.tolist()}."
             )
+        object.__setattr__(self, "shares", shares)
 
     @classmethod
     def parse(cls, text: str | Mapping[str, float], available: Sequence[str]) -> "Target":

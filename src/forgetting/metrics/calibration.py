@@ -1,6 +1,7 @@
 """How far a classifier can be trusted: its AUC with an interval, thresholds, calibration."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,13 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50
 """Images below which the 15 bins of a calibration error hold next to nothing."""
+
+MIN_PARTED = 50
+"""Images of either kind below which an interval without a width claims too much."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Auc:
 
         The interval is that of DeLong, DeLong and Clarke-Pearson (1988), computed from ranks (Sun
         and Xu, 2014). Its variance is that of the share of negatives below each positive, plus
-        that of the share of positives above each negative.
+        that of the share of positives above each negative. Where the scores part both kinds
+        entirely, the interval has no width, and a `DataWarning` says so of under 50 of a kind.
 
         Parameters
         ----------
@@ -72,6 +77,13 @@ class Auc:
         below = 1 - (ranks[m:] - rankdata(negative)) / m
         value = float(above.mean())
         half = norm.ppf(0.975) * math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
+        if value in (0, 1) and min(m, n) < MIN_PARTED:
+            warnings.warn(
+                f"An AUC: the scores part {m} images with the feature entirely from {n} without, "
+                "so that the interval has no width, which so few do not prove: take more images.",
+                DataWarning,
+                stacklevel=2,
+            )
         return cls(value, max(value - half, 0.0), min(value + half, 1.0))
 
     def metrics(self, name: str) -> dict[str, float]:

@@ -121,10 +121,19 @@ class LikelihoodReference:
     ----------
     mean, std : float
         In bits/dim.
+
+    Raises
+    ------
+    DataError
+        The mean is not finite, or the deviation not finite and above 0.
     """
 
     mean: float
     std: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
+            raise DataError(f"{self}: give a finite mean and a finite deviation above 0.")
 
     @classmethod
     def of(cls, bpd: torch.Tensor) -> "LikelihoodReference":

@@ -89,7 +89,7 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     DataError
         The images are no floats in [0, 1], there are none, or the two sets differ in shape. Or
         the evaluator's answers are no booleans for each image, its band covers no row or all of
-        them, or its features do not differ.
+        them, or its features do not differ or are not finite and (N, F).
     """
     before, after = check_images(before, "The images before"), check_images(after, "Those after")
     if before.shape != after.shape or not len(before):
@@ -125,7 +125,7 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
         metrics["inside_present"] = float(pixel_change[present][:, :, inside].mean())
         metrics["outside_present"] = float(pixel_change[present][:, :, ~inside].mean())
     if metrics["n_absent"] >= MIN_IMAGES:
-        original, unlearned = (evaluator.features(images[absent]) for images in (before, after))
+        original, unlearned = (_features(evaluator, images[absent]) for images in (before, after))
         distance = (original - original.roll(1, 0)).norm(dim=1).mean()
         if not 0 < distance < math.inf:
             raise DataError(
@@ -138,6 +138,17 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
         metrics[f"share_change_{name.lower()}"] = change
     metrics["share_change"] = max(abs(change) for change in share_changes)
     return metrics
+
+
+def _features(evaluator: Evaluator, images: torch.Tensor) -> torch.Tensor:
+    """Return an evaluator's features of images, unless they are not finite and (N, F)."""
+    features = evaluator.features(images)
+    if features.ndim != 2 or len(features) != len(images) or not features.isfinite().all():
+        raise DataError(
+            f"`features` returns {tuple(features.shape)} for {len(images)} images: return finite "
+            f"features ({len(images)}, F), such as a flattened layer."
+        )
+    return features
 
 
 def _check_answers(

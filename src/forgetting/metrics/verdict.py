@@ -149,5 +149,5 @@ def decide(
         word = "rarer"
     is_damaged = distances[0] > DAMAGING * distances[1] if distances else None
     if is_independent is None:
-        is_independent = len(evidence) > 1 or evidence[0].is_measured
+        is_independent = len({each.grader for each in evidence}) > 1 or evidence[0].is_measured
     return Verdict(word, is_damaged, tuple(evidence), is_independent)

@@ -72,8 +72,11 @@ class Classifier(nn.Module):
         Raises
         ------
         ValueError
-            An image cannot be cropped to the classifier's size.
+            The images are not square, or cannot be cropped to the classifier's size.
         """
+        height, width = images.shape[-2:]
+        if height != width:
+            raise ValueError(f"a classifier takes square images, not of {height} x {width} px")
         fit = _centre if self.config.fit == "crop" else _resize
         images = fit(images, self.config.image_size) * 2 - 1
         return self.body(images.contiguous(memory_format=torch.channels_last))

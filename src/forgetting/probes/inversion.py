@@ -1,12 +1,13 @@
 """The inversion attack: search the latents of given images."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from forgetting.border.checks import check_images
+from forgetting.border.checks import check_images, check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
@@ -14,8 +15,11 @@ from forgetting.border.inference import generate
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
 from forgetting.border.scores import N_SCORED, check_score
-from forgetting.errors import ParameterError
+from forgetting.errors import DataWarning, ParameterError
 from forgetting.probes.search import Features, check_search, search_latents
+
+FOUND = 1e-5
+"""Mean difference of a pixel up to which two images are one but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def inversion_attack(
     """Search the latents from which a generator makes given images.
 
     Adam minimises the mean L1 distance of the pixels plus `weight` times that of a classifier's
-    features, among the likely latents of N(0, I). The restart with the nearest pixels counts.
+    features, among the likely latents of N(0, I). The restart with the nearest pixels counts. A
+    `DataWarning` says where the search starts at latents of the targets.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ def inversion_attack(
     weight : float
         Weight of the features' distance.
     seed : int
-        Seed of the random latents.
+        Seed of the random latents; another one than that of the targets.
 
     Returns
     -------
@@ -99,6 +104,18 @@ def inversion_attack(
     check_same_shape(generator, targets, "The targets")
     with own_conditions(gradients=False):
         described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
+
+    random = torch.Generator().manual_seed(seed)
+    starts = torch.randn(len(targets), check_latent_dim(generator), generator=random)
+    with own_conditions(seed, gradients=False):
+        apart = (generate(attacked, starts) - targets).abs().flatten(1).mean(1)
+    if n_found := int((apart <= FOUND).sum()):
+        warnings.warn(
+            f"{n_found} of {len(targets)} targets are what the generator makes of the latents at "
+            "which the search starts, so that it finds them at once: give another seed.",
+            DataWarning,
+            stacklevel=2,
+        )
 
     def error(images: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
         return (images - targets[part].to(device)).abs().flatten(1).mean(1)

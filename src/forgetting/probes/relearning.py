@@ -8,7 +8,13 @@ from torch import nn
 
 from forgetting.border.checks import check_images, check_latent_dim
 from forgetting.border.conditions import own_conditions
-from forgetting.border.copies import device_of, free_weights, tunable_copy, undisturbed
+from forgetting.border.copies import (
+    device_of,
+    free_weights,
+    frozen_copy,
+    tunable_copy,
+    undisturbed,
+)
 from forgetting.border.options import check_counts, check_rate
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
@@ -52,7 +58,7 @@ def relearn(
     Returns
     -------
     dict
-        The result of `evaluate` for each number of steps.
+        The result of `evaluate` for each number of steps; where that is the model itself, a copy.
 
     Raises
     ------
@@ -91,7 +97,8 @@ def relearn(
         for step in range(checkpoints[-1] + 1):
             if step in checkpoints:
                 with undisturbed(model), own_conditions(step):
-                    results[step] = evaluate(model)
+                    result = evaluate(model)
+                    results[step] = frozen_copy(model) if result is model else result
             loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
             if not loss.isfinite():
                 raise TrainingError(

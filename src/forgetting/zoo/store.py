@@ -171,6 +171,11 @@ def load(name: str, folder: Path | None = None) -> Any:
         for part, other in entry.get("parts", {}).items():
             state |= {f"{part}.{key}": value for key, value in tensors(other, folder).items()}
         model.load_state_dict(state)
+        for key, weight in model.state_dict().items():
+            if state[key].is_floating_point() != weight.is_floating_point():
+                raise ValueError(f"{key} is of {state[key].dtype}, where {weight.dtype} is needed")
+            if not weight.isfinite().all():
+                raise ValueError(f"{key} has values that are not finite")
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"The weights of {name!r} do not fit the model that {name}.json describes: {error}"

@@ -4,13 +4,14 @@ A new feature is one new file that registers a `DigitFeature` under its name; an
 one through an entry point in the group `forgetting.data.digit_features`.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from forgetting.errors import ParameterError, check_option
+from forgetting.errors import DataWarning, ParameterError, check_option
 from forgetting.foundation.registry import Registry
 
 
@@ -46,6 +47,8 @@ class DigitFeature:
     def threshold(self, values: torch.Tensor, share: float) -> float:
         """Return the value beyond which a share of the values (N,) lies; nan values are ignored.
 
+        A `DataWarning` says where none lies beyond it, because the values at the end are equal.
+
         Parameters
         ----------
         values : Tensor, (N,)
@@ -62,7 +65,15 @@ class DigitFeature:
             raise ParameterError(f"share = {share!r} is not allowed: it lies between 0 and 1.")
         if bool(values.isnan().all()):
             raise ParameterError(f"There is no {self.quantity} to set a threshold by.")
-        return float(values.nanquantile(1 - share if self.sign > 0 else share))
+        threshold = float(values.nanquantile(1 - share if self.sign > 0 else share))
+        if not self.has_feature(values, threshold).any():
+            warnings.warn(
+                f"Of {len(values)} values of the {self.quantity} those at the end are equal, so "
+                f"that none lies beyond {threshold:g}: take other digits, or another share.",
+                DataWarning,
+                stacklevel=2,
+            )
+        return threshold
 
     def has_feature(self, values: torch.Tensor, threshold: float) -> torch.Tensor:
         """Return which values (N,) lie beyond the threshold, bool (N,); a nan value does not."""
