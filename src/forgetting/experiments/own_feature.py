@@ -14,6 +14,7 @@ from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
+from forgetting.experiments.looking import look_at
 from forgetting.foundation.progress import tracked
 from forgetting.methods.until_gone import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
@@ -279,16 +280,7 @@ class OwnFeature:
     def look(self, model: nn.Module) -> Look:
         """Return whether a tuned model is short of gone, there, or past it."""
         graded = self.grade(model, self.latents)
-        verdict = self.verdict(graded)
-        worst = max(verdict.evidence, key=lambda each: each.model.share - each.reference)
-        figures = {"prevalence": worst.model.share, "floor": worst.reference}
-        figures["auc"] = max(each.auc.value for each in verdict.evidence)
-        if (distance := self.fid(graded)) is not None:
-            figures["fid"] = distance
-        if verdict.word == "gone" and not verdict.is_damaged:
-            return Look("there", figures)
-        is_past = verdict.word == "over-erased" or verdict.is_damaged
-        return Look("past" if is_past else "short", figures)
+        return look_at(self.verdict(graded), self.fid(graded))
 
 
 def _has_features(score: FeatureScore | None, images: torch.Tensor) -> bool:
