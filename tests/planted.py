@@ -1,4 +1,6 @@
-"""Planted classifiers, flows and generators, and a checkout with one template."""
+"""Planted classifiers, flows and generators, checkouts with one template, and git."""
+
+import subprocess
 
 import torch
 from bars import Bars
@@ -24,6 +26,16 @@ def checkout_of(folder, name, text):
     checkout.templates.mkdir(parents=True)
     (checkout.templates / f"{name}.py").write_text(text, encoding="utf-8")
     return checkout
+
+
+def git(folder, *arguments):
+    """Return what a command of git in a folder prints."""
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+IMAGES = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 class Binned(nn.Module):

@@ -1,13 +1,18 @@
 """The contracts: the study's models fulfil them, and so does anything with the same methods."""
 
+import math
+
 import pytest
 import torch
 from bars import Bars
+from planted import IMAGES, Binned
 from torch import nn
 
+import forgetting as fg
 from forgetting.border.adapters import AtTemperature, ConcatenatedLatents
-from forgetting.border.contracts import Classifier, Flow, Generator
-from forgetting.errors import ParameterError
+from forgetting.border.contracts import Classifier, Flow, Generator, log_prob_of, mean_bits_per_dim
+from forgetting.border.preflight import check_flow
+from forgetting.errors import ModelError, ParameterError
 from forgetting.models import MODELS
 from forgetting.models.classifier import ClassifierConfig
 from forgetting.models.embedding import EmbeddingConfig
@@ -67,3 +72,55 @@ def test_concatenated_latents_reach_the_generator_one_by_one():
     assert generator.latent_dim == 5
     latents = torch.arange(10.0).view(2, 5)
     assert torch.equal(generator(latents)[:, :, 0, 0], latents[:, [3, 4, 0, 1, 2]])
+
+
+def test_noise_is_given_as_noise_wherever_it_stands():
+    flow, noise = Binned(), torch.rand(IMAGES.shape)
+    check_flow(flow, IMAGES, is_tuned=True)
+    torch.testing.assert_close(
+        log_prob_of(flow, IMAGES, noise), log_prob_of(flow, IMAGES + noise / 32)
+    )
+
+
+@pytest.mark.parametrize("draws", [0, 3])
+def test_an_adapter_around_a_flow_gives_its_own_likelihoods(draws):
+    flow = Binned()
+    own = mean_bits_per_dim(flow, IMAGES, draws, 1)
+    adapted = mean_bits_per_dim(fg.as_flow(flow), IMAGES, draws, 1)
+    assert torch.equal(own, adapted)
+    other = fg.as_flow(flow, log_prob=lambda module, images: module.log_prob(images))
+    torch.testing.assert_close(
+        mean_bits_per_dim(other, IMAGES), mean_bits_per_dim(flow, IMAGES) - 5
+    )
+
+
+def test_noise_that_is_a_number_is_not_ours():
+    class Noisy(Binned):
+        def log_prob(self, images, noise=0.05):
+            return super().log_prob(images)
+
+    with pytest.raises(ModelError, match=r"has `noise=0.05`.*as_flow"):
+        check_flow(Noisy(), IMAGES)
+
+
+@pytest.mark.parametrize("n_bits", [256, 17, -1, 5.5, True, torch.ones(20)])
+def test_bits_are_not_levels(n_bits):
+    flow = Binned()
+    flow.n_bits = n_bits
+    for given in (flow, fg.as_flow(Binned())):
+        getattr(given, "module", given).n_bits = n_bits
+        with pytest.raises(ModelError, match=r"(?s)n_bits = .*, a whole number up to 16"):
+            check_flow(given, IMAGES)
+
+
+@pytest.mark.parametrize("sizes", [(6, 0), (7, -1), (3.0, 3.0)])
+def test_each_of_several_latents_has_a_dimension(sizes):
+    with pytest.raises(ParameterError, match=r"sizes = .*: give a whole number"):
+        ConcatenatedLatents(Bars(), sizes)
+
+
+@pytest.mark.parametrize("temperature", [0, -0.7, math.nan, math.inf, True, torch.ones(6)])
+def test_a_temperature_is_a_finite_number_above_zero(temperature):
+    with pytest.raises(ParameterError, match=r"temperature = .*: give a finite number above 0"):
+        AtTemperature(Bars(), temperature)
+    AtTemperature(Bars(), 0.7)

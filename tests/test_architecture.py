@@ -1,6 +1,7 @@
 """The house: imports go down, rooms keep to what they may use, the drawing is of today's code."""
 
 import ast
+import re
 
 import pytest
 
@@ -55,6 +56,17 @@ def test_an_import_from_above_is_noticed(tmp_path):
         ("book", "errors"): 1,
     }
     assert house.upward() == [("methods", "experiments")]
+
+
+def test_the_drawing_has_an_arrow_or_a_name_for_every_import():
+    house = architecture.survey()
+    arrows = re.findall(r"<title>(\w+) imports (\w+): (\d+)", architecture.svg(house, "light"))
+    told = {(room, other): int(n) for room, other, n in arrows}
+    assert all(architecture._floors_between(pair) == 1 for pair in told)  # no room in the way
+    for room in house.rooms:
+        names = re.findall(r"(\w+) (\d+)", architecture._further(house, room))
+        told |= {(room, other): int(n) for other, n in names}
+    assert told == house.imports
 
 
 def test_the_drawing_is_of_today():

@@ -1,11 +1,16 @@
 """Values that the cache keeps: for which models, inputs and circumstances they are found again."""
 
+import copy
 import math
+import types
 
+import pytest
 import torch
 from torch import nn
 
+import forgetting as fg
 from forgetting.experiments.samples import cached_samples
+from forgetting.foundation import cache
 from forgetting.foundation.cache import cached
 from forgetting.metrics.likelihood import cached_bits_per_dim
 from forgetting.models.glow import Glow, GlowConfig
@@ -149,3 +154,25 @@ def test_another_source_of_the_package_is_another_question(monkeypatch):
     assert [calls(), calls()] == [1, 1]
     monkeypatch.setattr("forgetting.foundation.resources.source_digest", lambda: b"changed")
     assert [calls(), calls()] == [2, 2]
+
+
+def test_a_class_that_was_given_another_function_has_no_cached_answer(glow, monkeypatch):
+    images = torch.rand(4, 3, 8, 8)
+    before = cached_bits_per_dim(glow, images)
+    assert torch.equal(cached_bits_per_dim(glow, images), before)
+    own = type(glow).log_prob
+
+    def log_prob(self, images, noise=None):
+        return own(self, images, noise) - 1
+
+    monkeypatch.setattr(type(glow), "log_prob", log_prob)
+    assert (cached_bits_per_dim(glow, images) > before).all()
+
+
+def test_the_packages_own_models_are_cached(glow):
+    for name in ("digits-vae", "digits-gan", "digits-glow"):
+        assert list(cache._parts(fg.load(name)))
+    patched = copy.deepcopy(glow)
+    patched.log_prob = types.MethodType(lambda self, images: images, patched)
+    with pytest.raises(cache._UnhashableError):
+        list(cache._parts(patched))

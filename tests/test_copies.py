@@ -234,3 +234,24 @@ def test_averaging_goes_from_the_first_models_weights_to_the_seconds():
     torch.testing.assert_close(half.weight, (first.weight + second.weight) / 2)
     torch.testing.assert_close(averaged_copy(first, second, 0.0).weight, first.weight.data)
     assert half is not first
+
+
+class Hiding(nn.Module):
+    """A generator in evaluation mode with a layer in a plain list, which `eval` does not reach."""
+
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 16)
+        self.hidden = [nn.BatchNorm1d(16)]
+
+    def forward(self, z):
+        return torch.sigmoid(self.hidden[0](self.layer(z))).view(-1, 1, 4, 4)
+
+
+def test_images_are_made_in_evaluation_mode_by_layers_in_plain_lists_too():
+    model, z = Hiding().eval(), torch.randn(9, 6)
+    torch.testing.assert_close(generate(model, z)[:2], generate(model, z[:2]))
+    assert model.hidden[0].training
+    assert model.hidden[0].num_batches_tracked == 0

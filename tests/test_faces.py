@@ -2,6 +2,7 @@
 
 import shutil
 import unicodedata
+import warnings
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from PIL import Image
 
 from forgetting.data import faces, images
 from forgetting.data.celeba import CELEBA_ATTRIBUTES
-from forgetting.data.faces import astronaut, is_held_out, load_faces
+from forgetting.data.faces import Faces, astronaut, is_held_out, load_faces
 from forgetting.data.images import Crop
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError, DataWarning, ParameterError
 
 
 def test_celeba_carries_attributes_and_people(celeba):
@@ -202,3 +203,51 @@ def test_the_eyes_are_at_one_place_in_every_crop(source, size, eyes):
     assert x2 - x1 == pytest.approx(0.26, abs=0.025)
     assert (x1 + x2) / 2 == pytest.approx(0.5, abs=0.03)
     assert (y1 + y2) / 2 == pytest.approx(0.43, abs=0.03)
+
+
+def folder_of(folder, names):
+    random = np.random.default_rng(0)
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("Ann", "ann"),
+        ("Ann_Lee", "Ann Lee"),
+        (unicodedata.normalize("NFC", "José"), unicodedata.normalize("NFD", "José")),
+    ],
+)
+def test_names_that_differ_only_in_how_they_are_written_are_noted(tmp_path, pair):
+    if len(set(folder_of(tmp_path / "a", pair) and (tmp_path / "a").iterdir())) < 2:
+        pytest.skip("this file system takes them for one")
+    with pytest.warns(DataWarning, match="read as different people or classes, though"):
+        load_faces(str(tmp_path / "a"), "all", 32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_faces(folder_of(tmp_path / "b", ("Ann", "Anna")), "all", 32)
+
+
+def test_faces_have_a_name_and_labels_each():
+    images, labels = torch.zeros(4, 3, 2, 2, dtype=torch.uint8), torch.zeros(4, 0).bool()
+    for people, of in ((("a",) * 3, labels), (("a",) * 4, labels[:3])):
+        with pytest.raises(DataError, match="Of 4 images there are"):
+            Faces(images, people, of, (), "folder")
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int32, torch.float32])
+def test_a_mask_of_faces_selects_images_with_their_people_or_is_refused(kind):
+    images = torch.arange(6, dtype=torch.uint8)[:, None, None, None].expand(6, 3, 2, 2)
+    people = tuple("abcdef")
+    faces = Faces(images, people, torch.zeros(6, 0, dtype=torch.bool), (), "folder")
+    mask = torch.tensor([0, 1, 0, 1, 1, 0])
+    for selected in (faces.where(mask.bool()), faces.where(torch.tensor([1, 3, 4]))):
+        assert selected.images[:, 0, 0, 0].tolist() == [1, 3, 4]
+        assert selected.people == ("b", "d", "e")
+    with pytest.raises(ValueError, match="give bools, or indices of int64"):
+        faces.where(mask.to(kind))

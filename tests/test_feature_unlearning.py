@@ -1,5 +1,6 @@
 """Feature unlearning, on a generator whose feature is the width of a bar."""
 
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,10 +8,12 @@ from bars import Bars, width
 from torch import nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+import forgetting as fg
 from forgetting.border.adapters import ConcatenatedLatents
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ModelError, TrainingError
 from forgetting.methods.direction import (
     Direction,
+    LabelledLatents,
     collect_latents,
     find_direction,
 )
@@ -219,3 +222,19 @@ def test_collecting_leaves_a_generator_in_training_mode_as_it_was():
     collect_latents(generator, lambda images: images.mean((1, 2, 3)), 600)
     assert generator.training
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
+
+
+def test_a_last_step_that_breaks_the_weights_leaves_no_model():
+    with pytest.raises(TrainingError, match=r"not finite after step 1.*learning rate"):
+        fg.unlearn_feature(
+            Bars(), Direction(torch.eye(6)[0], 0.5), UnlearningConfig(steps=1, lr=1e39)
+        )
+
+
+def test_means_that_differ_by_rounding_alone_have_no_direction():
+    latents = torch.randn(500, 6, generator=torch.Generator().manual_seed(0))
+    rounded = latents.flip(0) * (1 + torch.finfo().eps)
+    for form in ("raw", "unit"):
+        with pytest.raises(DataError, match="equal but for rounding"):
+            fg.find_direction(LabelledLatents(latents, rounded), form=form)
+    fg.find_direction(LabelledLatents(latents + 0.001, latents.flip(0)))

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
+from forgetting.errors import DataError, DataWarning
 from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
 
 
@@ -93,3 +94,31 @@ def test_a_sample_is_precise_within_the_distance_of_a_real_ones_third_neighbour(
     inside, outside = torch.full((50, 1), 61.9), torch.full((50, 1), 62.1)
     assert precision_recall(inside, real)[0] == 1
     assert precision_recall(outside, real)[0] == 0
+
+
+A, B = torch.randn(2, 300, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e25])
+@pytest.mark.parametrize("offset", [0, 1e3, 1e5])
+def test_precision_and_recall_do_not_depend_on_where_the_features_lie(scale, offset):
+    a, b = ((x.double() + offset) * scale for x in (A, B))
+    expected = pytest.approx(precision_recall(A, B), abs=0.002)
+    assert precision_recall(a, b) == expected
+    if offset < 1e5:
+        assert precision_recall(a.float(), b.float()) == expected
+
+
+def test_real_samples_that_are_there_many_times_are_noted(recwarn):
+    assert precision_recall(A.repeat(9, 1), B)[1] < 0.2  # a collapsed generator has no recall
+    precision_recall(A, torch.cat([B, B[:3].repeat(5, 1)]))
+    assert not recwarn.list
+    for n in (4, 9):
+        with pytest.warns(DataWarning, match=r"equal 3 others.*Take each sample once"):
+            precision_recall(A, B.repeat(n, 1))
+
+
+def test_features_have_at_least_one_dimension():
+    for measure in (fid, kid, precision_recall):
+        with pytest.raises(DataError, match=r"takes features \(N, F\)"):
+            measure(A[:, :0], B[:, :0])

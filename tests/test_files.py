@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from forgetting.errors import ForgettingError
+from forgetting.foundation import files
 from forgetting.foundation.files import replacing_all, write_texts
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -61,3 +62,12 @@ def test_a_failure_before_the_files_are_written_leaves_them_as_they_were(tmp_pat
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("given", ["", "relative", None])
+def test_the_cache_does_not_depend_on_the_folder_of_a_program(given, monkeypatch):
+    if given is None:
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+    assert files._user_cache() == Path.home() / ".cache"

@@ -1,6 +1,7 @@
 """Evaluators tell a feature from the rest; locality measures what changed, and where."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,24 @@ def test_a_function_is_evaluated_once_for_each_tensor():
     assert torch.equal(double(b), 2 * b)
     assert double(a) is double(a)
     assert lengths == [3, 4]
+
+
+def test_what_is_remembered_of_images_is_of_the_images_as_they_are():
+    calls = []
+
+    def mean(images):
+        calls.append(images)
+        return float(images.mean())
+
+    remembered, images = once(mean), torch.ones(3)
+    assert [remembered(images), remembered(images), len(calls)] == [1, 1, 1]
+    images.mul_(2)
+    assert [remembered(images), remembered(images), len(calls)] == [2, 2, 2]
+    with torch.inference_mode():
+        inside = torch.ones(3)
+        assert remembered(inside) == 1
+        inside.mul_(2)
+        assert remembered(inside) == 2
 
 
 def test_a_change_inside_the_band_is_local():
@@ -207,3 +226,53 @@ def _auc_names():
     return [
         f"{size}_{name.lower()}" for size in reference.FACE_SIZES for name in CELEBA_ATTRIBUTES
     ]
+
+
+BEFORE, AFTER = torch.rand(2, 60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Evaluator:
+    """An evaluator whose attributes and features are pixels."""
+
+    names, n_classes, band = ("a", "b"), 0, None
+
+    def __init__(self, **changes):
+        vars(self).update(changes)
+
+    def has_feature(self, images):
+        return images.flatten(1).mean(1) > 0.5
+
+    def lacks_feature(self, images):
+        return ~self.has_feature(images)
+
+    def others(self, images):
+        return images.flatten(1)[:, :2] > 0.5
+
+    def features(self, images):
+        return images.flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"has_feature": lambda images: (images.mean((1, 2, 3)) > 0.5).long()}, "return booleans"),
+        ({"lacks_feature": lambda images: (images.mean((1, 2, 3)) < 0.5).long()}, "booleans"),
+        ({"lacks_feature": lambda images: images.mean((1, 2, 3)) < 2}, "exclude each other"),
+        ({"others": lambda images: images.flatten(1)[:, :2]}, "return booleans"),
+        ({"others": lambda images: images.flatten(1)[:, :3] > 0}, "return booleans"),
+        ({"names": ("Young", "young")}, "different names"),
+        ({"band": (0.51, 0.52)}, "covers 0 of 8 rows"),
+        ({"band": (0, 1)}, "covers 8 of 8 rows"),
+        ({"features": lambda images: torch.ones(len(images), 3)}, "give features that differ"),
+    ],
+)
+def test_what_an_evaluator_answers_can_be_averaged(changes, reason):
+    assert all(map(math.isfinite, locality(Evaluator(), BEFORE, AFTER).values()))
+    with pytest.raises(DataError, match=reason):
+        locality(Evaluator(**changes), BEFORE, AFTER)
+
+
+def test_where_all_attributes_are_classes_none_is_said_to_have_flipped():
+    metrics = locality(Evaluator(n_classes=2), BEFORE, AFTER)
+    assert not any(name.startswith("flipped") for name in metrics)
+    assert all(map(math.isfinite, metrics.values()))

@@ -1,7 +1,10 @@
 """What lies in a folder of images is read, named or refused; an image is what a viewer shows."""
 
+import io
 import re
 import shutil
+import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,3 +251,60 @@ def test_a_phones_photograph_of_two_images_is_its_first(tmp_path):
     picture(1).save(path, format="MPO", save_all=True, append_images=[picture(2)], quality=95)
     assert np.abs(decoded(path)[0].astype(int) - np.asarray(picture(1))).mean() < 60
     assert Image.open(path).n_frames == 2
+
+
+def encoded(image, kind="PNG"):
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("white", [255, 1023, 4095])
+def test_values_of_fewer_bits_in_a_file_of_16_are_no_night(kind, white):
+    values = np.linspace(0, white, 64).reshape(8, 8).astype(np.uint16)
+    with pytest.raises(DataError, match=f"16 bits and no value over {white}"):
+        decode(encoded(Image.fromarray(values), kind), Path("a"))
+    for whole in (values * 16 + 15, values * 0):
+        if not whole.any() or whole.max() > 4095:
+            decode(encoded(Image.fromarray(whole), kind), Path("a"))
+
+
+def tiff(order, bits, photometric, values):
+    """Return the bytes of a grey TIFF of one row; the order is "<" or ">"."""
+    text = "".join(f"{value:0{bits}b}" for value in values)
+    pixels = bytes(int(text[i : i + 8], 2) for i in range(0, len(text), 8))
+    if bits == 16:
+        pixels = struct.pack(f"{order}{len(values)}H", *values)
+    short, long = 3, 4
+    fields = {256: len(values), 257: 1, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1}
+    entries = [(tag, short, value) for tag, value in fields.items()]
+    entries += [(278, short, 1), (279, long, len(pixels))]
+    table = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, 1)
+        + struct.pack(f"{order}HH" if kind == short else f"{order}I", *[value, 0][: 5 - kind])
+        for tag, kind, value in entries
+    )
+    start = 8 + len(pixels) + len(pixels) % 2
+    body = pixels + bytes(len(pixels) % 2) + struct.pack(f"{order}H", len(entries)) + table
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(f"{order}I", start) + body + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("zero_is_white", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+def test_a_grey_tiff_of_any_kind_is_read_as_it_shows_or_refused(order, bits, zero_is_white):
+    white = 2**bits - 1
+    values = [round(white * i / 7) for i in range(8)]
+    content = tiff(order, bits, int(not zero_is_white), values)
+    try:
+        image, _ = decode(content, Path("grey.tif"))
+    except DataError:
+        assert bits in (12, 16)  # of which Pillow reads some
+        assert (order, zero_is_white) != ("<", False)
+        return
+    expected = np.array([255 * value / white for value in values])
+    if zero_is_white:
+        expected = 255 - expected
+    assert np.abs(np.asarray(image)[0, :, 0] - expected).max() <= 1

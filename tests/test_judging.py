@@ -1,13 +1,16 @@
 """AUC, thresholds, calibration and identities on cases whose result is known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from colours import Colours
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 from forgetting.border.inference import embeddings
-from forgetting.errors import DataError, DataWarning
+from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.metrics.calibration import (
     Auc,
     balanced_threshold,
@@ -166,3 +169,40 @@ def test_the_balanced_threshold_parts_what_can_be_parted_halfway():
     assert balanced_threshold(scores, torch.tensor([True, False, False, True])) == 2.5
     with pytest.raises(DataError, match="with and without"):
         balanced_threshold(scores, torch.zeros(4, dtype=torch.bool))
+
+
+def test_embeddings_of_other_lengths_are_no_embeddings():
+    random = torch.Generator().manual_seed(0)
+    embeddings = nn.functional.normalize(torch.randn(12, 4, generator=random), dim=1)
+    people = [str(i // 2) for i in range(12)]
+    pairs(embeddings, people, 10)
+    pairs(embeddings.bfloat16().float(), people, 10)
+    for factor in (3 * torch.rand(12, 1, generator=random), 2, math.nan):
+        with pytest.raises(DataError, match=r"lengths from .* divide each by its length"):
+            pairs(embeddings * factor, people, 10)
+
+
+def test_pairs_are_of_as_many_names_as_embeddings_and_of_a_number_that_there_is():
+    random = torch.Generator().manual_seed(0)
+    embeddings = nn.functional.normalize(torch.randn(40, 8, generator=random), dim=1)
+    people = [str(i // 4) for i in range(40)]
+    with pytest.raises(DataError, match="20 names for 40 embeddings"):
+        pairs(embeddings, people[:20], 100)
+    for number in (-1, 0, 2.5, True):
+        with pytest.raises(ParameterError, match="give a whole number of at least 1"):
+            pairs(embeddings, people, number)
+        with pytest.raises(ParameterError, match="give a whole number of at least 1"):
+            nearest_people(embeddings, people, "3", number)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.float32])
+def test_verification_reads_zeros_and_ones_as_truth_and_not_as_indices(kind):
+    similarity, same = draw(500, 0, shift=2.0)
+    assert verification(similarity, same.to(kind)) == verification(similarity, same)
+
+
+def test_a_probability_is_no_logit_in_a_calibration_error():
+    scores, truth = draw(500, 0)
+    calibration_error(scores, truth)
+    with pytest.raises(DataError, match="as probabilities do"):
+        calibration_error(scores.sigmoid(), truth)

@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 from bars import Bars
+from points import POINTS, Gaussian
 from small_tasks import Halved, bars_task
 from torch import nn
 
+import forgetting as fg
 from forgetting.errors import DataError
 from forgetting.experiments import attacks, sample_fidelity, unlearning
 from forgetting.experiments.grading import GradedSamples, grade_samples
 from forgetting.experiments.likelihoods import shift_metrics
+from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.calibration import (
     Auc,
     balanced_threshold,
@@ -22,7 +25,7 @@ from forgetting.metrics.calibration import (
 )
 from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
 from forgetting.metrics.identity import nearest_people
-from forgetting.metrics.likelihood import Comparison, LikelihoodReference
+from forgetting.metrics.likelihood import Comparison, LikelihoodReference, compare
 from forgetting.metrics.locality import locality
 from forgetting.metrics.prevalence import Prevalence, excess
 from forgetting.metrics.verdict import Evidence, decide
@@ -271,3 +274,30 @@ def test_a_planted_feature_is_caught_and_a_model_without_it_is_cleared():
     metrics = attacks.attack_excess(attacks.attack_latents(task, models, 40, budget, seed=3))
     assert attacks.attack_verdict(metrics, "hidden").startswith("hidden")
     assert attacks.attack_verdict(metrics, "without").startswith("not found")
+
+
+def test_a_deviation_of_rounding_measures_nothing():
+    values = torch.full((100,), 3.0)
+    values[::2] += 5e-7
+    assert values.std() > 0
+    with pytest.raises(DataError, match="give different images"):
+        LikelihoodReference.of(values)
+    retain = torch.cat([POINTS[:1].repeat(50, 1), POINTS[1:2]])
+    with pytest.raises(DataError, match="2 of the images to retain equally likely"):
+        fg.tame(Gaussian(), POINTS[2:3], retain, TamingConfig(n_statistics=2, max_steps=1))
+
+
+class Bounded(Gaussian):
+    """A flow without density outside a square."""
+
+    def log_prob(self, points):
+        return torch.where((points.abs() < 1).all(1), super().log_prob(points), -math.inf)
+
+
+def test_a_set_with_an_impossible_image_has_no_shift():
+    inside = (POINTS.abs() < 1).all(1)
+    given = {"a": torch.cat([POINTS[inside][:3], POINTS[~inside][:3]]), "b": POINTS[inside][:3]}
+    compared = compare(Bounded(), Bounded(), given, POINTS[inside][:30])
+    assert compared.shift("b")[0] == 0
+    with pytest.raises(DataError, match="6 of 12 bits/dim of the images a are not finite"):
+        compared.shift("a")

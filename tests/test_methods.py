@@ -226,3 +226,19 @@ def test_a_progress_bar_shows_in_terminals_and_notebooks_and_not_in_logs(
     shown = stream.getvalue()
     assert ("taming" in shown and "2/2" in shown and "loss=0.25" in shown) is is_shown
     assert bool(shown) is is_shown
+
+
+@pytest.mark.parametrize("threshold", [50.0, -50.0])
+def test_a_direction_that_selects_all_latents_or_none_is_no_feature(threshold):
+    far = Direction(torch.eye(6)[0], threshold)
+    for method in METHODS.values():
+        with pytest.raises(DataError, match="standard normal, so that the direction selects"):
+            method(Bars(), far, width)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "Steps", "stepz", ""])
+def test_a_setting_that_no_method_has_is_not_passed_over(name):
+    for method in METHODS.values():
+        with pytest.raises(ParameterError, match="No method has a setting"):
+            method.configure({"steps": 3, name: 1})
+    assert METHODS["whole_image"].configure({"steps": 3, "elastic": 2.0}).steps == 3

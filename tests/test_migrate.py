@@ -7,6 +7,7 @@ import nbformat
 import pytest
 import yaml
 from click.testing import CliRunner
+from planted import git
 
 from forgetting.book import migrate as migrating
 from forgetting.book.checkout import Checkout
@@ -96,12 +97,6 @@ def write_page(checkout, entry, metadata):
     )
 
 
-def git(checkout, *arguments):
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    command = ["git", "-C", str(checkout.root), *identity, *arguments]
-    subprocess.run(command, check=True, capture_output=True)
-
-
 @pytest.fixture
 def checkout(tmp_path):
     """Return a git repository whose code has changed since its last commit.
@@ -113,9 +108,9 @@ def checkout(tmp_path):
     checkout.root.mkdir()
     write(checkout, "remembering", dict.fromkeys(["renamed", *CHANGES], TEMPLATE))
     publish(checkout)
-    git(checkout, "init", "-q")
-    git(checkout, "add", "-A")
-    git(checkout, "commit", "-q", "-m", "Before")
+    git(checkout.root, "init", "-q")
+    git(checkout.root, "add", "-A")
+    git(checkout.root, "commit", "-q", "-m", "Before")
     changed = {name: RENAMED.replace(*change) for name, change in CHANGES.items()}
     assert RENAMED not in changed.values()
     write(checkout, "retaining", {"renamed": RENAMED, **changed})
@@ -234,8 +229,8 @@ def executed(checkout, tmp_path):
     """Return a folder with equal records of one run, made before and after a new branch."""
     changed = RENAMED.replace("if seed", "if not seed")
     write(checkout, "remembering", {"renamed": changed})
-    git(checkout, "add", "-A")
-    git(checkout, "commit", "-q", "-m", "After")
+    git(checkout.root, "add", "-A")
+    git(checkout.root, "commit", "-q", "-m", "After")
     write(checkout, "retaining", {})
     for part, commit in (("before", "HEAD~1"), ("after", "HEAD")):
         revision = short_hash(commit, checkout)

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from bars import width
+from bars import Bars, width
 from pydantic import ValidationError
 from torch import nn
 
+import forgetting as fg
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -130,3 +132,71 @@ def test_a_layer_that_is_not_called_once_for_each_latent_is_refused(bars):
             linear_probe(model, layer, z, torch.arange(20) < 10)
     with pytest.raises(ModelError, match=r"The layer, Linear, is no module of Twice"):
         linear_probe(model, nn.Linear(1, 1), z, torch.arange(20) < 10)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"form": "Unit"},
+        {"form": "normalised"},
+        {"form": True},
+        {"projection_threshold": "mid"},
+        {"projection_threshold": 0.5},
+    ],
+)
+def test_a_direction_has_a_form_and_a_threshold_of_those_that_there_are(options):
+    random = torch.Generator().manual_seed(0)
+    labelled = LabelledLatents(*torch.randn(2, 20, 6, generator=random))
+    with pytest.raises(ParameterError, match="is not allowed"):
+        fg.find_direction(labelled, **options)
+
+
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -math.inf, True, "10", torch.ones(5)])
+def test_a_score_threshold_is_a_finite_number(threshold):
+    with pytest.raises(ParameterError, match=r"threshold = .*: give a finite number"):
+        fg.prevalence(Bars(), width, threshold=threshold, n=20)
+
+
+@pytest.mark.parametrize("threshold", [9, np.float32(9), torch.tensor(9.0), np.int64(9)])
+def test_a_score_threshold_may_be_a_number_of_any_library(threshold):
+    share = fg.prevalence(Bars(), width, threshold=threshold, n=50).share
+    assert share == fg.prevalence(Bars(), width, threshold=9.0, n=50).share
+
+
+@pytest.mark.parametrize("lr", [0, -0.1, math.inf, math.nan, True, "0.1"])
+def test_a_probe_has_a_finite_learning_rate(lr):
+    bars, images = Bars(), torch.rand(2, 1, 32, 32)
+    for call in (
+        lambda: latent_attack(bars, width, 2, steps=1, lr=lr),
+        lambda: inversion_attack(bars, images, lambda x: x.flatten(1), steps=1, lr=lr),
+        lambda: relearn(bars, images, torch.randn(2, 6), [1], width, lr=lr),
+    ):
+        with pytest.raises(ParameterError, match=r"lr = .*: give a finite number above 0"):
+            call()
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_features_have_a_finite_weight_in_an_inversion(weight):
+    with pytest.raises(ParameterError, match=r"weight = .*: give a finite number"):
+        inversion_attack(Bars(), torch.rand(2, 1, 32, 32), torch.flatten, weight=weight)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e30, 0, math.nan])
+def test_a_direction_has_a_length(factor):
+    with pytest.raises(DataError, match="one vector of finite numbers"):
+        Direction(torch.ones(6) * factor, 0.5)
+
+
+def test_a_projection_threshold_is_a_number():
+    for threshold in (True, math.nan, math.inf):
+        with pytest.raises(DataError, match="give a finite number"):
+            Direction(torch.ones(6), threshold)
+    assert Direction(torch.ones(6), torch.tensor(0.5)).projection_threshold == 0.5
+
+
+def test_a_direction_does_not_change_with_the_tensor_that_it_was_made_of():
+    vector, latents = torch.eye(6)[0].clone(), torch.randn(4, 6)
+    direction = Direction(vector, 0.5)
+    expected = direction.project(latents)
+    vector.zero_()
+    assert torch.equal(direction.project(latents), expected)

@@ -1,19 +1,21 @@
 """Probes detect a feature that a model hides, and find nothing in a model that lacks it."""
 
+import math
 import warnings
 
 import pytest
 import torch
+from bars import Bars, width
 from torch import nn
 
 from forgetting.border.adapters import AtTemperature
-from forgetting.errors import DataError, DataWarning
+from forgetting.errors import DataError, DataWarning, ModelError, TrainingError
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
-from forgetting.probes.search import on_shell
+from forgetting.probes.search import on_shell, search_latents
 
 
 class Bright(nn.Module):
@@ -192,3 +194,110 @@ def test_a_linear_probe_reads_what_the_last_layer_still_computes():
     assert unlearned < -0.3
     with pytest.raises(DataError, match="0 of 2000"):
         linear_probe(ORIGINAL, ORIGINAL.last, z, torch.zeros(2000, dtype=torch.bool))
+
+
+class Layers(nn.Module):
+    """A generator with a layer that may work in place."""
+
+    latent_dim = 6
+
+    def __init__(self, inplace=False):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(6, 40), nn.Linear(40, 64)
+        self.middle = nn.ReLU(inplace)
+
+    def forward(self, z):
+        return torch.sigmoid(self.last(self.middle(self.first(z)))).view(-1, 1, 8, 8)
+
+
+LATENTS = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+
+
+def probe(labels, latents=LATENTS, *, inplace=False):
+    model = Layers(inplace)
+    return linear_probe(model, model.middle, latents, labels)
+
+
+def test_a_linear_probe_reads_what_a_layer_gets_and_not_what_it_makes_of_it():
+    labels = LATENTS[:, 0] * LATENTS[:, 1] > 0
+    assert probe(labels, inplace=True) == probe(labels)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        (LATENTS[:, 0] * LATENTS[:, 1]).relu(),
+        torch.arange(200) % 10,
+        (LATENTS[:, :2] > 0),
+        (LATENTS[:, :1] > 0),
+    ],
+)
+def test_labels_of_a_linear_probe_are_booleans_of_the_latents(labels):
+    with pytest.raises(DataError, match=r"other values than 0 and 1|one label for each latent"):
+        probe(labels)
+
+
+def test_a_linear_probe_is_not_tested_on_what_it_was_fitted_to():
+    latents = LATENTS[:40].repeat(5, 1)
+    with pytest.raises(DataError, match="Of 200 latents 40 differ"):
+        probe(latents[:, 0] > 0, latents)
+
+
+def test_features_of_any_shape_have_the_same_weight_in_an_inversion():
+    targets = Layers()(LATENTS[:4]).detach()
+
+    def found(read):
+        return inversion_attack(Layers(), targets, read, steps=9, restarts=1, weight=5).latents
+
+    def pooled(images):
+        return nn.functional.avg_pool2d(images, 2)
+
+    expected = found(lambda images: pooled(images).flatten(1))
+    for shaped in (pooled, lambda images: pooled(images).flatten(1)[:, :, None]):
+        torch.testing.assert_close(found(shaped), expected)
+
+
+def test_a_search_has_a_loss_and_a_criterion_for_each_latent():
+    def sums(images, _):
+        return -images.sum((1, 2, 3))
+
+    for wrong in (
+        lambda images, part: sums(images, part).mean(),
+        lambda images, part: sums(images, part)[:, None],
+        lambda images, part: sums(images, part)[:, None] + sums(images, part),
+    ):
+        for pair in ((wrong, sums), (sums, wrong)):
+            with pytest.raises(ModelError, match="one for each image"):
+                search_latents(Layers(), 3, *pair, steps=1, restarts=1, lr=0.1, seed=0)
+
+
+def test_a_search_that_leaves_the_finite_numbers_is_an_error_and_no_latent():
+    def loss(images, _):
+        return -width(images) * math.inf
+
+    with pytest.raises(TrainingError, match="leaves the finite numbers"):
+        search_latents(Bars(), 3, loss, loss, steps=2, restarts=1, lr=0.1, seed=0)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 32, 32), (3, 1, 1, 1), (3, 1, 1, 32)])
+def test_images_are_not_repeated_until_they_fit_a_generators(shape):
+    images = torch.rand(shape)
+    for call in (
+        lambda: inversion_attack(Bars(), images, lambda x: x.mean((2, 3)), steps=1),
+        lambda: relearn(Bars(), images, torch.randn(3, 6), [1], width),
+    ):
+        with pytest.raises(DataError, match=r"where the generator's images are \(N, 1, 32, 32\)"):
+            call()
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 6), (5, 1), (5, 3), (4, 6)])
+def test_each_image_to_relearn_has_a_latent_of_the_generators(shape):
+    with pytest.raises(DataError, match="give one latent of 6 values for each image"):
+        relearn(Layers(), torch.rand(5, 1, 8, 8), torch.randn(shape), [0], width)
+
+
+def test_relearning_that_breaks_the_weights_is_an_error():
+    with pytest.raises(TrainingError, match=r"loss of relearning is nan"):
+        relearn(Bars(), torch.rand(2, 1, 32, 32), torch.full((2, 6), math.nan), [2], width)

@@ -1,13 +1,14 @@
 """Records: older ones are upgraded by a command, and no reader takes them for present ones."""
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
 
 from forgetting.book import run as runs
 from forgetting.book.checkout import HERE
-from forgetting.book.schema import SCHEMA, read_record, upgrade
+from forgetting.book.schema import SCHEMA, read_record, upgrade, upgrade_folder
 from forgetting.cli import main
 from forgetting.errors import DataError
 
@@ -117,3 +118,72 @@ def test_a_spoilt_record_is_refused(folder):
 def test_all_published_records_have_the_present_schema():
     for path in HERE.results.rglob("*.json"):
         read_record(path)
+
+
+RECORD = {"schema": 2, "name": "a", "template": "t", "parameters": {}, "metrics": {"fid": 1.0}}
+RECORD |= {"weights": {}, "history": []}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Return a function that writes a record, or a text, and returns the file's path."""
+
+    def write(record=None, text=None):
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(record) if text is None else text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "12", None, True, [1.0]])
+def test_a_metric_in_a_record_is_a_finite_number(written, value):
+    assert read_record(written(RECORD))["metrics"] == {"fid": 1.0}
+    with pytest.raises(DataError, match=r"the metric fid is .*, not a finite number"):
+        read_record(written(RECORD | {"metrics": {"fid": value}}))
+
+
+@pytest.mark.parametrize("content", [[1, 2], 3, "text", RECORD | {"metrics": [1.0]}])
+def test_json_of_another_kind_is_no_record(written, content):
+    with pytest.raises(DataError, match="is not a record"):
+        read_record(written(content))
+
+
+def test_a_name_that_is_twice_in_a_record_does_not_take_the_place_of_the_first(written):
+    text = json.dumps(RECORD)
+    for added in (', "metrics": {"fid": 0.0}}', ', "parameters": {"seed": 1, "seed": 2}}'):
+        with pytest.raises(DataError, match="is there twice"):
+            read_record(written(text=text[:-1] + added))
+
+
+@pytest.mark.parametrize("schema", ["2", 2.5, 0, -1, True, None])
+def test_a_schema_that_never_was_is_read_as_no_other(written, schema):
+    path = written(RECORD | {"schema": schema})
+    for read in (read_record, lambda path: upgrade_folder(path.parent)):
+        with pytest.raises(DataError, match=r"is a record of schema .*: make the run again"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"metrics": {"presence_x": 1, "prevalence_x": 2}},
+        {"parameters": {"threshold": 1, "projection_threshold": 2}},
+    ],
+)
+def test_an_upgrade_drops_no_value_for_another_of_the_same_present_name(written, part):
+    path = written(RECORD | {"schema": 1} | part)
+    before = path.read_text()
+    with pytest.raises(DataError, match="is there twice"):
+        upgrade_folder(path.parent)
+    assert path.read_text() == before
+
+
+def test_an_upgraded_record_replaces_no_other(tmp_path):
+    for name, schema in (("a_to_remember", 1), ("a_to_retain", 2)):
+        text = json.dumps(RECORD | {"name": name, "schema": schema})
+        (tmp_path / f"{name}.json").write_text(text)
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+    with pytest.raises(DataError, match=r"would be called a_to_retain.json"):
+        upgrade_folder(tmp_path)
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == before

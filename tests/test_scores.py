@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from bars import width
+from bars import Bars, width
 from torch import nn
 
-from forgetting.errors import ModelError
+import forgetting as fg
+from forgetting.errors import DataError, ModelError
+from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.taming_config import TamingConfig
@@ -82,3 +84,53 @@ def test_a_score_in_training_mode_is_refused_and_its_statistics_stay(bars, kind)
     config = gradient_ascent.configure({"steps": 1})
     gradient_ascent(bars, ALONG, lambda x: 9 * (model(x)[:, 0] - 0.1), config)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda images: (width(images) > 8).float(),
+        lambda images: torch.zeros(len(images)),
+        lambda images: (width(images) / 4).round(),
+    ],
+)
+def test_chance_does_not_decide_which_samples_are_positive(score):
+    with pytest.raises(DataError, match=r"have the score .* chance would decide"):
+        fg.collect_latents(Bars(), score, 400, share=0.1)
+
+
+def test_few_equal_scores_are_no_reason_to_refuse_a_share():
+    def score(images):
+        return (width(images) * 50).round()
+
+    assert len(fg.collect_latents(Bars(), score, 400, share=0.1).positive) == 40
+
+
+def nan_gradient(images):
+    return width(images) + (images * 0).sum((1, 2, 3)).sqrt()
+
+
+def no_gradient(images):
+    return images.round().sum((1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("score", "reason"), [(nan_gradient, "not finite"), (no_gradient, "is 0")]
+)
+def test_a_score_without_a_gradient_to_follow_is_refused(score, reason):
+    bars = Bars()
+    for call in (
+        lambda: latent_attack(bars, score, 2, steps=1),
+        lambda: METHODS["gradient_ascent"](bars, ALONG, lambda x: score(x) - 10),
+    ):
+        with pytest.raises(ModelError, match=f"gradient of the score .* {reason}"):
+            call()
+
+
+def test_scores_of_one_batch_do_not_make_up_for_those_of_another():
+    def shifted(images):
+        scores = width(images)
+        return {20: scores.repeat(2)[:27], 13: scores[:6]}.get(len(images), scores)
+
+    with pytest.raises(ModelError, match="for 20 images"):
+        fg.prevalence(Bars(), shifted, threshold=8, n=33, batch_size=20)

@@ -8,6 +8,7 @@ from points import CONFIG, sets
 from pydantic import ValidationError
 
 from forgetting.errors import DataError, TrainingError
+from forgetting.methods.image_sets import check_sets, distinct
 from forgetting.methods.taming import TamingConfig, tame
 
 
@@ -194,3 +195,31 @@ def test_taming_goes_on_until_the_retained_images_have_settled(flow):
     assert all(result.is_within_rule for result in results)
     stopped = patient.model_copy(update={"max_steps": int(first["step"])})
     assert not tame(flow, forget, retain, stopped).is_within_rule
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 1, 8, 8), (5, 3, 2, 4, 4)])
+def test_images_of_any_number_of_dimensions_lie_in_the_unit_range(shape):
+    with pytest.raises(DataError, match="give images in"):
+        check_sets(255 * torch.rand(shape), 255 * torch.rand(shape))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda images: images.double().mul(1 / 255).float(),
+        lambda images: images.mul(torch.tensor(1 / 255)),
+        lambda images: (images / 127.5 - 1 + 1) / 2,
+        lambda images: -(-images / 255),
+    ],
+)
+def test_an_image_is_the_same_whatever_arithmetic_made_it(again):
+    pixels = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    pixels = pixels.float()
+    pixels[0] = 0
+    with pytest.raises(DataError, match="1 of the 1 images to forget are also to be retained"):
+        check_sets(again(pixels[:1]), pixels / 255)
+    with pytest.raises(DataError, match="1 of the 1 images to forget are also to be retained"):
+        check_sets(again(pixels[3:4]), pixels / 255)
+    assert len(distinct(torch.cat([pixels / 255, again(pixels)]))) == 6
+    pixels[3, 0, 0, 0] = (pixels[3, 0, 0, 0] + 1) % 256
+    assert len(distinct(torch.cat([pixels / 255, pixels[:3] / 255]))) == 6

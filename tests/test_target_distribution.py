@@ -1,7 +1,10 @@
 """A target distribution is read or refused, and samples meet it or the result says no."""
 
+import math
+
 import pytest
 import torch
+from points import POINTS, Gaussian
 
 from forgetting.errors import DataError, ParameterError
 from forgetting.methods import TamingResult
@@ -226,3 +229,73 @@ def test_one_lucky_measurement_does_not_meet_a_target(flow):
     assert result.history[-1]["met"] == 0
     assert numbers == list(range(12))  # one and three further ones, at each of steps 0, 10 and 20
     assert result.history[0]["share_0"] == pytest.approx(0.8)
+
+
+MOSTLY = Target(("A",), torch.tensor([0.8, 0.2]))
+EVEN = torch.tensor([0.5, 0.5])
+CELLS = (POINTS[:, 0] > 0).long()
+
+
+@pytest.mark.parametrize("attributes", [("A", "A"), (), ("A", "B", "C")])
+def test_a_target_is_of_one_or_two_different_attributes(attributes):
+    shares = torch.full((2 ** len(attributes),), 1 / 2 ** len(attributes))
+    with pytest.raises(ParameterError, match="one or two different attributes"):
+        Target(attributes, shares)
+
+
+def test_a_double_absence_is_no_absence():
+    with pytest.raises(ParameterError, match="is no attribute"):
+        Target.parse("~~A: 0.3", ["A"])
+
+
+@pytest.mark.parametrize(
+    "has_feature",
+    [
+        torch.tensor([[1], [0]]),
+        torch.tensor([[1.0], [0.0]]),
+        torch.ones(3, 2).bool(),
+        torch.ones(3).bool(),
+        torch.ones(0, 1).bool(),
+    ],
+)
+def test_combinations_are_numbered_from_booleans_of_the_targets_attributes(has_feature):
+    for read in (MOSTLY.cells, MOSTLY.measure):
+        with pytest.raises(DataError, match=r"give booleans \(N, 1\)|at least one image"):
+            read(has_feature)
+
+
+def met(points, cells, shares=EVEN):
+    config = TargetConfig(max_steps=2, n_statistics=4)
+    return meet_target(Gaussian(), points, cells, MOSTLY, lambda model, _: shares, config)
+
+
+def test_numbers_of_combinations_are_whole_in_any_format():
+    expected = met(POINTS, CELLS).history
+    for kind in (torch.uint8, torch.int32, torch.float32, torch.bool):
+        assert met(POINTS, CELLS.to(kind)).history == expected
+    with pytest.raises(DataError, match="cells must be 130 numbers"):
+        met(POINTS, CELLS * 0.5)
+
+
+def test_an_image_that_comes_twice_shows_one_combination():
+    twice = torch.cat([POINTS, POINTS[:5]])
+    assert met(twice, torch.cat([CELLS, CELLS[:5]])).history == met(POINTS, CELLS).history
+    with pytest.raises(DataError, match="comes twice, with two combinations"):
+        met(twice, torch.cat([CELLS, 1 - CELLS[:5]]))
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        torch.tensor(0.5),
+        torch.tensor([0.5]),
+        torch.tensor([0.5, 0.3]),
+        torch.tensor([math.nan, 0.5]),
+        torch.tensor([1.5, -0.5]),
+        torch.tensor([0.2, 0.3, 0.5]),
+        [0.5, 0.5],
+    ],
+)
+def test_measured_shares_are_those_of_the_targets_combinations(shares):
+    with pytest.raises(DataError, match=r"`measure` returns"):
+        met(POINTS, CELLS, shares)

@@ -234,6 +234,13 @@ def test_without_a_gap_nothing_remains_of_it():
     assert unlearning.gaps_to_retrained(alike) == {}
 
 
+def test_a_retrained_model_with_more_of_the_feature_leaves_no_gap():
+    graded = {"original": samples_with(100, 1000), "unlearned": samples_with(50, 1000)}
+    less, more = ({"retrained": samples_with(count, 1000)} for count in (10, 300))
+    assert unlearning.gaps_to_retrained(graded | less)["original"] == 1
+    assert unlearning.gaps_to_retrained(graded | more) == {}
+
+
 def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_feature():
     task = bars_task()
     reference = FidelityReference.of(task)

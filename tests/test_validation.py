@@ -12,8 +12,10 @@ from planted import checkout_of
 from forgetting.book import comparison, validation
 from forgetting.book.checkout import HERE
 from forgetting.book.comparison import Printed, differences, half_width
+from forgetting.book.entries import pages
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError
+from forgetting.zoo import store
 
 METRICS = {
     "prevalence_after": 0.0980,
@@ -295,3 +297,28 @@ def test_shards_divide_the_pages_among_them(checkout, monkeypatch):
         validation.validate(lines.append, shard=(4, 3), checkout=checkout)
     with pytest.raises(ForgettingError, match="divides 1 pages, and 2 parts are more"):
         validation.validate(lines.append, ["first"], shard=(2, 2), checkout=checkout)
+
+
+@pytest.mark.parametrize("what", ["weights", "versions", "data"])
+def test_a_page_that_agreed_is_executed_again_where_something_else_is_used(
+    what, monkeypatch, tmp_path
+):
+    page = next(page for page in pages() if page.name == "unlearn_thick")
+    path = tmp_path / "state.json"
+    before = validation._State(path, HERE)
+    before.note(page, agrees=True)
+    assert validation._State(path, HERE).has_agreed(page)
+    if what == "weights":
+        monkeypatch.setattr(store, "record", lambda name: {"sha256": "of others"})
+    elif what == "versions":
+        monkeypatch.setattr(validation, "version", lambda name: "of another")
+    else:
+        monkeypatch.setenv("FORGETTING_DATA", str(tmp_path))
+    assert not validation._State(path, HERE).has_agreed(page)
+
+
+def test_points_are_neither_percent_nor_plain_numbers():
+    for one, other in (("5 points", "5"), ("5%", "5"), ("5 points", "5%")):
+        assert differences(f"changed {one}", f"changed {other}", {})
+        assert differences(f"changed {other}", f"changed {one}", {})
+        assert not differences(f"changed {one}", f"changed {one}", {})

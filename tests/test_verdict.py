@@ -1,6 +1,7 @@
 """The verdict follows its rule, and can be missed."""
 
 import pytest
+import torch
 
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc
@@ -53,3 +54,20 @@ def test_one_grader_is_not_enough_to_be_sure():
     assert "Not independently" not in str(measured)
     with pytest.raises(DataError, match="at least one grader"):
         decide([], 1.0, 1.0)
+
+
+def counted(original, model):
+    shares = (Prevalence.of(torch.arange(1000) < n) for n in (original, model))
+    return Evidence("classifier B", False, *shares, 0.0, Auc(0.5, 0.45, 0.55))
+
+
+def test_a_feature_that_no_grader_finds_in_the_original_is_not_gone():
+    assert decide([counted(400, 0)], 1, 1).word == "gone"
+    assert decide([counted(0, 0)], 1, 1).word == "unchanged"
+    assert decide([counted(0, 0), counted(400, 0)], 1, 1).word == "gone"
+
+
+@pytest.mark.parametrize(("reference", "fid", "floor"), [(3.0, 1, 1), (0, -1, 1), (0, 1, 0)])
+def test_a_verdict_has_a_share_as_reference_and_a_floor(reference, fid, floor):
+    with pytest.raises(DataError, match="references from 0 to 1, an FID"):
+        decide([evidence(reference=reference)], fid, floor)

@@ -1,13 +1,15 @@
 """Adapters: what another library made is a flow, a generator or a classifier."""
 
+import math
+
 import pytest
 import torch
-from bars import width
+from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
 from forgetting.border.preflight import check_generator
-from forgetting.errors import ModelError, ParameterError
+from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.taming import tame
@@ -106,3 +108,43 @@ def test_flows_of_zuko_and_normflows_are_tamed_behind_an_adapter():
     spline.log_prob = lambda points: spline().log_prob(points)
     with pytest.raises(ModelError, match="tensor of the model itself"):
         tame(spline, POINTS[:2], POINTS[2:], SHORT)
+
+
+@pytest.mark.parametrize("value_range", [(0, math.inf), (-math.inf, 1), (math.nan, 1), (1, 1)])
+def test_a_range_of_values_is_finite(value_range):
+    with pytest.raises(ParameterError, match="two finite numbers"):
+        fg.as_generator(Bars(), 6, value_range=value_range)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2, 12), (6,), (2, 6, 1, 1)])
+def test_values_of_two_latents_do_not_make_one(shape):
+    generator = fg.as_generator(Bars(), latent_shape=(6,))
+    with pytest.raises(DataError, match=r"give \(B, 6\)"):
+        generator(torch.randn(shape))
+
+
+@pytest.mark.parametrize("value_range", [(-1, 1), (0, 255), (-2, 2)])
+def test_a_range_that_is_too_wide_for_a_generators_values_is_noted(value_range):
+    with pytest.warns(DataWarning, match=r"returns values from .*give value_range=\(0, 1\)"):
+        check_generator(fg.as_generator(Bars(), 6, value_range=value_range))
+
+
+def test_a_range_that_fits_a_generators_values_is_not_noted(recwarn):
+    scaled = fg.as_generator(
+        Bars(), 6, value_range=(-1, 1), forward=lambda bars, z: 2 * bars(z) - 1
+    )
+    check_generator(scaled)
+    check_generator(Bars())
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("read", [lambda x: x.mean(0), lambda x: x[:1], lambda x: x[:, :, None]])
+def test_a_classifier_describes_each_image_by_one_vector(read):
+    def classifier(read):
+        features = lambda _, images: read(images.flatten(1))  # noqa: E731
+        return fg.as_classifier(Bars(), ("a",), features=features)
+
+    images = torch.rand(3, 1, 8, 8)
+    assert classifier(lambda x: x).features(images).shape == (3, 64)
+    with pytest.raises(ModelError, match=r"for 3 images: return \(B, F\)"):
+        classifier(read).features(images)

@@ -8,7 +8,7 @@ import torch
 
 from forgetting.border.inference import classes
 from forgetting.data.digits import load_digits
-from forgetting.errors import DataError, WeightsError
+from forgetting.errors import DataError, DataWarning, WeightsError
 from forgetting.foundation import resources
 from forgetting.models import MODELS
 from forgetting.models.vae import Decoder, VAEConfig
@@ -159,3 +159,20 @@ def test_statistics_of_real_images_travel_with_the_zoo():
     assert faces[0].covariance.shape == (128, 128)
     with pytest.raises(DataError, match=r"no statistics of '128\.all'; it has .*64\.all"):
         references.load_statistics("128.all", references.FACES)
+
+
+def test_weights_that_another_folder_hides_are_named(tmp_path, monkeypatch, recwarn):
+    first, second = tmp_path / "checkout", tmp_path / "own"
+    own, same = (store.load("digits-vae") for _ in range(2))
+    with torch.no_grad():
+        next(own.parameters()).add_(1)
+    entry = {"kind": store.record("digits-vae")["kind"]}
+    entry["config"] = store.record("digits-vae")["config"]
+    for folder, model in ((first, same), (second, same)):
+        store.save("digits-vae", model, entry, "", folder)
+    monkeypatch.setattr(store, "local_folders", lambda: [first, second])
+    store.load("digits-vae")
+    assert not recwarn.list
+    store.save("digits-vae", own, entry, "", second)
+    with pytest.warns(DataWarning, match=r"loaded from .*checkout, not from .*own"):
+        store.load("digits-vae")

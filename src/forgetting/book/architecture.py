@@ -5,6 +5,7 @@ one way, from the command line down to what every room stands on.
 """
 
 import ast
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ FLOORS = (
 )
 """Rooms from top to bottom: a room imports from floors below its own, and never from above."""
 
-BOX = {"width": 212, "line": 15, "head": 26, "gap": 26, "rise": 64}
+BOX = {"width": 212, "line": 15, "head": 26, "gap": 26, "rise": 44}
 """Sizes of the drawing in pixels."""
 
 THEMES = {
@@ -54,8 +55,7 @@ class House:
 
     def upward(self) -> list[tuple[str, str]]:
         """Return the pairs of rooms of which the lower one, or a neighbour, imports the other."""
-        floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-        return [pair for pair in self.imports if floor[pair[0]] >= floor[pair[1]]]
+        return [pair for pair in self.imports if _floors_between(pair) <= 0]
 
 
 def survey(source: Path = SOURCE) -> House:
@@ -84,6 +84,12 @@ def survey(source: Path = SOURCE) -> House:
     return House(rooms, dict(imports))
 
 
+def _floors_between(pair: tuple[str, str]) -> int:
+    """Return how many floors the second room lies below the first."""
+    floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+    return floor[pair[1]] - floor[pair[0]]
+
+
 def _imported(tree: ast.Module) -> list[str]:
     """Return the modules of the package that a file imports, as `forgetting.room...`."""
     names = []
@@ -107,6 +113,9 @@ def draw(folder: Path) -> None:
 def svg(house: House, theme: str) -> str:
     """Return the drawing of a house: a floor a row, a box a room, an arrow for imports.
 
+    An arrow leads to the next floor, where nothing is in its way; what a room imports from further
+    down is named below its files.
+
     Parameters
     ----------
     theme : "light" or "dark"
@@ -114,52 +123,79 @@ def svg(house: House, theme: str) -> str:
     colours, boxes = THEMES[theme], _boxes(house)
     width = max(x + w for x, _, w, _ in boxes.values()) + BOX["gap"]
     height = max(y + h for _, y, _, h in boxes.values()) + BOX["gap"]
-    arrows = [_arrow(boxes, pair, n, colours) for pair, n in sorted(house.imports.items())]
-    drawn = [_room(room, house.rooms[room], box, colours) for room, box in boxes.items()]
+    arrows = [
+        _arrow(boxes, pair, n, colours)
+        for pair, n in sorted(house.imports.items())
+        if _floors_between(pair) <= 1
+    ]
+    drawn = [
+        _room(room, house.rooms[room], _further(house, room), box, colours)
+        for room, box in boxes.items()
+    ]
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'font-family="sans-serif" font-size="12">\n<defs><marker id="tip" viewBox="0 0 8 8" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" '
+        f'fill="{colours["ink"]}">\n<defs><marker id="tip" viewBox="0 0 8 8" '
         f'refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto"><path d="M0 0L8 4L0 8z"'
         f' fill="{colours["line"]}"/></marker></defs>\n'
     )
     return head + "\n".join([*arrows, *drawn]) + "\n</svg>\n"
 
 
+def _further(house: House, room: str) -> str:
+    """Return what a room imports from below the next floor, with how often."""
+    counts = {
+        other: n
+        for other in house.rooms
+        if (n := house.imports.get((room, other), 0)) and _floors_between((room, other)) > 1
+    }
+    return ", ".join(f"{other} {n}" for other, n in counts.items())
+
+
+def _columns(width: int) -> int:
+    return width // BOX["width"]
+
+
 def _boxes(house: House) -> dict[str, tuple[int, int, int, int]]:
-    """Return x, y, width and height of every room's box."""
+    """Return x, y, width and height of every room's box: the rooms of a floor fill its width."""
     boxes: dict[str, tuple[int, int, int, int]] = {}
     widest = max(len(rooms) for rooms in FLOORS)
-    total = widest * (BOX["width"] + BOX["gap"]) + BOX["gap"]
+    total = widest * (BOX["width"] + BOX["gap"])
     y = BOX["gap"]
     for rooms in FLOORS:
-        present = [room for room in rooms if (SOURCE / room).is_dir() or _is_file(room)]
-        heights = [BOX["head"] + BOX["line"] * len(house.rooms[room]) for room in present]
-        step = total / max(1, len(present))
-        for number, (room, height) in enumerate(zip(present, heights, strict=True)):
-            x = round(step * (number + 0.5) - BOX["width"] / 2)
-            boxes[room] = (x, y, BOX["width"], height)
-        y += max(heights, default=0) + BOX["rise"]
+        width = total // len(rooms) - BOX["gap"]
+        lines = [
+            math.ceil(len(house.rooms[room]) / _columns(width)) + bool(_further(house, room))
+            for room in rooms
+        ]
+        height = BOX["head"] + BOX["line"] * max(lines)
+        for number, room in enumerate(rooms):
+            boxes[room] = (BOX["gap"] + number * (width + BOX["gap"]), y, width, height)
+        y += height + BOX["rise"]
     return boxes
 
 
-def _is_file(room: str) -> bool:
-    return (SOURCE / f"{room}.py").is_file()
-
-
 def _room(
-    name: str, files: list[str], box: tuple[int, int, int, int], colours: dict[str, str]
+    name: str,
+    files: list[str],
+    further: str,
+    box: tuple[int, int, int, int],
+    colours: dict[str, str],
 ) -> str:
     x, y, width, height = box
     lines = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" '
         f'fill="{colours["fill"]}" stroke="{colours["edge"]}"/>',
-        f'<text x="{x + 10}" y="{y + 17}" font-weight="bold" fill="{colours["ink"]}">'
-        f"{escape(name)}</text>",
+        f'<text x="{x + 10}" y="{y + 17}" font-size="12" font-weight="bold">{escape(name)}</text>',
     ]
+    rows = math.ceil(len(files) / _columns(width)) or 1
     for number, file in enumerate(files):
+        left = x + 10 + number // rows * (BOX["width"] + BOX["gap"])
+        top = y + BOX["head"] + BOX["line"] * (number % rows) + 8
+        lines.append(f'<text x="{left}" y="{top}">{escape(file)}</text>')
+    if further:
         lines.append(
-            f'<text x="{x + 10}" y="{y + BOX["head"] + BOX["line"] * number + 8}" '
-            f'font-size="11" fill="{colours["ink"]}">{escape(file)}</text>'
+            f'<text x="{x + 10}" y="{y + height - 7}" font-style="italic">↓ {further}</text>'
         )
     return "\n".join(lines)
 
@@ -174,10 +210,14 @@ def _arrow(
     start, end = (x1 + w1 / 2, y1 + h1), (x2 + w2 / 2, y2)
     if y2 <= y1:  # a neighbour or a room above: from side to side
         start, end = (x1 + w1, y1 + 13), (x2, y2 + 13)
+    elif w1 > w2:
+        start = (end[0], start[1])
+    elif w1 < w2:
+        end = (start[0], end[1])
     thick = 0.6 + min(count, 12) / 6
     return (
         f'<line x1="{start[0]:.0f}" y1="{start[1]:.0f}" x2="{end[0]:.0f}" y2="{end[1]:.0f}" '
-        f'stroke="{colours["line"]}" stroke-width="{thick:.1f}" opacity="0.6" '
+        f'stroke="{colours["line"]}" stroke-width="{thick:.1f}" '
         f'marker-end="url(#tip)"><title>{escape(pair[0])} imports {escape(pair[1])}: {count}'
         "</title></line>"
     )
