@@ -1,6 +1,5 @@
 """Feature unlearning, on a generator whose feature is the width of a bar."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -6,7 +6,8 @@ from bars import BendingBars, width
 
 from forgetting.errors import DataError
 from forgetting.methods.latent_targets import SLACK, collect_pool, walk_down
-from forgetting.methods.until_gone import Look, UntilGoneConfig, until_gone
+from forgetting.methods.until_gone import Look, until_gone
+from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.metrics.calibration import Auc
 
 WIDE, NARROW = 10.0, 9.5

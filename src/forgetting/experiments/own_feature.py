@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_latent_dim
+from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.feature_score import SURELY_LACKING, FeatureScore
 from forgetting.border.sampling import first_samples
@@ -23,9 +24,6 @@ from forgetting.metrics.verdict import Evidence, Verdict, decide
 
 Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
 """One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
-
-BATCH = 250
-"""Samples that are decoded and graded at a time."""
 
 
 @dataclass(frozen=True)

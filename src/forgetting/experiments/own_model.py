@@ -20,7 +20,8 @@ from forgetting.methods.latent_targets import LatentPool
 from forgetting.methods.problem import Trainable, all_weights
 from forgetting.methods.progress import progress
 from forgetting.methods.results import UnlearningResult
-from forgetting.methods.until_gone import UntilGoneConfig, until_gone
+from forgetting.methods.until_gone import until_gone
+from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.zoo.saved import state_digest
 
 MethodName = Literal["until_gone", "moon2024"]

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
-from forgetting.experiments.own_feature import BATCH, OwnFeature
+from forgetting.experiments.own_feature import OwnFeature
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.latent_filter import LatentFilter

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
@@ -131,7 +132,7 @@ def collect_pool(
     while n_drawn < n and int((scores > threshold).sum()) < n_with_feature:
         n_more = min(CHUNK, n - n_drawn)
         more = scored_samples(
-            generator, score, n_more, seed=seed + n_drawn, batch_size=CHUNK, threshold=threshold
+            generator, score, n_more, seed=seed + n_drawn, batch_size=BATCH, threshold=threshold
         )
         latents = torch.cat([latents.view(-1, more[0].shape[1]), more[0]])
         scores = torch.cat([scores, more[1]])
@@ -218,7 +219,7 @@ def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
     goes_on = scores > end
     for place in range(1, n_places + 1):
         walking = goes_on.nonzero()[:, 0]
-        for part in walking.split(CHUNK):
+        for part in walking.split(BATCH):
             with torch.no_grad():
                 images = model((latents[part] - place * STRIDE * unit).to(device))
                 along[part, place] = score(images).cpu()

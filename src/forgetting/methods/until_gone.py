@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from forgetting.border.conditions import MAX_SEED, own_conditions
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import BATCH
 from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy
-from forgetting.border.feature_score import SURELY_LACKING
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, TrainingError
-from forgetting.foundation.precision import Precision
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
-from forgetting.methods.latent_targets import CHUNK, Score, collect_pool, walk_down
+from forgetting.methods.latent_targets import Score, collect_pool, walk_down
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
-from forgetting.methods.settings import Settings
+from forgetting.methods.until_gone_config import UntilGoneConfig
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 """What the learning rate is chosen from."""
@@ -57,45 +55,6 @@ class Look:
 
     state: State
     figures: dict[str, float] = field(default_factory=dict)
-
-
-class UntilGoneConfig(Settings):
-    """Settings of unlearning in rounds. None must be set by hand for a model."""
-
-    threshold: float = Field(
-        0.0, description="a sample with a higher score has the feature; 0 of logits"
-    )
-    lacking: float = Field(
-        SURELY_LACKING,
-        description="a sample with at most this score surely lacks the feature; the default is "
-        "the logit of a probability of 0.1",
-    )
-    n_collected: int = Field(20_000, ge=200, description="samples that are scored at most")
-    n_with_feature: int = Field(
-        1000, ge=10, description="samples with the feature at which scoring ends"
-    )
-    rounds: int = Field(6, ge=1, description="rounds at most")
-    steps: int = Field(300, ge=1, description="steps of the optimizer in a round")
-    batch_size: int = Field(64, ge=2, description="latents per step, half of them to change")
-    lr: float | None = Field(
-        None, gt=0, description="learning rate; None: the best of three after 40 steps"
-    )
-    precision: Precision = Field(
-        "float32", description="number format of the generators' forward passes in tuning"
-    )
-    log_every: int = Field(10, ge=1, description="steps from one row of the history to the next")
-    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of all random draws")
-
-    def of_round(self, number: int, lr: float) -> UnlearningConfig:
-        """Return the settings of the shared loop for one round, counted from 1."""
-        return UnlearningConfig(
-            steps=self.steps,
-            batch_size=self.batch_size,
-            lr=lr,
-            precision=self.precision,
-            log_every=self.log_every,
-            seed=(self.seed + number) % MAX_SEED,
-        )
 
 
 @dataclass(frozen=True)
@@ -164,7 +123,8 @@ def until_gone(
     Returns
     -------
     UntilGoneResult
-        The tuned copy and what was seen of it. The rows of the history have `round`.
+        The tuned copy and what was seen of it. The rows of the history have `round`, and the last
+        of a round the figures of the look, as `look_NAME`.
 
     Raises
     ------
@@ -204,6 +164,7 @@ class _Rounds:
         )
         self.walks = walk_down(generator, score, self.pool)
         self.lowered = torch.zeros(len(self.walks.levels))
+        self.n_steps = 0
 
     def run(self) -> UntilGoneResult:
         """Run rounds until the feature is gone, or there are no rounds left."""
@@ -212,9 +173,12 @@ class _Rounds:
         history: list[dict[str, float]] = []
         for number in range(1, self.config.rounds + 1):
             lr = lr or self._best_rate()
-            result = self._tune(model, self.config.of_round(number, lr))
-            history += [row | {"round": number} for row in result.history]
+            result = self._tune(model, self.config.of_round(number, lr), self._called_back())
             looks.append(self.look(result.model))
+            seen_now = {f"look_{name}": value for name, value in looks[-1].figures.items()}
+            rows = [self._placed(row) | {"round": number} for row in result.history]
+            history += [*rows[:-1], rows[-1] | seen_now]
+            self.n_steps += self.config.steps
             before, model = model, result.model
             if looks[-1].state == "past":
                 model, seen = self._step_back(before, model)
@@ -227,7 +191,18 @@ class _Rounds:
         direction = self.pool.direction("raw")
         return UntilGoneResult(freeze(model), history, looks, lr, unsolved, direction)
 
-    def _tune(self, start: nn.Module, config: UnlearningConfig) -> UnlearningResult:
+    def _placed(self, row: dict[str, float]) -> dict[str, float]:
+        """Return a row of a round, its steps counted from the first round on."""
+        return row | {"step": row["step"] + self.n_steps}
+
+    def _called_back(self) -> Callback | None:
+        """Return the callback of a round, whose steps are counted from the first round on."""
+        callback = self.callback
+        return callback and (lambda row, model: callback(self._placed(row), model))
+
+    def _tune(
+        self, start: nn.Module, config: UnlearningConfig, callback: Callback | None = None
+    ) -> UnlearningResult:
         """Tune a copy of a model towards the present targets."""
         is_solved = self.walks.is_solved
         if not is_solved.any():
@@ -253,7 +228,7 @@ class _Rounds:
 
         direction = self.pool.direction()
         problem = UnlearningProblem(
-            self.generator, direction, self.trainable, self.callback, start=start
+            self.generator, direction, self.trainable, callback, start=start
         )
         return finetune(problem, imitation(config), config, draw=draw)
 
@@ -278,7 +253,7 @@ class _Rounds:
         """Lower the levels by what the scores of a model's images lie above them."""
         device = device_of(model)
         parts = []
-        for part in self.walks.latents.split(CHUNK):
+        for part in self.walks.latents.split(BATCH):
             with torch.no_grad():
                 parts.append(self.score(model(part.to(device))).cpu())
         self.lowered += (torch.cat(parts) - self.walks.levels).clamp(min=0)
