@@ -1,6 +1,7 @@
 """Adapters: what another library made is a flow, a generator or a classifier."""
 
 import math
+import types
 
 import pytest
 import torch
@@ -40,9 +41,9 @@ def test_flows_of_other_libraries_are_refused_with_the_adapter_that_they_need():
         def log_prob(self, x, y):
             return super().log_prob(x)
 
+    with pytest.raises(ModelError, match=r"no `log_prob`: give as_flow.*zuko.*flow\(\)"):
+        tame(Distribution(), POINTS[:2], POINTS[2:])
     for call in (fg.as_flow, lambda flow: tame(flow, POINTS[:2], POINTS[2:])):
-        with pytest.raises(ModelError, match=r"no `log_prob`: give as_flow.*zuko.*flow\(\)"):
-            call(Distribution())
         with pytest.raises(ModelError, match=r"needs `y` besides .*flow.log_prob\(images, y="):
             call(Conditional())
     adapted = fg.as_flow(Conditional(), log_prob=lambda flow, x: flow.log_prob(x, None)[:, None])
@@ -148,3 +149,90 @@ def test_a_classifier_describes_each_image_by_one_vector(read):
     assert classifier(lambda x: x).features(images).shape == (3, 64)
     with pytest.raises(ModelError, match=r"for 3 images: return \(B, F\)"):
         classifier(read).features(images)
+
+
+class Answers(nn.Module):
+    """Returns the images of `Bars` as its `form` says."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.bars, self.form = Bars(), form
+
+    def forward(self, z):
+        images = self.bars(z)
+        held = types.SimpleNamespace(sample=images, latents=z)
+        forms = {
+            "tuple": (images, z),
+            "list": [z, images],
+            "dictionary": {"latents": z, "images": images},
+            "object": held,
+            "no images": (z, z),
+            "two": (images, images),
+            "text": "images",
+        }
+        return forms[self.form]
+
+
+@pytest.mark.parametrize("form", ["tuple", "list", "dictionary", "object"])
+def test_images_are_found_in_whatever_a_generator_returns(form):
+    generator = fg.as_generator(Answers(form), 6)
+    check_generator(generator, is_tuned=True)
+    latents = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(generator(latents), Bars()(latents))
+
+
+@pytest.mark.parametrize(("form", "number"), [("no images", "no"), ("two", "2"), ("text", "no")])
+def test_an_answer_without_images_or_with_several_is_refused(form, number):
+    with pytest.raises(
+        ModelError, match=rf"with {number} tensors \(B, C, H, W\): give .*forward="
+    ):
+        fg.as_generator(Answers(form), 6)(torch.zeros(2, 6))
+
+
+def test_a_generator_with_several_latents_takes_their_concatenation():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bars = Bars()
+
+        def forward(self, first, second):
+            assert second.shape[1:] == (2, 2)
+            return self.bars(torch.cat([first, second.flatten(1)], 1))
+
+    generator = fg.as_generator(Two(), latent_shape=[(2,), (2, 2)])
+    assert generator.latent_dim == 6
+    check_generator(generator, is_tuned=True)
+    latents = torch.randn(3, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(generator(latents), Bars()(latents))
+
+
+@pytest.mark.parametrize("number_format", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_generator_in_another_number_format_gives_float32_images(number_format):
+    generator = fg.as_generator(Bars().to(number_format), 6)
+    assert generator(torch.zeros(2, 6)).dtype == torch.float32
+
+
+def test_wrappers_for_several_devices_and_for_speed_are_no_hindrance(tmp_path):
+    generator = fg.as_generator(nn.DataParallel(Bars()), 6)
+    check_generator(generator, is_tuned=True)
+    compiled = torch.compile(Bars(), backend="eager")
+    generator = fg.as_generator(compiled, 6)
+    check_generator(generator, is_tuned=True)
+    result = unlearn_feature(generator, ALONG, UnlearningConfig(steps=1))
+    assert not torch.equal(result.model.module.gain, compiled.gain)
+
+
+def test_a_flow_that_returns_a_distribution_has_the_log_density_of_that():
+    class Returns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean = nn.Parameter(torch.zeros(16))
+
+        def forward(self, c=None):
+            normal = torch.distributions.Normal(self.mean, 1.0)
+            return torch.distributions.Independent(normal, 1)
+
+    flow = fg.as_flow(Returns())
+    assert flow.log_prob(IMAGES).shape == (40,)
+    result = tame(flow, IMAGES[:4], IMAGES[4:], SHORT)
+    assert not torch.equal(result.model.module.mean, flow.module.mean)

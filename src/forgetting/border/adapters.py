@@ -11,24 +11,34 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from forgetting.border.answers import images_of
 from forgetting.border.contracts import Flow, Noise, log_prob_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.options import check_counts, check_rate
 from forgetting.errors import DataError, ModelError
 
-ModuleFunction = Callable[[nn.Module, torch.Tensor], torch.Tensor]
-"""A function of a module and a batch. It must use the module that it is given, and no other."""
+ModuleFunction = Callable[..., torch.Tensor]
+"""A function of a module and a batch, or several latents of a batch.
+
+It must use the module that it is given, and no other.
+"""
 
 
-def call(module: nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """Return what a module's `forward` returns of a batch."""
-    result: torch.Tensor = module(batch)
+def call(module: nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+    """Return what a module's `forward` returns of a batch, or of several latents of one."""
+    result: torch.Tensor = module(*batch)
     return result
 
 
 def own_log_prob(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return what a module's `log_prob` returns of images."""
     log_p: torch.Tensor = module.log_prob(images)  # type: ignore[operator]
+    return log_p
+
+
+def distribution_log_prob(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the log-density by the distribution that a module returns, as a flow of zuko does."""
+    log_p: torch.Tensor = module().log_prob(images.flatten(1))
     return log_p
 
 
@@ -76,7 +86,7 @@ class AdaptedGenerator(nn.Module):
     module : nn.Module
         The module as it was given.
     latent_dim : int
-        Number of values in a latent.
+        Number of values in a latent, or in all latents of an image.
     value_range : tuple of float
         The values of black and white in the module's images.
     """
@@ -84,14 +94,15 @@ class AdaptedGenerator(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        latent_shape: tuple[int, ...],
+        latent_shapes: tuple[tuple[int, ...], ...],
         value_range: tuple[float, float],
         forward: ModuleFunction,
     ) -> None:
         super().__init__()
         self.module = module
-        self.latent_dim = math.prod(latent_shape)
-        self._latent_shape, self._forward = latent_shape, forward
+        self._sizes = [math.prod(shape) for shape in latent_shapes]
+        self.latent_dim = sum(self._sizes)
+        self._latent_shapes, self._forward = latent_shapes, forward
         self.value_range = value_range
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -100,11 +111,20 @@ class AdaptedGenerator(nn.Module):
             raise DataError(
                 f"The latents have the shape {tuple(latents.shape)}: give (B, {self.latent_dim})."
             )
-        values = self._forward(self.module, latents.reshape(len(latents), *self._latent_shape))
+        weights = (w for w in self.module.parameters() if w.is_floating_point())
+        latents = latents.to(next(weights, latents).dtype)
+        parts = [
+            part.reshape(len(part), *shape)
+            for part, shape in zip(
+                latents.split(self._sizes, dim=1), self._latent_shapes, strict=True
+            )
+        ]
+        answer = self._forward(self.module, *parts)
+        values = images_of(answer, type(self.module).__name__)
         if not values.is_floating_point():
             return values  # the preflight says what is wrong
         low, high = self.value_range
-        return (values - low) / (high - low)
+        return (values.float() - low) / (high - low)
 
 
 class AdaptedClassifier(nn.Module):

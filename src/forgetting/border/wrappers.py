@@ -4,9 +4,10 @@ Each function returns an adapter that holds the given module and calls functions
 first argument. The tuned module is `result.model.module`.
 """
 
+import inspect
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
@@ -16,8 +17,10 @@ from forgetting.border.adapters import (
     AdaptedGenerator,
     ModuleFunction,
     call,
+    distribution_log_prob,
     own_log_prob,
 )
+from forgetting.border.answers import uncompiled
 from forgetting.border.checks import check_log_prob
 from forgetting.border.copies import check_module
 from forgetting.border.options import check_counts
@@ -34,7 +37,8 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
     log_prob : callable
         (module, images (B, ...)) to the log-densities (B,) or (B, 1), in nats. Without it the
         module's own `log_prob` is called, with `noise` if it takes it, and the module's `n_bits`
-        counts. Scaling and flattening of images have their place here.
+        counts; or that of the distribution that the module returns. Scaling and flattening of
+        images have their place here.
 
     Returns
     -------
@@ -64,16 +68,29 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
     torch.Size([3])
     """
     check_module(module)
+    module = uncompiled(module)
+    if log_prob is own_log_prob and not hasattr(module, "log_prob") and _is_distribution(module):
+        return AdaptedFlow(module, distribution_log_prob)
     if log_prob is own_log_prob:
         check_log_prob(module)
     return AdaptedFlow(module, log_prob)
+
+
+def _is_distribution(module: nn.Module) -> bool:
+    """Return whether a module that is called without arguments returns a distribution."""
+    if inspect.signature(module.forward).parameters.keys() - {"c"}:  # zuko's context
+        return False
+    try:
+        return callable(getattr(module(), "log_prob", None))
+    except Exception:  # whatever a stranger's module raises, it is no distribution
+        return False
 
 
 def as_generator(
     module: nn.Module,
     latent_dim: int | None = None,
     *,
-    latent_shape: Sequence[int] | None = None,
+    latent_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
     value_range: tuple[float, float] = (0, 1),
     forward: ModuleFunction = call,
 ) -> AdaptedGenerator:
@@ -85,13 +102,15 @@ def as_generator(
         Any module. It is not copied and not changed.
     latent_dim : int, optional
         Number of values in a latent, for a module that takes latents (B, latent_dim).
-    latent_shape : sequence of int, optional
-        Shape of a latent, for a module that takes another, such as (100, 1, 1) of a DCGAN.
+    latent_shape : sequence of int, or of sequences of int, optional
+        Shape of a latent, for a module that takes another, such as (100, 1, 1) of a DCGAN. The
+        shapes of several latents, such as [(64,), (16, 4, 4)], for a module that takes several.
     value_range : tuple of float
         The values of black and white in the module's images: (-1, 1) after a tanh.
     forward : callable
         (module, latents (B, *latent_shape)) to images (B, C, H, W). Without it the module is
-        called.
+        called. What it returns may hold the images in a tuple, or under `sample`, `images` or
+        `image`.
 
     Returns
     -------
@@ -117,15 +136,19 @@ def as_generator(
     check_module(module)
     if (latent_dim is None) == (latent_shape is None):
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
-    shape = [latent_dim] if latent_shape is None else list(latent_shape)
-    for size in shape:
-        check_counts(latent_dim=size)
+    given: list[Any] = [latent_dim] if latent_shape is None else list(latent_shape)
+    has_several = bool(given) and all(isinstance(shape, Sequence) for shape in given)
+    shapes = [list(shape) for shape in given] if has_several else [given]
+    for shape in shapes:
+        for size in shape:
+            check_counts(latent_dim=size)
     low, high = value_range
     if not -math.inf < low < high < math.inf:
         raise ParameterError(
             f"value_range = {value_range}: give two finite numbers, the lower one first."
         )
-    return AdaptedGenerator(module, tuple(cast(list[int], shape)), (low, high), forward)
+    sizes = tuple(tuple(cast(list[int], shape)) for shape in shapes)
+    return AdaptedGenerator(uncompiled(module), sizes, (low, high), forward)
 
 
 def as_classifier(

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from forgetting.border.adapters import AdaptedClassifier, AdaptedFlow, AdaptedGenerator
+from forgetting.border.answers import uncompiled
 from forgetting.errors import ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, replacing_all, sha256
 
@@ -32,7 +33,7 @@ def inner_module(model: nn.Module) -> nn.Module:
     """Return the module that adapters hold, or a model that is in none."""
     while isinstance(model, ADAPTERS):
         model = model.module
-    return model
+    return uncompiled(model)
 
 
 def state_digest(model: nn.Module) -> str:
