@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgetting.border.wrappers import as_classifier, as_flow, as_generator
+    from forgetting.data.own_images import load_images
+    from forgetting.experiments.own_classifier import train_classifier
     from forgetting.experiments.own_model import unlearn
     from forgetting.methods.direction import collect_latents, find_direction
     from forgetting.methods.feature_unlearning import unlearn_feature
@@ -27,9 +29,11 @@ _PLACES = {
     "find_direction": "forgetting.methods.direction",
     "list_models": "forgetting.zoo.store",
     "load": "forgetting.zoo.store",
+    "load_images": "forgetting.data.own_images",
     "prevalence": "forgetting.metrics.prevalence",
     "restore": "forgetting.zoo.saved",
     "tame": "forgetting.methods.taming",
+    "train_classifier": "forgetting.experiments.own_classifier",
     "unlearn": "forgetting.experiments.own_model",
     "unlearn_feature": "forgetting.methods.feature_unlearning",
 }
@@ -44,9 +48,11 @@ __all__ = [
     "find_direction",
     "list_models",
     "load",
+    "load_images",
     "prevalence",
     "restore",
     "tame",
+    "train_classifier",
     "unlearn",
     "unlearn_feature",
 ]

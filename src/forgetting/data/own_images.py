@@ -1,0 +1,60 @@
+"""Images of one's own: a folder becomes a tensor."""
+
+from pathlib import Path
+
+import torch
+
+from forgetting.border.options import check_counts
+from forgetting.data.faces import CROPS
+from forgetting.data.images import Crop, hash_files, image_files, read_images
+from forgetting.errors import DataError, check_option
+
+
+def load_images(folder: Path | str, *, crop: str = "folder", size: int = 64) -> torch.Tensor:
+    """Return the images of a folder as a tensor.
+
+    Parameters
+    ----------
+    folder : Path or str
+        It holds at least 20 image files; subfolders are left out.
+    crop : {"folder", "celeba", "lfw"}
+        The square of each image that is kept: the largest in its middle, or the one by which the
+        study crops the photographs of CelebA or of LFW.
+    size : int
+        Side of the result in pixels.
+
+    Returns
+    -------
+    Tensor
+        Float32 in [0, 1], (N, 3, size, size), in the order of the files' names.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, it holds too few images, or one cannot be read.
+    ParameterError
+        There is no such crop, or the size is no whole number of at least 1.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import forgetting as fg
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for i in range(20):
+    ...         grey = np.full((80, 60), 12 * i, dtype=np.uint8)
+    ...         Image.fromarray(grey).save(Path(folder) / f"{i:02}.png")
+    ...     images = fg.load_images(folder, size=32)
+    >>> images.shape
+    torch.Size([20, 3, 32, 32])
+    """
+    check_counts(size=size)
+    names = [name for name in CROPS if name != "astronaut"]
+    chosen: Crop = CROPS[check_option("crop", crop, names)]
+    folder = Path(folder).expanduser()
+    files = image_files(folder)
+    if not files:
+        raise DataError(f"{folder} holds no images.")
+    return read_images(files, hash_files(files), folder, chosen, size).float() / 255
