@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import re
 import sys
 from importlib.metadata import EntryPoint
 
@@ -242,3 +243,27 @@ def test_a_setting_that_no_method_has_is_not_passed_over(name):
         with pytest.raises(ParameterError, match="No method has a setting"):
             method.configure({"steps": 3, name: 1})
     assert METHODS["whole_image"].configure({"steps": 3, "elastic": 2.0}).steps == 3
+
+
+def row(step, within=0.0, shift=0.0, bpd=7.0):
+    return {"step": step, "within": within, "shift": shift, "forget_bpd": bpd, "mu": 4, "sigma": 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "settle_within", "sentence"),
+    [
+        ([row(10, within=1.0, bpd=8)], 0.0, "The rule is met: after 10 steps .* at [+]4.00 sigma"),
+        ([row(10), row(20, 0.5)], 0.0, "not met: .* 50% of them .* The share still rises: raise"),
+        ([row(10, 0.5), row(20, 0.5)], 0.0, "no longer rises: raise `lr`"),
+        ([row(10, 1.0, shift=0.3)], 0.1, "moved by 0.30 sigma, where 0.1 are allowed: lower `lr`"),
+        ([{"step": 5, "met": 0}], 0.0, "The target distribution is not met after 5 steps"),
+        ([{"step": 5, "met": 1}], 0.0, "The target distribution is met after 5 steps"),
+    ],
+)
+def test_a_tamed_flow_says_whether_the_rule_was_met_and_what_to_try(rows, settle_within, sentence):
+    assert re.search(sentence, str(TamingResult(Bars(), rows, settle_within)))
+
+
+def test_without_a_stopping_rule_the_result_says_where_the_images_lie():
+    rows = [{"step": 3, "forget_bpd": 5.0, "mu": 4.0, "sigma": 2.0}]
+    assert "no stopping rule; after 3 steps" in str(TamingResult(Bars(), rows))

@@ -80,3 +80,34 @@ class TamingResult(UnlearningResult):
         """
         last = self.history[-1]
         return (last["forget_bpd"] - last["mu"]) / last["sigma"]
+
+    def __str__(self) -> str:
+        last, share = self.history[-1], self.share_within
+        if "met" in last:
+            word = "met" if self.is_within_rule else "not met"
+            return f"The target distribution is {word} after {last['step']:.0f} steps."
+        where = (
+            f"after {last['step']:.0f} steps the images to forget lie at {self.position:+.2f} "
+            "sigma in the mean"
+        )
+        if share is None:
+            return f"There is no stopping rule; {where}."
+        if self.is_within_rule:
+            return f"The rule is met: {where}, all of them near the threshold."
+        return (
+            f"The rule is not met: {where}, {share:.0%} of them near the threshold. {self._hint}"
+        )
+
+    @property
+    def _hint(self) -> str:
+        """What to try where the rule is not met."""
+        shift = self.history[-1].get("shift", 0.0)
+        if self.settle_within and shift > self.settle_within:
+            return (
+                f"Retained images moved by {shift:.2f} sigma, where {self.settle_within:g} are "
+                "allowed: lower `lr`, or give more of them."
+            )
+        shares = [row["within"] for row in self.history if "within" in row]
+        if shares[-1] > shares[(len(shares) - 1) // 2]:
+            return "The share still rises: raise `max_steps`."
+        return "The share no longer rises: raise `lr` or `alpha`, or forget fewer images at once."
