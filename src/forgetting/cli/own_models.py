@@ -8,6 +8,8 @@ import click
 
 from forgetting.cli.base import FOLDER
 
+EXISTING = click.Path(path_type=Path, exists=True, file_okay=False)
+
 
 @click.command()
 @click.argument("generator", metavar="FILE.py:FUNCTION")
@@ -61,4 +63,48 @@ def unlearn(
     result = unlearn_feature(model, steering, grading, n=samples, **options, **settings)
     result.save(output)
     click.echo(result.report())
+    click.echo(f"saved in {output}")
+
+
+@click.command()
+@click.argument("flow", metavar="FILE.py:FUNCTION")
+@click.option("--forget", required=True, type=EXISTING, help="Folder of images to forget.")
+@click.option("--retain", required=True, type=EXISTING, help="Folder of at least 160 others.")
+@click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
+@click.option("--crop", default="folder", show_default=True, help="Or celeba, lfw.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
+@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of taming.")
+@click.option("--output", type=FOLDER, required=True, help="New folder for the flow.")
+def tame(
+    flow: str,
+    forget: Path,
+    retain: Path,
+    size: int,
+    crop: str,
+    seed: int,
+    pairs: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Make a flow of your own forget images.
+
+    FUNCTION in FILE.py takes no argument and returns the flow, as `forgetting.as_flow` makes one.
+    A quarter of the images to retain are held out, and measured. The folder gets weights, record
+    and card.
+    """
+    from forgetting.border.options import read_pairs
+    from forgetting.data.own_images import load_images
+    from forgetting.errors import ParameterError
+    from forgetting.experiments.own_code import call_function
+    from forgetting.experiments.own_flow import tame_and_measure
+    from forgetting.zoo.saved import check_new
+
+    check_new(output)
+    settings: dict[str, Any] = dict(read_pairs(pairs))
+    if "seed" in settings:
+        raise ParameterError("-p seed: give --seed.")
+    model = call_function(flow)
+    sets = [load_images(folder, crop=crop, size=size) for folder in (forget, retain)]
+    report = tame_and_measure(model, *sets, seed=seed, **settings)
+    report.save(output)
+    click.echo(report)
     click.echo(f"saved in {output}")

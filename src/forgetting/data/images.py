@@ -57,17 +57,24 @@ class Crop:
         return left, top, left + side, top + side
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, least: int = MIN_IMAGES) -> list[Path]:
     """Return the image files of a folder, sorted by name; a warning names what is left out.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; its subfolders are left out.
+    least : int
+        Images that it must hold; a data set must hold 20.
 
     Raises
     ------
     DataError
-        There is no such folder, or it holds fewer than 20 images.
+        There is no such folder, or it holds fewer images.
     """
     files, others = _scan(folder)
     names = [other.name for other in others]
-    _check_number(files, folder, names)
+    _check_number(files, folder, names, least)
     _warn(folder, "left out, for these are no images", names)
     return files
 
@@ -250,10 +257,13 @@ def _warn(folder: Path, what: str, names: Iterable[str]) -> None:
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
-def _check_number(files: list[Path], folder: Path, left_out: Sequence[str]) -> None:
-    if len(files) < MIN_IMAGES:
+def _check_number(
+    files: list[Path], folder: Path, left_out: Sequence[str], least: int = MIN_IMAGES
+) -> None:
+    if len(files) < least:
         others = f" Left out are {len(left_out):,}: {shortened(left_out)}." if left_out else ""
+        needed = f"at least {least} {'is' if least == 1 else 'are'} needed"
         raise DataError(
-            f"{folder} holds {len(files)} images; at least {MIN_IMAGES} are needed.{others} Is it "
-            "the right folder, and fully unpacked?"
+            f"{folder} holds {len(files)} images; {needed}.{others} Is it the right folder, and "
+            "fully unpacked?"
         )

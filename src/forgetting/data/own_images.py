@@ -7,7 +7,7 @@ import torch
 from forgetting.border.options import check_counts
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
-from forgetting.errors import DataError, check_option
+from forgetting.errors import check_option
 
 
 def load_images(folder: Path | str, *, crop: str = "folder", size: int = 64) -> torch.Tensor:
@@ -16,7 +16,7 @@ def load_images(folder: Path | str, *, crop: str = "folder", size: int = 64) -> 
     Parameters
     ----------
     folder : Path or str
-        It holds at least 20 image files; subfolders are left out.
+        It holds image files; subfolders are left out.
     crop : {"folder", "celeba", "lfw"}
         The square of each image that is kept: the largest in its middle, or the one by which the
         study crops the photographs of CelebA or of LFW.
@@ -31,7 +31,7 @@ def load_images(folder: Path | str, *, crop: str = "folder", size: int = 64) -> 
     Raises
     ------
     DataError
-        There is no such folder, it holds too few images, or one cannot be read.
+        There is no such folder, it holds no images, or one cannot be read.
     ParameterError
         There is no such crop, or the size is no whole number of at least 1.
 
@@ -43,18 +43,16 @@ def load_images(folder: Path | str, *, crop: str = "folder", size: int = 64) -> 
     >>> import numpy as np
     >>> from PIL import Image
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for i in range(20):
-    ...         grey = np.full((80, 60), 12 * i, dtype=np.uint8)
-    ...         Image.fromarray(grey).save(Path(folder) / f"{i:02}.png")
+    ...     for i in range(3):
+    ...         grey = np.full((80, 60), 80 * i, dtype=np.uint8)
+    ...         Image.fromarray(grey).save(Path(folder) / f"{i}.png")
     ...     images = fg.load_images(folder, size=32)
     >>> images.shape
-    torch.Size([20, 3, 32, 32])
+    torch.Size([3, 3, 32, 32])
     """
     check_counts(size=size)
     names = [name for name in CROPS if name != "astronaut"]
     chosen: Crop = CROPS[check_option("crop", crop, names)]
     folder = Path(folder).expanduser()
-    files = image_files(folder)
-    if not files:
-        raise DataError(f"{folder} holds no images.")
+    files = image_files(folder, least=1)
     return read_images(files, hash_files(files), folder, chosen, size).float() / 255

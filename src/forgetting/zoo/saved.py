@@ -1,7 +1,7 @@
 """A tuned model in a folder of its owner: weights, record, card and picture, and the way back.
 
 The folder holds `weights.safetensors`, `record.json` (with the sha256 of the weights), `README.md`
-and `samples.png`. Pickles are never read.
+and, of a generator, `samples.png`. Pickles are never read.
 """
 
 import hashlib
@@ -60,7 +60,11 @@ def check_new(folder: Path) -> None:
 
 
 def save_model(
-    folder: Path, model: nn.Module, record: Mapping[str, Any], card: str, picture: torch.Tensor
+    folder: Path,
+    model: nn.Module,
+    record: Mapping[str, Any],
+    card: str,
+    picture: torch.Tensor | None = None,
 ) -> None:
     """Write a model to a folder, all of it or nothing.
 
@@ -74,7 +78,7 @@ def save_model(
         What is known of the model, as JSON holds it; `sha256` is added.
     card : str
         A page about the model, in Markdown.
-    picture : Tensor
+    picture : Tensor, optional
         (H, W) or (H, W, 3), uint8.
 
     Raises
@@ -82,12 +86,14 @@ def save_model(
     ForgettingError
         The folder holds a model, or cannot be written to.
     """
-    paths = [folder / name for name in (PICTURE, CARD, WEIGHTS, RECORD)]
+    names = (*((PICTURE,) if picture is not None else ()), CARD, WEIGHTS, RECORD)
     check_new(folder)
     state = inner_module(model).state_dict()
     own = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
-    with replacing_all(paths) as (picture_file, card_file, weights_file, record_file):
-        Image.fromarray(picture.numpy()).save(picture_file, format="PNG")
+    with replacing_all([folder / name for name in names]) as temporaries:
+        card_file, weights_file, record_file = temporaries[-3:]
+        if picture is not None:
+            Image.fromarray(picture.numpy()).save(temporaries[0], format="PNG")
         card_file.write_text(card, encoding="utf-8")
         save_file(own, weights_file)
         full = {**record, "sha256": sha256(weights_file)}
