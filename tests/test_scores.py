@@ -12,6 +12,7 @@ from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.prevalence import prevalence
+from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.probes.latent_attack import latent_attack
 
 POINTS = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
@@ -134,3 +135,16 @@ def test_scores_of_one_batch_do_not_make_up_for_those_of_another():
 
     with pytest.raises(ModelError, match="for 20 images"):
         fg.prevalence(Bars(), shifted, threshold=8, n=33, batch_size=20)
+
+
+def test_a_class_of_several_has_the_log_odds_of_its_softmax():
+    classifier = Classifier(
+        ClassifierConfig(attributes=("a", "b", "c", "tall"), n_classes=3, image_size=8), seed=0
+    ).eval()
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        chances = classifier.classes(images)
+        odds = torch.stack([classifier[name](images) for name in "abc"], 1)
+        torch.testing.assert_close(odds.sigmoid(), chances)
+        torch.testing.assert_close(classifier["tall"](images), classifier.logits(images)[:, 3])
+    assert bool(((odds > 0).sum(1) <= 1).all())

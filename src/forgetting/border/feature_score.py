@@ -15,7 +15,7 @@ SURELY_LACKING = math.log(0.1 / 0.9)
 
 @dataclass(frozen=True)
 class FeatureScore:
-    """The logit of one attribute of images, and where the attribute begins.
+    """The log-odds of one attribute of images, and where the attribute begins.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class FeatureScore:
     attribute : str
         One of the classifier's.
     threshold : float
-        An image with a higher logit has the attribute; 0 is a probability of one half.
+        An image with higher log-odds has the attribute; 0 is a probability of one half.
 
     Raises
     ------
@@ -41,13 +41,13 @@ class FeatureScore:
 
     @property
     def surely_lacking(self) -> float:
-        """An image with at most this logit surely lacks the attribute."""
+        """An image with at most these log-odds surely lacks the attribute."""
         return min(SURELY_LACKING, self.threshold)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B,) of images (B, C, H, W), differentiably."""
-        logits = self.classifier.logits(images)
-        return logits[:, column_of(self.attribute, self.classifier.attributes)]
+        """Return the log-odds (B,) of the attribute of images (B, C, H, W), differentiably."""
+        odds = log_odds(self.classifier, images)
+        return odds[:, column_of(self.attribute, self.classifier.attributes)]
 
     def at(self, threshold: float) -> "FeatureScore":
         """Return the score with another threshold, such as a balanced one."""
@@ -55,6 +55,29 @@ class FeatureScore:
 
     def __str__(self) -> str:
         return self.attribute
+
+
+def log_odds(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
+    """Return the log-odds of each attribute of images, (B, A): above 0 where it is probable.
+
+    A logit of an attribute that an image has or lacks is its log-odds. The first `n_classes`
+    attributes of a classifier that has that attribute are classes, of which an image has one: a
+    class has the log-odds of its softmax.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Gives the logits.
+    images : Tensor
+        (B, C, H, W), in [0, 1].
+    """
+    logits = classifier.logits(images)
+    n = getattr(classifier, "n_classes", 0)
+    if not n:
+        return logits
+    chances = logits[:, :n].log_softmax(1)
+    odds = chances - torch.log(-torch.expm1(chances.clamp(max=-1e-6)))
+    return torch.cat([odds, logits[:, n:]], 1)
 
 
 def column_of(attribute: str, attributes: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from torch import nn
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
-from forgetting.border.feature_score import SURELY_LACKING, FeatureScore
+from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, log_odds
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import DataError, ModelError
@@ -183,7 +183,7 @@ class OwnFeature:
                 images = model(batch.to(device))
                 row = [score(images).cpu() for score in self._scores]
                 if describing is not None:
-                    row.append((describing.classifier.logits(images) > 0).cpu())
+                    row.append((log_odds(describing.classifier, images) > 0).cpu())
                 if describing is not None and self._has_features:
                     row.append(describing.classifier.features(images).cpu())
             rows.append(row)

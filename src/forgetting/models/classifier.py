@@ -50,6 +50,8 @@ class Classifier(nn.Module):
         Its sizes.
     attributes : tuple of str
         Names of the A attributes.
+    n_classes : int
+        The first so many of them are classes, of which an image has one.
     """
 
     def __init__(self, config: ClassifierConfig, seed: int = 0) -> None:
@@ -57,6 +59,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.attributes = config.attributes
+        self.n_classes = config.n_classes
         with own_seed(seed):
             build = _plain if config.architecture == "plain" else _residual
             self.body = build(config)
@@ -86,7 +89,7 @@ class Classifier(nn.Module):
         return self.head(F.relu(self.features(images)))
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
-        """Return the logit (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
+        """Return the log-odds (B,) of one attribute of images in [0, 1], (B, C, H, W)."""
         return self[attribute](images)
 
     def __getitem__(self, attribute: str) -> FeatureScore:
