@@ -12,6 +12,7 @@ import forgetting as fg
 from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
+from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import Direction
 from forgetting.zoo.saved import state_digest
 
@@ -178,6 +179,17 @@ def test_the_weights_of_an_adapted_module_are_restored_into_the_module_itself(tm
     result.save(tmp_path / "narrow")
     mine = fg.restore(tmp_path / "narrow", into=BendingBars())
     assert torch.equal(mine.widths, result.model.module.widths)
+
+
+def test_the_printed_script_runs(tmp_path, monkeypatch, capsys):
+    script = (ROOT / "book" / "_static" / "own_model.py").read_text(encoding="utf-8")
+    quick = "n=200, n_collected=2000, n_with_feature=40, rounds=1, steps=5, lr=0.001)"
+    assert script.count("n=2000)") == 1
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(script.replace("n=2000)", quick), names)
+    assert "7 in AdaptedGenerator(Decoder)" in capsys.readouterr().out
+    assert state_digest(names["mine"]) == state_digest(names["result"].model)
 
 
 def test_a_folder_without_a_model_a_changed_file_and_another_module_are_refused(result, tmp_path):
