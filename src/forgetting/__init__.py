@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forgetting.border.wrappers import as_classifier, as_flow, as_generator
     from forgetting.data.own_images import load_images
+    from forgetting.experiments.own_audit import audit
     from forgetting.experiments.own_classifier import train_classifier
     from forgetting.experiments.own_model import unlearn
     from forgetting.methods.direction import collect_latents, find_direction
@@ -25,6 +26,7 @@ _PLACES = {
     "as_classifier": "forgetting.border.wrappers",
     "as_flow": "forgetting.border.wrappers",
     "as_generator": "forgetting.border.wrappers",
+    "audit": "forgetting.experiments.own_audit",
     "collect_latents": "forgetting.methods.direction",
     "find_direction": "forgetting.methods.direction",
     "list_models": "forgetting.zoo.store",
@@ -44,6 +46,7 @@ __all__ = [
     "as_classifier",
     "as_flow",
     "as_generator",
+    "audit",
     "collect_latents",
     "find_direction",
     "list_models",

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from forgetting import __version__
 from forgetting.cli.base import FOLDER, Commands, OfACheckout
-from forgetting.cli.own_models import tame, unlearn
+from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
 from forgetting.foundation import memory
@@ -231,5 +231,5 @@ def check() -> None:
     sys.exit(bool(problems))
 
 
-for _command in (tame, unlearn, upgrade, migrate):
+for _command in (audit, tame, unlearn, upgrade, migrate):
     main.add_command(_command)

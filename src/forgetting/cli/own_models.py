@@ -108,3 +108,54 @@ def tame(
     report.save(output)
     click.echo(report)
     click.echo(f"saved in {output}")
+
+
+@click.command()
+@click.argument("before", metavar="BEFORE.py:FUNCTION")
+@click.argument("after", metavar="AFTER.py:FUNCTION|FOLDER")
+@click.option("--feature", required=True, help="Attribute that was unlearned.")
+@click.option(
+    "--classifier",
+    metavar="NAME|FILE.py:FUNCTION",
+    help="What the attack follows [classifier A of digits or of faces].",
+)
+@click.option(
+    "--grader",
+    metavar="NAME|FILE.py:FUNCTION",
+    help="What grades [classifier B of digits or of faces].",
+)
+@click.option(
+    "--retrained", metavar="FILE.py:FUNCTION", help="A model that never had the feature."
+)
+@click.option("--samples", type=int, default=1000, show_default=True, help="In every share.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
+def audit(
+    before: str,
+    after: str,
+    feature: str,
+    classifier: str | None,
+    grader: str | None,
+    retrained: str | None,
+    samples: int,
+    seed: int,
+) -> None:
+    """Probe a generator before and after unlearning.
+
+    BEFORE and AFTER are made as for `unlearn`, or AFTER is the folder that `unlearn` left. The
+    probes attack latents, tune copies on a few images with the feature, and read the last layer.
+    """
+    from forgetting.experiments.own_audit import audit as audit_pair
+    from forgetting.experiments.own_code import call_function, load_scores
+    from forgetting.zoo.saved import restore
+
+    first = call_function(before)
+    if Path(after).is_dir():
+        second = restore(after, into=call_function(before))
+    else:
+        second = call_function(after)
+    steering, graders = load_scores(first, feature, classifier, [grader] if grader else [])
+    reference = call_function(retrained) if retrained else None
+    report = audit_pair(
+        first, second, steering, *graders, retrained=reference, n=samples, seed=seed
+    )
+    click.echo(report)

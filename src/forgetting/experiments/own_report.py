@@ -96,7 +96,7 @@ class UnlearningReport(UnlearningResult):
         titles = {"": "grader", "2_": "grader 2", "3_": "grader 3", "steering_": "what steers"}
         for kind, title in titles.items():
             if f"prevalence_{kind}before" in metrics:
-                shares = (_share(metrics, f"prevalence_{kind}{key}") for key in MODELS)
+                shares = (share_text(metrics, f"prevalence_{kind}{key}") for key in MODELS)
                 rows.append((title, *shares))
         if "fid_before" in metrics:
             rows.append(("FID", *(f"{metrics[f'fid_{key}']:.2f}" for key in MODELS)))
@@ -255,8 +255,8 @@ def _changed(feature: OwnFeature, after: torch.Tensor | None) -> dict[str, tuple
     }
 
 
-def _share(metrics: Mapping[str, float], name: str) -> str:
-    """Return a share with the ends of its interval, in percent."""
+def share_text(metrics: Mapping[str, float], name: str) -> str:
+    """Return a share of metrics by its name, with the ends of its interval, in percent."""
     low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
     return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 

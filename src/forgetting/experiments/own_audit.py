@@ -1,0 +1,221 @@
+"""Is a feature gone from a model, or only hidden? All probes on a pair, before and after."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from forgetting.border.checks import check_latent_dim
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import BATCH
+from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.feature_score import FeatureScore
+from forgetting.border.options import check_counts, check_seed
+from forgetting.border.preflight import check_generator
+from forgetting.border.sampling import first_samples
+from forgetting.border.scores import check_score
+from forgetting.errors import DataError, ModelError
+from forgetting.experiments.feature_task import LAYERS
+from forgetting.experiments.own_feature import Score
+from forgetting.experiments.own_report import share_text
+from forgetting.foundation.progress import tracked
+from forgetting.methods.direction import MIN_POSITIVES
+from forgetting.metrics.prevalence import Prevalence
+from forgetting.probes.inversion import inversion_attack
+from forgetting.probes.latent_attack import latent_attack
+from forgetting.probes.linear_probe import linear_probe
+from forgetting.probes.relearning import relearn
+
+N_IMAGES = 8
+"""Images with the feature on which copies are tuned again."""
+
+RELEARNING_STEPS = (0, 5, 20)
+"""Steps after which the feature is counted."""
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the probes found in each model.
+
+    Attributes
+    ----------
+    metrics : dict
+        By the model's key, `before`, `after` and `retrained` where there is one:
+        `prevalence_KEY`; `attacked_KEY`, the share of attacked latents that show the feature;
+        `relearned_KEY_STEPS`, the prevalence after tuning on a few images with the feature; each
+        with its interval; and `probe_KEY`, by how much the last layer reveals the feature better
+        than the latent, in AUC.
+    models : tuple of str
+        The keys.
+    """
+
+    metrics: dict[str, float]
+    models: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rows = [("", *self.models)]
+        titles = {"prevalence_{}": "prevalence", "attacked_{}": "attacked latents"}
+        for steps in RELEARNING_STEPS[1:]:
+            titles[f"relearned_{{}}_{steps}"] = f"relearned, {steps} steps"
+        for name, title in titles.items():
+            cells = (share_text(self.metrics, name.format(key)) for key in self.models)
+            rows.append((title, *cells))
+        if "probe_before" in self.metrics:
+            gains = (self.metrics.get(f"probe_{key}") for key in self.models)
+            rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self.models) + 1)]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join([*(line.rstrip() for line in lines), "", self._sentence])
+
+    @property
+    def _sentence(self) -> str:
+        """What the table means."""
+        last = RELEARNING_STEPS[-1]
+        after = self.metrics[f"relearned_after_{last}"]
+        if "retrained" not in self.models:
+            return (
+                f"After {last} steps on {N_IMAGES} images {after:.1%} of samples show it. "
+                "Whether that is much only a model that never had the feature tells: give "
+                "`retrained` where there is one. Most models show a feature under attack."
+            )
+        never = self.metrics[f"relearned_retrained_{last}_high"]
+        if self.metrics[f"relearned_after_{last}_low"] > never:
+            return "The feature comes back faster than in a model that never had it: it is hidden."
+        return "The feature comes back no faster than in a model that never had it."
+
+
+def audit(
+    before: nn.Module,
+    after: nn.Module,
+    feature: Score,
+    grader: Score | None = None,
+    *,
+    retrained: nn.Module | None = None,
+    n: int = 1000,
+    n_attacked: int = 64,
+    steps: int = 100,
+    seed: int = 0,
+) -> AuditReport:
+    """Probe a generator before and after unlearning for a feature that is only hidden.
+
+    Parameters
+    ----------
+    before, after : nn.Module
+        Generators with latents of the same dimension; they are not changed.
+    feature : callable
+        What the attack follows, differentiably: `classifier["Eyeglasses"]`, or a function from
+        images (B, C, H, W) to logits (B,).
+    grader : callable, optional
+        What grades, by another classifier; without it `feature` does.
+    retrained : nn.Module, optional
+        A generator that never had the feature.
+    n : int
+        Fresh samples in every share.
+    n_attacked : int
+        Latents that are attacked.
+    steps : int
+        Of the search for latents.
+    seed : int
+        Of all random draws.
+
+    Returns
+    -------
+    AuditReport
+        What the probes found; `print` shows it.
+
+    Raises
+    ------
+    DataError
+        Fewer than eight samples of the generator before show the feature.
+    ModelError
+        A generator or a score does not keep its contract.
+    ParameterError
+        An option is no whole number in its range.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> generator = fg.load("digits-vae")
+    >>> seven = fg.load("digits-classifier-a")["7"]
+    >>> report = fg.audit(generator, generator, seven, n=200, n_attacked=4, steps=2)
+    >>> report.metrics["prevalence_before"] == report.metrics["prevalence_after"]
+    True
+    """
+    check_counts(n=n, n_attacked=n_attacked, steps=steps)
+    check_seed(seed)
+    grades = feature if grader is None else grader
+    models = {"before": before, "after": after}
+    models |= {} if retrained is None else {"retrained": retrained}
+    for model in models.values():
+        check_generator(model, is_tuned=True, is_followed=True)
+    check_score(feature, first_samples(before), is_logit=True, is_followed=True)
+    check_score(grades, first_samples(before), is_logit=True)
+    dims = {name: check_latent_dim(model) for name, model in models.items()}
+    if dims["before"] != dims["after"]:
+        raise ModelError(
+            f"The latents before have {dims['before']} values, those after {dims['after']}: give "
+            "a generator and its tuned copy."
+        )
+    with own_conditions(seed):
+        random = torch.Generator().manual_seed(seed)
+        latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
+        latents["after"] = latents["before"]
+        had = _has_feature(before, grades, latents["before"])
+        metrics: dict[str, float] = {}
+        targets = _targets(before, latents["before"], had)
+        for name, model in tracked(list(models.items()), "probing"):
+            attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
+            metrics |= Prevalence.of(_has_feature(model, grades, attacked)).metrics(
+                f"attacked_{name}"
+            )
+            starts = inversion_attack(
+                model,
+                targets,
+                lambda images: images.flatten(1),
+                steps=steps,
+                restarts=1,
+                seed=seed + 1,
+            ).latents
+
+            def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
+                return Prevalence.of(_has_feature(tuned, grades, latents))
+
+            for step, share in relearn(model, targets, starts, RELEARNING_STEPS, count).items():
+                metrics |= share.metrics(f"relearned_{name}_{step}")
+                metrics |= share.metrics(f"prevalence_{name}") if step == 0 else {}
+            duplicate = frozen_copy(model)
+            layers = [module for module in duplicate.modules() if isinstance(module, LAYERS)]
+            rarer = min(int(had.sum()), int((~had).sum()))
+            if name != "retrained" and layers and rarer >= MIN_POSITIVES:
+                gain = linear_probe(duplicate, layers[-1], latents["before"], had)
+                metrics[f"probe_{name}"] = gain
+    return AuditReport(metrics, tuple(models))
+
+
+@torch.no_grad()
+def _targets(generator: nn.Module, latents: torch.Tensor, had: torch.Tensor) -> torch.Tensor:
+    """Return the first few images of a generator that have the feature.
+
+    Raises
+    ------
+    DataError
+        There are fewer than eight.
+    """
+    if int(had.sum()) < N_IMAGES:
+        raise DataError(
+            f"{int(had.sum())} of {len(had)} samples of the generator before show the feature, "
+            f"and {N_IMAGES} are needed to relearn it from: raise `n`, or look at the feature."
+        )
+    model = frozen_copy(generator)
+    images: torch.Tensor = model(latents[had][:N_IMAGES].to(device_of(model)))
+    return images.cpu()
+
+
+@torch.no_grad()
+def _has_feature(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:
+    """Return which images of latents have the feature by a score, bool (N,)."""
+    model = frozen_copy(generator)
+    device = device_of(model)
+    scores = torch.cat([score(model(part.to(device))).cpu() for part in latents.split(BATCH)])
+    threshold = score.threshold if isinstance(score, FeatureScore) else 0.0
+    return scores > threshold
