@@ -8,30 +8,38 @@ import click
 
 from forgetting.cli.base import FOLDER
 
-EXISTING = click.Path(path_type=Path, exists=True, file_okay=False)
+IMAGES = click.Path(path_type=Path, exists=True, file_okay=False)
+MODEL = "NAME|FILE.py:FUNCTION"
+
+classifier_option = click.option(
+    "--classifier", metavar=MODEL, help="What steers [classifier A of digits or of faces]."
+)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of all random draws."
+)
+settings_option = click.option(
+    "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of the method."
+)
+output_option = click.option("--output", type=FOLDER, required=True, help="New folder for it.")
 
 
 @click.command()
 @click.argument("generator", metavar="FILE.py:FUNCTION")
 @click.option("--feature", required=True, help="Attribute to unlearn, such as Eyeglasses.")
-@click.option(
-    "--classifier",
-    metavar="NAME|FILE.py:FUNCTION",
-    help="What steers [classifier A of digits or of faces].",
-)
+@classifier_option
 @click.option(
     "--grader",
     "graders",
     multiple=True,
-    metavar="NAME|FILE.py:FUNCTION",
+    metavar=MODEL,
     help="What grades; may be repeated [classifier B of digits or of faces].",
 )
 @click.option("--method", default="until_gone", show_default=True, help="Or moon2024: one pass.")
 @click.option("--share", type=float, help="Of a feature of degree: the share that has it.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
+@seed_option
 @click.option("--samples", type=int, default=5000, show_default=True, help="In every measure.")
-@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of the method.")
-@click.option("--output", type=FOLDER, required=True, help="New folder for the model.")
+@settings_option
+@output_option
 def unlearn(
     generator: str,
     feature: str,
@@ -68,13 +76,13 @@ def unlearn(
 
 @click.command()
 @click.argument("flow", metavar="FILE.py:FUNCTION")
-@click.option("--forget", required=True, type=EXISTING, help="Folder of images to forget.")
-@click.option("--retain", required=True, type=EXISTING, help="Folder of at least 160 others.")
+@click.option("--forget", required=True, type=IMAGES, help="Folder of images to forget.")
+@click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")
 @click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
 @click.option("--crop", default="folder", show_default=True, help="Or celeba, lfw.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
-@click.option("-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of taming.")
-@click.option("--output", type=FOLDER, required=True, help="New folder for the flow.")
+@seed_option
+@settings_option
+@output_option
 def tame(
     flow: str,
     forget: Path,
@@ -114,21 +122,17 @@ def tame(
 @click.argument("before", metavar="BEFORE.py:FUNCTION")
 @click.argument("after", metavar="AFTER.py:FUNCTION|FOLDER")
 @click.option("--feature", required=True, help="Attribute that was unlearned.")
-@click.option(
-    "--classifier",
-    metavar="NAME|FILE.py:FUNCTION",
-    help="What the attack follows [classifier A of digits or of faces].",
-)
+@classifier_option
 @click.option(
     "--grader",
-    metavar="NAME|FILE.py:FUNCTION",
+    metavar=MODEL,
     help="What grades [classifier B of digits or of faces].",
 )
 @click.option(
     "--retrained", metavar="FILE.py:FUNCTION", help="A model that never had the feature."
 )
 @click.option("--samples", type=int, default=1000, show_default=True, help="In every share.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all random draws.")
+@seed_option
 def audit(
     before: str,
     after: str,

@@ -17,3 +17,12 @@ def indices(mask: torch.Tensor, n: int) -> torch.Tensor:
     if mask.dtype == torch.bool and mask.shape != (n,):
         raise ValueError(f"a mask of shape {tuple(mask.shape)} for {n} images")
     return torch.nonzero(mask).flatten() if mask.dtype == torch.bool else mask
+
+
+def hold_out(
+    images: torch.Tensor, random: torch.Generator, share: float = 0.25
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images to tune on, and a share of them that is held out, both in random order."""
+    order = torch.randperm(len(images), generator=random)
+    n_held_out = round(share * len(images))
+    return images[order[n_held_out:]], images[order[:n_held_out]]

@@ -17,15 +17,15 @@ from forgetting.zoo.graders import (
     load_thresholds,
 )
 
+SURE = 0.9
+"""A classifier is sure of a class whose probability is above this."""
+
 NAMES = {
     CLASSIFIER_A: ("a", "classifier A"),
     CLASSIFIER_B: ("", "classifier B"),
     OUTSIDE: ("outside", "face-api"),
 }
 """Of every classifier, how records and how pages name it."""
-
-SURE = 0.9
-"""A classifier is sure of a class whose probability is above this."""
 
 
 @dataclass(frozen=True)

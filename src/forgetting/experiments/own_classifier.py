@@ -10,18 +10,13 @@ from forgetting.border.feature_score import FeatureScore
 from forgetting.border.inference import logits
 from forgetting.border.options import check_counts, check_seed
 from forgetting.data.own_images import load_images
+from forgetting.data.selection import hold_out
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.learner import Learner
 from forgetting.zoo.recipes.losses import faces_classifier_a, faces_classifier_b
 from forgetting.zoo.training import TrainingConfig, train
-
-MIN_IMAGES = 60
-"""Least number of images of either kind."""
-
-HELD_OUT = 0.25
-"""Share of the images of either kind on which nothing is trained."""
 
 DISTINCT = 0.95
 """AUC below which a classifier is said to tell the feature poorly."""
@@ -51,6 +46,10 @@ class TrainedPair:
             poor = " on held-out images, which is poor: give more images, or clearer ones."
             lines.append(line + (poor if auc.low < DISTINCT else " on held-out images"))
         return "\n".join(lines)
+
+
+MIN_IMAGES = 60
+"""Least number of images of either kind."""
 
 
 def train_classifier(
@@ -112,7 +111,7 @@ def train_classifier(
         )
     _check_disjoint(sets[0], sets[1], name)
     random = torch.Generator().manual_seed(seed)
-    trained, held_out = zip(*(_split(images, random) for images in sets), strict=True)
+    trained, held_out = zip(*(hold_out(images, random) for images in sets), strict=True)
     n = max(map(len, trained))
     images = torch.cat([part[torch.arange(n) % len(part)] for part in trained])
     labels = (torch.arange(2 * n) < n)[:, None]
@@ -162,13 +161,6 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
             f"test it: give at least {MIN_IMAGES} with the feature and as many without."
         )
     return images
-
-
-def _split(images: torch.Tensor, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images to train on, and those held out."""
-    order = torch.randperm(len(images), generator=random)
-    n_held_out = round(HELD_OUT * len(images))
-    return images[order[n_held_out:]], images[order[:n_held_out]]
 
 
 def _check_disjoint(first: torch.Tensor, second: torch.Tensor, name: str) -> None:

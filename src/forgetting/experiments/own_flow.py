@@ -10,6 +10,7 @@ from torch import nn
 from forgetting.border.checks import check_images
 from forgetting.border.copies import name_of
 from forgetting.border.options import check_seed
+from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, validated
 from forgetting.methods.progress import progress
 from forgetting.methods.results import TamingResult
@@ -17,12 +18,6 @@ from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
 from forgetting.zoo.saved import save_model, state_digest
-
-HELD_OUT = 0.25
-"""Share of the retained images that have no part in taming and are measured."""
-
-MIN_RETAINED = 160
-"""Retained images of which a quarter is enough for a likelihood reference and for a shift."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,10 @@ class TamingReport:
         save_model(Path(folder), self.result.model, record, card)
 
 
+MIN_RETAINED = 160
+"""Retained images of which a quarter is enough for a likelihood reference and for a shift."""
+
+
 def tame_and_measure(
     flow: nn.Module,
     forget: torch.Tensor,
@@ -124,9 +123,7 @@ def tame_and_measure(
             f"{len(retain)} images to retain are too few to tame with and to measure on: give at "
             f"least {MIN_RETAINED}."
         )
-    order = torch.randperm(len(retain), generator=torch.Generator().manual_seed(seed))
-    n_held_out = round(HELD_OUT * len(retain))
-    held_out, kept = retain[order[:n_held_out]], retain[order[n_held_out:]]
+    kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
     show = progress(config.max_steps, "taming")
     result = tame(flow, forget, kept, config, callback=show)
     reference, measured = held_out.chunk(2)

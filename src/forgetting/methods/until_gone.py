@@ -115,10 +115,8 @@ def until_gone(
         From the tuned copy to a `Look`. What it looks with shall have no part in `score`.
     config : UntilGoneConfig, optional
         Settings.
-    trainable : callable
-        From a copy of the generator to the part that is tuned; all of it by default.
-    callback : callable, optional
-        Receives each step's row and the tuned copy.
+    trainable, callback
+        As `unlearn_feature` takes them.
 
     Returns
     -------
