@@ -1,7 +1,7 @@
 """One attribute of a classifier as a score of images: `classifier["Eyeglasses"]`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,6 +55,10 @@ class FeatureScore:
 
     def __str__(self) -> str:
         return self.attribute
+
+
+Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
+"""One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
 
 
 def log_odds(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:

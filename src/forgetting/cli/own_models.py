@@ -111,8 +111,8 @@ def tame(
     if "seed" in settings:
         raise ParameterError("-p seed: give --seed.")
     model = call_function(flow)
-    sets = [load_images(folder, crop=crop, size=size) for folder in (forget, retain)]
-    report = tame_and_measure(model, *sets, seed=seed, **settings)
+    images, others = (load_images(folder, crop=crop, size=size) for folder in (forget, retain))
+    report = tame_and_measure(model, images, others, seed=seed, **settings)
     report.save(output)
     click.echo(report)
     click.echo(f"saved in {output}")

@@ -9,14 +9,13 @@ from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
-from forgetting.border.feature_score import FeatureScore
+from forgetting.border.feature_score import FeatureScore, Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_feature import Score
 from forgetting.experiments.own_report import share_text
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import MIN_POSITIVES
@@ -90,11 +89,11 @@ def audit(
     feature: Score,
     grader: Score | None = None,
     *,
-    retrained: nn.Module | None = None,
     n: int = 1000,
     n_attacked: int = 64,
     steps: int = 100,
     seed: int = 0,
+    retrained: nn.Module | None = None,
 ) -> AuditReport:
     """Probe a generator before and after unlearning for a feature that is only hidden.
 
@@ -107,16 +106,11 @@ def audit(
         images (B, C, H, W) to logits (B,).
     grader : callable, optional
         What grades, by another classifier; without it `feature` does.
+    n, n_attacked, steps, seed : int
+        Fresh samples in every share, latents that are attacked, steps of the search for latents,
+        and the seed of all random draws.
     retrained : nn.Module, optional
         A generator that never had the feature.
-    n : int
-        Fresh samples in every share.
-    n_attacked : int
-        Latents that are attacked.
-    steps : int
-        Of the search for latents.
-    seed : int
-        Of all random draws.
 
     Returns
     -------

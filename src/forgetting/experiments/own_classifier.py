@@ -18,9 +18,6 @@ from forgetting.zoo.learner import Learner
 from forgetting.zoo.recipes.losses import faces_classifier_a, faces_classifier_b
 from forgetting.zoo.training import TrainingConfig, train
 
-DISTINCT = 0.95
-"""AUC below which a classifier is said to tell the feature poorly."""
-
 
 @dataclass(frozen=True)
 class TrainedPair:
@@ -47,6 +44,9 @@ class TrainedPair:
             lines.append(line + (poor if auc.low < DISTINCT else " on held-out images"))
         return "\n".join(lines)
 
+
+DISTINCT = 0.95
+"""AUC below which a classifier is said to tell the feature poorly."""
 
 MIN_IMAGES = 60
 """Least number of images of either kind."""

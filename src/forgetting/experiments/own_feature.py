@@ -1,7 +1,7 @@
 """A feature of anyone's generator: what steers, what grades, and what they say of a model."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
-from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, log_odds
+from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score, log_odds
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import DataError, ModelError
@@ -21,9 +21,6 @@ from forgetting.methods.until_gone import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide
-
-Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
-"""One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
 
 
 @dataclass(frozen=True)

@@ -86,12 +86,7 @@ MIN_RETAINED = 160
 
 
 def tame_and_measure(
-    flow: nn.Module,
-    forget: torch.Tensor,
-    retain: torch.Tensor,
-    *,
-    seed: int = 0,
-    **settings: Any,
+    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, seed: int = 0, **settings: Any
 ) -> TamingReport:
     """Tame a flow on images, and compare it with the base on images that were held out.
 

@@ -9,10 +9,11 @@ from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of
+from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, did_you_mean, validated
-from forgetting.experiments.own_feature import OwnFeature, Score
+from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -24,18 +25,15 @@ from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.zoo.saved import state_digest
 
+MIN_GRADED = 200
+"""Least number of samples in every measure."""
+
 MethodName = Literal["until_gone", "moon2024"]
 
 CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
     "until_gone": UntilGoneConfig,
     "moon2024": UnlearningConfig,
 }
-
-MIN_GRADED = 200
-"""Least number of samples in every measure."""
-
-Outcome = tuple[UnlearningResult, Direction, dict[str, float]]
-"""What a method returns, the direction that it took, and further figures."""
 
 
 def unlearn(
@@ -139,6 +137,10 @@ def unlearn(
     return UnlearningReport(
         result.model, result.history, looked.name, figures, measured, parameters
     )
+
+
+Outcome = tuple[UnlearningResult, Direction, dict[str, float]]
+"""What a method returns, the direction that it took, and further figures."""
 
 
 def _in_rounds(
