@@ -121,10 +121,8 @@ def audit(
     ------
     DataError
         Fewer than eight samples of the generator before show the feature.
-    ModelError
-        A generator or a score does not keep its contract.
-    ParameterError
-        An option is no whole number in its range.
+    ModelError, ParameterError
+        A generator or a score does not keep its contract, or an option is no whole number.
 
     Examples
     --------

@@ -29,14 +29,11 @@ class Scorer:
 
     Attributes
     ----------
-    title : str
-        How reports name it.
-    score : callable
-        Images (B, C, H, W) to scores (B,).
-    threshold : float
-        An image with a higher score has the feature.
-    lacking : float
-        An image with at most this score surely lacks it.
+    title, score : str and callable
+        How reports name it; images (B, C, H, W) to scores (B,).
+    threshold, lacking : float
+        An image with a score above the first has the feature, and one with at most the second
+        surely lacks it.
     """
 
     title: str

@@ -94,10 +94,9 @@ def tame_and_measure(
     ----------
     flow : nn.Module
         As `as_flow` returns it; it is not changed.
-    forget : Tensor
-        (N, C, H, W), images to forget.
-    retain : Tensor
-        (M, C, H, W), at least 160 others. A quarter of them are held out and measured.
+    forget, retain : Tensor
+        (N, C, H, W), images to forget, and (M, C, H, W), at least 160 others. A quarter of these
+        are held out and measured.
     seed : int
         Of all random draws.
     **settings

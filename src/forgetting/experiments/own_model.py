@@ -44,8 +44,8 @@ def unlearn(
     method: MethodName = "until_gone",
     share: float | None = None,
     n: int = 5000,
-    seed: int = 0,
     trainable: Trainable = all_weights,
+    seed: int = 0,
     **settings: Any,
 ) -> UnlearningReport:
     """Make a copy of a generator unlearn a feature, and measure whether it did.
@@ -67,10 +67,10 @@ def unlearn(
         the highest scores.
     n : int
         Samples in every measure.
-    seed : int
-        Of all random draws.
     trainable : callable
         From a copy of the generator to the part that is tuned; all of it by default.
+    seed : int
+        Of all random draws.
     **settings
         Fields of `UntilGoneConfig` or of `UnlearningConfig`.
 
