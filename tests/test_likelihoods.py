@@ -44,7 +44,7 @@ def test_each_flow_has_its_own_deviation_and_its_own_quantiles():
     assert metrics["quantile_before_reference"] == pytest.approx(0.5)
     assert metrics["quantile_after_reference"] == pytest.approx(norm.sf(2))
     assert metrics["quantile_drop_neutral"] == pytest.approx(0)  # one sigma above either mean
-    assert len(metrics) == 3 * len(BEFORE) + 2
+    assert len(metrics) == 9 * len(BEFORE) + 2  # each quantile with the ends of its interval
 
 
 def test_a_shift_is_in_sigma_of_the_base_with_its_interval():

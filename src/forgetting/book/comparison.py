@@ -24,13 +24,13 @@ from typing import Any
 
 from forgetting.book.schema import read_record
 
-RELATIVE = 0.01
+RELATIVE = 0.02
 """Share of a number without an interval by which it may differ on another processor.
 
-Two runs are published twice, from executions at different times: `tame_people/schroeder-0-4` is
-`tame_ablations/as_here-Gerhard_Schroeder`, and `powell-0-4` is `as_here-Colin_Powell`. Their
-printed figures without an interval differ by up to 0.7 %; those with one differ by up to 0.3 of
-its half-width.
+Pages made on a processor of AMD were executed again on one of Intel: the FID of the GAN of digits
+that unlearned thick strokes is 1.2 % higher there. Two runs are published twice, from executions
+at different times: their printed figures without an interval differ by up to 0.7 %, and those with
+one by up to 0.3 of its half-width.
 """
 
 NUMBER = re.compile(

@@ -94,12 +94,9 @@ def _cached(duplicate: Any, images: torch.Tensor, draws: int, seed: int) -> torc
 
 def _numbers(bpd: torch.Tensor) -> torch.Tensor:
     """Return bits/dim (N,), unless some are no numbers."""
-    n_lost = int(bpd.isnan().sum())
-    if n_lost:
-        raise ModelError(
-            f"The flow gives {n_lost} of {len(bpd)} images a likelihood that is no number (nan): "
-            "look at these images."
-        )
+    if n_lost := int(bpd.isnan().sum()):
+        which = f"{n_lost} of {len(bpd)} images"
+        raise ModelError(f"The flow gives {which} a likelihood of nan: look at these images.")
     return bpd
 
 
@@ -188,26 +185,26 @@ class Comparison:
         Returns
         -------
         dict
-            quantile_before_NAME, quantile_after_NAME and quantile_drop_NAME for each set.
+            quantile_before_NAME, quantile_after_NAME and quantile_drop_NAME for each set, of two
+            images or more each with the ends of its 95 % t-interval over images.
         """
-        metrics = {}
+        metrics: dict[str, float] = {}
         for name in self.before:
             q_before = self.base.quantile(self.before[name])
             q_after = self.tamed.quantile(self.after[name])
-            metrics[f"quantile_before_{name}"] = float(q_before.mean())
-            metrics[f"quantile_after_{name}"] = float(q_after.mean())
-            metrics[f"quantile_drop_{name}"] = float((q_before - q_after).mean())
+            changes = {"before": q_before, "after": q_after, "drop": q_before - q_after}
+            for when, quantiles in changes.items():
+                key = f"quantile_{when}_{name}"
+                metrics[key], low, high = _mean_with_interval(quantiles)
+                least = -1.0 if when == "drop" else 0.0
+                if len(quantiles) > 1:
+                    metrics |= {f"{key}_low": max(low, least), f"{key}_high": min(high, 1.0)}
         return metrics
 
     def above(self, name: str) -> torch.Tensor:
-        """Return how far a set lies above the tamed flow's mean, in its standard deviations.
+        """Return how far a set lies above the tamed flow's mean, in its deviations, (N,).
 
         Taming moves images to a value of `delta` on this scale.
-
-        Returns
-        -------
-        Tensor, (N,)
-            (after - mean) / std, with the likelihood reference of the tamed flow.
         """
         return (self.after[name] - self.tamed.mean) / self.tamed.std
 
@@ -232,12 +229,16 @@ class Comparison:
                 f"{int((~both.isfinite()).sum())} of {len(both)} bits/dim of the images {name} "
                 "are not finite, so that they have no shift: take these images out."
             )
-        shifts = (self.after[name] - self.before[name]).double() / self.base.std
-        mean, n = float(shifts.mean()), len(shifts)
-        if n < 2:
-            return mean, math.nan, math.nan
-        half = float(t.ppf(0.975, n - 1) * shifts.std() / math.sqrt(n))
-        return mean, mean - half, mean + half
+        return _mean_with_interval((self.after[name] - self.before[name]).double() / self.base.std)
+
+
+def _mean_with_interval(values: torch.Tensor) -> tuple[float, float, float]:
+    """Return the mean of values (N,) and its 95 % t-interval, whose ends are nan for one value."""
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return mean, math.nan, math.nan
+    half = float(t.ppf(0.975, n - 1) * values.std() / math.sqrt(n))
+    return mean, mean - half, mean + half
 
 
 def compare(
