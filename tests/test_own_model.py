@@ -79,6 +79,12 @@ def test_without_a_grader_the_verdict_says_that_nothing_independent_graded(eyes)
     assert "Not independently graded." in str(result)
 
 
+def test_fid_is_taken_on_the_features_of_whichever_classifier_has_them(result):
+    """The grader of this module has none; what steers has."""
+    assert result.metrics["fid_after"] >= 0
+    assert "Without FID" not in str(result)
+
+
 def test_without_features_the_verdict_says_nothing_of_damage():
     def score(images):
         return 4 * (width(images) - 10)

@@ -128,9 +128,11 @@ class OwnFeature:
         for score in scores:
             check_score(score, images, is_logit=share is None)
         latent_dim = check_latent_dim(generator)
-        self._describing = next((s for s in scores[::-1] if isinstance(s, FeatureScore)), None)
+        named = [s for s in (*graders, steering) if isinstance(s, FeatureScore)]
+        described = [score for score in named if _has_features(score, images)]
+        self._describing = next(iter(described or named), None)
         self._scores = scores
-        self._has_features = _has_features(self._describing, images)
+        self._has_features = bool(described)
         own, self.latents = torch.randn(2, n, latent_dim, generator=random)
         reference = self.grade(generator, own)
         titles = ["what steers", "grader", *(f"grader {i}" for i in range(2, len(scores)))]
@@ -275,9 +277,9 @@ class OwnFeature:
         return look_at(self.verdict(graded), self.fid(graded))
 
 
-def _has_features(score: FeatureScore | None, images: torch.Tensor) -> bool:
+def _has_features(score: FeatureScore, images: torch.Tensor) -> bool:
     """Return whether the classifier of a score describes images by features."""
     try:
-        return score is not None and score.classifier.features(images) is not None
+        return score.classifier.features(images) is not None
     except ModelError:
         return False
