@@ -102,7 +102,7 @@ def test_images_of_another_shape_than_the_reference_are_refused_by_name(flow):
 
 
 def test_likelihoods_that_are_no_numbers_are_refused_in_a_measure(flow):
-    with pytest.raises(ModelError, match="gives 1 of 40 images a likelihood that is no number"):
+    with pytest.raises(ModelError, match="gives 1 of 40 images a likelihood of nan"):
         compare(flow, flow, {}, torch.cat([POINTS[:39], torch.full((1, 2), torch.nan)]))
 
 

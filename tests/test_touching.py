@@ -10,13 +10,17 @@ from bars import Bars, width
 from torch import nn
 
 from forgetting import methods, metrics, probes
+from forgetting.border.sampling import scored_samples
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
+from forgetting.methods.latent_targets import LatentPool, collect_pool, walk_down
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig, TargetConfig
 from forgetting.methods.target import Target
 from forgetting.methods.target_distribution import meet_target
+from forgetting.methods.until_gone import Look, until_gone
+from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.metrics.likelihood import cached_bits_per_dim, compare, mean_bits_per_dim
 from forgetting.metrics.prevalence import prevalence
 from forgetting.probes.inversion import inversion_attack
@@ -85,6 +89,9 @@ def brightness(images, _):
     return images.mean((1, 2, 3))
 
 
+EDGES = {"threshold": 9.0, "lacking": 8.0}
+POOL = LatentPool(*scored_samples(Bars(), width, 300, seed=0, batch_size=64, threshold=9), **EDGES)
+FEW = UntilGoneConfig(**EDGES, n_collected=300, n_with_feature=20, steps=1, lr=1e-3)
 LINE = Target(("Right",), torch.tensor([0.4, 0.6]))
 CALLS = {
     "tame": lambda m: tame(m, POINTS[:2], POINTS[2:], SHORT),
@@ -97,6 +104,9 @@ CALLS = {
     "mean_bits_per_dim": lambda m: mean_bits_per_dim(m, POINTS),
     "collect_latents": lambda m: collect_latents(m, width, 200),
     "unlearn_feature": lambda m: unlearn_feature(m, ALONG, UnlearningConfig(steps=1)),
+    "collect_pool": lambda m: collect_pool(m, width, **EDGES, n=300, n_with_feature=20, seed=0),
+    "walk_down": lambda m: walk_down(m, width, POOL),
+    "until_gone": lambda m: until_gone(m, width, lambda tuned: Look("there"), FEW),
     "prevalence": lambda m: prevalence(m, width, n=20, threshold=8),
     "latent_attack": lambda m: latent_attack(m, width, 2, steps=2),
     "inversion_attack": lambda m: inversion_attack(m, Bars()(Z), lambda x: x.flatten(1), steps=2),
