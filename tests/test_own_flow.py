@@ -50,6 +50,13 @@ def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
     assert not (tmp_path / "tamed" / "samples.png").exists()
 
 
+def test_one_image_to_forget_has_no_interval_and_the_record_no_nan(tmp_path):
+    report = tame_and_measure(Pixels(), images(1, 0), images(160, 1), max_steps=3, lr=0.01)
+    assert "nan" not in str(report)
+    report.save(tmp_path / "tamed")
+    assert "NaN" not in (tmp_path / "tamed" / "record.json").read_text()
+
+
 def test_too_few_retained_images_and_unknown_settings_are_refused():
     with pytest.raises(DataError, match="159 images to retain are too few"):
         tame_and_measure(Pixels(), images(2, 0), images(159, 1))

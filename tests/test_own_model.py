@@ -74,6 +74,18 @@ def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
     assert not str(short).startswith("wide in BendingBars\n\nGone")
 
 
+def test_every_grader_has_a_row(eyes, grader):
+    graders = [grader["wide"].at(0.1 * i) for i in range(4)]
+    result = fg.unlearn(BendingBars(), eyes["wide"], graders, **QUICK | {"steps": 1, "rounds": 1})
+    rows = [line.split("  ")[0].strip() for line in str(result).splitlines()]
+    assert [row for row in rows if row.startswith("grader")] == [
+        "grader",
+        "grader 2",
+        "grader 3",
+        "grader 4",
+    ]
+
+
 def test_without_a_grader_the_verdict_says_that_nothing_independent_graded(eyes):
     result = fg.unlearn(BendingBars(), eyes["wide"], **QUICK | {"steps": 1, "rounds": 1})
     assert "Not independently graded." in str(result)
@@ -141,6 +153,7 @@ def test_too_few_samples_that_surely_lack_the_feature_are_refused(eyes):
         ({"metod": "moon2024"}, r"no setting 'metod'"),
         ({"roundz": 2}, r"no setting 'roundz'\. Did you mean rounds\?"),
         ({"method": "moon2025"}, r"Did you mean moon2024\?"),
+        ({"threshold": 2.0}, r"threshold belongs to the feature"),
         ({"share": 1.5}, r"share = 1\.5: give a number between 0 and 1"),
         ({"n": 20}, r"n = 20: give a whole number of at least 200"),
         ({"steps": 0}, r"steps = 0: input should be greater than or equal to 1"),
@@ -204,6 +217,10 @@ def test_a_folder_without_a_model_a_changed_file_and_another_module_are_refused(
     result.save(tmp_path / "narrow")
     with pytest.raises(WeightsError, match=r"does not fit: the file lacks bias"):
         fg.restore(tmp_path / "narrow", into=nn.Linear(2, 2))
+    whole = BendingBars()
+    whole.widths = nn.Parameter(torch.zeros(13, dtype=torch.int64), requires_grad=False)
+    with pytest.raises(WeightsError, match=r"widths is torch.float32 .* torch.int64"):
+        fg.restore(tmp_path / "narrow", into=whole)
     wider = BendingBars()
     wider.widths = nn.Parameter(torch.zeros(14))
     with pytest.raises(WeightsError, match=r"widths is \(13,\) in the file and \(14,\)"):

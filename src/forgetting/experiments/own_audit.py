@@ -16,7 +16,7 @@ from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_report import share_text
+from forgetting.experiments.own_report import share_text, text_table
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
@@ -62,9 +62,7 @@ class AuditReport:
         if "probe_before" in self.metrics:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(self.models) + 1)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join([*(line.rstrip() for line in lines), "", self._sentence])
+        return f"{text_table(rows)}\n\n{self._sentence}"
 
     @property
     def _sentence(self) -> str:

@@ -1,5 +1,6 @@
 """Tame anyone's flow on images, and measure it on images that had no part in taming."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ class TamingReport:
         metrics = self.comparison.quantiles()
         for name in self.comparison.before:
             shift, low, high = self.comparison.shift(name)
-            metrics |= {f"shift_{name}": shift}
-            metrics |= {f"shift_{name}_low": low, f"shift_{name}_high": high}
+            metrics[f"shift_{name}"] = shift
+            if math.isfinite(low):  # one image has no interval
+                metrics |= {f"shift_{name}_low": low, f"shift_{name}_high": high}
         metrics["above_forget"] = float(self.comparison.above("forget").mean())
         metrics["steps"] = self.result.history[-1]["step"]
         return metrics
@@ -55,12 +57,14 @@ class TamingReport:
         n = {name: len(bpd) for name, bpd in self.comparison.before.items()}
         lines = [str(self.result)]
         for name, title in (("forget", "to forget"), ("held_out", "held out")):
-            lines.append(
+            line = (
                 f"{n[name]} images {title}: quantile {metrics[f'quantile_before_{name}']:.2f} -> "
                 f"{metrics[f'quantile_after_{name}']:.2f}, shift "
-                f"{metrics[f'shift_{name}']:+.2f} sigma of the base "
-                f"({metrics[f'shift_{name}_low']:+.2f} to {metrics[f'shift_{name}_high']:+.2f})"
+                f"{metrics[f'shift_{name}']:+.2f} sigma of the base"
             )
+            if (low := metrics.get(f"shift_{name}_low")) is not None:
+                line += f" ({low:+.2f} to {metrics[f'shift_{name}_high']:+.2f})"
+            lines.append(line)
         return "\n".join(lines)
 
     def save(self, folder: Path | str) -> None:

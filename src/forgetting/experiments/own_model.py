@@ -28,6 +28,9 @@ from forgetting.zoo.saved import state_digest
 MIN_GRADED = 200
 """Least number of samples in every measure."""
 
+OF_THE_SCORE = ("threshold", "lacking")
+"""Fields of `UntilGoneConfig` that follow from the score, by which the samples are graded, too."""
+
 MethodName = Literal["until_gone", "moon2024"]
 
 CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
@@ -107,6 +110,11 @@ def unlearn(
         raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
     fields = CONFIGURATIONS[method].model_fields
     for name in settings:
+        if name in OF_THE_SCORE:
+            raise ParameterError(
+                f"{name} belongs to the feature, by which samples are graded, too: give "
+                'classifier["..."].at(threshold), or `share`.'
+            )
         if name not in fields:
             hint = did_you_mean(name, sorted(fields))
             raise ParameterError(f"The method {method} has no setting {name!r}. {hint}")

@@ -1,6 +1,6 @@
 """What was measured of a generator that unlearned a feature: numbers, a text and a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,21 +93,16 @@ class UnlearningReport(UnlearningResult):
         """Return the verdict, a small table, and what else changed, as a text."""
         metrics = self.metrics
         rows: list[tuple[str, ...]] = [("", *MODELS)]
-        titles = {"": "grader", "2_": "grader 2", "3_": "grader 3", "steering_": "what steers"}
-        for kind, title in titles.items():
-            if f"prevalence_{kind}before" in metrics:
-                shares = (share_text(metrics, f"prevalence_{kind}{key}") for key in MODELS)
-                rows.append((title, *shares))
+        titles = {"": "grader"} if self.parameters["graders"] else {}
+        titles |= {f"{i}_": f"grader {i}" for i in range(2, self.parameters["graders"] + 1)}
+        for kind, title in (titles | {"steering_": "what steers"}).items():
+            shares = (share_text(metrics, f"prevalence_{kind}{key}") for key in MODELS)
+            rows.append((title, *shares))
         if "fid_before" in metrics:
             rows.append(("FID", *(f"{metrics[f'fid_{key}']:.2f}" for key in MODELS)))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(MODELS) + 1)]
-        lines = [f"{self.feature} in {self.parameters['model']}", "", str(self.verdict), ""]
-        for row in rows:
-            cells = [row[0].ljust(widths[0])]
-            cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-            lines.append("  ".join(cells).rstrip())
-        lines += ["", *self._sentences()]
-        return "\n".join(lines)
+        head = f"{self.feature} in {self.parameters['model']}"
+        parts = (head, str(self.verdict), text_table(rows), "\n".join(self._sentences()))
+        return "\n\n".join(parts)
 
     def _sentences(self) -> list[str]:
         """Return what the table does not say."""
@@ -253,6 +248,16 @@ def _changed(feature: OwnFeature, after: torch.Tensor | None) -> dict[str, tuple
         for name, first, second in shares
         if name != feature.name and abs(float(second - first)) > NOTABLE
     }
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as aligned lines: the first column to the left, others to the right."""
+    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
+    lines = []
+    for head, *cells in rows:
+        aligned = [c.rjust(max(widths)) for c, widths in zip(cells, others, strict=True)]
+        lines.append("  ".join([head.ljust(max(first)), *aligned]).rstrip())
+    return "\n".join(lines)
 
 
 def share_text(metrics: Mapping[str, float], name: str) -> str:

@@ -4,7 +4,6 @@ One step of equal length for all samples leaves the feature in some and takes to
 Here each sample is moved until its score falls to that of a sample that surely lacks the feature.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.feature_score import Score
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
 from forgetting.methods.direction import (
@@ -22,26 +22,8 @@ from forgetting.methods.direction import (
     find_direction,
 )
 
-STRIDE = 0.5
-"""Distance between two places of a walk, in standard deviations of a latent."""
-
-FARTHEST_WALK = 8.0
-"""Length of the longest walk, in standard deviations of a latent."""
-
-LOWEST_LEVEL = 0.05
-"""Quantile of the lacking samples' scores at which a walk ends."""
-
-SLACK = 0.04
-"""Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
-
-CHUNK = 1000
-"""Samples that are drawn before their number is looked at again."""
-
 MIN_LACKING = 100
 """Samples that surely lack the feature, below which their scores are no distribution."""
-
-Score = Callable[[torch.Tensor], torch.Tensor]
-"""Images (B, C, H, W) to scores (B,), higher where the feature shows more."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +77,10 @@ class LatentPool:
         has_feature = self.scores > self.threshold
         labelled = LabelledLatents(self.latents[has_feature], self.latents[~has_feature])
         return find_direction(labelled, form=form)
+
+
+CHUNK = 1000
+"""Samples that are drawn before their number is looked at again."""
 
 
 def collect_pool(
@@ -185,6 +171,19 @@ class Walks:
         part = torch.where(high > low, (high - levels) / (high - low), torch.zeros_like(low))
         distances = STRIDE * torch.where(after > 0, before + part, torch.zeros_like(part))
         return self.latents - distances[:, None] * self.unit
+
+
+STRIDE = 0.5
+"""Distance between two places of a walk, in standard deviations of a latent."""
+
+FARTHEST_WALK = 8.0
+"""Length of the longest walk, in standard deviations of a latent."""
+
+LOWEST_LEVEL = 0.05
+"""Quantile of the lacking samples' scores at which a walk ends."""
+
+SLACK = 0.04
+"""Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
 
 
 def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:

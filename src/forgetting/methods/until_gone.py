@@ -16,12 +16,13 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy
+from forgetting.border.feature_score import Score
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, TrainingError
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
-from forgetting.methods.latent_targets import Score, collect_pool, walk_down
+from forgetting.methods.latent_targets import collect_pool, walk_down
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
 from forgetting.methods.until_gone_config import UntilGoneConfig
@@ -50,7 +51,7 @@ class Look:
     state : {"short", "there", "past"}
         Whether some of the feature is left, none is, or more was taken than the feature.
     figures : dict
-        What the word stands on, by name.
+        What the state stands on, by name.
     """
 
     state: State
@@ -68,7 +69,7 @@ class UntilGoneResult(UnlearningResult):
     lr : float
         The learning rate that was chosen.
     unsolved : float
-        Share of the samples with the feature for which no target was found along the direction.
+        Share of the samples to change for which no target was found along the direction.
     direction : Direction
         Of the feature, as the paper's single pass takes it.
     """

@@ -162,7 +162,7 @@ def restore(folder: Path | str, into: M) -> M:
 
 
 def _check_fits(own: Mapping[str, torch.Tensor], saved: Mapping[str, torch.Tensor]) -> None:
-    """Raise an error unless both states have the same names, shapes and number formats."""
+    """Raise an error unless two states have the same names and shapes, and kinds of numbers."""
     for name in sorted(own.keys() | saved.keys()):
         first, second = own.get(name), saved.get(name)
         if first is None or second is None:
@@ -170,6 +170,11 @@ def _check_fits(own: Mapping[str, torch.Tensor], saved: Mapping[str, torch.Tenso
             raise WeightsError(
                 f"The saved model does not fit: {where} {name}. Give a module of the same class "
                 "and sizes."
+            )
+        if first.is_floating_point() != second.is_floating_point():
+            raise WeightsError(
+                f"The saved model does not fit: {name} is {second.dtype} in the file and "
+                f"{first.dtype} in the module."
             )
         if first.shape != second.shape:
             raise WeightsError(
