@@ -9,6 +9,7 @@
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
 model: str = "digits-vae"  # a generator of the zoo
+method: str = "moon2024"  # the paper's single pass, or until_gone: rounds until it is gone
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
@@ -23,19 +24,18 @@ lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of unlearning
+steps: int = 0  # of unlearning, in each round
+rounds: int = 0  # of until_gone, at most
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
-from typing import Literal
-
 import matplotlib.pyplot as plt
 import torch
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
 from forgetting.book.annotation import ManualLabels
-from forgetting.experiments import grading, unlearning
+from forgetting.experiments import grading, unlearning, unlearning_methods
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
@@ -44,18 +44,12 @@ from forgetting.experiments.sample_fidelity import (
 )
 from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import find_direction
-from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.metrics.locality import locality
 
 plots.use_style()
 
 
-class Parameters(UnlearningConfig, unlearning.FeatureParameters):
-    manual_labels: str
-    form: Literal["raw", "unit"]
-    projection_threshold: Literal["midpoint", "prevalence"]
-
-
+Parameters = unlearning_methods.UnlearningParameters
 run = runs.begin("feature_unlearning", Parameters, unlearning.PRESETS, globals())
 p = run.parameters
 print(p.line())
@@ -111,14 +105,17 @@ plt.show()
 # %% [markdown]
 # ## Unlearn
 #
-# Only the part that makes the image is tuned: a VAE's decoder, a GAN's generator. The number of
-# steps is fixed, and the learning rate falls to 0. The latent filter is the baseline. It is the
-# untouched original with latents from which the feature is erased.
+# Only the part that makes the image is tuned: a VAE's decoder, a GAN's generator. The paper makes
+# a single pass of a fixed number of steps. Unlearning in rounds goes on until every grader finds
+# the feature gone in samples that serve for nothing else. The latent filter is the baseline. It is
+# the untouched original with latents from which the feature is erased.
 
 # %%
 with run.timed("forgetting"):
-    show = runs.progress(p.steps, "unlearning")
-    unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
+    show = runs.progress(p.steps * (p.rounds if p.method == "until_gone" else 1), "unlearning")
+    unlearned = unlearning_methods.unlearn(run, task, direction, p, show)
+tuning = unlearning_methods.tuning_metrics(unlearned, p)
+print(", ".join(f"{name} {value:.3g}" for name, value in tuning.items()))
 
 # %% tags=["hide-input", "figure"]
 unlearning_plots.loss_terms(unlearned.history)
@@ -205,7 +202,7 @@ for name, samples in graded.items():
         print(f"{name}: {samples.ungraded:.2%} are blank and count as without the feature")
 gaps = unlearning.gaps_to_retrained(graded)
 metrics |= {"gap_to_retrained": gaps["unlearned"]} if gaps else {}
-metrics |= {"steps": p.steps, "rewritten": rewritten, "agreement": labelled.agreement()}
+metrics |= tuning | {"rewritten": rewritten, "agreement": labelled.agreement()}
 metrics |= {"projection_threshold": threshold, "threshold": evaluator.grader.threshold}
 metrics["direction_norm"] = float(direction.vector.norm())
 

@@ -4,9 +4,9 @@
 # A generator that no longer shows a feature may still hold it. Four probes look for it. Two
 # attacks search the latents, one of them by inversion. Relearning brings the feature back with a
 # few images. A linear probe reads the last layer. Both attacks are tried on the original first.
-# Then come the model that unlearned {cite}`moon2024feature`, the latent filter, and a model that
-# never saw the feature. Relearning compares the model that unlearned with the one that never saw
-# the feature. The linear probe compares the original with the model that unlearned.
+# Then come the models that unlearned, in the paper's single pass {cite}`moon2024feature` and in
+# rounds until the feature was gone. The latent filter follows, and a model that never saw the
+# feature.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
@@ -22,7 +22,8 @@ restarts: int = 2  # of both attacks; the best counts
 attack_steps: int = 0  # of Adam, for each latent that is attacked
 n_attacked: int = 0  # latents that each attack starts from
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of unlearning
+steps: int = 0  # of unlearning, in each round
+rounds: int = 0  # of unlearning until the feature is gone, at most
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
@@ -31,7 +32,7 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import attacks, grading, probing, unlearning
+from forgetting.experiments import attacks, grading, probing, unlearning, unlearning_methods
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -39,33 +40,38 @@ from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feat
 plots.use_style()
 
 
-class Parameters(UnlearningConfig, unlearning.FeatureParameters):
+class Parameters(UnlearningConfig, unlearning_methods.RoundParameters):
     restarts: int = Field(ge=1, le=100)
     attack_steps: int = Field(ge=1, le=10_000)
     n_attacked: int = Field(ge=4, le=10_000)
 
 
-SMOKE = {"attack_steps": 3, "n_attacked": 8, "n_collected": 400, "steps": 20, "n_samples": 300}
-DEFAULT = {"attack_steps": 60, "n_attacked": 128, "n_collected": 5000, "steps": 300}
-PRESETS = {"smoke": SMOKE, "default": DEFAULT | {"n_samples": 5000}}
+PRESETS = {
+    "smoke": unlearning.PRESETS["smoke"] | {"attack_steps": 3, "n_attacked": 8},
+    "default": unlearning.PRESETS["default"] | {"attack_steps": 60, "n_attacked": 128},
+}
 run = runs.begin("probes", Parameters, PRESETS, globals())
 p = run.parameters
-print(", ".join(f"{name} {value}" for name, value in p.model_dump().items() if value != ""))
+print(p.line())
 
 # %% [markdown]
-# ## Four models
+# ## Five models
 #
-# Feature unlearning works as on {doc}`unlearn_thick`. The other three models are what it is
-# compared with.
+# Both methods work as on {doc}`unlearn_thick`: *unlearned* is the single pass, *until gone* are
+# the rounds. The other three models are what they are compared with.
 
 # %%
-task = load_feature_task(run, p.model, p.feature, p.n_samples)
+task = load_feature_task(run, p.model, p.feature, 2 * p.n_samples)
 original, evaluator = task.original, task.evaluator
 direction = find_direction(unlearning.collect_task_latents(run, task, p.n_collected))
 with run.timed("forgetting"):
     show = runs.progress(p.steps, "unlearning")
     unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
+with run.timed("rounds"):
+    show = runs.progress(p.steps * p.rounds, "until gone")
+    until_gone = unlearning_methods.unlearn_in_rounds(run, task, p, show)
 models = unlearning.compared_models(task, direction, unlearned.model)
+models["until gone"] = until_gone.model
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 graded = grading.grade_samples(evaluator, models, fresh)
 metrics = grading.grading_metrics(evaluator, graded)
@@ -120,7 +126,8 @@ plt.show()
 # retrained model. The filter has no weights of its own and is left out.
 
 # %%
-tuned = {name: models[name] for name in ("unlearned", "retrained") if name in models}
+compared = ("unlearned", "until gone", "retrained")
+tuned = {name: models[name] for name in compared if name in models}
 curves = [
     probing.relearn_feature(
         task,
@@ -148,7 +155,7 @@ plt.show()
 # the first is better. The retrained model is left out, because its latents mean something else.
 
 # %%
-probed = {name: models[name] for name in ("original", "unlearned")}
+probed = {name: models[name] for name in ("original", "unlearned", "until gone")}
 metrics |= unlearning.recorded(probing.probe_last_layers(task, probed, fresh, graded["original"]))
 
 # %% tags=["hide-input", "figure"]

@@ -4,7 +4,8 @@
 # Feature unlearning {cite}`moon2024feature` stands beside the other things that can be done to a
 # generator whose data is gone. All have one budget: the same direction, as many steps, as large
 # batches, and as many settings to choose from. {doc}`../feature_unlearning` describes each of
-# them, and tells why fine-tuning on what is to be retained is not among them.
+# them, and tells why fine-tuning on what is to be retained is not among them. Unlearning in rounds
+# has no such budget. It goes on until the feature is gone, and chooses its settings itself.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smiling ... of faces
@@ -18,6 +19,7 @@ classifier_lr: float = (
 )
 elastic: float = 1.0  # weight of Selective Amnesia's elastic weights
 tries: int = 0  # settings of each method: that rate or weight times 1, 1/3, 3, 1/9, 9
+rounds: int = 0  # of unlearning until the feature is gone, at most
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
@@ -30,7 +32,7 @@ from pydantic import Field
 
 from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.book import run as runs
-from forgetting.experiments import grading, unlearning
+from forgetting.experiments import grading, unlearning, unlearning_methods
 from forgetting.experiments.compared_methods import compared_methods, untuned_models
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.sample_fidelity import (
@@ -41,12 +43,11 @@ from forgetting.experiments.sample_fidelity import (
 )
 from forgetting.experiments.setting_search import ENOUGH, SettingScorer, search_setting
 from forgetting.methods.direction import find_direction
-from forgetting.methods.finetune import FinetuneConfig
 
 plots.use_style()
 
 
-class Parameters(FinetuneConfig, unlearning.FeatureParameters):
+class Parameters(unlearning_methods.RoundParameters):
     classifier_lr: float = Field(gt=0, le=1)
     elastic: float = Field(gt=0)
     tries: int = Field(ge=1, le=5)
@@ -100,8 +101,11 @@ def search(method):
 
 methods = compared_methods(task, direction, p, classifier_lr=p.classifier_lr, elastic=p.elastic)
 searches = {method.name: search(method) for method in methods}
-untuned = untuned_models(task, direction)
-beside |= {name: score(model) for name, model in untuned.items()}
+with run.timed("until_gone"):
+    show = runs.progress(p.steps * p.rounds, "until gone")
+    until_gone = unlearning_methods.unlearn_in_rounds(run, task, p, show)
+beyond = {"until gone": until_gone.model} | untuned_models(task, direction)
+beside |= {name: score(model) for name, model in beyond.items()}
 metrics = {"steps": p.steps}
 for name, found in searches.items():
     metrics |= found.metrics(grading.record_key(name))
@@ -131,7 +135,7 @@ plt.show()
 # attribute's share. The retrained model's latents mean other images, so its cells are empty.
 
 # %%
-models = {"original": original} | {name: found.model for name, found in searches.items()} | untuned
+models = {"original": original} | {name: found.model for name, found in searches.items()} | beyond
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 graded = grading.grade_samples(evaluator, models, fresh)
 metrics |= grading.grading_metrics(evaluator, graded)

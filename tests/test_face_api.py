@@ -10,7 +10,13 @@ from click.testing import CliRunner
 
 from forgetting.cli import main
 from forgetting.errors import WeightsError
-from forgetting.models.face_api import FaceApi, OutsideClassifier, _normalised, _padded
+from forgetting.models.face_api import (
+    FaceApi,
+    OutsideClassifier,
+    _normalised,
+    _padding,
+    _same_convolution,
+)
 from forgetting.zoo import face_api, graders
 
 
@@ -39,12 +45,16 @@ def test_weights_are_read_by_scale_and_minimum_and_put_in_torch_s_order():
 
 
 def test_padding_is_tensorflow_s_with_the_odd_rest_at_the_end():
-    x = torch.ones(1, 1, 6, 6)
-    assert _padded(x, 3, 1).shape[2:] == (8, 8)
-    padded = _padded(x, 3, 2)
-    assert padded.shape[2:] == (7, 7)
-    assert padded[0, 0, 0, 0] == 1  # nothing before
-    assert padded[0, 0, -1].sum() == 0
+    x = torch.arange(36.0).view(1, 1, 6, 6) + 1
+    assert _padding(x, 3, 1) == [1, 1, 1, 1]
+    assert _padding(x, 3, 2) == [0, 1, 0, 1]
+    first, middle = torch.zeros(2, 1, 1, 3, 3)
+    first[0, 0, 0, 0] = middle[0, 0, 1, 1] = 1
+    assert torch.equal(_same_convolution(x, middle, None, 1), x)
+    assert torch.equal(_same_convolution(x, first, None, 2), x[:, :, ::2, ::2])
+    shifted = _same_convolution(x, first, None, 1)
+    assert torch.equal(shifted[:, :, 1:, 1:], x[:, :, :-1, :-1])
+    assert shifted[:, :, 0].sum() == shifted[:, :, :, 0].sum() == 0
 
 
 def test_the_square_of_a_face_is_cut_where_it_is_said_to_be():

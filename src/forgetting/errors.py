@@ -59,9 +59,12 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
     except ValidationError as error:
         sentences = []
         for problem in error.errors():
-            name = ".".join(map(str, problem["loc"])) or "parameters"
+            name = ".".join(map(str, problem["loc"]))
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            sentences.append(f"{name} = {problem['input']!r}: {message}.")
+            if name:
+                sentences.append(f"{name} = {problem['input']!r}: {message}.")
+            else:  # of several values that do not go together
+                sentences.append(f"{message.removeprefix('value error, ')}.")
         raise ParameterError(" ".join(sentences)) from error
 
 

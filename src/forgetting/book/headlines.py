@@ -71,7 +71,8 @@ def unlearning_table(runs: Records) -> str:
         ]
         rows.append(
             [
-                f"{parameters['feature'].replace('_', ' ').lower()}, {parameters['model']}",
+                f"{parameters['feature'].replace('_', ' ').lower()}, {parameters['model']}"
+                + ", until gone" * (parameters.get("method") == "until_gone"),
                 *shares,
                 f"{metrics['fid_floor']:.1f}",
                 _change(metrics, "fid_{}", ".1f"),

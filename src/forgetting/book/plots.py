@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from forgetting.border.checks import check_images
 from forgetting.errors import ParameterError
 
-BLUE, RED, GREEN, GREY = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6"
+BLUE, RED, GREEN, GREY, PURPLE = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6", "#7b5ea7"
 """The palette. What stands for a model takes its colour from `COLOURS`."""
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "original": BLUE,
         "unlearned": RED,
+        "until gone": PURPLE,
         "tamed": RED,
         "filter": GREY,
         "retrained": GREEN,
@@ -29,13 +30,14 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 )
 """The colour of each role.
 
-The roles are the original model, a model that forgot (`unlearned`, `tamed`), the latent filter, a
-model that was retrained without what is forgotten, the `control`, which was tuned with nothing to
-forget, `lacking`: samples that surely lack a feature, and `reference`: the floors and thresholds
-that a figure is read against.
+The roles are the original model, a model that forgot (`unlearned`, `tamed`; of two that unlearned,
+`until gone` is the one that did so in rounds), the latent filter, a model that was retrained
+without what is forgotten, the `control`, which was tuned with nothing to forget, `lacking`:
+samples that surely lack a feature, and `reference`: the floors and thresholds that a figure is
+read against.
 """
 
-TERMS = "#3b3b3b", "#b8860b", "#7b5ea7", GREY
+TERMS = "#3b3b3b", "#b8860b", PURPLE, GREY
 """Colours of curves, which stand for no model."""
 
 

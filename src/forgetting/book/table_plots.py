@@ -15,6 +15,7 @@ Parts = Mapping[str, pd.DataFrame]
 MODELS = {
     "before": ("original", plots.COLOURS["original"]),
     "after": ("unlearned", plots.COLOURS["unlearned"]),
+    "until_gone": ("until gone", plots.COLOURS["until gone"]),
     "filter": ("filter", plots.COLOURS["filter"]),
     "retrained": ("retrained", plots.COLOURS["retrained"]),
 }
@@ -22,7 +23,7 @@ MODELS = {
 
 RELEARNING_STEPS = (0, 1, 2, 5, 10, 20, 50)
 RELEARNING_IMAGES = (8, 64)
-RELEARNING_MODELS = ("after", "retrained")
+RELEARNING_MODELS = ("after", "until_gone", "retrained")
 
 
 def draw_seeds(parts: Parts, prefix: str) -> Figure:
@@ -31,10 +32,12 @@ def draw_seeds(parts: Parts, prefix: str) -> Figure:
     for y, part in enumerate(parts.values()):
         for offset, (name, (label, colour)) in enumerate(MODELS.items()):
             values = 100 * part.get(f"{prefix}_{name}", pd.Series(dtype=float)).dropna()
-            places = [y + 0.16 * (offset - 1.5)] * len(values)
+            if values.empty:
+                continue
+            places = [y + 0.16 * (offset - 2)] * len(values)
             axis.plot(values, places, "o", ms=4, alpha=0.6, color=colour, label=label)
     handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
-    axis.legend(handles.values(), handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+    axis.legend(handles.values(), handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5)
     axis.set(yticks=range(len(parts)), yticklabels=list(parts), ylim=(len(parts) - 0.5, -0.5))
     axis.set_xlabel("samples that show the feature, %; each point is a seed")
     axis.grid(axis="x", alpha=0.3)
@@ -53,7 +56,7 @@ def relearning_means(part: pd.DataFrame, case: str) -> dict[str, float]:
 
     Returns
     -------
-    relearned_MODEL_IMAGES_STEP_CASE, of the unlearned and the retrained model
+    relearned_MODEL_IMAGES_STEP_CASE, of the models that unlearned and the retrained one
     """
     columns = [
         column

@@ -82,6 +82,17 @@ class FeatureTask:
         column = self.classifier_a.attributes.index(self.evaluator.feature)
         return logits(self.classifier_a, images)[:, column]
 
+    def score_threshold(self) -> float:
+        """Return the score above which a sample has the feature by what steers.
+
+        Where the feature has no threshold of its own, a tenth of the original's own samples lie
+        above it.
+        """
+        threshold = self.evaluator.label_threshold
+        if threshold is None:
+            threshold = float(self.classifier_a_logits(self.own).quantile(0.9))
+        return threshold
+
     @staticmethod
     def last_layer(model: nn.Module) -> nn.Module:
         """Return the last layer with weights of a model; of a flow, the last network to decode."""

@@ -256,10 +256,16 @@ def give_verdict(
 ) -> Verdict | None:
     """Return the verdict on a model, from the metrics of a record; None without a reference.
 
-    FID is that of the outside features where the metrics have it.
+    FID is that of the outside features where the metrics have it. Without FID, nothing is said of
+    damage.
     """
     evidence = read_evidence(metrics, evaluator, key)
-    fid = "fid_outside" if f"fid_outside_{key}" in metrics else "fid"
     if not evidence:
         return None
-    return decide(evidence, metrics[f"{fid}_{key}"], metrics[f"{fid}_floor"])
+    return decide(evidence, deciding_fid(metrics, key), deciding_fid(metrics, "floor"))
+
+
+def deciding_fid(metrics: Mapping[str, float], key: str) -> float | None:
+    """Return the FID that a verdict considers, of a model or of the floor; None without FID."""
+    fid = "fid_outside" if "fid_outside_floor" in metrics else "fid"
+    return metrics.get(f"{fid}_{key}")

@@ -11,15 +11,18 @@ and of several models the first that looks gone is the one that was lucky.
 """
 
 
-def look_at(verdict: Verdict, fid: float | None = None) -> Look:
+def look_at(verdict: Verdict, fid: float | None, fid_before: float | None) -> Look:
     """Return what a verdict means for the next round.
+
+    A model is past the feature that is over-erased, or damaged and farther than the original from
+    samples without the feature. What still shows the feature is far from them for that reason.
 
     Parameters
     ----------
     verdict : Verdict
         On the tuned model, on samples that the final grade does not use.
-    fid : float, optional
-        The model's, for the record of the look.
+    fid, fid_before : float or None
+        The model's and the original's, which the verdict has considered; None where there is none.
     """
     worst = max(verdict.evidence, key=lambda each: each.model.share - each.reference)
     figures = {
@@ -29,7 +32,8 @@ def look_at(verdict: Verdict, fid: float | None = None) -> Look:
     }
     if fid is not None:
         figures["fid"] = fid
-    if verdict.word == "over-erased" or verdict.is_damaged:
+    is_harmed = verdict.is_damaged and fid is not None and fid > (fid_before or 0.0)
+    if verdict.word == "over-erased" or is_harmed:
         return Look("past", figures)
     is_down = worst.model.share <= worst.reference + SURELY_DOWN
     return Look("there" if verdict.word == "gone" and is_down else "short", figures)

@@ -274,7 +274,7 @@ class OwnFeature:
     def look(self, model: nn.Module) -> Look:
         """Return whether a tuned model is short of gone, there, or past it."""
         graded = self.grade(model, self.latents)
-        return look_at(self.verdict(graded), self.fid(graded))
+        return look_at(self.verdict(graded), self.fid(graded), self.fid(self.before))
 
 
 def _has_features(score: FeatureScore, images: torch.Tensor) -> bool:

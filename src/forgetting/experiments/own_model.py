@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, did_you_mean, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
+from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_targets import LatentPool
@@ -30,8 +31,6 @@ MIN_GRADED = 200
 
 OF_THE_SCORE = ("threshold", "lacking")
 """Fields of `UntilGoneConfig` that follow from the score, by which the samples are graded, too."""
-
-MethodName = Literal["until_gone", "moon2024"]
 
 CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
     "until_gone": UntilGoneConfig,

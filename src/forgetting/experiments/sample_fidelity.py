@@ -35,8 +35,10 @@ class FidelityReference:
     def of(cls, task: FeatureTask) -> "FidelityReference":
         """Take classifier A's features of a task's samples that lack the feature."""
         half = len(task.lacking) // 2
-        halves = task.lacking[: 2 * half].split(half)
-        return cls(task.evaluator.features, *map(task.evaluator.features, halves))
+        features = task.evaluator.features
+        return cls(
+            features, features(task.lacking[:half]), features(task.lacking[half : 2 * half])
+        )
 
     @property
     def n(self) -> int:
@@ -143,11 +145,11 @@ def outside_fid_metrics(
     if task.outside is None:
         return {}
     half, size = len(task.lacking) // 2, task.own.shape[-1]
-    target, other = task.outside.features(task.lacking[: 2 * half]).split(half)
+    target, other = task.outside.features(task.lacking)[: 2 * half].split(half)
     if not carries_fid(*target.shape):
         return {}
     sets = {
-        record_key(name): task.outside.features(samples.images[:half])
+        record_key(name): task.outside.features(samples.images)[:half]
         for name, samples in graded.items()
     }
     metrics: dict[str, float] = {}

@@ -76,15 +76,8 @@ class SettingScorer:
     def of(
         cls, task: FeatureTask, reference: FidelityReference, latents: torch.Tensor
     ) -> "SettingScorer":
-        """Take classifier A's threshold from the task.
-
-        Where the feature has no threshold of its own, it is the logit that a tenth of the
-        original's own samples exceed.
-        """
-        threshold = task.evaluator.label_threshold
-        if threshold is None:
-            threshold = float(task.classifier_a_logits(task.own).quantile(0.9))
-        return cls(task, reference, latents, threshold)
+        """Take classifier A's threshold from the task."""
+        return cls(task, reference, latents, task.score_threshold())
 
     def __call__(self, model: Generator) -> SettingScore:
         """Return the score of a model's samples."""

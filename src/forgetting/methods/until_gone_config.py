@@ -20,7 +20,7 @@ class UntilGoneConfig(Settings):
         description="a sample with at most this score surely lacks the feature; the default is "
         "the logit of a probability of 0.1",
     )
-    n_collected: int = Field(20_000, ge=200, description="samples that are scored at most")
+    n_collected: int = Field(20_000, ge=100, description="samples that are scored at most")
     n_with_feature: int = Field(
         1000, ge=10, description="samples with the feature at which scoring ends"
     )

@@ -86,14 +86,12 @@ class FaceApi(nn.Module):
         return values @ self.weights[f"{name}/weights"] + self.weights[f"{name}/bias"]
 
     def _convolution(self, values: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
-        filters = self.weights[f"{name}/filters"]
-        values = _padded(values, filters.shape[-1], stride)
-        return F.conv2d(values, filters, self.weights[f"{name}/bias"], stride)
+        filters, bias = self.weights[f"{name}/filters"], self.weights[f"{name}/bias"]
+        return _same_convolution(values, filters, bias, stride)
 
     def _separable(self, values: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
-        values = _padded(values, 3, stride)
         depthwise = self.weights[f"{name}/depthwise_filter"]
-        values = F.conv2d(values, depthwise, None, stride, groups=len(depthwise))
+        values = _same_convolution(values, depthwise, None, stride, groups=len(depthwise))
         return F.conv2d(
             values, self.weights[f"{name}/pointwise_filter"], self.weights[f"{name}/bias"]
         )
@@ -111,28 +109,47 @@ class FaceApi(nn.Module):
         inner = values if is_first else F.relu(values)
         inner = self._separable(inner, f"{name}/separable_conv0")
         inner = self._separable(F.relu(inner), f"{name}/separable_conv1")
-        inner = F.max_pool2d(_padded(inner, 3, 2, fill=-torch.inf), 3, 2)
+        inner = F.max_pool2d(F.pad(inner, _padding(inner, 3, 2), value=-torch.inf), 3, 2)
         return inner + self._convolution(values, f"{name}/expansion_conv", stride=2)
 
 
 def _normalised(images: torch.Tensor, box: tuple[float, float]) -> torch.Tensor:
-    """Cut a square from images, resize it, and scale it as the networks expect."""
+    """Cut a square from images, resize it, and scale it as the networks expect.
+
+    The channels come last in memory: pooling and convolutions of single channels are then twice
+    as fast on a CPU.
+    """
     side, down = box
     transform = images.new_tensor([[side, 0.0, 0.0], [0.0, side, 2 * down]])
     grid = F.affine_grid(
         transform.expand(len(images), 2, 3), [len(images), 3, SIZE, SIZE], align_corners=False
     )
     square = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    return square - images.new_tensor(MEAN_RGB)[:, None, None] / 255
+    values = square - images.new_tensor(MEAN_RGB)[:, None, None] / 255
+    return values.contiguous(memory_format=torch.channels_last)
 
 
-def _padded(values: torch.Tensor, kernel: int, stride: int, fill: float = 0.0) -> torch.Tensor:
-    """Pad as TensorFlow's "same" does: half of it on each side, the odd rest at the end."""
+def _same_convolution(
+    values: torch.Tensor,
+    filters: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: int,
+    groups: int = 1,
+) -> torch.Tensor:
+    """Convolve with TensorFlow's "same" padding; what is padded alike needs no copy for it."""
+    padding = _padding(values, filters.shape[-1], stride)
+    if len(set(padding)) == 1:
+        return F.conv2d(values, filters, bias, stride, padding[0], groups=groups)
+    return F.conv2d(F.pad(values, padding), filters, bias, stride, groups=groups)
+
+
+def _padding(values: torch.Tensor, kernel: int, stride: int) -> list[int]:
+    """Return TensorFlow's "same" padding: half of it on each side, the odd rest at the end."""
     padding = []
     for side in reversed(values.shape[2:]):
         total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
         padding += [total // 2, total - total // 2]
-    return F.pad(values, padding, value=fill)
+    return padding
 
 
 class OutsideClassifier(nn.Module):
