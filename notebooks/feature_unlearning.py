@@ -24,8 +24,9 @@ lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of unlearning, in each round
+steps: int = 0  # of the single pass
 rounds: int = 0  # of until_gone, at most
+round_steps: int = 0  # of each round
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
@@ -112,7 +113,8 @@ plt.show()
 
 # %%
 with run.timed("forgetting"):
-    show = runs.progress(p.steps * (p.rounds if p.method == "until_gone" else 1), "unlearning")
+    total = p.rounds * p.round_steps if p.method == "until_gone" else p.steps
+    show = runs.progress(total, "unlearning")
     unlearned = unlearning_methods.unlearn(run, task, direction, p, show)
 tuning = unlearning_methods.tuning_metrics(unlearned, p)
 print(", ".join(f"{name} {value:.3g}" for name, value in tuning.items()))
@@ -216,7 +218,7 @@ metrics["direction_norm"] = float(direction.vector.norm())
 
 # %% tags=["nbval-check-output"]
 metrics = run.finish(metrics, unlearned.history)
-print(grading.give_verdict(metrics, evaluator) or "No verdict: too few samples to compare with.")
+print(grading.give_verdict(metrics) or "No verdict: too few samples to compare with.")
 for name in graded:
     key = f"prevalence_{grading.record_key(name)}"
     print(f"{key:27} {metrics[key]:7.2%}")

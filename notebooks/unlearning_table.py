@@ -17,7 +17,7 @@ import pandas as pd
 
 from forgetting.book import columns, table_plots
 from forgetting.book.sweeps import begin_table
-from forgetting.book.tables import key, large_changes, over_runs, over_seeds
+from forgetting.book.tables import key, large_changes, over_runs, over_seeds, verdict_table
 
 pd.set_option("display.max_colwidth", None)
 run, table = begin_table("unlearning_table", globals())
@@ -45,6 +45,15 @@ left.join(table.summarise(gap, over_seeds, metrics))
 # %% tags=["figure", "hide-input"]
 table_plots.draw_seeds(table.cases, counted)
 plt.show()
+
+# %% [markdown]
+# Is it gone? {doc}`../protocol` has the rule of the verdict; each run has one. Rows whose name ends
+# in *until gone* are unlearning in rounds. All others are the single pass of the paper.
+
+# %% tags=["hide-input"]
+verdicts, figures = verdict_table(table.cases)
+metrics |= figures
+verdicts
 
 # %% [markdown]
 # ## What became of the samples

@@ -12,6 +12,7 @@ from forgetting.book.tables import (
     over_seeds,
     standard_deviations,
     summarise,
+    verdict_table,
 )
 from forgetting.errors import ForgettingError
 
@@ -62,3 +63,26 @@ def test_a_summary_says_what_is_known_and_no_more():
     assert (
         summarise(parts, columns, extremes)[0].loc["both, of them", "DROP"] == "2.0 (1.0 to 3.0)"
     )
+
+
+def test_verdicts_of_runs_are_counted():
+    def run(share, fid):
+        ends = {"": share, "_low": share, "_high": share}
+        values = {f"prevalence_after{end}": value for end, value in ends.items()}
+        values |= {f"prevalence_before{end}": 0.3 for end in ends}
+        values |= {f"auc_after{end}": 0.5 for end in ends}
+        return values | {"prevalence_floor": 0.02, "fid_after": fid, "fid_floor": 1.0}
+
+    part = pd.DataFrame([run(0.02, 1.0), run(0.021, 3.0), run(0.2, 1.0)])
+    shown, figures = verdict_table({"a, b": part, "short": part.drop(columns="auc_after")})
+    assert shown.loc["a, b"].to_dict() == {
+        "gone": 2,
+        "over-erased": 0,
+        "rarer": 1,
+        "unchanged": 0,
+        "and damaged": 1,
+        "runs": 3,
+    }
+    assert shown.loc["short", ["gone", "rarer", "runs"]].tolist() == [0, 0, 3]
+    assert figures["gone_a_b"] == pytest.approx(2 / 3)
+    assert figures["damaged_a_b"] == pytest.approx(1 / 3)

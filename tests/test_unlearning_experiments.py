@@ -175,25 +175,30 @@ def test_scores_are_compared_with_the_retrained_model_or_with_samples_that_lack_
 
 
 def test_a_verdict_is_read_from_a_record():
-    evaluator, _, metrics = graded_by_two(retrained=Halved(-9.0))
+    _, _, metrics = graded_by_two(retrained=Halved(-9.0))
     metrics |= {"fid_after": 1.0, "fid_floor": 1.0}
-    verdict = grading.give_verdict(metrics, evaluator)
+    verdict = grading.give_verdict(metrics)
     assert verdict.word == "gone"
-    assert [each.grader for each in verdict.evidence] == ["classifier B", "outside"]
-    damaged = grading.give_verdict(
-        metrics | {"fid_outside_after": 3.0, "fid_outside_floor": 1.0}, evaluator
-    )
-    assert damaged.is_damaged
-    assert grading.give_verdict(metrics, wide_evaluator()) is not None
+    assert [each.grader for each in verdict.evidence] == ["classifier B", "face-api"]
+    assert not any(each.is_measured for each in verdict.evidence)
+    distances = {"fid_outside_after": 3.0, "fid_outside_floor": 1.0}
+    assert grading.give_verdict(metrics | distances).is_damaged
+    one = {name: value for name, value in metrics.items() if "_outside" not in name}
+    (evidence,) = grading.give_verdict(one).evidence
+    assert evidence.grader == "classifier B"
+    measured = {name: value for name, value in one.items() if "_strict" not in name}
+    (evidence,) = grading.give_verdict(measured).evidence
+    assert evidence.grader == "measured"
+    assert evidence.is_measured
 
 
 def test_few_samples_that_lack_the_feature_give_no_floor_and_no_verdict(monkeypatch):
-    evaluator, _, metrics = graded_by_two()
+    _, _, metrics = graded_by_two()
     assert "prevalence_floor" in metrics
     monkeypatch.setattr(grading, "MIN_LACKING", 1900)
-    evaluator, _, metrics = graded_by_two()
+    _, _, metrics = graded_by_two()
     assert not any(name.endswith("_floor") or name.startswith("auc") for name in metrics)
-    assert grading.give_verdict(metrics, evaluator) is None
+    assert grading.give_verdict(metrics) is None
 
 
 def test_a_grader_that_is_missing_is_named_with_how_to_get_it():
@@ -207,7 +212,7 @@ def test_without_a_reference_there_is_no_verdict():
     evaluator = wide_evaluator()
     graded = grading.grade_samples(evaluator, MODELS, fresh())
     metrics = grading.grading_metrics(evaluator, graded)
-    assert grading.give_verdict(metrics, evaluator) is None
+    assert grading.give_verdict(metrics) is None
 
 
 def samples_with(count, n=100):

@@ -3,13 +3,16 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
 from forgetting.errors import ForgettingError
+from forgetting.experiments.grading import give_verdict
 from forgetting.methods.target_distribution import Target
+from forgetting.metrics.verdict import Word
 
 Parts = dict[str, pd.DataFrame]
 """Runs by the name of their row in a table."""
@@ -188,6 +191,27 @@ def large_changes(
         ]
         texts[name] = ", ".join(points) or "none"
     return texts, figures
+
+
+def verdict_table(parts: Parts) -> Table:
+    """Return in how many runs a feature is gone, and how many models are damaged.
+
+    The verdicts are read from the figures of the runs; a run without one counts in no column.
+
+    Returns
+    -------
+    A row for each part, and `gone_PART` and `damaged_PART`, shares of the runs, by name.
+    """
+    rows, figures = {}, {}
+    for name, part in parts.items():
+        verdicts = [give_verdict(run.dropna().to_dict()) for _, run in part.iterrows()]
+        words = [verdict.word for verdict in verdicts if verdict]
+        damaged = sum(bool(verdict and verdict.is_damaged) for verdict in verdicts)
+        rows[name] = {word: words.count(word) for word in get_args(Word)}
+        rows[name] |= {"and damaged": damaged, "runs": len(part)}
+        figures[f"gone_{key(name)}"] = words.count("gone") / len(part)
+        figures[f"damaged_{key(name)}"] = damaged / len(part)
+    return pd.DataFrame.from_dict(rows, orient="index"), figures
 
 
 def quantile_table(parts: Parts, sets: Sequence[str]) -> Table:

@@ -28,6 +28,11 @@ NAMES = {
 """Of every classifier, how records and how pages name it."""
 
 
+def metric_name(measure: str, grader: str, model: str) -> str:
+    """Return how records name a grader's measure of a model; the first grader's name is empty."""
+    return "_".join(part for part in (measure, grader, model) if part)
+
+
 @dataclass(frozen=True)
 class Grader:
     """Something that says how much of a feature images have.
@@ -75,7 +80,7 @@ class Grader:
         model : str
             The model's key, such as `after`.
         """
-        return "_".join(part for part in (measure, self.name, model) if part)
+        return metric_name(measure, self.name, model)
 
 
 class OutsideGrader:

@@ -13,10 +13,11 @@ from forgetting.border.contracts import Generator
 from forgetting.border.inference import generate
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
-from forgetting.experiments.graders import Grader
+from forgetting.experiments.graders import NAMES, Grader, metric_name
 from forgetting.metrics.calibration import Auc
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide
+from forgetting.zoo.graders import CLASSIFIER_B, OUTSIDE
 
 RECORD_KEYS = {"original": "before", "unlearned": "after"}
 """How records name the two models of every comparison; other models keep their names."""
@@ -217,9 +218,7 @@ def auc_against(values: torch.Tensor, reference: torch.Tensor) -> Auc:
     return Auc.of(both, torch.arange(len(both)) < len(values))
 
 
-def read_evidence(
-    metrics: Mapping[str, float], evaluator: FeatureEvaluator, key: str = "after"
-) -> list[Evidence]:
+def read_evidence(metrics: Mapping[str, float], key: str = "after") -> list[Evidence]:
     """Return what every grader says of a model, from the metrics of a record.
 
     Nothing is returned where a grader has no reference, neither a retrained model nor a floor.
@@ -230,19 +229,24 @@ def read_evidence(
         The model's, as `record_key` returns it.
     """
     evidence = []
-    for grader in evaluator.graders:
-        reference = metrics.get(grader.key("prevalence", RETRAINED))
-        if reference is None:
-            reference = metrics.get(grader.key("prevalence", "floor"))
-        if reference is None or grader.key("auc", key) not in metrics:
+    is_measured = "prevalence_strict_before" not in metrics  # a measurement has no strict share
+    titles = {"": "measured"} if is_measured else dict([NAMES[CLASSIFIER_B], NAMES[OUTSIDE]])
+    for name, title in titles.items():
+        shares = {
+            model: metric_name("prevalence", name, model)
+            for model in ("before", key, RETRAINED, "floor")
+        }
+        if shares["before"] not in metrics:
+            continue  # this grader was not at hand
+        reference = metrics.get(shares[RETRAINED], metrics.get(shares["floor"]))
+        auc = metric_name("auc", name, key)
+        if reference is None or auc not in metrics:
             return []
         before, after = (
-            Prevalence(*_with_interval(metrics, grader.key("prevalence", end)), n=0)
-            for end in ("before", key)
+            Prevalence(*_with_interval(metrics, shares[model]), n=0) for model in ("before", key)
         )
-        auc = Auc(*_with_interval(metrics, grader.key("auc", key)))
-        is_measured = grader.surely_absent is None
-        evidence.append(Evidence(grader.title, is_measured, before, after, reference, auc))
+        counted = Auc(*_with_interval(metrics, auc))
+        evidence.append(Evidence(title, is_measured, before, after, reference, counted))
     return evidence
 
 
@@ -251,15 +255,13 @@ def _with_interval(metrics: Mapping[str, float], name: str) -> tuple[float, floa
     return metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"]
 
 
-def give_verdict(
-    metrics: Mapping[str, float], evaluator: FeatureEvaluator, key: str = "after"
-) -> Verdict | None:
+def give_verdict(metrics: Mapping[str, float], key: str = "after") -> Verdict | None:
     """Return the verdict on a model, from the metrics of a record; None without a reference.
 
     FID is that of the outside features where the metrics have it. Without FID, nothing is said of
     damage.
     """
-    evidence = read_evidence(metrics, evaluator, key)
+    evidence = read_evidence(metrics, key)
     if not evidence:
         return None
     return decide(evidence, deciding_fid(metrics, key), deciding_fid(metrics, "floor"))

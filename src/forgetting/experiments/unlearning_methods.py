@@ -53,6 +53,7 @@ class RoundParameters(FinetuneConfig, FeatureParameters):
     """The parameters of a template that unlearns a feature in rounds."""
 
     rounds: int = Field(ge=1, le=100)
+    round_steps: int = Field(ge=1)
 
 
 class UnlearningParameters(UnlearningConfig, RoundParameters):
@@ -104,7 +105,7 @@ class TaskLook:
         tuned = grade_samples(evaluator, {"unlearned": model}, self._latents)
         metrics = grading_metrics(evaluator, self._graded | tuned)
         metrics |= self._fids_before | self._fids(tuned)
-        verdict = give_verdict(metrics, evaluator)
+        verdict = give_verdict(metrics)
         if verdict is None:
             return Look("short")
         return look_at(verdict, *(deciding_fid(metrics, key) for key in ("after", "before")))
@@ -139,9 +140,10 @@ def unlearn_in_rounds(
             "threshold": threshold,
             "lacking": threshold if is_of_degree else SURELY_LACKING,
             "n_collected": parameters.n_collected,
+            "steps": parameters.round_steps,
             **{
                 name: getattr(parameters, name)
-                for name in ("rounds", "steps", "batch_size", "precision", "log_every", "seed")
+                for name in ("rounds", "batch_size", "precision", "log_every", "seed")
             },
         },
     )

@@ -30,11 +30,14 @@ from forgetting.methods.until_gone_config import UntilGoneConfig
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 """What the learning rate is chosen from."""
 
-TRIAL_STEPS = 40
-"""Steps of each trial of a learning rate."""
+TRIAL_PART = 9
+"""A trial of a learning rate takes one step in so many of a round."""
 
 N_COMPARED = 10
 """Last steps of a trial by whose losses the learning rates are compared."""
+
+WORSE = 0.05
+"""By which part the loss may exceed the lowest: the highest such rate needs the fewest rounds."""
 
 HALVINGS = 3
 """How often the way back from a round that went too far is halved."""
@@ -67,7 +70,7 @@ class UntilGoneResult(UnlearningResult):
     looks : list of Look
         In order; the last is of the model that is returned.
     lr : float
-        The learning rate that was chosen.
+        The learning rate of the rounds.
     unsolved : float
         Share of the samples to change for which no target was found along the direction.
     direction : Direction
@@ -232,11 +235,12 @@ class _Rounds:
         return finetune(problem, imitation(config), config, draw=draw)
 
     def _best_rate(self) -> float:
-        """Return the learning rate that has the lowest loss after a few steps."""
+        """Return the highest learning rate whose loss after a trial is about the lowest."""
         losses = {}
+        steps = max(1, self.config.steps // TRIAL_PART)
         for lr in LEARNING_RATES:
             config = self.config.of_round(0, lr).model_copy(
-                update={"steps": TRIAL_STEPS, "log_every": 1}
+                update={"steps": steps, "log_every": 1}
             )
             with contextlib.suppress(TrainingError):
                 last = self._tune(self.generator, config).history[-N_COMPARED:]
@@ -246,7 +250,8 @@ class _Rounds:
                 f"The loss is finite at none of the learning rates {LEARNING_RATES}: give a lower "
                 "`lr`."
             )
-        return min(losses, key=lambda lr: losses[lr])
+        lowest = min(losses.values())
+        return max(lr for lr, loss in losses.items() if loss <= lowest * (1 + WORSE))
 
     def _lower_levels(self, model: nn.Module) -> None:
         """Lower the levels by what the scores of a model's images lie above them."""
