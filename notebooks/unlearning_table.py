@@ -47,7 +47,7 @@ table_plots.draw_seeds(table.cases, counted)
 plt.show()
 
 # %% [markdown]
-# Is it gone? {doc}`../protocol` has the rule of the verdict; each run has one. Rows whose name ends
+# Is it gone? {doc}`../protocol` has the rule of the verdict; each run has one. Rows that end
 # in *until gone* are unlearning in rounds. All others are the single pass of the paper.
 
 # %% tags=["hide-input"]

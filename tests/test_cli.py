@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from forgetting.book import entries
 from forgetting.book import publish as publishing
+from forgetting.book.schema import read_record
 from forgetting.cli import main
 
 COMMANDS = sorted(main.commands)
@@ -85,3 +86,42 @@ def test_all_models_are_those_that_the_zoo_can_train(monkeypatch):
     assert trained == [("first", 2, False, "cpu"), ("second", 2, False, "cpu")]
     sentence = "The zoo has second; `forgetting train second --again` trains it again."
     assert result.output == f"{sentence}\n"
+
+
+def test_a_misspelt_parameter_is_answered_before_torch_is_imported():
+    program = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from forgetting.cli import main\n"
+        "done = CliRunner().invoke(main, ['run', 'feature_unlearning', '-p', 'alpah=2'])\n"
+        "assert 'Did you mean alpha?' in done.output, done.output\n"
+        "print('torch' in sys.modules)\n"
+    )
+    assert python("-c", program).stdout == "False\n"
+
+
+def test_a_run_is_repeated_from_its_record_with_another_parameter(tmp_path):
+    runner = CliRunner()
+    options = ["--name", "first", "--output", str(tmp_path)]
+    assert runner.invoke(main, ["run", "speed", "-p", "preset=smoke", *options]).exit_code == 0
+    record = str(tmp_path / "first.json")
+    options = ["-p", "seed=3", "--name", "again", "--output", str(tmp_path)]
+    done = runner.invoke(main, ["run", "--from", record, *options])
+    assert done.exit_code == 0, done.output
+    first, again = (read_record(tmp_path / f"{name}.json") for name in ("first", "again"))
+    assert again["template"] == "speed"
+    assert again["parameters"] == first["parameters"] | {"seed": 3}
+
+
+def test_a_run_needs_a_template_or_a_record_of_one(tmp_path):
+    def sentence(*arguments):
+        done = CliRunner().invoke(main, ["run", *arguments])
+        assert done.exit_code == 1
+        return done.output
+
+    assert "Name a template" in sentence()
+    path = tmp_path / "other.json"
+    path.write_text('{"metrics": {}}')
+    assert "is no record of a run" in sentence("--from", str(path))
+    path.write_text('{"schema": 2, "template": "speed", "parameters": {}, "metrics": {}}')
+    assert "is a record of speed, not of probes" in sentence("probes", "--from", str(path))

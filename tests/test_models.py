@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+import forgetting as fg
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.vae import VAE, Decoder, VAEConfig
 
@@ -75,3 +76,14 @@ def test_a_decoder_makes_images_between_black_and_white():
     torch.testing.assert_close(decoded, torch.sigmoid(decoder.logits(z)))
     with pytest.raises(ValueError, match="not a multiple of 8"):
         Decoder(VAE_CONFIG.model_copy(update={"n_stages": 3, "image_size": 20}))
+
+
+@pytest.mark.parametrize("name", ["digits-vae", "digits-gan", "faces-style-gan"])
+def test_a_generator_of_the_zoo_samples_like_the_glow(name):
+    model = fg.load(name)
+    random = torch.Generator().manual_seed(3)
+    images = model.sample(3, random)
+    latents = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        torch.testing.assert_close(images, model(latents))
+    assert not images.requires_grad

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -94,27 +93,6 @@ def refuse_bool(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any
     if isinstance(value, bool) and model.model_fields[str(info.field_name)].annotation is not bool:
         raise ValueError("give a number, not a bool")
     return value
-
-
-def read_pairs(pairs: Iterable[str]) -> dict[str, str]:
-    """Return parameters as texts, by name, from texts of the form NAME=VALUE.
-
-    Raises
-    ------
-    ParameterError
-        A text has no equals sign, or a name is given twice.
-    """
-    given: dict[str, str] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
-        if name in given:
-            raise ParameterError(
-                f"{name} is given twice, as {given[name]!r} and as {value!r}: give it once."
-            )
-        given[name] = value
-    return given
 
 
 def _is_whole(value: Any) -> bool:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from forgetting import __version__
-from forgetting.cli.base import FOLDER, Commands, OfACheckout
+from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, read_pairs
 from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
@@ -34,7 +34,13 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("template")
+@click.argument("template", required=False)
+@click.option(
+    "--from",
+    "record",
+    type=FILE,
+    help="Take the template and its parameters from a record; -p changes some of them.",
+)
 @click.option(
     "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be repeated."
 )
@@ -45,27 +51,39 @@ def main() -> None:
     default=ROOT / "_build" / "my_runs",
     help="Folder for the notebook and its record [_build/my_runs].",
 )
-def run(template: str, pairs: tuple[str, ...], name: str | None, output: Path) -> None:
+def run(
+    template: str | None,
+    record: Path | None,
+    pairs: tuple[str, ...],
+    name: str | None,
+    output: Path,
+) -> None:
     """Execute TEMPLATE with your own parameters.
 
     `forgetting templates` lists all templates and their parameters. A run whose name is taken is
     refused.
     """
-    from forgetting.book import execution, own_runs, templates
-    from forgetting.border.options import read_pairs
+    from forgetting.book import own_runs, templates
 
     given = read_pairs(pairs)
+    if record is not None:
+        template, recorded = templates.of_record(record, template)
+        given = recorded | given
+    if template is None:
+        raise ForgettingError("Name a template, or give `--from` a record.")
     values = templates.convert(template, given)
     templates.check_notebook(template)
     name = own_runs.name_run(template, given, name)
+    from forgetting.book import execution  # only now, because it takes seconds
+
     notebook = output / f"{name}.ipynb"
     with own_runs.claimed(output, name):
         click.echo(execution.announcement(template, values))
-        record = execution.execute(
+        done = execution.execute(
             template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
         )
     table = Table("measure", "value", title=name)
-    for key, value in record["metrics"].items():
+    for key, value in done["metrics"].items():
         if not key.endswith(("_low", "_high")):
             table.add_row(key, f"{value:.4g}")
     console = Console()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER
+from forgetting.cli.base import FOLDER, read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False)
 MODEL = "NAME|FILE.py:FUNCTION"
@@ -56,7 +56,6 @@ def unlearn(
     makes one. A classifier is a name of the zoo, or a function that returns one. The folder gets
     weights, record, card and a picture.
     """
-    from forgetting.border.options import read_pairs
     from forgetting.errors import ParameterError
     from forgetting.experiments.own_code import call_function, load_scores
     from forgetting.experiments.own_model import unlearn as unlearn_feature
@@ -99,7 +98,6 @@ def tame(
     A quarter of the images to retain are held out, and measured. The folder gets weights, record
     and card.
     """
-    from forgetting.border.options import read_pairs
     from forgetting.data.own_images import load_images
     from forgetting.errors import ParameterError
     from forgetting.experiments.own_code import call_function

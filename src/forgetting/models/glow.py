@@ -13,13 +13,9 @@ from torch import nn
 from forgetting.border.contracts import Noise
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig
-from forgetting.models.shared import own_seed
+from forgetting.models.shared import SAMPLED_AT_ONCE, own_seed
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-
-
-SAMPLED_AT_ONCE = 64
-"""Images in a batch of samples; 256 do not fit a processor's cache and are a third slower."""
 
 
 class Glow(nn.Module):

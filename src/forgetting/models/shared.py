@@ -11,6 +11,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+SAMPLED_AT_ONCE = 64
+"""Images in a batch of samples; 256 do not fit a processor's cache and are a third slower."""
+
 
 class Sizes(BaseModel):
     """Sizes of a model: a frozen configuration that refuses what it has no field for."""
@@ -80,6 +83,17 @@ class LatentDecoder(nn.Module):
     """
 
     latent_dim: int
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Draw images (n, C, H, W) in [0, 1] from latents N(0, I), in batches.
+
+        The latents come from `generator`, or from torch's global generator if it is None.
+        """
+        device = next(self.parameters()).device
+        latents = torch.randn(n, self.latent_dim, generator=generator)
+        with torch.no_grad():
+            parts = latents.split(SAMPLED_AT_ONCE)
+            return torch.cat([self(part.to(device)) for part in parts])
 
 
 class Autoencoder(nn.Module):
