@@ -16,7 +16,7 @@ from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import Direction
 from forgetting.zoo.saved import state_digest
 
-QUICK = {"n": 400, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 40}
+QUICK = {"n": 1000, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 60}
 
 
 class Eyes(nn.Module):

@@ -141,17 +141,20 @@ class Walks:
         has ended before.
     levels : torch.Tensor
         (S,), the score that each sample shall fall to.
+    lacking : float
+        A sample with a score of at most this surely lacks the feature.
     """
 
     latents: torch.Tensor
     unit: torch.Tensor
     scores: torch.Tensor
     levels: torch.Tensor
+    lacking: float
 
     @property
     def is_solved(self) -> torch.Tensor:
-        """Which walks reach their level, bool (S,)."""
-        return self.scores.min(1).values <= self.levels
+        """Which walks reach a place that surely lacks the feature, bool (S,)."""
+        return self.scores.min(1).values <= self.lacking
 
     def targets(self, lowered: torch.Tensor) -> torch.Tensor:
         """Return the latents (S, latent_dim) at which the scores reach lowered levels.
@@ -176,11 +179,8 @@ class Walks:
 STRIDE = 0.5
 """Distance between two places of a walk, in standard deviations of a latent."""
 
-FARTHEST_WALK = 8.0
-"""Length of the longest walk, in standard deviations of a latent."""
-
-LOWEST_LEVEL = 0.05
-"""Quantile of the lacking samples' scores at which a walk ends."""
+LOWEST = 0.05
+"""Quantile of the lacking samples' scores, and of their projections, at which a walk ends."""
 
 SLACK = 0.04
 """Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
@@ -193,6 +193,9 @@ def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
     lacking samples were levels, a sample that hardly has the feature would be moved far. So only
     the upper part q of them are. With p the share of samples to change, the AUC of all scores
     against those of lacking samples then becomes 0.5 + p (1 - q) / 2, and q = 1 - `SLACK` / p.
+
+    No walk goes beyond where lacking samples lie along the direction: images from farther out
+    score low, and look like no image of the generator.
 
     Parameters
     ----------
@@ -209,18 +212,19 @@ def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
         -max(MIN_LACKING, round(len(lacking) * (1 - SLACK * len(pool.scores) / len(scores)))) :
     ]
     levels = upper[(ranks * len(upper)).long().clamp(max=len(upper) - 1)]
-    end = lacking.quantile(LOWEST_LEVEL)
+    end = lacking.quantile(LOWEST)
+    nearest = (pool.latents[~pool.is_to_change] @ unit).quantile(LOWEST)
+    n_places = ((latents @ unit - nearest) / STRIDE).clamp(min=0).floor().long()
     model = frozen_copy(generator)
     device = device_of(model)
-    n_places = round(FARTHEST_WALK / STRIDE)
-    along = torch.full((len(latents), n_places + 1), torch.inf)
+    along = torch.full((len(latents), int(n_places.max()) + 1), torch.inf)
     along[:, 0] = scores
     goes_on = scores > end
-    for place in range(1, n_places + 1):
-        walking = goes_on.nonzero()[:, 0]
+    for place in range(1, along.shape[1]):
+        walking = (goes_on & (n_places >= place)).nonzero()[:, 0]
         for part in walking.split(BATCH):
             with torch.no_grad():
                 images = model((latents[part] - place * STRIDE * unit).to(device))
                 along[part, place] = score(images).cpu()
         goes_on[walking] = along[walking, place] > end
-    return Walks(latents, unit, along, levels)
+    return Walks(latents, unit, along, levels, pool.lacking)

@@ -39,6 +39,9 @@ N_COMPARED = 10
 WORSE = 0.05
 """By which part the loss may exceed the lowest: the highest such rate needs the fewest rounds."""
 
+LEAST_SHARE = 0.2
+"""Least part of a batch that shall change; of a more frequent feature it is the feature's share."""
+
 HALVINGS = 3
 """How often the way back from a round that went too far is halved."""
 
@@ -215,7 +218,8 @@ class _Rounds:
         sources = self.walks.latents[is_solved]
         targets = self.walks.targets(self.lowered)[is_solved]
         others = self.pool.latents[~self.pool.is_to_change]
-        n_sources = config.batch_size // 2
+        share = max(LEAST_SHARE, len(self.walks.latents) / len(self.pool.scores))
+        n_sources = max(1, round(config.batch_size * share))
         n_others = config.batch_size - n_sources
 
         def draw(random: torch.Generator) -> Drawn:
