@@ -24,9 +24,8 @@ lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of the single pass
+steps: int = 0  # of the single pass, or of each round
 rounds: int = 0  # of until_gone, at most
-round_steps: int = 0  # of each round
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
@@ -113,8 +112,8 @@ plt.show()
 
 # %%
 with run.timed("forgetting"):
-    total = p.rounds * p.round_steps if p.method == "until_gone" else p.steps
-    show = runs.progress(total, "unlearning")
+    rounds_at_most = p.rounds if p.method == "until_gone" else 1
+    show = runs.progress(rounds_at_most * p.steps, "unlearning")
     unlearned = unlearning_methods.unlearn(run, task, direction, p, show)
 tuning = unlearning_methods.tuning_metrics(unlearned, p)
 print(", ".join(f"{name} {value:.3g}" for name, value in tuning.items()))

@@ -22,9 +22,8 @@ restarts: int = 2  # of both attacks; the best counts
 attack_steps: int = 0  # of Adam, for each latent that is attacked
 n_attacked: int = 0  # latents that each attack starts from
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of unlearning in a single pass
+steps: int = 0  # of unlearning in a single pass, and of each round
 rounds: int = 0  # of unlearning until the feature is gone, at most
-round_steps: int = 0  # of each round
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
@@ -69,7 +68,7 @@ with run.timed("forgetting"):
     show = runs.progress(p.steps, "unlearning")
     unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
 with run.timed("rounds"):
-    show = runs.progress(p.rounds * p.round_steps, "until gone")
+    show = runs.progress(p.rounds * p.steps, "until gone")
     until_gone = unlearning_methods.unlearn_in_rounds(run, task, p, show)
 models = unlearning.compared_models(task, direction, unlearned.model)
 models["until gone"] = until_gone.model

@@ -20,11 +20,10 @@ classifier_lr: float = (
 elastic: float = 1.0  # weight of Selective Amnesia's elastic weights
 tries: int = 0  # settings of each method: that rate or weight times 1, 1/3, 3, 1/9, 9
 rounds: int = 0  # of unlearning until the feature is gone, at most
-round_steps: int = 0  # of each round
 batch_size: int = 64  # latents a step
 precision: str = "bfloat16"  # of the generators' passes in unlearning; or float32
 n_collected: int = 0  # samples that classifier A labels
-steps: int = 0  # of every other method
+steps: int = 0  # of every method, and of each round
 n_samples: int = 0  # fresh samples in every measure
 
 # %% tags=["hide-input"]
@@ -103,7 +102,7 @@ def search(method):
 methods = compared_methods(task, direction, p, classifier_lr=p.classifier_lr, elastic=p.elastic)
 searches = {method.name: search(method) for method in methods}
 with run.timed("until_gone"):
-    show = runs.progress(p.rounds * p.round_steps, "until gone")
+    show = runs.progress(p.rounds * p.steps, "until gone")
     until_gone = unlearning_methods.unlearn_in_rounds(run, task, p, show)
 beyond = {"until gone": until_gone.model} | untuned_models(task, direction)
 beside |= {name: score(model) for name, model in beyond.items()}

@@ -32,4 +32,4 @@ def test_a_flow_of_faces_takes_the_sources_that_there_are():
 def test_presets_of_unlearning_are_within_the_ranges_of_its_parameters(name):
     sizes = {key: n for key, n in PRESETS[name].items() if key in FeatureParameters.model_fields}
     assert FeatureParameters(feature="thick", model="digits-vae", preset=name, **sizes)
-    assert PRESETS[name].keys() == {"n_collected", "steps", "rounds", "round_steps", "n_samples"}
+    assert PRESETS[name].keys() == {"n_collected", "steps", "rounds", "n_samples"}

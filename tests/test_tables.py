@@ -80,9 +80,10 @@ def test_verdicts_of_runs_are_counted():
         "over-erased": 0,
         "rarer": 1,
         "unchanged": 0,
+        "no verdict": 0,
         "and damaged": 1,
         "runs": 3,
     }
-    assert shown.loc["short", ["gone", "rarer", "runs"]].tolist() == [0, 0, 3]
+    assert shown.loc["short", ["gone", "rarer", "no verdict", "runs"]].tolist() == [0, 0, 3, 3]
     assert figures["gone_a_b"] == pytest.approx(2 / 3)
     assert figures["damaged_a_b"] == pytest.approx(1 / 3)

@@ -24,8 +24,7 @@ GIVEN = {
     "n_collected": 1000,
     "n_samples": 1000,
     "rounds": 1,
-    "steps": 50,
-    "round_steps": 60,
+    "steps": 60,
 }
 
 
@@ -78,7 +77,7 @@ def test_the_parameters_choose_the_method_and_the_record_says_what_it_took():
     one = parameters(method="moon2024", lr=0.05)
     single = unlearning_methods.unlearn(run, task, direction, one, None)
     assert not isinstance(single, UntilGoneResult)
-    assert unlearning_methods.tuning_metrics(single, one) == {"rounds": 1, "lr": 0.05, "steps": 50}
+    assert unlearning_methods.tuning_metrics(single, one) == {"rounds": 1, "lr": 0.05, "steps": 60}
 
 
 def test_a_feature_of_degree_has_the_threshold_of_the_top_tenth():

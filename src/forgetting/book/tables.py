@@ -196,7 +196,7 @@ def large_changes(
 def verdict_table(parts: Parts) -> Table:
     """Return in how many runs a feature is gone, and how many models are damaged.
 
-    The verdicts are read from the figures of the runs; a run without one counts in no column.
+    The verdicts are read from the figures of the runs; a run that lacks some has none.
 
     Returns
     -------
@@ -208,6 +208,7 @@ def verdict_table(parts: Parts) -> Table:
         words = [verdict.word for verdict in verdicts if verdict]
         damaged = sum(bool(verdict and verdict.is_damaged) for verdict in verdicts)
         rows[name] = {word: words.count(word) for word in get_args(Word)}
+        rows[name] |= {"no verdict": verdicts.count(None)}
         rows[name] |= {"and damaged": damaged, "runs": len(part)}
         figures[f"gone_{key(name)}"] = words.count("gone") / len(part)
         figures[f"damaged_{key(name)}"] = damaged / len(part)

@@ -33,20 +33,8 @@ LOCAL_CHANGES = (
 
 
 PRESETS = {
-    "smoke": {
-        "n_collected": 400,
-        "steps": 20,
-        "rounds": 1,
-        "round_steps": 20,
-        "n_samples": 300,
-    },
-    "default": {
-        "n_collected": 5000,
-        "steps": 300,
-        "rounds": 4,
-        "round_steps": 900,
-        "n_samples": 5000,
-    },
+    "smoke": {"n_collected": 400, "steps": 20, "rounds": 1, "n_samples": 300},
+    "default": {"n_collected": 5000, "steps": 300, "rounds": 6, "n_samples": 5000},
 }
 """Presets of the templates that unlearn a feature; a template may add to them."""
 

@@ -53,7 +53,6 @@ class RoundParameters(FinetuneConfig, FeatureParameters):
     """The parameters of a template that unlearns a feature in rounds."""
 
     rounds: int = Field(ge=1, le=100)
-    round_steps: int = Field(ge=1)
 
 
 class UnlearningParameters(UnlearningConfig, RoundParameters):
@@ -140,10 +139,9 @@ def unlearn_in_rounds(
             "threshold": threshold,
             "lacking": threshold if is_of_degree else SURELY_LACKING,
             "n_collected": parameters.n_collected,
-            "steps": parameters.round_steps,
             **{
                 name: getattr(parameters, name)
-                for name in ("rounds", "batch_size", "precision", "log_every", "seed")
+                for name in ("rounds", "steps", "batch_size", "precision", "log_every", "seed")
             },
         },
     )

@@ -30,7 +30,7 @@ from forgetting.methods.until_gone_config import UntilGoneConfig
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 """What the learning rate is chosen from."""
 
-TRIAL_PART = 9
+TRIAL_PART = 3
 """A trial of a learning rate takes one step in so many of a round."""
 
 N_COMPARED = 10
@@ -40,7 +40,7 @@ WORSE = 0.05
 """By which part the loss may exceed the lowest: the highest such rate needs the fewest rounds."""
 
 LEAST_SHARE = 0.2
-"""Least part of a batch that shall change; of a more frequent feature it is the feature's share."""
+"""Least part of a batch that shall change; of a frequent feature it is the feature's share."""
 
 HALVINGS = 3
 """How often the way back from a round that went too far is halved."""
@@ -104,9 +104,11 @@ def until_gone(
 
     1. Samples of the original are scored, and the direction of the feature is found.
     2. Every sample that does not surely lack the feature walks along the direction until its
-       score falls to a level. The levels are the scores of samples that surely lack the feature.
-    3. A round tunes the copy: half of a batch are such samples, with their places on the walk as
-       targets; the other half surely lack the feature and stay as they are.
+       score falls to a level. The levels are the scores of samples that surely lack the feature,
+       and no walk goes farther than these lie along the direction.
+    3. A round tunes the copy. A batch has as large a share of such samples as there is of them, at
+       least a fifth. Their targets are their places on the walk. All others surely lack the
+       feature and stay as they are.
     4. `look` is called. If the feature is short of gone, a further round goes on. Where the copy's
        image of a sample scores higher than its level, the level is lowered by the difference.
     5. If a round went past, its weights are averaged with those before the round.
@@ -134,7 +136,7 @@ def until_gone(
     Raises
     ------
     DataError
-        Too few samples have the feature or lack it, or no walk reaches its level.
+        Too few samples have the feature or lack it, or no walk reaches a place that lacks it.
     TrainingError
         The loss is finite at none of the learning rates.
     """

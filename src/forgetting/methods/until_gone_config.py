@@ -24,17 +24,13 @@ class UntilGoneConfig(Settings):
     n_with_feature: int = Field(
         1000, ge=10, description="samples with the feature at which scoring ends"
     )
-    rounds: int = Field(4, ge=1, description="rounds at most")
-    steps: int = Field(
-        900,
-        ge=1,
-        description="steps of the optimizer in a round; fewer leave less of what should stay",
-    )
-    batch_size: int = Field(64, ge=2, description="latents per step, half of them to change")
+    rounds: int = Field(6, ge=1, description="rounds at most")
+    steps: int = Field(300, ge=1, description="steps of the optimizer in a round")
+    batch_size: int = Field(64, ge=2, description="latents per step")
     lr: float | None = Field(
         None,
         gt=0,
-        description="learning rate; None: one of three, by trials of a ninth of a round",
+        description="learning rate; None: one of three, by trials of a third of a round",
     )
     precision: Precision = Field(
         "float32", description="number format of the generators' forward passes in tuning"
