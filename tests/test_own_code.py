@@ -1,17 +1,22 @@
 """A model of one's own from the command line: made by a function in a file, saved in a folder."""
 
 import json
+from pathlib import Path
 
 import pytest
 from bars import BendingBars
 from click.testing import CliRunner
 
 import forgetting as fg
+from forgetting.book.schema import read_record
 from forgetting.cli import main
 from forgetting.errors import ModelError, ParameterError
 from forgetting.experiments.own_code import call_function, load_scores
 
-MINE = """
+MINE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})  # a notebook has another path
+
 from bars import BendingBars, width
 import forgetting as fg
 
@@ -51,6 +56,11 @@ def test_a_command_leaves_weights_a_record_a_card_and_a_picture(mine, tmp_path):
     assert record["parameters"]["lr"] == 0.05
     assert record["metrics"]["prevalence_after"] < record["metrics"]["prevalence_before"]
     fg.restore(tmp_path / "narrow", into=BendingBars())
+    names = {path.name for path in (tmp_path / "narrow").iterdir()}
+    assert {"unlearning.ipynb", "unlearning.json", "weights.safetensors"} <= names
+    run = read_record(tmp_path / "narrow" / "unlearning.json")
+    assert run["parameters"]["model"].endswith("mine.py:make_generator")
+    assert run["metrics"]["prevalence_after"] == record["metrics"]["prevalence_after"]
     again = forget(mine, *output)
     assert again.exit_code == 1
     assert "holds a model already" in again.output

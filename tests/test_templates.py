@@ -133,7 +133,7 @@ def test_a_misspelt_parameter_is_refused_with_the_most_similar_name():
     [
         ("steps=many", "steps = 'many' is no int: "),
         ("seed=1.5", "seed = '1.5' is no int"),
-        ("steps", "-p takes NAME=VALUE, not 'steps'"),
+        ("steps", "'steps' is not of the form NAME=VALUE"),
     ],
 )
 def test_wrong_types_are_refused_at_once(pair, sentence):
@@ -315,3 +315,10 @@ def test_parameters_are_converted():
     assert values == {"seed": 3, "lr": 1e-4, "feature": "thick"}
     with pytest.raises(ParameterError, match="no int"):
         templates.convert("feature_unlearning", {"seed": "x"})
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_papermill_reads_every_parameter(name):
+    """An equals sign in a comment would hide its parameter."""
+    seen = papermill.inspect_notebook(HERE.templates / f"{name}.ipynb")
+    assert seen.keys() == templates.parameters(name).keys()

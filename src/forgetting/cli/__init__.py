@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from forgetting import __version__
-from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, read_pairs
+from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout
 from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
 from forgetting.foundation import memory
 from forgetting.foundation.files import CACHE, ROOT
+from forgetting.foundation.pairs import read_pairs
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

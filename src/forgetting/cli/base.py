@@ -1,12 +1,11 @@
 """What all commands share: how errors are printed, and types of arguments."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from forgetting.errors import ForgettingError, ParameterError
+from forgetting.errors import ForgettingError
 from forgetting.foundation import project, resources
 
 
@@ -40,24 +39,3 @@ class OfACheckout(click.Command):
 
 FOLDER = click.Path(path_type=Path, resolve_path=True)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
-
-def read_pairs(pairs: Iterable[str]) -> dict[str, str]:
-    """Return parameters as texts, by name, from texts of the form NAME=VALUE.
-
-    Raises
-    ------
-    ParameterError
-        A text has no equals sign, or a name is given twice.
-    """
-    given: dict[str, str] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator:
-            raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
-        if name in given:
-            raise ParameterError(
-                f"{name} is given twice, as {given[name]!r} and as {value!r}: give it once."
-            )
-        given[name] = value
-    return given

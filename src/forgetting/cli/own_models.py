@@ -1,12 +1,15 @@
 """Commands for anyone's model: it is made by a function in a file, and forgets."""
 
 import inspect
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER, read_pairs
+from forgetting.cli.base import FOLDER
+from forgetting.foundation.pairs import read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False)
 MODEL = "NAME|FILE.py:FUNCTION"
@@ -54,23 +57,63 @@ def unlearn(
 
     FUNCTION in FILE.py takes no argument and returns the generator, as `forgetting.as_generator`
     makes one. A classifier is a name of the zoo, or a function that returns one. The folder gets
-    weights, record, card and a picture.
+    weights, record, card and a picture, and with `forgetting[book]` a notebook of the run.
     """
     from forgetting.errors import ParameterError
     from forgetting.experiments.own_code import call_function, load_scores
+    from forgetting.experiments.own_model import checked_settings
     from forgetting.experiments.own_model import unlearn as unlearn_feature
-    from forgetting.zoo.saved import check_new
+    from forgetting.zoo.saved import check_new, read_report
 
     check_new(output)
     settings: dict[str, Any] = dict(read_pairs(pairs))
     if taken := sorted(settings.keys() & inspect.signature(unlearn_feature).parameters.keys()):
         raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
+    settings = checked_settings(options["method"], settings)
     model = call_function(generator)
     steering, grading = load_scores(model, feature, classifier, graders)
-    result = unlearn_feature(model, steering, grading, n=samples, **options, **settings)
-    result.save(output)
-    click.echo(result.report())
+    if find_spec("papermill"):
+        _unlearn_in_a_notebook(
+            output,
+            settings,
+            model=_absolute(generator),
+            feature=feature,
+            classifier=_absolute(classifier or ""),
+            graders=",".join(map(_absolute, graders)),
+            n_samples=samples,
+            **{name: value for name, value in options.items() if value is not None},
+        )
+    else:
+        result = unlearn_feature(model, steering, grading, n=samples, **options, **settings)
+        result.save(output)
+    click.echo(read_report(output))
     click.echo(f"saved in {output}")
+
+
+def _absolute(place: str) -> str:
+    """Return FILE.py:FUNCTION with the whole path of the file; a name of the zoo stays."""
+    file, colon, function = place.rpartition(":")
+    return f"{Path(file).expanduser().resolve()}{colon}{function}" if colon else place
+
+
+OF_THE_TEMPLATE = {"until_gone": ("steps", "rounds", "n_collected"), "moon2024": ("steps",)}
+"""Settings of each method that the template has as parameters of their own."""
+
+
+def _unlearn_in_a_notebook(output: Path, settings: dict[str, Any], **values: Any) -> None:
+    """Execute the template on anyone's generator, and leave notebook and record in a folder."""
+    from forgetting.book import execution
+
+    for name in OF_THE_TEMPLATE[values["method"]]:
+        if name in settings:
+            values[name] = settings.pop(name)
+    values["settings"] = ",".join(f"{name}={value}" for name, value in settings.items())
+    values["folder"] = str(output)
+    output.mkdir(parents=True, exist_ok=True)
+    notebook, name = output / "unlearning.ipynb", "unlearning"
+    execution.execute(
+        "unlearning_own", values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+    )
 
 
 @click.command()

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from pydantic import Field
 from torch import nn
 
+from forgetting.border.copies import device_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.sampling import first_samples
 from forgetting.errors import DataError, ModelError, ParameterError, did_you_mean
+from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.own_model import MIN_GRADED
+from forgetting.experiments.unlearning_methods import MethodName
+from forgetting.foundation.pairs import read_pairs
 from forgetting.zoo import store
 from forgetting.zoo.graders import load_thresholds
+from forgetting.zoo.saved import state_digest
 
 
 def call_function(place: str) -> Any:
@@ -59,6 +67,51 @@ def call_function(place: str) -> Any:
         sys.path.remove(str(path.resolve().parent))
 
 
+class OwnParameters(Parameters):
+    """The parameters of the template that unlearns a feature of anyone's generator."""
+
+    feature: str
+    model: str
+    classifier: str
+    graders: str
+    method: MethodName
+    share: float = Field(ge=0, lt=1)
+    settings: str
+    folder: str
+    n_collected: int = Field(ge=100)
+    steps: int = Field(ge=1)
+    rounds: int = Field(ge=1)
+    n_samples: int = Field(ge=MIN_GRADED, le=1_000_000)
+
+    def all_settings(self) -> dict[str, Any]:
+        """Return the settings of the method, those that are parameters of their own among them."""
+        pairs = read_pairs(pair for pair in self.settings.split(",") if pair)
+        own = {"steps": self.steps}
+        if self.method == "until_gone":
+            own |= {"rounds": self.rounds, "n_collected": self.n_collected}
+        return own | pairs
+
+
+def load_generator(run: Experiment, name: str) -> Any:
+    """Return a generator of the zoo or of a user's file, on the run's device, noted in its record.
+
+    Parameters
+    ----------
+    name : str
+        A name of the zoo, or FILE.py:FUNCTION.
+
+    Raises
+    ------
+    ParameterError, ModelError, WeightsError
+        There is no such generator, or the function fails.
+    """
+    if ":" not in name:
+        return run.load_generator(name)
+    generator = call_function(name).to(run.device)
+    run.weights[Path(name).name] = state_digest(generator)
+    return generator
+
+
 def load_scores(
     generator: nn.Module, feature: str, classifier: str | None, graders: Sequence[str]
 ) -> tuple[FeatureScore, list[FeatureScore]]:
@@ -87,18 +140,19 @@ def load_scores(
     classifier = classifier or f"{kind}-classifier-a"
     if classifier in graders:
         raise ParameterError(f"{classifier} steers, and so cannot grade: name another grader.")
-    steering = _load(classifier)[feature]
-    return steering, [_graded(name, feature, int(images.shape[-1])) for name in graders]
+    device, size = device_of(generator), int(images.shape[-1])
+    steering = _load(classifier, device)[feature]
+    return steering, [_graded(name, feature, size, device) for name in graders]
 
 
-def _load(name: str) -> Any:
-    """Return a classifier of the zoo, or of a user's file."""
-    return call_function(name) if ":" in name else store.load(name)
+def _load(name: str, device: torch.device) -> Any:
+    """Return a classifier of the zoo, or of a user's file, on a device."""
+    return (call_function(name) if ":" in name else store.load(name)).to(device)
 
 
-def _graded(name: str, feature: str, size: int) -> FeatureScore:
+def _graded(name: str, feature: str, size: int, device: torch.device) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
-    score: FeatureScore = _load(name)[feature]
+    score: FeatureScore = _load(name, device)[feature]
     try:
         return score.at(load_thresholds(name, feature, size).balanced)
     except DataError:

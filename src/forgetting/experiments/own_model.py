@@ -1,7 +1,7 @@
 """Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import torch
@@ -101,24 +101,12 @@ def unlearn(
     >>> result.verdict.word
     'unchanged'
     """
-    method = check_option("method", method, get_args(MethodName))
+    settings = checked_settings(method, settings)
     graders = [grader] if callable(grader) else list(grader)
     check_counts(n=n, least=MIN_GRADED)
     check_seed(seed)
     if share is not None and not 0 < share < 1:
         raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
-    fields = CONFIGURATIONS[method].model_fields
-    for name in settings:
-        if name in OF_THE_SCORE:
-            raise ParameterError(
-                f"{name} belongs to the feature, by which samples are graded, too: give "
-                'classifier["..."].at(threshold), or `share`.'
-            )
-        if name not in fields:
-            hint = did_you_mean(name, sorted(fields))
-            raise ParameterError(f"The method {method} has no setting {name!r}. {hint}")
-    config = validated(CONFIGURATIONS[method], settings)
-    settings = {name: getattr(config, name) for name in settings}
     check_generator(generator, trainable, is_tuned=True)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
     with own_conditions(seed):
@@ -144,6 +132,29 @@ def unlearn(
     return UnlearningReport(
         result.model, result.history, looked.name, figures, measured, parameters
     )
+
+
+def checked_settings(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a method as their types, texts among them.
+
+    Raises
+    ------
+    ParameterError
+        There is no such method, or it has no such setting or not with this value.
+    """
+    method = check_option("method", method, get_args(MethodName))
+    fields = CONFIGURATIONS[method].model_fields
+    for name in settings:
+        if name in OF_THE_SCORE:
+            raise ParameterError(
+                f"{name} belongs to the feature, by which samples are graded, too: give "
+                'classifier["..."].at(threshold), or `share`.'
+            )
+        if name not in fields:
+            hint = did_you_mean(name, sorted(fields))
+            raise ParameterError(f"The method {method} has no setting {name!r}. {hint}")
+    config = validated(CONFIGURATIONS[method], settings)
+    return {name: getattr(config, name) for name in settings}
 
 
 Outcome = tuple[UnlearningResult, Direction, dict[str, float]]

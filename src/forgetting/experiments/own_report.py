@@ -143,6 +143,7 @@ class UnlearningReport(UnlearningResult):
         """
         record = {
             "feature": self.feature,
+            "report": self.report(),
             "verdict": self.verdict.word,
             "is_damaged": self.verdict.is_damaged,
             "parameters": self.parameters,

@@ -100,6 +100,12 @@ def save_model(
         record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
 
 
+def read_report(folder: Path) -> str:
+    """Return what was said of a saved model, as a text."""
+    report: str = json.loads((folder / RECORD).read_text(encoding="utf-8"))["report"]
+    return report
+
+
 def restore(folder: Path | str, into: M) -> M:
     """Load saved weights into a module of the same architecture, and return it.
 
