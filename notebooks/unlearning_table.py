@@ -17,7 +17,8 @@ import pandas as pd
 
 from forgetting.book import columns, table_plots
 from forgetting.book.sweeps import begin_table
-from forgetting.book.tables import key, large_changes, over_runs, over_seeds, verdict_table
+from forgetting.book.tables import key, over_runs, over_seeds
+from forgetting.book.unlearning_tables import large_changes, verdict_table
 
 pd.set_option("display.max_colwidth", None)
 run, table = begin_table("unlearning_table", globals())

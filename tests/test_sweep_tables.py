@@ -11,7 +11,6 @@ from forgetting.book.sweeps import begin_table, load_sweep, readable
 from forgetting.book.tables import (
     FID_CHANGES,
     extremes,
-    large_changes,
     over_differences,
     over_runs,
     percent,
@@ -20,6 +19,7 @@ from forgetting.book.tables import (
     retrained_table,
     target_table,
 )
+from forgetting.book.unlearning_tables import large_changes
 from forgetting.errors import ParameterError
 from forgetting.methods.target_distribution import Target
 

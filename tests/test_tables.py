@@ -12,8 +12,8 @@ from forgetting.book.tables import (
     over_seeds,
     standard_deviations,
     summarise,
-    verdict_table,
 )
+from forgetting.book.unlearning_tables import verdict_table
 from forgetting.errors import ForgettingError
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from forgetting.errors import ForgettingError
+from forgetting.book.schema import read_record
+from forgetting.book.templates import parameters
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation.files import check_writable
 
 LONGEST_NAME = 150
@@ -45,6 +47,36 @@ def name_run(template: str, given: Mapping[str, str], name: str | None = None) -
     if plain == text and not (is_ambiguous or is_of_another):
         return plain
     return f"{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+def of_record(path: Path, template: str | None = None) -> tuple[str, dict[str, str]]:
+    """Return the template of a record, and its parameters as texts.
+
+    A parameter that the record's run had and the template's first cell has not is left out.
+
+    Parameters
+    ----------
+    path : Path
+        The record.
+    template : str, optional
+        What the template should be.
+
+    Raises
+    ------
+    ForgettingError
+        The file is no record, or no template has its name.
+    ParameterError
+        The record is of another template.
+    """
+    record = read_record(path)
+    if not isinstance(record.get("template"), str) or "parameters" not in record:
+        raise ForgettingError(f"{path} is no record of a run: give the NAME.json that a run left.")
+    found: str = record["template"]
+    if template not in (None, found):
+        raise ParameterError(f"{path} is a record of {found}, not of {template}.")
+    declared = parameters(found)
+    values = record["parameters"].items()
+    return found, {name: str(value) for name, value in values if name in declared}
 
 
 @contextmanager

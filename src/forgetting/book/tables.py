@@ -3,16 +3,13 @@
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t
 
 from forgetting.errors import ForgettingError
-from forgetting.experiments.grading import give_verdict
 from forgetting.methods.target_distribution import Target
-from forgetting.metrics.verdict import Word
 
 Parts = dict[str, pd.DataFrame]
 """Runs by the name of their row in a table."""
@@ -160,59 +157,6 @@ def summarise(
 def key(name: str) -> str:
     """Return a row's name in the form that names of figures contain."""
     return name.lower().replace(", ", "_").replace("-", "_").replace(" ", "_")
-
-
-def large_changes(
-    parts: Parts, prefix: str = "share_change_", least: float = 0.02
-) -> tuple[dict[str, str], dict[str, float]]:
-    """Return which attributes' shares changed by more than `least` in the mean over runs.
-
-    Parameters
-    ----------
-    parts : Parts
-        An attribute's column is PREFIX and its name.
-    least : float
-        Of the change, as a share of the samples.
-
-    Returns
-    -------
-    A text for each part, in points, or "none"; and `PREFIXNAME_PART` by name.
-    """
-    texts: dict[str, str] = {}
-    figures: dict[str, float] = {}
-    for name, part in parts.items():
-        columns = [column for column in part if column.startswith(prefix)]
-        change = part[columns].mean().dropna()
-        large = change[change.abs() > least]
-        figures |= {f"{column}_{key(name)}": float(value) for column, value in large.items()}
-        points = [
-            f"{column.removeprefix(prefix).replace('_', ' ')} {100 * value:+.1f}"
-            for column, value in large.items()
-        ]
-        texts[name] = ", ".join(points) or "none"
-    return texts, figures
-
-
-def verdict_table(parts: Parts) -> Table:
-    """Return in how many runs a feature is gone, and how many models are damaged.
-
-    The verdicts are read from the figures of the runs; a run that lacks some has none.
-
-    Returns
-    -------
-    A row for each part, and `gone_PART` and `damaged_PART`, shares of the runs, by name.
-    """
-    rows, figures = {}, {}
-    for name, part in parts.items():
-        verdicts = [give_verdict(run.dropna().to_dict()) for _, run in part.iterrows()]
-        words = [verdict.word for verdict in verdicts if verdict]
-        damaged = sum(bool(verdict and verdict.is_damaged) for verdict in verdicts)
-        rows[name] = {word: words.count(word) for word in get_args(Word)}
-        rows[name] |= {"no verdict": verdicts.count(None)}
-        rows[name] |= {"and damaged": damaged, "runs": len(part)}
-        figures[f"gone_{key(name)}"] = words.count("gone") / len(part)
-        figures[f"damaged_{key(name)}"] = damaged / len(part)
-    return pd.DataFrame.from_dict(rows, orient="index"), figures
 
 
 def quantile_table(parts: Parts, sets: Sequence[str]) -> Table:

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from forgetting.book import plugins
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.schema import PARAMETERS, read_record
+from forgetting.book.schema import PARAMETERS
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean
 from forgetting.foundation.files import write_text
 
@@ -219,38 +219,6 @@ def convert(template: str, given: Mapping[str, str], checkout: Checkout = HERE) 
     check_names(template, given, checkout)
     declared = parameters(template, checkout)
     return {name: declared[name].convert(text) for name, text in given.items()}
-
-
-def of_record(
-    path: Path, template: str | None = None, checkout: Checkout = HERE
-) -> tuple[str, dict[str, str]]:
-    """Return the template of a record, and its parameters as texts.
-
-    A parameter that the record's run had and the template's first cell has not is left out.
-
-    Parameters
-    ----------
-    path : Path
-        The record.
-    template : str, optional
-        What the template should be.
-
-    Raises
-    ------
-    ForgettingError
-        The file is no record, or no template has its name.
-    ParameterError
-        The record is of another template.
-    """
-    record = read_record(path)
-    if not isinstance(record.get("template"), str) or "parameters" not in record:
-        raise ForgettingError(f"{path} is no record of a run: give the NAME.json that a run left.")
-    found: str = record["template"]
-    if template not in (None, found):
-        raise ParameterError(f"{path} is a record of {found}, not of {template}.")
-    declared = parameters(found, checkout)
-    values = record["parameters"].items()
-    return found, {name: str(value) for name, value in values if name in declared}
 
 
 def notebook_text(template: str, checkout: Checkout = HERE) -> str:

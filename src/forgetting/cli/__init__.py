@@ -68,7 +68,7 @@ def run(
 
     given = read_pairs(pairs)
     if record is not None:
-        template, recorded = templates.of_record(record, template)
+        template, recorded = own_runs.of_record(record, template)
         given = recorded | given
     if template is None:
         raise ForgettingError("Name a template, or give `--from` a record.")
