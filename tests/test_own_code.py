@@ -11,7 +11,7 @@ import forgetting as fg
 from forgetting.book.schema import read_record
 from forgetting.cli import main
 from forgetting.errors import ModelError, ParameterError
-from forgetting.experiments.own_code import call_function, load_scores
+from forgetting.experiments.own_code import OwnParameters, call_function, load_scores
 
 MINE = f"""
 import sys
@@ -27,6 +27,9 @@ def make_classifier():
     return fg.as_classifier(
         BendingBars(), ("wide",), logits=lambda module, images: 4 * width(images)[:, None] - 40
     )
+
+def nothing():
+    return None
 
 def fail():
     raise RuntimeError("no weights")
@@ -105,6 +108,7 @@ def test_digits_and_faces_have_classifiers_of_their_own():
         ("mine.py", ParameterError, "not of the form FILE.py:FUNCTION"),
         ("gone.py:make", ParameterError, r"There is no file gone\.py"),
         ("{mine}:make_generato", ParameterError, r"Did you mean make_generator\?"),
+        ("{mine}:nothing", ModelError, r"returns a NoneType, not a module"),
         ("{mine}:fail", ModelError, r"fails \(RuntimeError: no weights\)"),
     ],
 )
@@ -117,3 +121,13 @@ def test_a_file_with_a_wrong_line_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def make(:\n")
     with pytest.raises(ModelError, match=r"mine\.py:make fails \(SyntaxError"):
         call_function(f"{tmp_path / 'mine.py'}:make")
+
+
+def test_a_setting_that_is_a_parameter_of_its_own_is_not_given_twice():
+    own = {"feature": "7", "model": "digits-vae", "classifier": "", "graders": "", "folder": ""}
+    own |= {"method": "moon2024", "share": 0, "steps": 9, "rounds": 1, "n_collected": 400}
+    given = OwnParameters(**own, n_samples=300, settings="lr=0.01,batch_size=8")
+    assert given.all_settings() == {"steps": 9, "lr": "0.01", "batch_size": "8"}
+    twice = given.model_copy(update={"settings": "steps=3"})
+    with pytest.raises(ParameterError, match="steps is a parameter of its own"):
+        twice.all_settings()

@@ -69,6 +69,7 @@ def unlearn(
     settings: dict[str, Any] = dict(read_pairs(pairs))
     if taken := sorted(settings.keys() & inspect.signature(unlearn_feature).parameters.keys()):
         raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
+    # a wrong option is answered here, before a notebook is started, which takes seconds
     settings = checked_settings(options["method"], settings)
     model = call_function(generator)
     steering, grading = load_scores(model, feature, classifier, graders)

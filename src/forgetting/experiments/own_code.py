@@ -58,8 +58,14 @@ def call_function(place: str) -> Any:
             functions = [key for key, value in vars(module).items() if callable(value)]
             hint = did_you_mean(name, functions) if functions else "It has no function."
             raise ParameterError(f"{path} has no function {name!r}. {hint}")
-        return function()
-    except ParameterError:
+        made = function()
+        if not isinstance(made, nn.Module):
+            raise ModelError(
+                f"{place} returns a {type(made).__name__}, not a module: return what "
+                "forgetting.as_generator, as_flow or as_classifier makes."
+            )
+        return made
+    except (ParameterError, ModelError):
         raise
     except Exception as error:
         raise ModelError(f"{place} fails ({type(error).__name__}: {error}).") from error
@@ -84,11 +90,19 @@ class OwnParameters(Parameters):
     n_samples: int = Field(ge=MIN_GRADED, le=1_000_000)
 
     def all_settings(self) -> dict[str, Any]:
-        """Return the settings of the method, those that are parameters of their own among them."""
+        """Return the settings of the method, those that are parameters of their own among them.
+
+        Raises
+        ------
+        ParameterError
+            `settings` has one of these again, so that the record would tell two values.
+        """
         pairs = read_pairs(pair for pair in self.settings.split(",") if pair)
         own = {"steps": self.steps}
         if self.method == "until_gone":
             own |= {"rounds": self.rounds, "n_collected": self.n_collected}
+        if twice := sorted(pairs.keys() & own.keys()):
+            raise ParameterError(f"settings: {twice[0]} is a parameter of its own, so give it so.")
         return own | pairs
 
 
