@@ -91,6 +91,11 @@ def test_smiles_and_gender_are_log_odds_and_other_attributes_are_probes():
     both = torch.cat([expression, gender], 1)
     expected = both @ weight[1] + bias[1]
     torch.testing.assert_close(classifier.read("Bangs", expression, gender), expected)
+    networks.expression_features = lambda images: expression
+    networks.gender_features = lambda images: gender
+    images = torch.zeros(5, 3, 8, 8)
+    assert torch.equal(classifier.features(images), both)
+    torch.testing.assert_close(classifier["Bangs"](images), expected)
     assert torch.equal(
         classifier.read("Male", expression, gender),
         classifier.read("Male", expression[:0], gender),

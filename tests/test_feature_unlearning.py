@@ -10,6 +10,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 import forgetting as fg
 from forgetting.border.adapters import ConcatenatedLatents
 from forgetting.errors import DataError, ModelError, TrainingError
+from forgetting.methods import feature_unlearning
 from forgetting.methods.direction import (
     Direction,
     LabelledLatents,
@@ -237,3 +238,12 @@ def test_means_that_differ_by_rounding_alone_have_no_direction():
         with pytest.raises(DataError, match="equal but for rounding"):
             fg.find_direction(LabelledLatents(latents, rounded), form=form)
     fg.find_direction(LabelledLatents(latents + 0.001, latents.flip(0)))
+
+
+def test_without_its_part_of_the_loss_ms_ssim_is_not_computed(bars, monkeypatch):
+    monkeypatch.setattr(feature_unlearning, "ms_ssim", None)
+    direction = Direction(torch.eye(6)[0], 0.0)
+    rows = unlearn_feature(bars, direction, UnlearningConfig(steps=2, perceptual=0.0)).history
+    assert rows[-1]["loss_percep"] == 0
+    with pytest.raises(TypeError):  # the part is there, and what computes it is not
+        unlearn_feature(bars, direction, UnlearningConfig(steps=2))

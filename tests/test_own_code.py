@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from bars import BendingBars
 from click.testing import CliRunner
+from torch import nn
 
 import forgetting as fg
 from forgetting.book.schema import read_record
 from forgetting.cli import main
 from forgetting.errors import ModelError, ParameterError
+from forgetting.experiments import own_code
 from forgetting.experiments.own_code import OwnParameters, call_function, load_scores
 
 MINE = f"""
@@ -92,7 +94,8 @@ def test_what_steers_cannot_grade(mine):
         load_scores(BendingBars(), "wide", place, [place])
 
 
-def test_digits_and_faces_have_classifiers_of_their_own():
+def test_digits_and_faces_have_classifiers_of_their_own(monkeypatch):
+    monkeypatch.setattr(own_code, "has_face_api", lambda: False)
     generator = fg.load("digits-vae")
     steering, (grader,) = load_scores(generator, "7", None, [])
     assert steering.attribute == grader.attribute == "7"
@@ -100,6 +103,28 @@ def test_digits_and_faces_have_classifiers_of_their_own():
     steering, (grader,) = load_scores(faces, "Smiling", None, [])
     assert steering.threshold == 0
     assert grader.threshold != 0  # the zoo has a balanced threshold of classifier B
+
+
+@pytest.mark.parametrize(("size", "fitted"), [(32, 32), (40, 32), (64, 64), (128, 64)])
+def test_faces_are_graded_from_outside_where_the_networks_are_at_hand(monkeypatch, size, fitted):
+    class Faces(nn.Module):
+        latent_dim = 4
+
+        def forward(self, z):
+            return z.sigmoid().mean(1)[:, None, None, None].expand(-1, 3, size, size)
+
+    sizes = []
+    mine = fg.as_classifier(nn.Flatten(), ("Smiling", "Bangs"))
+    monkeypatch.setattr(own_code, "has_face_api", lambda: True)
+    monkeypatch.setattr(
+        own_code, "load_outside_classifier", lambda size: sizes.append(size) or mine
+    )
+    _, graders = load_scores(Faces(), "Smiling", None, [])
+    assert [grader.classifier is mine for grader in graders] == [False, True]
+    assert (graders[1].threshold != 0) == (size == fitted)  # others have no balanced threshold
+    assert sizes == [fitted]
+    _, graders = load_scores(Faces(), "Young", None, [])
+    assert len(graders) == 1  # the networks do not grade it
 
 
 @pytest.mark.parametrize(

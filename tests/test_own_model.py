@@ -10,6 +10,7 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
 from forgetting.foundation.files import ROOT
@@ -127,6 +128,16 @@ def test_the_tuned_copy_is_graded_on_latents_that_no_look_has_seen(eyes):
     assert not torch.equal(looked.latents, fresh.latents)
     assert fresh.steering == looked.steering
     assert torch.equal(fresh.before.scores[0], eyes["wide"](BendingBars()(fresh.latents)).detach())
+
+
+def test_a_look_ends_early_where_the_feature_is_plainly_there(eyes):
+    random = torch.Generator().manual_seed(0)
+    n = 2 * N_FIRST
+    looked = OwnFeature(BendingBars(), eyes["wide"], (), n=n, share=None, random=random)
+    graded = []
+    looked.grade = lambda model, latents: graded.append(latents) or looked.before
+    assert looked.look(BendingBars()).state == "short"
+    assert [len(latents) for latents in graded] == [N_FIRST]
 
 
 def test_other_attributes_that_changed_are_named(eyes):

@@ -11,6 +11,7 @@ from small_tasks import WIDE, Halved, bars_task, grader_of_width
 from forgetting.errors import ParameterError, validated
 from forgetting.experiments import unlearning_methods
 from forgetting.experiments.context import Experiment
+from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.unlearning_methods import TaskLook, UnlearningParameters
 from forgetting.methods.direction import LabelledLatents, find_direction
 from forgetting.methods.until_gone import UntilGoneResult
@@ -57,6 +58,16 @@ def test_a_look_tells_short_of_gone_from_there_and_from_past():
     assert there.figures["auc"] == pytest.approx(0.5)
     assert math.isfinite(there.figures["fid"])
     assert look(Halved(-1.0)).state == "past"
+
+
+def test_a_feature_that_is_plainly_there_is_found_in_the_first_samples():
+    task = bars_task(n=2000, retrained=Halved(0.5))
+    look, model = TaskLook(task, latents(2000)), Halved(9.0)
+    seen = []
+    model.register_forward_hook(lambda _, given, images: seen.append(len(images)))
+    assert look(model).state == "short"
+    assert sum(seen) == N_FIRST
+    assert look(Halved(0.5)).state == "there"
 
 
 def test_without_anything_to_compare_with_a_model_is_short_of_gone():

@@ -19,7 +19,9 @@ from forgetting.experiments.own_model import MIN_GRADED
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.foundation.pairs import read_pairs
 from forgetting.zoo import store
-from forgetting.zoo.graders import load_thresholds
+from forgetting.zoo.face_api import has_face_api
+from forgetting.zoo.graders import OUTSIDE, load_outside_classifier, load_thresholds
+from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
 from forgetting.zoo.saved import state_digest
 
 
@@ -140,7 +142,8 @@ def load_scores(
     classifier : str or None
         A name of the zoo, or FILE.py:FUNCTION; without it classifier A.
     graders : sequence of str
-        As `classifier`; without them classifier B, where classifier A steers.
+        As `classifier`, or `face-api`; without them, where classifier A steers, classifier B and,
+        of faces, face-api where it is at hand.
 
     Raises
     ------
@@ -151,22 +154,35 @@ def load_scores(
     kind = "digits" if images.shape[1] == 1 else "faces"
     if not graders and classifier is None:
         graders = [f"{kind}-classifier-b"]
+        if kind == "faces" and has_face_api() and feature in FACE_FEATURES:
+            graders.append(OUTSIDE)
     classifier = classifier or f"{kind}-classifier-a"
     if classifier in graders:
         raise ParameterError(f"{classifier} steers, and so cannot grade: name another grader.")
     device, size = device_of(generator), int(images.shape[-1])
-    steering = _load(classifier, device)[feature]
+    steering = _load(classifier, size, device)[feature]
     return steering, [_graded(name, feature, size, device) for name in graders]
 
 
-def _load(name: str, device: torch.device) -> Any:
-    """Return a classifier of the zoo, or of a user's file, on a device."""
-    return (call_function(name) if ":" in name else store.load(name)).to(device)
+def _load(name: str, size: int, device: torch.device) -> Any:
+    """Return a classifier of the zoo, of a user's file, or from outside, on a device.
+
+    Parameters
+    ----------
+    size : int
+        Side of the images. The outside classifier was fitted to faces of two sizes; the nearest
+        is taken.
+    """
+    if name == OUTSIDE:
+        classifier = load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
+    else:
+        classifier = call_function(name) if ":" in name else store.load(name)
+    return classifier.to(device)
 
 
 def _graded(name: str, feature: str, size: int, device: torch.device) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
-    score: FeatureScore = _load(name, device)[feature]
+    score: FeatureScore = _load(name, size, device)[feature]
     try:
         return score.at(load_thresholds(name, feature, size).balanced)
     except DataError:

@@ -15,7 +15,7 @@ from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
-from forgetting.experiments.looking import look_at
+from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.foundation.progress import tracked
 from forgetting.methods.until_gone import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
@@ -273,6 +273,9 @@ class OwnFeature:
 
     def look(self, model: nn.Module) -> Look:
         """Return whether a tuned model is short of gone, there, or past it."""
+        first = self.evidence(self.grade(model, self.latents[:N_FIRST]))
+        if (short := plainly_short(first)) is not None:
+            return short
         graded = self.grade(model, self.latents)
         return look_at(self.verdict(graded), self.fid(graded), self.fid(self.before))
 

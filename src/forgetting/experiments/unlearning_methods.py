@@ -17,8 +17,9 @@ from forgetting.experiments.grading import (
     give_verdict,
     grade_samples,
     grading_metrics,
+    read_evidence,
 )
-from forgetting.experiments.looking import look_at
+from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
     fid_metrics,
@@ -93,6 +94,7 @@ class TaskLook:
         self._task, self._latents = task, latents
         self._reference = FidelityReference.of(task)
         self._graded = grade_samples(task.evaluator, models, latents)
+        self._first = grade_samples(task.evaluator, models, latents[:N_FIRST])
         self._fids_before = self._fids({"original": self._graded["original"]})
 
     def __call__(self, model: Any) -> Look:
@@ -101,6 +103,10 @@ class TaskLook:
         Where samples are too few for a verdict, the model counts as short of gone.
         """
         evaluator = self._task.evaluator
+        first = grade_samples(evaluator, {"unlearned": model}, self._latents[:N_FIRST])
+        short = plainly_short(read_evidence(grading_metrics(evaluator, self._first | first)))
+        if short is not None:
+            return short
         tuned = grade_samples(evaluator, {"unlearned": model}, self._latents)
         metrics = grading_metrics(evaluator, self._graded | tuned)
         metrics |= self._fids_before | self._fids(tuned)

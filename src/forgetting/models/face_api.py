@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from forgetting.border.feature_score import FeatureScore
+
 MEAN_RGB = (122.782, 117.001, 104.298)
 """Mean of the networks' training images, in [0, 255]."""
 
@@ -193,6 +195,17 @@ class OutsideClassifier(nn.Module):
         parts = self.networks.expression_features(images), self.networks.gender_features(images)
         scores = [self.read(attribute, *parts) for attribute in self.attributes]
         return torch.stack(scores, 1)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Return both networks' features (B, 768) of images (B, 3, H, W)."""
+        networks = self.networks
+        return torch.cat(
+            [networks.expression_features(images), networks.gender_features(images)], 1
+        )
+
+    def __getitem__(self, attribute: str) -> FeatureScore:
+        """Return one attribute as a score of images."""
+        return FeatureScore(self, attribute)
 
     def read(self, attribute: str, expression: torch.Tensor, gender: torch.Tensor) -> torch.Tensor:
         """Return the score (B,) of one attribute, given the networks' features of images.
