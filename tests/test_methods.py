@@ -1,7 +1,5 @@
-"""Methods by name: one call for all, a file more is a method more; results and progress."""
+"""Methods by name: one call for all, a file more is a method more; results."""
 
-import builtins
-import io
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -20,7 +18,6 @@ from forgetting.methods.direction import Direction, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.finetune import FinetuneConfig
 from forgetting.methods.gradient_ascent import gradient_ascent
-from forgetting.methods.progress import progress
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
 
@@ -195,38 +192,6 @@ def test_a_taming_result_says_whether_its_last_row_meets_the_rule(
     assert result.is_within_rule is is_within_rule
     assert result.share_within == row.get("within")
     assert result.position == 4.0
-
-
-class Terminal(io.StringIO):
-    """A stderr that somebody looks at."""
-
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize(
-    ("stderr", "in_notebook", "is_shown"),
-    [
-        (io.StringIO, False, False),
-        (Terminal, False, True),
-        (io.StringIO, True, True),
-    ],
-)
-def test_a_progress_bar_shows_in_terminals_and_notebooks_and_not_in_logs(
-    monkeypatch, stderr, in_notebook, is_shown
-):
-    stream = stderr()
-    monkeypatch.setattr(sys, "stderr", stream)
-    if in_notebook:
-        monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
-    else:
-        monkeypatch.delattr(builtins, "__IPYTHON__", raising=False)
-    advance = progress(2, "taming")
-    for step in range(3):
-        advance({"step": step, "loss": 0.25}, Bars())
-    shown = stream.getvalue()
-    assert ("taming" in shown and "2/2" in shown and "loss=0.25" in shown) is is_shown
-    assert bool(shown) is is_shown
 
 
 @pytest.mark.parametrize("threshold", [50.0, -50.0])

@@ -5,8 +5,8 @@ import torch
 from points import CONFIG, sets
 
 from forgetting.border.contracts import mean_bits_per_dim
-from forgetting.methods.retain_set import TamedReference
-from forgetting.methods.taming import TamingConfig, gaussian_kl, is_near, retain_divergence, tame
+from forgetting.methods.retain_set import TamedReference, is_near
+from forgetting.methods.taming import TamingConfig, gaussian_kl, retain_divergence, tame
 
 
 def test_the_kl_of_gaussians_has_its_closed_form():

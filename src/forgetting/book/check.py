@@ -9,6 +9,7 @@ from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
 from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
+from forgetting.foundation.progress import tracked
 from forgetting.zoo import store as zoo
 
 
@@ -21,12 +22,12 @@ def report(checkout: Checkout = HERE) -> list[str]:
         About weights, notebooks, the table of contents, pages and sweeps.
     """
     problems = []
-    for name in zoo.names():
+    for name in tracked(zoo.names(), "checking weights"):
         try:
             zoo.tensors(name)
         except ForgettingError as error:
             problems.append(str(error))
-    for source in sorted(checkout.templates.glob("*.py")):
+    for source in tracked(sorted(checkout.templates.glob("*.py")), "checking notebooks"):
         path, text = source.with_suffix(".ipynb"), templates.notebook_text(source.stem, checkout)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             problems.append(
@@ -42,7 +43,7 @@ def report(checkout: Checkout = HERE) -> list[str]:
 
 def _pages(checkout: Checkout) -> list[str]:
     problems = []
-    for page in pages(checkout):
+    for page in tracked(pages(checkout), "checking pages"):
         current = is_current(page, checkout.published, checkout.results, checkout)
         if current and page.outdated:
             problems.append(
@@ -63,7 +64,7 @@ def _pages(checkout: Checkout) -> list[str]:
 
 def _sweeps(checkout: Checkout) -> list[str]:
     problems = []
-    for sweep in sweeps(checkout):
+    for sweep in tracked(sweeps(checkout), "checking sweeps"):
         runs = sweep.runs()
         n_stale = sum(
             not is_current(run, checkout.published, checkout.results, checkout) for run in runs
@@ -87,7 +88,7 @@ def code_moved_on(checkout: Checkout = HERE) -> list[str]:
     """
     notes: list[str] = []
     is_same: dict[str, bool] = {}
-    for entry in entries(checkout):
+    for entry in tracked(entries(checkout), "comparing with earlier states"):
         runs = entry.runs() if entry.is_sweep else [entry]
         revisions = []
         for run in runs:

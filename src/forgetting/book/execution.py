@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -103,7 +104,7 @@ def execute(
         Goes into the notebook with the hashes of the record and of all weights, or into the
         circumstances where no notebook is wanted.
     progress : bool
-        Whether to show a progress bar.
+        Whether to show the bar of the cells and, below it, those of what a cell does.
 
     Returns
     -------
@@ -127,7 +128,8 @@ def execute(
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
         context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         try:
-            with kernel.environment(fresh, **{CONTEXT: json.dumps(context)}):
+            more = {CONTEXT: json.dumps(context)} | ({} if progress else {"TQDM_DISABLE": "1"})
+            with kernel.environment(fresh, **more):
                 executed = papermill.execute_notebook(
                     fresh / "template.ipynb",
                     fresh / "executed.ipynb",
@@ -135,6 +137,7 @@ def execute(
                     kernel_name=templates.KERNEL["name"],
                     cwd=checkout.root,
                     progress_bar=progress,
+                    stderr_file=kernel.BarsBelow(sys.stderr) if progress else None,
                     config=kernel.CONFIG,
                 )
             record = read_record(fresh / f"{name}.json")

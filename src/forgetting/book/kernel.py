@@ -1,11 +1,13 @@
 """The kernel of a run: this Python, without what a user has set for other notebooks."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from ipykernel import kernelspec
 from traitlets.config import Config
@@ -23,6 +25,32 @@ CONFIG = Config(
 )
 """Configuration of kernels: without encryption each prints a warning, and a slow one prints that
 it was interrupted when it is shut down. Errors of cells are no messages of this log."""
+
+
+ERASE_THE_REST, UP = "\x1b[K", "\x1b[A"
+"""What a terminal is sent to empty the line from the cursor on, and to go to the line above."""
+
+
+class BarsBelow:
+    """A stream that shows the bars of a kernel in a terminal, on the line below papermill's bar.
+
+    All else that a kernel writes to stderr is in the notebook.
+    """
+
+    def __init__(self, terminal: TextIO) -> None:
+        """Take the terminal, such as `sys.stderr`."""
+        self._terminal = terminal
+
+    def write(self, text: str) -> None:
+        """Show the last state of the bars in a text."""
+        if "\r" in text:
+            width = shutil.get_terminal_size().columns - 1
+            line = text.rpartition("\r")[2].partition("\n")[0].rstrip()[:width]
+            self._terminal.write(f"\n{line}{ERASE_THE_REST}\r{UP}")
+
+    def flush(self) -> None:
+        """Send what was written to the terminal."""
+        self._terminal.flush()
 
 
 def check_package(folder: Path) -> None:

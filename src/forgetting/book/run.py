@@ -32,7 +32,7 @@ from forgetting.foundation import resources
 from forgetting.foundation.files import write_texts
 from forgetting.foundation.memory import keep_memory
 from forgetting.foundation.precision import has_bfloat16
-from forgetting.methods.progress import progress as progress
+from forgetting.foundation.progress import progress as progress
 
 CONTEXT = "FORGETTING_RUN"
 """Environment variable that carries a run's name, role and folders to its notebook, as JSON."""

@@ -25,6 +25,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.schema import PARAMETERS
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean
 from forgetting.foundation.files import write_text
+from forgetting.foundation.progress import tracked
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -268,5 +269,5 @@ def _code(cells: list[nbformat.NotebookNode]) -> list[str]:
 
 def write_notebooks(checkout: Checkout = HERE) -> None:
     """Write the notebook of every template of the book."""
-    for path in checkout.templates.glob("*.py"):
+    for path in tracked(list(checkout.templates.glob("*.py")), "writing notebooks"):
         write_text(path.with_suffix(".ipynb"), notebook_text(path.stem, checkout))

@@ -15,6 +15,7 @@ from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of
+from forgetting.foundation.progress import tracked
 
 BATCH = 64
 """Images in a batch without gradients.
@@ -141,13 +142,12 @@ def mean_bits_per_dim(
     ] or [None]
     device = device_of(flow)
     with own_conditions(seed, gradients=False):
-        means = [
-            torch.cat(
-                [bits_per_dim(flow, part.to(device), noise).cpu() for part in images.split(BATCH)]
-            )
-            for noise in generators
+        batches = [(part, noise) for noise in generators for part in images.split(BATCH)]
+        bpd = [
+            bits_per_dim(flow, part.to(device), noise).cpu()
+            for part, noise in tracked(batches, "likelihoods")
         ]
-        return torch.stack(means).mean(0)
+        return torch.cat(bpd).view(len(generators), -1).mean(0)
 
 
 def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -166,11 +166,11 @@ def bits_per_dim_with_noise(flow: Flow, images: torch.Tensor, noise: torch.Tenso
         Bits/dim, on the CPU.
     """
     device = device_of(flow)
-    batches = zip(images.split(BATCH), noise.split(BATCH), strict=True)
+    batches = list(zip(images.split(BATCH), noise.split(BATCH), strict=True))
     with own_conditions(gradients=False):
         return torch.cat(
             [
                 bits_per_dim(flow, image_batch.to(device), noise_batch.to(device)).cpu()
-                for image_batch, noise_batch in batches
+                for image_batch, noise_batch in tracked(batches, "likelihoods")
             ]
         )

@@ -16,6 +16,7 @@ from forgetting.border.checks import check_range
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH, Generator
 from forgetting.border.copies import contents, device_of, frozen_copy
+from forgetting.foundation.progress import tracked
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class _Embedding(_Weighted, Protocol):
 
 def generate(generator: Generator, latents: torch.Tensor) -> torch.Tensor:
     """Return a generator's images (N, C, H, W) of latents (N, latent_dim)."""
-    return in_batches(generator, "__call__", latents)
+    return in_batches(generator, "__call__", latents, "sampling")
 
 
 def features(classifier: _WithFeatures, images: torch.Tensor) -> torch.Tensor:
@@ -64,7 +65,7 @@ def classes(classifier: _WithClasses, images: torch.Tensor) -> torch.Tensor:
 
 def embeddings(embedding: _Embedding, images: torch.Tensor) -> torch.Tensor:
     """Return the embeddings (N, D) of face images (N, 3, H, W)."""
-    return in_batches(embedding, "__call__", _in_range(images))
+    return in_batches(embedding, "__call__", _in_range(images), "embedding")
 
 
 def _in_range(images: torch.Tensor) -> torch.Tensor:
@@ -93,8 +94,13 @@ def once(function: Callable[[torch.Tensor], T]) -> Callable[[torch.Tensor], T]:
     return remembered
 
 
-def in_batches(model: _Weighted, name: str, inputs: torch.Tensor) -> torch.Tensor:
-    """Return what a function of a model returns of inputs (N, ...); `name` is the function's."""
+def in_batches(
+    model: _Weighted, name: str, inputs: torch.Tensor, title: str = "grading"
+) -> torch.Tensor:
+    """Return what a function of a model returns of inputs (N, ...).
+
+    `name` is the function's, and `title` is that of the bar.
+    """
     modules = [value for value in contents(model) if isinstance(value, nn.Module)]
     if isinstance(model, nn.Module) and any(module.training for module in modules):
         model = frozen_copy(model)
@@ -102,7 +108,7 @@ def in_batches(model: _Weighted, name: str, inputs: torch.Tensor) -> torch.Tenso
     device = device_of(model)
     outputs = []
     with own_conditions(gradients=False):
-        for batch in inputs.split(BATCH):
+        for batch in tracked(inputs.split(BATCH), title):
             batch = batch.to(device)
             if batch.dtype == torch.uint8:
                 batch = batch.float() / 255

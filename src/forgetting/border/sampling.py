@@ -15,6 +15,7 @@ from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.scores import N_SCORED, check_score, check_scores
 from forgetting.errors import DataError, ParameterError
+from forgetting.foundation.progress import tracked
 
 
 def first_samples(generator: nn.Module) -> torch.Tensor:
@@ -97,7 +98,7 @@ def scored_samples(
     with own_conditions(seed, gradients=False):
         latents = torch.randn(n, check_latent_dim(generator), generator=random)
         parts = []
-        for part in latents.split(batch_size):
+        for part in tracked(latents.split(batch_size), "collecting"):
             images = model(part.to(device_of(model)))
             check_decoded(images, len(part), name_of(generator))
             answer = score(images)

@@ -22,11 +22,11 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from tqdm import tqdm
 
 from forgetting.data.decoding import decode, decoder, endings
 from forgetting.errors import DataError, DataWarning, ForgettingError, shortened
 from forgetting.foundation.files import CACHE, replacing
+from forgetting.foundation.progress import tracked
 
 MIN_IMAGES = 20
 _OF_A_SYSTEM = (".", "@", "#", "$", "~", "__")
@@ -118,7 +118,8 @@ def hash_files(files: Sequence[Path]) -> list[str]:
         A file cannot be read.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda file: _hash(_content(file)), files))
+        hashes = pool.map(lambda file: _hash(_content(file)), files)
+        return list(tracked(hashes, "checking files", len(files)))
 
 
 def read_images(
@@ -207,7 +208,7 @@ def _read(
     transparent, small = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         title = f"reading {folder.name} at {size} px"
-        results = tqdm(pool.map(read, files, hashes), total=len(files), desc=title)
+        results = tracked(pool.map(read, files, hashes), title, len(files))
         for i, (pixels, is_transparent, is_small) in enumerate(results):
             images[i] = torch.from_numpy(pixels)
             transparent += [i] if is_transparent else []

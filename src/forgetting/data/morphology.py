@@ -23,6 +23,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from forgetting.border.checks import check_range
 from forgetting.data.digit_features import FEATURES
 from forgetting.errors import DataWarning, ParameterError, check_option
+from forgetting.foundation.progress import tracked
 
 SCALE = 4
 BATCH = 500
@@ -67,7 +68,7 @@ def measure(images: torch.Tensor) -> dict[str, torch.Tensor]:
                 "its own, but another feature has a quantity of that name: rename the quantity."
             )
     values: dict[str, list[torch.Tensor]] = {quantity: [] for quantity in functions}
-    for start in range(0, len(images), BATCH):
+    for start in tracked(range(0, len(images), BATCH), "measuring"):
         batch = images[start : start + BATCH]
         _ENLARGED[batch] = _enlarge(batch)
         for quantity, function in functions.items():

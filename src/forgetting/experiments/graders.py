@@ -97,8 +97,12 @@ class OutsideGrader:
         self._classifier = load_outside_classifier(size)
         self._space = load_outside_space(size)
         networks = self._classifier.networks
-        self._expression = once(partial(in_batches, networks, "expression_features"))
-        self._gender = once(partial(in_batches, networks, "gender_features"))
+        self._expression = once(
+            partial(in_batches, networks, "expression_features", title="grading from outside")
+        )
+        self._gender = once(
+            partial(in_batches, networks, "gender_features", title="grading from outside")
+        )
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:
         """Return the score (N,) of an attribute of images (N, 3, H, W)."""

@@ -8,6 +8,7 @@ from torch import nn
 from forgetting.border.inference import embeddings, generate
 from forgetting.experiments import person_splits
 from forgetting.experiments.person_splits import PersonSplits
+from forgetting.foundation.progress import tracked
 from forgetting.models.glow import Glow
 
 SEEDS_PER_PERSON = 10_000
@@ -115,7 +116,9 @@ class LatentPeople:
     def _nearest(self, number: int, images: torch.Tensor) -> torch.Tensor:
         """Return images of the latent people, of a hundred, who are most similar to others."""
         seeds = [_centre_seed(number) + 100 + i for i in range(N_STRANGERS)]
-        faces = torch.cat([self._decode(seed, 1) for seed in seeds])
+        faces = torch.cat(
+            [self._decode(seed, 1) for seed in tracked(seeds, "finding the nearest people")]
+        )
         similarity = embeddings(self.embedding, faces) @ embeddings(self.embedding, images).mean(0)
         nearest = similarity.argsort(descending=True)[: person_splits.N_NEAREST].tolist()
         return torch.cat([self._decode(seeds[i], person_splits.N_EACH) for i in nearest])

@@ -17,7 +17,7 @@ from forgetting.border.scores import check_score
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_report import share_text, text_table
-from forgetting.foundation.progress import tracked
+from forgetting.foundation.progress import phase, tracked
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import inversion_attack
@@ -153,32 +153,35 @@ def audit(
         had = _has_feature(before, grades, latents["before"])
         metrics: dict[str, float] = {}
         targets = _targets(before, latents["before"], had)
-        for name, model in tracked(list(models.items()), "probing"):
-            attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
-            metrics |= Prevalence.of(_has_feature(model, grades, attacked)).metrics(
-                f"attacked_{name}"
-            )
-            starts = inversion_attack(
-                model,
-                targets,
-                lambda images: images.flatten(1),
-                steps=steps,
-                restarts=1,
-                seed=seed + 1,
-            ).latents
+        for name, model in models.items():
+            with phase(f"probing {name}"):
+                attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
+                metrics |= Prevalence.of(_has_feature(model, grades, attacked)).metrics(
+                    f"attacked_{name}"
+                )
+                starts = inversion_attack(
+                    model,
+                    targets,
+                    lambda images: images.flatten(1),
+                    steps=steps,
+                    restarts=1,
+                    seed=seed + 1,
+                ).latents
 
-            def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
-                return Prevalence.of(_has_feature(tuned, grades, latents))
+                def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
+                    return Prevalence.of(_has_feature(tuned, grades, latents))
 
-            for step, share in relearn(model, targets, starts, RELEARNING_STEPS, count).items():
-                metrics |= share.metrics(f"relearned_{name}_{step}")
-                metrics |= share.metrics(f"prevalence_{name}") if step == 0 else {}
-            duplicate = frozen_copy(model)
-            layers = [module for module in duplicate.modules() if isinstance(module, LAYERS)]
-            rarer = min(int(had.sum()), int((~had).sum()))
-            if name != "retrained" and layers and rarer >= MIN_POSITIVES:
-                gain = linear_probe(duplicate, layers[-1], latents["before"], had)
-                metrics[f"probe_{name}"] = gain
+                for step, share in relearn(
+                    model, targets, starts, RELEARNING_STEPS, count
+                ).items():
+                    metrics |= share.metrics(f"relearned_{name}_{step}")
+                    metrics |= share.metrics(f"prevalence_{name}") if step == 0 else {}
+                duplicate = frozen_copy(model)
+                layers = [module for module in duplicate.modules() if isinstance(module, LAYERS)]
+                rarer = min(int(had.sum()), int((~had).sum()))
+                if name != "retrained" and layers and rarer >= MIN_POSITIVES:
+                    gain = linear_probe(duplicate, layers[-1], latents["before"], had)
+                    metrics[f"probe_{name}"] = gain
     return AuditReport(metrics, tuple(models))
 
 
@@ -206,6 +209,7 @@ def _has_feature(generator: nn.Module, score: Score, latents: torch.Tensor) -> t
     """Return which images of latents have the feature by a score, bool (N,)."""
     model = frozen_copy(generator)
     device = device_of(model)
-    scores = torch.cat([score(model(part.to(device))).cpu() for part in latents.split(BATCH)])
+    batches = tracked(latents.split(BATCH), "grading")
+    scores = torch.cat([score(model(part.to(device))).cpu() for part in batches])
     threshold = score.threshold if isinstance(score, FeatureScore) else 0.0
     return scores > threshold

@@ -13,7 +13,7 @@ from forgetting.border.copies import name_of
 from forgetting.border.options import check_seed
 from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, validated
-from forgetting.methods.progress import progress
+from forgetting.foundation.progress import phase
 from forgetting.methods.results import TamingResult
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
@@ -122,11 +122,11 @@ def tame_and_measure(
             f"least {MIN_RETAINED}."
         )
     kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
-    show = progress(config.max_steps, "taming")
-    result = tame(flow, forget, kept, config, callback=show)
+    result = tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
     sets = {"forget": forget, "held_out": measured}
-    comparison = compare(flow, result.model, sets, reference, seed=seed)
+    with phase("comparing"):
+        comparison = compare(flow, result.model, sets, reference, seed=seed)
     parameters = {
         "model": name_of(flow),
         "base_sha256": state_digest(flow),

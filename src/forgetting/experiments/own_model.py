@@ -20,7 +20,6 @@ from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.latent_targets import LatentPool
 from forgetting.methods.problem import Trainable, all_weights
-from forgetting.methods.progress import progress
 from forgetting.methods.results import UnlearningResult
 from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
@@ -168,10 +167,7 @@ def _in_rounds(
     steering = looked.steering
     limits = {"threshold": steering.threshold, "lacking": steering.lacking}
     config = validated(UntilGoneConfig, limits | settings)
-    show = progress(config.rounds * config.steps, "unlearning")
-    result = until_gone(
-        generator, steering.score, looked.look, config, trainable=trainable, callback=show
-    )
+    result = until_gone(generator, steering.score, looked.look, config, trainable=trainable)
     rounds = len({row["round"] for row in result.history})
     figures = {"rounds": rounds, "lr": result.lr, "unsolved": result.unsolved}
     return result, result.direction, figures
@@ -186,6 +182,5 @@ def _in_one_pass(
     pool = LatentPool(looked.latents, scores, steering.threshold, steering.lacking)
     direction = pool.direction("raw")
     config = validated(UnlearningConfig, settings)
-    show = progress(config.steps, "unlearning")
-    result = unlearn_feature(generator, direction, config, trainable=trainable, callback=show)
+    result = unlearn_feature(generator, direction, config, trainable=trainable)
     return result, direction, {"rounds": 1, "lr": config.lr}

@@ -14,6 +14,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.feature_score import Score
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
+from forgetting.foundation.progress import bar
 from forgetting.methods.direction import (
     MIN_POSITIVES,
     Direction,
@@ -114,15 +115,24 @@ def collect_pool(
         Of all samples, fewer than ten have the feature or fewer than a hundred surely lack it.
     """
     latents, scores = torch.empty(0), torch.empty(0)
-    n_drawn = 0
-    while n_drawn < n and int((scores > threshold).sum()) < n_with_feature:
-        n_more = min(CHUNK, n - n_drawn)
-        more = scored_samples(
-            generator, score, n_more, seed=seed + n_drawn, batch_size=BATCH, threshold=threshold
-        )
-        latents = torch.cat([latents.view(-1, more[0].shape[1]), more[0]])
-        scores = torch.cat([scores, more[1]])
-        n_drawn += n_more
+    n_drawn = n_have = 0
+    with bar(n, "collecting", unit="sample") as line:
+        while n_drawn < n and n_have < n_with_feature:
+            n_more = min(CHUNK, n - n_drawn)
+            more = scored_samples(
+                generator,
+                score,
+                n_more,
+                seed=seed + n_drawn,
+                batch_size=BATCH,
+                threshold=threshold,
+            )
+            latents = torch.cat([latents.view(-1, more[0].shape[1]), more[0]])
+            scores = torch.cat([scores, more[1]])
+            n_drawn += n_more
+            n_have = int((scores > threshold).sum())
+            line.set_postfix_str(f"{n_have} of {n_with_feature} with the feature", refresh=False)
+            line.update(n_more)
     return LatentPool(latents, scores, threshold, lacking)
 
 
@@ -220,11 +230,14 @@ def walk_down(generator: nn.Module, score: Score, pool: LatentPool) -> Walks:
     along = torch.full((len(latents), int(n_places.max()) + 1), torch.inf)
     along[:, 0] = scores
     goes_on = scores > end
-    for place in range(1, along.shape[1]):
-        walking = (goes_on & (n_places >= place)).nonzero()[:, 0]
-        for part in walking.split(BATCH):
-            with torch.no_grad():
-                images = model((latents[part] - place * STRIDE * unit).to(device))
-                along[part, place] = score(images).cpu()
-        goes_on[walking] = along[walking, place] > end
+    with bar(int(n_places[goes_on].sum()), "walking", unit="sample") as line:
+        for place in range(1, along.shape[1]):
+            walking = (goes_on & (n_places >= place)).nonzero()[:, 0]
+            for part in walking.split(BATCH):
+                with torch.no_grad():
+                    images = model((latents[part] - place * STRIDE * unit).to(device))
+                    along[part, place] = score(images).cpu()
+                line.update(len(part))
+            goes_on[walking] = along[walking, place] > end
+            line.total = line.n + int((n_places - place)[goes_on].clamp(min=0).sum())
     return Walks(latents, unit, along, levels, pool.lacking)

@@ -8,7 +8,7 @@ import torch
 from forgetting.border.contracts import Flow, bits_per_dim_with_noise
 from forgetting.errors import DataError
 from forgetting.foundation.cache import cached
-from forgetting.methods.taming_config import FlowFinetuneConfig
+from forgetting.methods.taming_config import FlowFinetuneConfig, TamingConfig
 
 FAR = 3.0
 """Factor beyond which a reference image is an outlier.
@@ -37,6 +37,18 @@ class TamedReference:
     mu: float
     sigma: float
     shift: float
+
+
+def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
+    """Return bool (N,): which bits/dim the stopping rule counts as near the threshold."""
+    distance = (bpd - reference.mu) / reference.sigma - config.delta
+    return distance.abs() <= config.stop_within * abs(config.delta)
+
+
+def farthest(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> float:
+    """Return how far outside the rule the farthest of bits/dim (N,) lies, in sigma; 0: none."""
+    distance = (bpd - reference.mu) / reference.sigma - config.delta
+    return max(0.0, float(distance.abs().max()) - config.stop_within * abs(config.delta))
 
 
 class RetainSet:

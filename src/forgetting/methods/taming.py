@@ -19,9 +19,10 @@ from forgetting.border.options import configuration
 from forgetting.border.preflight import check_flow
 from forgetting.errors import TrainingError
 from forgetting.foundation.precision import autocast_context
+from forgetting.foundation.progress import progress
 from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult, call_back
-from forgetting.methods.retain_set import RetainSet, TamedReference
+from forgetting.methods.retain_set import RetainSet, TamedReference, farthest, is_near
 from forgetting.methods.taming_config import Divergence, TamingConfig
 
 Steer = Callable[[int, nn.Module], torch.Tensor | None]
@@ -71,7 +72,8 @@ def tame(
         Settings; the defaults where there is none.
     callback : callable, optional
         Called before every step and after the last one, with a row of figures and the model. The
-        losses in it are those of the step before.
+        losses in it are those of the step before. With a rule it has `farthest`, how far outside
+        the farthest image lay at the last look, in sigma. Without a callback a bar shows that.
     steer : callable, optional
         Called every `log_every` steps with the number of the step and the model. It returns the
         pressure (N,) on each image to forget from then on, or None to stop, and takes the place
@@ -145,6 +147,9 @@ def _tame(
     pressures: torch.Tensor | None = None
     history: list[dict[str, float]] = []
     figures: dict[str, float] = {}
+    seen: dict[str, float] = {}
+    if callback is None:
+        callback = progress(config.max_steps, "taming")
     is_promising = False
     for step in range(config.max_steps + 1):
         is_logged = step % config.log_every == 0 or step == config.max_steps
@@ -161,10 +166,11 @@ def _tame(
             row["forget_bpd"] = float(bpd.mean())
             if config.stop_within:
                 row["within"] = float(is_near(bpd, reference, config).float().mean())
+                seen = {"within": row["within"], "farthest": farthest(bpd, reference, config)}
                 has_settled = reference.shift <= _settle_limit(config)
                 is_done = is_done or (row["within"] == 1 and has_settled)
         _check_finite(row, step)
-        call_back(callback, figures | row, tamed)
+        call_back(callback, figures | row | seen, tamed)
         if is_done or is_logged:
             history.append(row)
         if is_done or step == config.max_steps:
@@ -179,12 +185,6 @@ def _tame(
         row |= figures
         _check_finite(row, step)
     return TamingResult(freeze(tamed), history, config.settle_within)
-
-
-def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
-    """Return bool (N,): which bits/dim the stopping rule counts as near the threshold."""
-    distance = (bpd - reference.mu) / reference.sigma - config.delta
-    return distance.abs() <= config.stop_within * abs(config.delta)
 
 
 def _settle_limit(config: TamingConfig) -> float:

@@ -19,6 +19,7 @@ from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_co
 from forgetting.border.feature_score import Score
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, TrainingError
+from forgetting.foundation.progress import phase, tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
@@ -180,8 +181,9 @@ class _Rounds:
         history: list[dict[str, float]] = []
         for number in range(1, self.config.rounds + 1):
             lr = lr or self._best_rate()
-            result = self._tune(model, self.config.of_round(number, lr), self._called_back())
-            looks.append(self.look(result.model))
+            with phase(f"round {number}"):
+                result = self._tune(model, self.config.of_round(number, lr), self._called_back())
+            looks.append(self._look(result.model))
             seen_now = {f"look_{name}": value for name, value in looks[-1].figures.items()}
             rows = [self._placed(row) | {"round": number} for row in result.history]
             history += [*rows[:-1], rows[-1] | seen_now]
@@ -198,6 +200,11 @@ class _Rounds:
         direction = self.pool.direction("raw")
         return UntilGoneResult(freeze(model), history, looks, lr, unsolved, direction)
 
+    def _look(self, model: nn.Module) -> Look:
+        """Return what is seen of a tuned model."""
+        with phase("looking"):
+            return self.look(model)
+
     def _placed(self, row: dict[str, float]) -> dict[str, float]:
         """Return a row of a round, its steps counted from the first round on."""
         return row | {"step": row["step"] + self.n_steps}
@@ -205,7 +212,9 @@ class _Rounds:
     def _called_back(self) -> Callback | None:
         """Return the callback of a round, whose steps are counted from the first round on."""
         callback = self.callback
-        return callback and (lambda row, model: callback(self._placed(row), model))
+        if callback is None:
+            return None
+        return lambda row, model: callback(self._placed(row), model)
 
     def _tune(
         self, start: nn.Module, config: UnlearningConfig, callback: Callback | None = None
@@ -248,7 +257,7 @@ class _Rounds:
             config = self.config.of_round(0, lr).model_copy(
                 update={"steps": steps, "log_every": 1}
             )
-            with contextlib.suppress(TrainingError):
+            with contextlib.suppress(TrainingError), phase(f"trying learning rate {lr:g}"):
                 last = self._tune(self.generator, config).history[-N_COMPARED:]
                 losses[lr] = sum(row["loss"] for row in last)
         if not losses:
@@ -263,7 +272,7 @@ class _Rounds:
         """Lower the levels by what the scores of a model's images lie above them."""
         device = device_of(model)
         parts = []
-        for part in self.walks.latents.split(BATCH):
+        for part in tracked(self.walks.latents.split(BATCH), "scoring"):
             with torch.no_grad():
                 parts.append(self.score(model(part.to(device))).cpu())
         self.lowered += (torch.cat(parts) - self.walks.levels).clamp(min=0)
@@ -275,7 +284,7 @@ class _Rounds:
         for _ in range(HALVINGS):
             part = (low + high) / 2
             model = averaged_copy(before, after, part)
-            looks.append(self.look(model))
+            looks.append(self._look(model))
             if looks[-1].state == "there":
                 break
             low, high = (low, part) if looks[-1].state == "past" else (part, high)

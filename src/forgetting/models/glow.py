@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from forgetting.border.contracts import Noise
+from forgetting.foundation.progress import tracked
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig
 from forgetting.models.shared import SAMPLED_AT_ONCE, own_seed
@@ -128,7 +129,8 @@ class Glow(nn.Module):
         latents = torch.randn(n, self.latent_dim, generator=generator)
         with torch.no_grad():
             images = [
-                self(part.to(device) * temperature) for part in latents.split(SAMPLED_AT_ONCE)
+                self(part.to(device) * temperature)
+                for part in tracked(latents.split(SAMPLED_AT_ONCE), "sampling")
             ]
             return self.quantise(torch.cat(images))
 

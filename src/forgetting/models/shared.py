@@ -11,6 +11,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from forgetting.foundation.progress import tracked
+
 SAMPLED_AT_ONCE = 64
 """Images in a batch of samples; 256 do not fit a processor's cache and are a third slower."""
 
@@ -92,7 +94,7 @@ class LatentDecoder(nn.Module):
         device = next(self.parameters()).device
         latents = torch.randn(n, self.latent_dim, generator=generator)
         with torch.no_grad():
-            parts = latents.split(SAMPLED_AT_ONCE)
+            parts = tracked(latents.split(SAMPLED_AT_ONCE), "sampling")
             return torch.cat([self(part.to(device)) for part in parts])
 
 

@@ -19,6 +19,7 @@ from forgetting.border.options import check_counts, check_rate
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
 from forgetting.errors import DataError, ParameterError, TrainingError
+from forgetting.foundation.progress import tracked
 
 T = TypeVar("T")
 
@@ -94,7 +95,7 @@ def relearn(
         device = device_of(model)
         targets, z = images.to(device), latents.detach().float().clone().to(device)
         results = {}
-        for step in range(checkpoints[-1] + 1):
+        for step in tracked(range(checkpoints[-1] + 1), "relearning"):
             if step in checkpoints:
                 with undisturbed(model), own_conditions(step):
                     result = evaluate(model)

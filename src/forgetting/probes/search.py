@@ -14,6 +14,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.options import check_counts, check_rate, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ModelError, TrainingError
+from forgetting.foundation.progress import bar
 
 SHELL = (0.01, 0.99)
 """Quantiles of the norm of N(0, I) between which the latents of an attack stay."""
@@ -80,9 +81,11 @@ def search_latents(
         model, random = frozen_copy(generator), torch.Generator().manual_seed(seed)
         dim, device = check_latent_dim(generator), device_of(model)
         best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
+        parts = torch.arange(n).split(BATCH)
+        line = bar(restarts * len(parts) * steps, "searching latents", unit="step")
         for _ in range(restarts):
             starts = torch.randn(n, dim, generator=random)
-            for part in torch.arange(n).split(BATCH):
+            for part in parts:
                 z = starts[part].clone().requires_grad_()
                 optimizer = torch.optim.Adam([z], lr)
                 for _ in range(steps):
@@ -91,6 +94,7 @@ def search_latents(
                     optimizer.step()
                     with torch.no_grad():
                         z.copy_(on_shell(z))
+                    line.update()
                 with torch.no_grad():
                     criteria = _one_for_each(criterion(model(z.to(device)), part), part).cpu()
                 if not (z.isfinite().all() and criteria.isfinite().all()):
@@ -100,6 +104,7 @@ def search_latents(
                     )
                 better = criteria < best[part]
                 best[part[better]], latents[part[better]] = criteria[better], z.detach()[better]
+        line.close()
     return latents, best
 
 

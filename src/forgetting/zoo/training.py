@@ -7,7 +7,6 @@ with the same weights, bit for bit, as an undisturbed one.
 
 import hashlib
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
-from tqdm import tqdm
 
 from forgetting.errors import TrainingError
 from forgetting.foundation.precision import Precision, autocast_context
+from forgetting.foundation.progress import bar
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
 from forgetting.zoo.learner import Learner, Loss
 
@@ -189,8 +188,7 @@ def train(
         learner.start(model, _batch(images, first), generator)
     model.train()
     sums: dict[str, float] = {}
-    bar = tqdm(total=config.steps, initial=progress.step, desc=name, unit="step", file=sys.stderr)
-    with bar:
+    with bar(config.steps, name, unit="step", start=progress.step) as line:
         while progress.step < config.steps:
             step = progress.step
             index = _order(len(images), config, step).to(device)
@@ -211,11 +209,12 @@ def train(
             if learner.after is not None:
                 learner.after(model)
             progress.step = step + 1
-            bar.update()
+            line.update()
             if progress.step % config.log_every == 0:
                 row = {key: value / config.log_every for key, value in sums.items()}
                 sums = {}
-                bar.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k.endswith("loss")})
+                losses = {k: f"{v:.4g}" for k, v in row.items() if k.endswith("loss")}
+                line.set_postfix(losses, refresh=False)
                 if held_out is not None and progress.step % config.checkpoint_every == 0:
                     row |= _validate(learner, held_out, config)
                 progress.history.append({"step": progress.step, **row})
