@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
+from forgetting.foundation.devices import fast_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
 
@@ -82,7 +83,7 @@ class Classifier(nn.Module):
             raise ValueError(f"a classifier takes square images, not of {height} x {width} px")
         fit = _centre if self.config.fit == "crop" else _resize
         images = fit(images, self.config.image_size) * 2 - 1
-        return self.body(images.contiguous(memory_format=torch.channels_last))
+        return self.body(fast_layout(images))
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""
