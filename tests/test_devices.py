@@ -16,7 +16,7 @@ from forgetting.border.conditions import own_conditions, seeded
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.cli import main
 from forgetting.data.morphology import measure
-from forgetting.errors import ParameterError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation.devices import as_float64, choose_device, fast_layout
 from forgetting.foundation.precision import autocast_context, has_bfloat16
@@ -123,6 +123,32 @@ def test_every_command_that_computes_takes_a_device(monkeypatch, tmp_path, argum
     result = CliRunner().invoke(main, [*arguments, "--device", "mps"])
     assert result.exit_code == 1
     assert "device = 'mps', but torch finds no such GPU here" in result.output
+
+
+def test_models_of_a_command_go_to_its_device(monkeypatch, tmp_path, elsewhere):
+    (tmp_path / "mine.py").write_text(MADE)
+    place, places = f"{tmp_path}/mine.py:make", []
+
+    def noting(*values, **options):
+        given = *values, *options.values()
+        models = [value for value in given if isinstance(value, nn.Module)]
+        places.append([*map(device_of, models), options.get("device")])
+        raise ForgettingError("noted")
+
+    monkeypatch.setattr("forgetting.foundation.devices.choose_device", {"cuda": elsewhere}.get)
+    monkeypatch.setattr("forgetting.experiments.own_audit.audit", noting)
+    monkeypatch.setattr("forgetting.experiments.own_flow.tame_and_measure", noting)
+    monkeypatch.setattr("forgetting.data.own_images.load_images", lambda *a, **b: None)
+    monkeypatch.setattr("forgetting.cli.own_models._unlearn_in_a_notebook", noting)
+    for arguments in (
+        ["audit", place, place, "--retrained", place, "--feature", "7"],
+        ["tame", place, "--forget", str(tmp_path), "--retain", str(tmp_path)],
+        ["unlearn", place, "--feature", "7"],
+    ):
+        output = [] if arguments[0] == "audit" else ["--output", str(tmp_path / "new")]
+        result = CliRunner().invoke(main, [*arguments, *output, "--device", "cuda"])
+        assert "noted" in result.output
+    assert places == [[elsewhere] * 3 + [None], [elsewhere, None], ["cuda"]]
 
 
 def test_a_function_leaves_the_random_numbers_of_mps(monkeypatch):
