@@ -360,14 +360,17 @@ def test_a_flow_has_the_same_likelihood_and_samples_on_another_device(glow, else
         assert torch.allclose(here, there, atol=1e-3)
 
 
-def test_weights_of_a_copy_lie_as_their_device_can_compute(elsewhere):
+def test_weights_lie_as_their_device_can_compute(elsewhere):
     model = Classifier(ClassifierConfig(attributes=("a",), n_classes=0, image_size=8, width=2))
-    here, there = frozen_copy(model), frozen_copy(model.to(elsewhere))
+    last = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    here = frozen_copy(nn.ModuleList([model, last]))
+    there = [model.to(elsewhere), frozen_copy(last.to(elsewhere))]
     is_last = {"memory_format": torch.channels_last}
-    for name, weight in there.named_parameters():
+    for name, weight in nn.ModuleList(there).named_parameters():
         if weight.ndim == 4 and min(weight.shape[1:]) > 1:
             assert here.get_parameter(name).is_contiguous(**is_last)
             assert weight.is_contiguous()
+            assert torch.equal(weight.cpu(), here.get_parameter(name))
     images = torch.rand(2, 3, 4, 4)
     assert fast_layout(images).is_contiguous(**is_last)
     assert fast_layout(images.to(elsewhere)).is_contiguous()

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from forgetting.errors import ModelError
-from forgetting.foundation.devices import is_complete
+from forgetting.foundation.devices import mend_layout
 
 CONTAINERS = (list, tuple, set, frozenset, collections.deque)
 
@@ -49,8 +49,7 @@ def frozen_copy(model: Any) -> Any:
         formats = {p.dtype for p in module.parameters() if p.is_floating_point()}
         if formats and torch.float32 not in formats:
             module.float()
-        if not is_complete(device_of(module)):
-            module.to(memory_format=torch.contiguous_format)
+        mend_layout(module)
     return duplicate
 
 

@@ -62,6 +62,13 @@ def adam(weights: Sequence[nn.Parameter], lr: float, *, eps: float = 1e-8) -> to
     return torch.optim.Adam(weights, lr, eps=eps, fused=is_fused)
 
 
+def mend_layout(module: nn.Module) -> None:
+    """Take the layout channels-last from weights where it has no right gradients."""
+    for weight in module.parameters():
+        if not is_complete(weight.device):
+            weight.data = weight.data.contiguous()
+
+
 def fast_layout(images: torch.Tensor) -> torch.Tensor:
     """Return images (B, C, H, W) in the fastest memory layout with right gradients there."""
     is_safe = is_complete(images.device)

@@ -18,7 +18,7 @@ from torch import nn
 from tqdm import tqdm
 
 from forgetting.errors import TrainingError
-from forgetting.foundation.devices import is_complete
+from forgetting.foundation.devices import is_complete, mend_layout
 from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
 from forgetting.zoo.learner import Learner, Loss
@@ -172,8 +172,7 @@ def train(
             f"log_every = {config.log_every}; make it one."
         )
     model = learner.model.to(device)
-    if not is_complete(device):
-        model.to(memory_format=torch.contiguous_format)
+    mend_layout(model)
     parts = _Part.of(learner, config)
     identity = {
         "config": config.model_dump_json(),
