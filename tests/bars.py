@@ -15,7 +15,7 @@ class Bars(nn.Module):
         self.bend = nn.Parameter(torch.zeros(1))
 
     def forward(self, z):
-        place = torch.linspace(-1, 1, 32)
+        place = torch.linspace(-1, 1, 32, device=z.device)
         beyond = torch.relu(z[:, 0] - 0.5)
         width = 0.25 + 0.08 * (self.gain[0] * z[:, 0] + self.bend * beyond)
         bar = torch.sigmoid((width[:, None] - (place - 0.1 * self.gain[1] * z[:, 1:2]).abs()) * 30)
@@ -37,7 +37,7 @@ class BendingBars(nn.Module):
 
     def forward(self, z):
         hats = torch.relu(1 - 2 * (z[:, :1].clamp(-3, 3) - self.knots).abs())
-        place = torch.linspace(-1, 1, 32)
+        place = torch.linspace(-1, 1, 32, device=z.device)
         halves = (hats * self.widths).sum(1, keepdim=True)
         bar = torch.sigmoid((halves - (place - 0.1 * z[:, 1:2]).abs()) * 30)
         return bar[:, None, None, :].expand(-1, 1, 32, 32)

@@ -29,7 +29,7 @@ ROUGH_PRECISION = 1e-2
 
 
 def check_images(images: Any, name: str) -> torch.Tensor:
-    """Return images as float32 without gradients, unless they are no images in [0, 1].
+    """Return images as float32 on the CPU without gradients, unless they are none in [0, 1].
 
     Where nothing needs to change, the very tensor is returned, so that what was computed `once` of
     it serves again.
@@ -53,8 +53,8 @@ def check_images(images: Any, name: str) -> torch.Tensor:
             f"{name} have the format {images.dtype}: give floats in [0, 1], such as "
             "images.float() / 255."
         )
-    if images.requires_grad or images.dtype != torch.float32:
-        images = images.detach().float()
+    if images.requires_grad or images.dtype != torch.float32 or images.device.type != "cpu":
+        images = images.detach().cpu().float()
     if images.ndim > 2 and not images.isfinite().all():
         raise DataError(f"{name} have values that are not finite: take these images out.")
     if images.ndim > 2:

@@ -39,8 +39,8 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
         stack.enter_context(_OF_THE_PROCESS)
         number_format = torch.get_default_dtype()
         products = torch.get_float32_matmul_precision()
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
@@ -61,11 +61,11 @@ def seeded(seed: int) -> Iterator[None]:
     generators = [torch.default_generator]
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         generators += torch.cuda.default_generators
-    states = [generator.get_state() for generator in generators]
-    for generator in generators:
-        generator.manual_seed(seed)
-    try:
+    with contextlib.ExitStack() as stack:
+        for generator in generators:
+            stack.callback(generator.set_state, generator.get_state())
+            generator.manual_seed(seed)
+        if torch.backends.mps.is_available():
+            stack.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
+            torch.mps.manual_seed(seed)
         yield
-    finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from forgetting.errors import ModelError
+from forgetting.foundation.devices import mend_layout
 
 CONTAINERS = (list, tuple, set, frozenset, collections.deque)
 
@@ -26,7 +27,8 @@ ATOMS = (type(None), str, bytes, int, float, complex, type, types.FunctionType, 
 def frozen_copy(model: Any) -> Any:
     """Return a copy of a model in evaluation mode, whose weights take no gradient.
 
-    A model without a float32 weight becomes float32, its buffers with it. The model is not
+    A model without a float32 weight becomes float32, its buffers with it. Where a device has no
+    right gradients in the layout channels-last, the weights get the usual one. The model is not
     changed: neither its mode, its weights, buffers and gradients, nor anything else it keeps.
 
     Parameters
@@ -47,6 +49,7 @@ def frozen_copy(model: Any) -> Any:
         formats = {p.dtype for p in module.parameters() if p.is_floating_point()}
         if formats and torch.float32 not in formats:
             module.float()
+        mend_layout(module)
     return duplicate
 
 
@@ -174,6 +177,11 @@ def device_of(model: Any) -> torch.device:
     for tensor in itertools.chain(model.parameters(), model.buffers()):
         return tensor.device
     return torch.device("cpu")
+
+
+def on_device_of(model: Any, images: torch.Tensor) -> torch.Tensor:
+    """Return images on the device of a model; as they are for what is no module."""
+    return images.to(device_of(model)) if isinstance(model, nn.Module) else images
 
 
 def contents(*values: Any) -> Iterator[nn.Module | torch.Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from forgetting.border.contracts import Classifier
+from forgetting.border.copies import on_device_of
 from forgetting.errors import check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
@@ -45,9 +46,12 @@ class FeatureScore:
         return min(SURELY_LACKING, self.threshold)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the log-odds (B,) of the attribute of images (B, C, H, W), differentiably."""
+        """Return the log-odds (B,) of the attribute of images (B, C, H, W), differentiably.
+
+        Images on another device than the classifier go there, and their log-odds come back.
+        """
         odds = log_odds(self.classifier, images)
-        return odds[:, column_of(self.attribute, self.classifier.attributes)]
+        return odds[:, column_of(self.attribute, self.classifier.attributes)].to(images.device)
 
     def at(self, threshold: float) -> "FeatureScore":
         """Return the score with another threshold, such as a balanced one."""
@@ -66,7 +70,7 @@ def log_odds(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
 
     A logit of an attribute that an image has or lacks is its log-odds. The first `n_classes`
     attributes of a classifier that has that attribute are classes, of which an image has one: a
-    class has the log-odds of its softmax.
+    class has the log-odds of its softmax. They are on the classifier's device.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def log_odds(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     images : Tensor
         (B, C, H, W), in [0, 1].
     """
-    logits = classifier.logits(images)
+    logits = classifier.logits(on_device_of(classifier, images))
     n = getattr(classifier, "n_classes", 0)
     if not n:
         return logits

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from forgetting import __version__
-from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout
+from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option
 from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
@@ -108,7 +108,7 @@ def list_templates() -> None:
 @click.argument("names", nargs=-1)
 @click.option("--all", "all_models", is_flag=True, help="Train every model of the zoo.")
 @click.option("--threads", type=click.IntRange(1), help="Number of CPU threads [all].")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@device_option("cpu")
 @click.option("--again", is_flag=True, help="Train models that the zoo already has, too.")
 def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     """Train the models NAMES of the zoo.

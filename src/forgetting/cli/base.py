@@ -1,12 +1,16 @@
 """What all commands share: how errors are printed, and types of arguments."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from forgetting.errors import ForgettingError
 from forgetting.foundation import project, resources
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class Commands(click.Group):
@@ -35,6 +39,13 @@ class OfACheckout(click.Command):
                 f"{project.REPOSITORY or 'its repository'}, and see its CONTRIBUTING.md."
             )
         return super().invoke(ctx)
+
+
+def device_option(default: str) -> Callable[[FunctionT], FunctionT]:
+    """Return the option that names a device."""
+    return click.option(
+        "--device", default=default, show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+    )
 
 
 FOLDER = click.Path(path_type=Path, resolve_path=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER
+from forgetting.cli.base import FOLDER, device_option
 from forgetting.foundation.pairs import read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -39,6 +39,7 @@ output_option = click.option("--output", type=FOLDER, required=True, help="New f
 )
 @click.option("--method", default="until_gone", show_default=True, help="Or moon2024: one pass.")
 @click.option("--share", type=float, help="Of a feature of degree: the share that has it.")
+@device_option("auto")
 @seed_option
 @click.option("--samples", type=int, default=5000, show_default=True, help="In every measure.")
 @settings_option
@@ -48,6 +49,7 @@ def unlearn(
     feature: str,
     classifier: str | None,
     graders: tuple[str, ...],
+    device: str,
     samples: int,
     pairs: tuple[str, ...],
     output: Path,
@@ -63,6 +65,7 @@ def unlearn(
     from forgetting.experiments.own_code import call_function, load_scores
     from forgetting.experiments.own_model import checked_settings
     from forgetting.experiments.own_model import unlearn as unlearn_feature
+    from forgetting.foundation.devices import choose_device
     from forgetting.zoo.saved import check_new, read_report
 
     check_new(output)
@@ -71,7 +74,7 @@ def unlearn(
         raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
     # a wrong option is answered here, before a notebook is started, which takes seconds
     settings = checked_settings(options["method"], settings)
-    model = call_function(generator)
+    model = call_function(generator).to(choose_device(device))
     steering, grading = load_scores(model, feature, classifier, graders)
     if find_spec("papermill"):
         _unlearn_in_a_notebook(
@@ -79,6 +82,7 @@ def unlearn(
             settings,
             model=_absolute(generator),
             feature=feature,
+            device=device,
             classifier=_absolute(classifier or ""),
             graders=",".join(map(_absolute, graders)),
             n_samples=samples,
@@ -123,6 +127,7 @@ def _unlearn_in_a_notebook(output: Path, settings: dict[str, Any], **values: Any
 @click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")
 @click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
 @click.option("--crop", default="folder", show_default=True, help="Or celeba, lfw.")
+@device_option("auto")
 @seed_option
 @settings_option
 @output_option
@@ -132,6 +137,7 @@ def tame(
     retain: Path,
     size: int,
     crop: str,
+    device: str,
     seed: int,
     pairs: tuple[str, ...],
     output: Path,
@@ -146,13 +152,14 @@ def tame(
     from forgetting.errors import ParameterError
     from forgetting.experiments.own_code import call_function
     from forgetting.experiments.own_flow import tame_and_measure
+    from forgetting.foundation.devices import choose_device
     from forgetting.zoo.saved import check_new
 
     check_new(output)
     settings: dict[str, Any] = dict(read_pairs(pairs))
     if "seed" in settings:
         raise ParameterError("-p seed: give --seed.")
-    model = call_function(flow)
+    model = call_function(flow).to(choose_device(device))
     images, others = (load_images(folder, crop=crop, size=size) for folder in (forget, retain))
     report = tame_and_measure(model, images, others, seed=seed, **settings)
     report.save(output)
@@ -174,6 +181,7 @@ def tame(
     "--retrained", metavar="FILE.py:FUNCTION", help="A model that never had the feature."
 )
 @click.option("--samples", type=int, default=1000, show_default=True, help="In every share.")
+@device_option("auto")
 @seed_option
 def audit(
     before: str,
@@ -183,6 +191,7 @@ def audit(
     grader: str | None,
     retrained: str | None,
     samples: int,
+    device: str,
     seed: int,
 ) -> None:
     """Probe a generator before and after unlearning.
@@ -192,15 +201,17 @@ def audit(
     """
     from forgetting.experiments.own_audit import audit as audit_pair
     from forgetting.experiments.own_code import call_function, load_scores
+    from forgetting.foundation.devices import choose_device
     from forgetting.zoo.saved import restore
 
-    first = call_function(before)
+    place = choose_device(device)
+    first = call_function(before).to(place)
     if Path(after).is_dir():
-        second = restore(after, into=call_function(before))
+        second = restore(after, into=call_function(before)).to(place)
     else:
-        second = call_function(after)
+        second = call_function(after).to(place)
     steering, graders = load_scores(first, feature, classifier, [grader] if grader else [])
-    reference = call_function(retrained) if retrained else None
+    reference = call_function(retrained).to(place) if retrained else None
     report = audit_pair(
         first, second, steering, *graders, retrained=reference, n=samples, seed=seed
     )

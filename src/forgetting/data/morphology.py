@@ -81,7 +81,7 @@ def _check_brightness(images: torch.Tensor) -> None:
     if images.is_floating_point():
         check_range(images, "The digits")
     white = 1 if images.is_floating_point() else 255
-    brightness = float(images.mean(dtype=torch.float64)) / white
+    brightness = float(images.cpu().mean(dtype=torch.float64)) / white
     if brightness > MOST_INK:
         warnings.warn(
             f"The digits are {brightness:.0%} white in the mean, as black ink on white paper is, "

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting.border.conditions import MAX_SEED
 from forgetting.errors import ParameterError
+from forgetting.foundation.devices import DEVICE, choose_device
 from forgetting.metrics.fidelity import Statistics
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
@@ -25,7 +26,7 @@ class Parameters(BaseModel):
 
     preset: str = "default"
     seed: int = Field(0, ge=0, le=MAX_SEED)
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=DEVICE)
 
     def line(self) -> str:
         """Return a line of text with the names and values of all parameters that are not empty."""
@@ -47,21 +48,16 @@ class Experiment:
         Raises
         ------
         ParameterError
-            A GPU is asked for and there is none.
+            There is no such device here.
         """
         self.template = name
         self.parameters = parameters
         self.weights: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
-        wanted = parameters.device
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
-        if wanted.startswith("cuda") and not torch.cuda.is_available():
-            raise ParameterError(f"device = {wanted!r}, but no GPU is here: use cpu.")
-        self.device = torch.device(wanted)
+        self.device = choose_device(parameters.device)
         torch.manual_seed(parameters.seed)
         # a few backward passes have no deterministic form on a GPU: there it is only a warning
-        torch.use_deterministic_algorithms(True, warn_only=self.device.type == "cuda")
+        torch.use_deterministic_algorithms(True, warn_only=self.device.type != "cpu")
 
     def load(self, name: str, *kinds: str) -> Any:
         """Return a model of the zoo on the run's device, and note its hash for the record.

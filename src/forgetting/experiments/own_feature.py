@@ -9,7 +9,7 @@ from torch import nn
 
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.contracts import BATCH
-from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.copies import device_of, frozen_copy, on_device_of
 from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score, log_odds
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
@@ -181,7 +181,7 @@ class OwnFeature:
                 if describing is not None:
                     row.append((log_odds(describing.classifier, images) > 0).cpu())
                 if describing is not None and self._has_features:
-                    row.append(describing.classifier.features(images).cpu())
+                    row.append(_features(describing, images).cpu())
             rows.append(row)
         columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
         n = len(self._scores)
@@ -280,9 +280,14 @@ class OwnFeature:
         return look_at(self.verdict(graded), self.fid(graded), self.fid(self.before))
 
 
+def _features(score: FeatureScore, images: torch.Tensor) -> torch.Tensor:
+    """Return the features (B, F) of images by the classifier of a score, on its device."""
+    return score.classifier.features(on_device_of(score.classifier, images))
+
+
 def _has_features(score: FeatureScore, images: torch.Tensor) -> bool:
     """Return whether the classifier of a score describes images by features."""
     try:
-        return score.classifier.features(images) is not None
+        return _features(score, images) is not None
     except ModelError:
         return False

@@ -72,7 +72,7 @@ class Direction:
     Attributes
     ----------
     vector : torch.Tensor
-        (latent_dim,), z_e of the paper.
+        (latent_dim,), z_e of the paper, on the CPU. Latents may be on any device.
     projection_threshold : float
         t of the paper: a latent has the feature where its projection reaches it.
 
@@ -86,7 +86,7 @@ class Direction:
     projection_threshold: float
 
     def __post_init__(self) -> None:
-        vector = self.vector.detach().float().clone()  # the caller's may change
+        vector = self.vector.detach().cpu().float().clone()  # the caller's may change
         if vector.ndim != 1 or not 0 < vector.norm() < math.inf:
             raise DataError(
                 "A direction must be one vector of finite numbers that are not all 0: look at "
@@ -102,7 +102,8 @@ class Direction:
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""
-        projections: torch.Tensor = latents @ self.vector / self.vector.norm()
+        vector = self.vector.to(latents.device)
+        projections: torch.Tensor = latents @ vector / vector.norm()
         return projections
 
     def selects(self, latents: torch.Tensor) -> torch.Tensor:
@@ -116,7 +117,7 @@ class Direction:
         unit vector z' lies on the projection threshold; a longer one carries it beyond.
         """
         excess = (self.project(latents) - self.projection_threshold).clamp(min=0)
-        return latents - excess[:, None] * self.vector
+        return latents - excess[:, None] * self.vector.to(latents.device)
 
 
 def collect_latents(

@@ -15,6 +15,7 @@ from torch import nn
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
+from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.foundation.progress import progress
 from forgetting.methods.problem import UnlearningProblem
@@ -199,7 +200,7 @@ def _finetune(
     def decode_original(latents: torch.Tensor) -> torch.Tensor:
         return decode(original, latents)
 
-    optimizer = torch.optim.Adam(parameters, lr=config.lr, fused=True)
+    optimizer = adam(parameters, config.lr)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
     random = torch.Generator().manual_seed(config.seed)
     history: list[dict[str, float]] = []

@@ -37,8 +37,7 @@ class LatentFilter(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Erase the feature from latents (B, latent_dim) and decode them to (B, C, H, W)."""
-        erased = self.direction.erase(latents.cpu()).to(latents.device)
-        return cast(torch.Tensor, self.generator(erased))
+        return cast(torch.Tensor, self.generator(self.direction.erase(latents)))
 
 
 @unlearning_method(

@@ -18,6 +18,7 @@ from forgetting.border.copies import free_weights, freeze, frozen_copy, tunable_
 from forgetting.border.options import configuration
 from forgetting.border.preflight import check_flow
 from forgetting.errors import TrainingError
+from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import autocast_context
 from forgetting.foundation.progress import progress
 from forgetting.methods.image_sets import batches, check_sets
@@ -136,7 +137,7 @@ def _tame(
     base, tamed = frozen_copy(flow), tunable_copy(flow)
     start = float(mean_bits_per_dim(base, forget, 1).sum())
     _check_finite({"the bits/dim of an image to forget": start}, 0)
-    optimizer = torch.optim.Adam(free_weights(tamed), config.lr, eps=config.eps, fused=True)
+    optimizer = adam(free_weights(tamed), config.lr, eps=config.eps)
     generator = torch.Generator().manual_seed(config.seed)
     retained = RetainSet(base, retain, config)
     forget_batches = batches(len(forget), min(config.batch_size, len(forget)), generator)
@@ -220,8 +221,7 @@ def _step(
     is_promising : bool
         Whether the batch gives reason to check the stopping rule before it is due.
     """
-    device = next(tamed.parameters()).device
-    n_forget = len(batch.forget)
+    device, n_forget = next(tamed.parameters()).device, len(batch.forget)
     forget_noise = torch.rand(batch.forget.shape, generator=generator)
     images = torch.cat([batch.forget, batch.retain]).to(device)
     noise = torch.cat([forget_noise, batch.retain_noise]).to(device)

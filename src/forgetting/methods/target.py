@@ -40,7 +40,8 @@ class Target:
             raise ParameterError(
                 f"target: {self.attributes!r} must be one or two different attributes."
             )
-        shares, n = self.shares.detach().clone(), 2 ** len(self.attributes)  # they may change
+        shares = self.shares.detach().cpu().clone()  # the caller's may change
+        n = 2 ** len(self.attributes)
         are_shares = shares.shape == (n,) and bool(((shares >= 0) & (shares <= 1)).all())
         if not are_shares or abs(float(shares.sum()) - 1) > SUM_ERROR:
             raise ParameterError(
@@ -121,7 +122,7 @@ class Target:
         if not len(has_feature):
             raise DataError("Shares of combinations need at least one image: there is none.")
         weights = 2 ** torch.arange(has_feature.shape[1] - 1, -1, -1)
-        return ((~has_feature).long() * weights).sum(1)
+        return ((~has_feature).long().cpu() * weights).sum(1)
 
     def measure(self, has_feature: torch.Tensor) -> torch.Tensor:
         """Return the shares (2^k,) of the combinations among images.

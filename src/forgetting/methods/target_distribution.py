@@ -80,7 +80,7 @@ class _Controller:
                 f"`measure` returns the shares {shares.tolist()}: they must lie in [0, 1] and add "
                 "up to one, as those of `Target.measure` do."
             )
-        return shares
+        return shares.cpu()
 
 
 def meet_target(
@@ -144,7 +144,7 @@ def meet_target(
             f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
             f"which of {', '.join(target.combinations)} it shows."
         )
-    cells = cells.long()
+    cells = cells.long().cpu()
     indices = distinct(images)  # an image that is given twice might end in both halves
     shown = zip(digests(images), cells.tolist(), strict=True)
     if len(set(shown)) > len(indices):

@@ -79,6 +79,7 @@ def pairs(
     matches = matches[torch.randperm(len(matches), generator=generator)]
     _, first_match = np.unique(number[first[matches]].numpy(), return_index=True)
     selected = torch.cat([matches[torch.from_numpy(first_match)], strangers])
+    embeddings = embeddings.cpu()
     similarity = (embeddings[first[selected]] * embeddings[second[selected]]).sum(1)
     return similarity, same[selected]
 
@@ -138,7 +139,7 @@ def nearest_people(
     names = list(dict.fromkeys(people))
     number = torch.tensor([names.index(name) for name in people])
     counts = torch.bincount(number, minlength=len(names))
-    sums = torch.zeros(len(names), embeddings.shape[1]).index_add_(0, number, embeddings)
+    sums = torch.zeros(len(names), embeddings.shape[1]).index_add_(0, number, embeddings.cpu())
     means = F.normalize(sums / counts[:, None], dim=1)
     similarity = means @ means[names.index(person)]
     order = similarity.argsort(descending=True).tolist()

@@ -156,7 +156,7 @@ class LikelihoodReference:
 
     def quantile(self, bpd: torch.Tensor) -> torch.Tensor:
         """Return q = 1 - Phi((bpd - mean) / std), (B,): near 1 is very likely, near 0 unlikely."""
-        return torch.from_numpy(norm.sf((bpd.double().numpy() - self.mean) / self.std))
+        return torch.from_numpy(norm.sf((bpd.cpu().double().numpy() - self.mean) / self.std))
 
 
 @dataclass(frozen=True)

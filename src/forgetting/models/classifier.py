@@ -6,7 +6,7 @@ average pooling).
 """
 
 import itertools
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
+from forgetting.foundation.devices import fast_layout, mend_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
 
@@ -66,6 +67,15 @@ class Classifier(nn.Module):
             self.head = nn.Linear(config.n_features, len(config.attributes))
         self.to(memory_format=torch.channels_last)
 
+    def to(self, *args: Any, **kwargs: Any) -> "Classifier":
+        """Move the network, and give it a layout with right gradients where it goes.
+
+        Of a classifier no copy is made, although its gradient is followed.
+        """
+        super().to(*args, **kwargs)
+        mend_layout(self)
+        return self
+
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
@@ -82,7 +92,7 @@ class Classifier(nn.Module):
             raise ValueError(f"a classifier takes square images, not of {height} x {width} px")
         fit = _centre if self.config.fit == "crop" else _resize
         images = fit(images, self.config.image_size) * 2 - 1
-        return self.body(images.contiguous(memory_format=torch.channels_last))
+        return self.body(fast_layout(images))
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
+from forgetting.foundation.devices import fast_layout
 
 MEAN_RGB = (122.782, 117.001, 104.298)
 """Mean of the networks' training images, in [0, 255]."""
@@ -128,7 +129,7 @@ def _normalised(images: torch.Tensor, box: tuple[float, float]) -> torch.Tensor:
     )
     square = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     values = square - images.new_tensor(MEAN_RGB)[:, None, None] / 255
-    return values.contiguous(memory_format=torch.channels_last)
+    return fast_layout(values)
 
 
 def _same_convolution(

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from forgetting.border.contracts import Noise
+from forgetting.foundation.devices import fast_layout
 from forgetting.foundation.progress import tracked
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.glow_layers import Block, GlowConfig
@@ -126,7 +127,7 @@ class Glow(nn.Module):
         The noise comes from `generator`, or from torch's global generator if it is None.
         """
         device = next(self.parameters()).device
-        latents = torch.randn(n, self.latent_dim, generator=generator)
+        latents = torch.randn(n, self.latent_dim, generator=generator, device="cpu")
         with torch.no_grad():
             images = [
                 self(part.to(device) * temperature)
@@ -169,7 +170,7 @@ class Glow(nn.Module):
             noise = torch.rand(images.shape, generator=noise, device=noise.device)
         place = 0.5 if noise is None else noise.to(images.device)
         values = (self._levels(images) + place) / 2**self.n_bits - 0.5
-        return values.contiguous(memory_format=torch.channels_last)
+        return fast_layout(values)
 
     def _encode(
         self, x: torch.Tensor
@@ -198,7 +199,7 @@ class Glow(nn.Module):
         ]
         x: torch.Tensor | None = None
         for block, eps in zip(reversed(self._blocks()), reversed(parts), strict=True):
-            eps = eps.contiguous(memory_format=torch.channels_last)
+            eps = fast_layout(eps)
             mean, log_sd = block.parameters_of_prior(eps if x is None else x)
             z = mean + torch.exp(log_sd) * eps
             x = z if x is None else torch.cat([x, z], 1)
@@ -214,11 +215,11 @@ def _gaussian_log_prob(z: torch.Tensor, mean: torch.Tensor, log_sd: torch.Tensor
 
 
 def _squeeze(x: torch.Tensor) -> torch.Tensor:
-    return F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+    return fast_layout(F.pixel_unshuffle(x, 2))
 
 
 def _unsqueeze(x: torch.Tensor) -> torch.Tensor:
-    return F.pixel_shuffle(x, 2).contiguous(memory_format=torch.channels_last)
+    return fast_layout(F.pixel_shuffle(x, 2))
 
 
 MODELS.register("glow")(ModelKind(Glow, GlowConfig, loss_unit="bits/dim"))

@@ -1,5 +1,6 @@
 """The sizes and the layers of a Glow: mixing, coupling, steps of flow and blocks."""
 
+import contextlib
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from forgetting.foundation.devices import as_float64
+from forgetting.foundation.precision import autocast_context
 from forgetting.models.shared import Sizes
 
 
@@ -27,13 +30,13 @@ class GlowConfig(Sizes):
     n_bits: int = Field(5, ge=1, le=8, description="bits of a quantised value")
 
 
-def _float32(x: torch.Tensor) -> torch.autocast:
+def _float32(x: torch.Tensor) -> contextlib.AbstractContextManager[object]:
     """Return a context in which an autocast of the caller does not apply.
 
     Everything but the coupling networks stays in float32. These hold nearly all of the work, and
     the determinant of an additive coupling does not depend on its network.
     """
-    return torch.autocast(x.device.type, enabled=False)
+    return autocast_context("float32", x.device)
 
 
 class ZeroConv2d(nn.Module):
@@ -102,7 +105,7 @@ class Mixing(nn.Module):
     def inverse(self, y: torch.Tensor) -> torch.Tensor:
         """Map y back to x, both (B, C, H, W)."""
         with _float32(y):
-            inverse = torch.linalg.inv(self.matrix().double()).to(y.dtype)
+            inverse = torch.linalg.inv(as_float64(self.matrix())).to(y)
             return F.conv2d(y, inverse[:, :, None, None], -self.bias)
 
 

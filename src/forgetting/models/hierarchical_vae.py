@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
+from forgetting.foundation.devices import fast_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import (
     Autoencoder,
@@ -238,7 +239,7 @@ class HierarchicalVAE(Autoencoder):
 
     def features(self, images: torch.Tensor) -> dict[int, torch.Tensor]:
         """Return the encoder's features (B, width, side, side) at every grid, by its side."""
-        x = self.first((images * 2 - 1).contiguous(memory_format=torch.channels_last))
+        x = self.first(fast_layout(images * 2 - 1))
         result = {}
         for side, wider, blocks in zip(
             reversed(self.config.sides), self.wider, self.blocks, strict=True

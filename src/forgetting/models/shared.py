@@ -89,10 +89,10 @@ class LatentDecoder(nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw images (n, C, H, W) in [0, 1] from latents N(0, I), in batches.
 
-        The latents come from `generator`, or from torch's global generator if it is None.
+        The latents come from `generator`, or from torch's global one if it is None, on the CPU.
         """
         device = next(self.parameters()).device
-        latents = torch.randn(n, self.latent_dim, generator=generator)
+        latents = torch.randn(n, self.latent_dim, generator=generator, device="cpu")
         with torch.no_grad():
             parts = tracked(latents.split(SAMPLED_AT_ONCE), "sampling")
             return torch.cat([self(part.to(device)) for part in parts])
@@ -137,7 +137,7 @@ def standard_normal(like: torch.Tensor, generator: torch.Generator | None) -> to
     generator : torch.Generator or None
         Source of the noise, on any device; None is torch's global generator.
     """
-    device = like.device if generator is None else generator.device
+    device = "cpu" if generator is None else generator.device
     return torch.randn(like.shape, generator=generator, device=device).to(like.device)
 
 
@@ -145,5 +145,5 @@ def standard_normal(like: torch.Tensor, generator: torch.Generator | None) -> to
 def own_seed(seed: int) -> Iterator[None]:
     """Seed torch's global generator on the CPU, and give it back its state at the end."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         yield

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
+from forgetting.foundation.devices import fast_layout
+from forgetting.foundation.precision import autocast_context
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.players import Players
 from forgetting.models.shared import DoublingSizes, LatentDecoder, own_seed
@@ -99,7 +101,7 @@ class _Modulated(nn.Module):
         weight = self.weight * self.scale
         y = F.conv2d(x * style[:, :, None, None], weight, padding=self.padding)
         if self.demodulate:
-            with torch.autocast(x.device.type, enabled=False):
+            with autocast_context("float32", x.device):
                 power = weight.float().square().sum((2, 3))
                 norm = torch.rsqrt(F.linear(style.float().square(), power) + 1e-8)
             y = y * norm[:, :, None, None].to(y.dtype)
@@ -160,7 +162,7 @@ class StyleGenerator(LatentDecoder):
     def synthesise(self, styles: torch.Tensor) -> torch.Tensor:
         """Return the images (B, C, H, W), in [0, 1], of styles w (B, style_dim)."""
         x = self.constant.expand(len(styles), -1, -1, -1)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = fast_layout(x)
         image: torch.Tensor | None = None
         for stage in self.stages:
             x, image = stage(x, image, styles)
@@ -210,7 +212,7 @@ class StyleDiscriminator(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return a score for each image (B, C, H, W) in [0, 1], (B,), higher for real images."""
-        x = (images * 2 - 1).contiguous(memory_format=torch.channels_last)
+        x = fast_layout(images * 2 - 1)
         x = _activated(self.from_image(x))
         for block in self.blocks:
             x = block(x)

@@ -62,7 +62,7 @@ def linear_probe(
         )
     if not ((has_feature == 0) | (has_feature == 1)).all():
         raise DataError("The labels hold other values than 0 and 1: give booleans.")
-    has_feature = has_feature.bool()
+    has_feature = has_feature.bool().cpu()
     n_present = int(has_feature.sum())
     if min(n_present, len(has_feature) - n_present) < MIN_SAMPLES:
         raise DataError(
@@ -90,7 +90,7 @@ def linear_probe(
             f"Of {len(latents)} latents {n_distinct} differ, so that the probe is tested on what "
             "it was fitted to: give each latent once."
         )
-    latents = latents.detach().float()
+    latents = latents.detach().cpu().float()
     duplicate = frozen_copy(model)
     duplicate.get_submodule(names[0]).register_forward_pre_hook(record)
     with own_conditions(gradients=False):

@@ -129,9 +129,11 @@ def read_checkpoint(
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:
         model.load_state_dict(weights)
+        generator.set_state(tensors["generator"])
     except RuntimeError as error:
         raise TrainingError(
-            f"The checkpoint {path} belongs to another model. Delete it to start afresh."
+            f"The checkpoint {path} belongs to another model, or to a version of the package that "
+            "drew on a GPU. Delete it to start afresh."
         ) from error
     for part in parts:
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -142,5 +144,4 @@ def read_checkpoint(
                     value = torch.empty_like(part.parameters[int(index)]).copy_(value)
                 state.setdefault(int(index), {})[entry] = value
         part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
-    generator.set_state(tensors["generator"])
     return Progress(int(metadata["step"]), json.loads(metadata["history"]))

@@ -165,7 +165,7 @@ def load(name: str, folder: Path | None = None) -> Any:
         _warn_of_others(name, entry)
     kind = _model_kind(name, entry.get("kind"))
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
             model = kind.model_class(kind.config_class(**entry["config"]))
         state = tensors(name, folder)
         for part, other in entry.get("parts", {}).items():

@@ -4,11 +4,11 @@ import platform
 import textwrap
 import time
 from graphlib import TopologicalSorter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from forgetting.errors import ParameterError
+from forgetting.foundation.devices import choose_device
 from forgetting.foundation.files import CACHE
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
@@ -27,7 +27,7 @@ def train_entry(
     *,
     threads: int | None = None,
     again: bool = False,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: str = "cpu",
 ) -> bool:
     """Make an entry of the zoo and save it, or go on with a training that was interrupted.
 
@@ -41,8 +41,8 @@ def train_entry(
         CPU threads; without it, as many as torch uses.
     again : bool
         Make the entry although the zoo has it.
-    device : "cpu" or "cuda"
-        Where a model is trained. On a processor an interrupted
+    device : str
+        Where a model is trained, as `choose_device` takes it. On a processor an interrupted
         training ends with the same weights, bit for bit; on a GPU nearly so.
 
     Returns
@@ -53,7 +53,7 @@ def train_entry(
     Raises
     ------
     ParameterError
-        There is no such recipe, or no GPU where the device is "cuda".
+        There is no such recipe or device.
     DataError
         The data is not at hand.
     WeightsError
@@ -62,9 +62,7 @@ def train_entry(
     recipe = RECIPES[name]
     if threads:
         torch.set_num_threads(threads)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ParameterError("device is cuda, and torch finds no GPU here: use cpu.")
-    place = torch.device(device)
+    place = choose_device(device)
     torch.use_deterministic_algorithms(place.type == "cpu")
     checkpoint = CACHE / "training" / f"{name}.safetensors"
     if store.has(name) and not again and not checkpoint.is_file():

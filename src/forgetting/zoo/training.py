@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from forgetting.errors import TrainingError
+from forgetting.foundation.devices import is_complete, mend_layout
 from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.foundation.progress import bar
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
@@ -81,7 +82,7 @@ class _Part:
                 lr=config.lr,
                 betas=(config.beta1, config.beta2),
                 weight_decay=config.weight_decay,
-                fused=True,
+                fused=all(is_complete(parameter.device) for parameter in parameters),
             )
             parts.append(cls(name, parameters, loss, optimizer))
         return parts
@@ -146,8 +147,8 @@ def train(
     name : str
         Of the training, for the progress bar and errors.
     device : torch.device
-        Where it is trained. The order of the images is the same on all; other random numbers are
-        drawn on the device, so each kind of device has its own.
+        Where it is trained. Random numbers are the same on all, but for those of dropout, which
+        are drawn on the device.
 
     Returns
     -------
@@ -170,13 +171,14 @@ def train(
             f"log_every = {config.log_every}; make it one."
         )
     model = learner.model.to(device)
+    mend_layout(model)
     parts = _Part.of(learner, config)
     identity = {
         "config": config.model_dump_json(),
         "data": _digest(images, labels),
         "device": device.type,
     }
-    generator = torch.Generator(device).manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
     images, labels = images.to(device), labels.to(device)
     if held_out is not None:
         held_out = held_out[0].to(device), held_out[1].to(device)
@@ -256,7 +258,7 @@ def _validate(
     """Return the metrics of held-out images in evaluation mode, under the same draws each time."""
     images, labels = held_out
     (loss,) = learner.parts().values()
-    generator = torch.Generator(images.device).manual_seed(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
     learner.model.eval()
     metrics = loss(learner.model, images.float() / 255, labels, generator)
     learner.model.train()

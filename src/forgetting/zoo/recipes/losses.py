@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from forgetting.foundation.precision import autocast_context
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.models.hierarchical_vae import HierarchicalVAE
@@ -179,7 +180,7 @@ def discriminate(
     generated = both(generated, generator)
     real_scores = model.discriminator(images).float()
     fake_scores = model.discriminator(generated).float()
-    with torch.autocast(images.device.type, enabled=False):
+    with autocast_context("float32", images.device):
         some = images[: max(1, len(images) // R1_SHARE)].detach().requires_grad_()
         (slope,) = torch.autograd.grad(model.discriminator(some).sum(), some, create_graph=True)
     penalty = slope.square().sum((1, 2, 3)).mean()
