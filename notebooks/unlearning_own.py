@@ -30,6 +30,7 @@ import forgetting as fg
 from forgetting.book import plots, unlearning_plots
 from forgetting.book import run as runs
 from forgetting.experiments import own_code
+from forgetting.experiments.own_parameters import OwnUnlearningParameters
 
 plots.use_style()
 
@@ -37,7 +38,7 @@ PRESETS = {
     "smoke": {"n_collected": 1500, "steps": 20, "rounds": 1, "n_samples": 300},
     "default": {"n_collected": 20_000, "steps": 300, "rounds": 6, "n_samples": 5000},
 }
-run = runs.begin("unlearning_own", own_code.OwnParameters, PRESETS, globals())
+run = runs.begin("unlearning_own", OwnUnlearningParameters, PRESETS, globals())
 p = run.parameters
 print(p.line())
 
@@ -48,9 +49,9 @@ print(p.line())
 # of the zoo counts at its balanced threshold, any other classifier at a probability of one half.
 
 # %%
-original = own_code.load_generator(run, p.model)
+original = own_code.load_model(p.model, run)
 names = [name for name in p.graders.split(",") if name]
-steers, grade = own_code.load_scores(original, p.feature, p.classifier or None, names)
+steers, grade = own_code.load_scores(original, p.feature, p.classifier or None, names, run)
 
 # %% [markdown]
 # ## Unlearn, and measure

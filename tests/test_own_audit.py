@@ -1,13 +1,22 @@
 """The audit of a pair: a feature that is only hidden is told from one that never was."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from bars import BendingBars, width
 from click.testing import CliRunner
+from explained import unexplained
 
 import forgetting as fg
-from forgetting.cli import main
+from forgetting.book import execution
+from forgetting.book.schema import read_record
+from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ModelError
+from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.own_code import load_model
+from forgetting.zoo.saved import save_model, state_digest
 
 QUICK = {"n": 300, "n_attacked": 8, "steps": 5}
 
@@ -55,17 +64,92 @@ def test_a_feature_that_was_never_there_and_another_latent_are_refused():
         fg.audit(BendingBars(), other, wide, **QUICK)
 
 
-def test_a_command_audits_a_pair_of_functions(tmp_path):
+@pytest.fixture
+def place(tmp_path):
+    """Return a file with a pair and a classifier."""
     (tmp_path / "mine.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import forgetting as fg\nfrom bars import BendingBars\n"
         "from test_own_audit import narrowed, wide\n"
         "def eyes():\n"
         "    return fg.as_classifier(BendingBars(), ('wide',), "
         "logits=lambda module, images: wide(images)[:, None])\n"
     )
-    place = f"{tmp_path / 'mine.py'}"
-    pair = [f"{place}:BendingBars", f"{place}:narrowed"]
-    options = ["--feature", "wide", "--classifier", f"{place}:eyes", "--samples", "200"]
-    done = CliRunner().invoke(main, ["audit", *pair, *options])
+    return tmp_path / "mine.py"
+
+
+def audit(place, after, *options):
+    given = ["--feature", "wide", "--classifier", f"{place}:eyes", "--samples", "200", *options]
+    return CliRunner().invoke(main, ["audit", f"{place}:BendingBars", after, *given])
+
+
+def test_a_command_audits_a_pair_of_functions(place, tmp_path):
+    done = audit(place, f"{place}:narrowed")
     assert done.exit_code == 0, done.output
     assert "attacked latents" in done.output
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.py"}
+
+
+def test_a_command_audits_a_folder_in_a_notebook_that_stands_beside_the_weights(place, tmp_path):
+    folder = tmp_path / "narrow"
+    save_model(folder, narrowed(), {"report": "Gone."}, "# Narrow\n")
+    done = audit(place, str(folder), "--output", str(folder))
+    assert done.exit_code == 0, done.output
+    assert "attacked latents" in done.output
+    names = {path.name for path in folder.iterdir()}
+    assert {"audit.json", "auditing.ipynb", "auditing.json", "weights.safetensors"} <= names
+    run = read_record(folder / "auditing.json")
+    assert run["parameters"]["after"] == str(folder)
+    assert run["weights"]["mine.py:BendingBars"] == state_digest(BendingBars())
+    assert run["weights"]["narrow"] == state_digest(narrowed())
+    record = json.loads((folder / "audit.json").read_text())
+    assert record["metrics"] == run["metrics"]
+    assert unexplained(run["metrics"]) == []
+    assert record["parameters"]["after"]["sha256"] == state_digest(narrowed())
+    again = audit(place, str(folder), "--output", str(folder))
+    assert again.exit_code == 1
+    assert "holds an audit already" in again.output
+
+
+def test_without_the_books_packages_a_command_leaves_the_record_alone(
+    place, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    done = audit(place, f"{place}:narrowed", "--output", str(tmp_path / "audited"))
+    assert done.exit_code == 0, done.output
+    assert "attacked latents" in done.output
+    assert [path.name for path in (tmp_path / "audited").iterdir()] == ["audit.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--feature", "wite"], "Did you mean wide?"),
+        (["--samples", "0"], "n = 0: give a whole number of at least 1"),
+        (["--seed", "-1"], "seed = -1"),
+        (["--retrained", "{place}:eyes"], "AdaptedClassifier"),
+        (["--grader", "faces-classifier-c"], "The zoo has no"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_starts_no_notebook(
+    place, tmp_path, monkeypatch, options, sentence
+):
+    monkeypatch.setattr(execution, "execute", None)
+    given = [option.format(place=place) for option in options]
+    done = audit(place, f"{place}:narrowed", *given, "--output", str(tmp_path / "audited"))
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert "Traceback" not in done.output
+
+
+def test_two_files_of_one_name_are_noted_each(place):
+    other = place.parent / "other" / "mine.py"
+    other.parent.mkdir()
+    other.write_text("from test_own_audit import narrowed as BendingBars\n")
+    run = Experiment("auditing_own", Parameters(device="cpu"))
+    for file in (place, place, other):
+        load_model(f"{file}:BendingBars", run)
+    assert run.weights == {
+        "mine.py:BendingBars": state_digest(BendingBars()),
+        f"{other}:BendingBars": state_digest(narrowed()),
+    }

@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 from bars import BendingBars
 from click.testing import CliRunner
+from explained import unexplained
 from torch import nn
 
 import forgetting as fg
+from forgetting.book import execution
 from forgetting.book.schema import read_record
-from forgetting.cli import main
+from forgetting.cli import main, own_models
 from forgetting.errors import ModelError, ParameterError
 from forgetting.experiments import own_code
-from forgetting.experiments.own_code import OwnParameters, call_function, load_scores
+from forgetting.experiments.own_code import call_function, load_scores
+from forgetting.experiments.own_parameters import OwnUnlearningParameters
+from forgetting.zoo.saved import state_digest
 
 MINE = f"""
 import sys
@@ -38,6 +42,9 @@ def fail():
 """
 
 
+QUICK = ["n_collected=1000", "n_with_feature=60", "lr=0.05", "steps=40", "rounds=2"]
+
+
 @pytest.fixture
 def mine(tmp_path):
     path = tmp_path / "mine.py"
@@ -51,8 +58,7 @@ def forget(mine, *options):
 
 
 def test_a_command_leaves_weights_a_record_a_card_and_a_picture(mine, tmp_path):
-    quick = ["n_collected=1000", "n_with_feature=60", "lr=0.05", "steps=40", "rounds=2"]
-    pairs = [part for pair in quick for part in ("-p", pair)]
+    pairs = [part for pair in QUICK for part in ("-p", pair)]
     output = ["--feature", "wide", "--samples", "400", "--output", str(tmp_path / "narrow")]
     done = forget(mine, *pairs, *output)
     assert done.exit_code == 0, done.output
@@ -66,6 +72,9 @@ def test_a_command_leaves_weights_a_record_a_card_and_a_picture(mine, tmp_path):
     run = read_record(tmp_path / "narrow" / "unlearning.json")
     assert run["parameters"]["model"].endswith("mine.py:make_generator")
     assert run["metrics"]["prevalence_after"] == record["metrics"]["prevalence_after"]
+    assert run["weights"]["mine.py:make_generator"] == state_digest(BendingBars())
+    assert "mine.py:make_classifier" in run["weights"]
+    assert unexplained(run["metrics"]) == []
     again = forget(mine, *output)
     assert again.exit_code == 1
     assert "holds a model already" in again.output
@@ -79,13 +88,39 @@ def test_a_command_leaves_weights_a_record_a_card_and_a_picture(mine, tmp_path):
         (["--feature", "wide", "-p", "seed=3"], "-p seed is no setting of the method"),
         (["--feature", "wide", "--method", "moon"], "method = 'moon' is not allowed"),
         (["--feature", "wide", "--grader", "faces-classifier-c"], "The zoo has no"),
+        (["--feature", "wide", "--samples", "20"], "n = 20: give a whole number of at least 200"),
+        (["--feature", "wide", "--share", "2"], "share = 2.0: give a number between 0 and 1"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(mine, tmp_path, options, sentence):
+def test_a_wrong_option_is_one_sentence_and_starts_no_notebook(
+    mine, tmp_path, monkeypatch, options, sentence
+):
+    monkeypatch.setattr(execution, "execute", None)
     done = forget(mine, *options, "--output", str(tmp_path / "new"))
     assert done.exit_code == 1
     assert sentence in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_wrong_setting_is_answered_before_the_model_is_made(mine, tmp_path):
+    place = [f"{mine}:fail", "--feature", "wide", "--output", str(tmp_path / "new")]
+    done = CliRunner().invoke(main, ["unlearn", *place, "-p", "step=3"])
+    assert "Did you mean steps?" in done.output
+    folders = ["--forget", str(tmp_path), "--retain", str(tmp_path)]
+    place = [f"{mine}:fail", *folders, "--output", str(tmp_path / "new")]
+    done = CliRunner().invoke(main, ["tame", *place, "-p", "max_step=3"])
+    assert "Did you mean max_steps?" in done.output
+
+
+def test_without_the_books_packages_no_notebook_is_left(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    pairs = [part for pair in QUICK for part in ("-p", pair)]
+    options = ["--feature", "wide", "--samples", "400", "--output", str(tmp_path / "narrow")]
+    done = forget(mine, *pairs, *options)
+    assert done.exit_code == 0, done.output
+    assert "wide in BendingBars" in done.output
+    names = {path.name for path in (tmp_path / "narrow").iterdir()}
+    assert names == {"README.md", "record.json", "samples.png", "weights.safetensors"}
 
 
 def test_what_steers_cannot_grade(mine):
@@ -151,7 +186,7 @@ def test_a_file_with_a_wrong_line_is_named(tmp_path):
 def test_a_setting_that_is_a_parameter_of_its_own_is_not_given_twice():
     own = {"feature": "7", "model": "digits-vae", "classifier": "", "graders": "", "folder": ""}
     own |= {"method": "moon2024", "share": 0, "steps": 9, "rounds": 1, "n_collected": 400}
-    given = OwnParameters(**own, n_samples=300, settings="lr=0.01,batch_size=8")
+    given = OwnUnlearningParameters(**own, n_samples=300, settings="lr=0.01,batch_size=8")
     assert given.all_settings() == {"steps": 9, "lr": "0.01", "batch_size": "8"}
     twice = given.model_copy(update={"settings": "steps=3"})
     with pytest.raises(ParameterError, match="steps is a parameter of its own"):

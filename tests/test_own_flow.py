@@ -1,17 +1,22 @@
 """Anyone's flow is tamed on a folder of images, and measured on images that were held out."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner
+from explained import unexplained
+from PIL import Image
 from torch import nn
 from torchvision.utils import save_image
 
 import forgetting as fg
-from forgetting.cli import main
+from forgetting.book import execution
+from forgetting.book.schema import read_record
+from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ParameterError
-from forgetting.experiments.own_flow import tame_and_measure
+from forgetting.experiments.own_flow import load_sets, tame_and_measure
 from forgetting.zoo.saved import state_digest
 
 
@@ -26,6 +31,14 @@ class Pixels(nn.Module):
     def log_prob(self, x):
         normal = torch.distributions.Normal(self.mean, self.log_std.exp())
         return normal.log_prob(x).flatten(1).sum(1)
+
+
+class Sampling(Pixels):
+    """Pixels that can be drawn."""
+
+    def sample(self, n, temperature=1.0):
+        noise = torch.randn(n, 3, 8, 8)
+        return (self.mean + temperature * self.log_std.exp() * noise).clamp(0, 1)
 
 
 def images(n, seed):
@@ -64,18 +77,104 @@ def test_too_few_retained_images_and_unknown_settings_are_refused():
         tame_and_measure(Pixels(), images(2, 0), images(160, 1), max_step=3)
 
 
-def test_a_command_tames_on_folders(tmp_path):
-    (tmp_path / "mine.py").write_text("from test_own_flow import Pixels\n")
+def test_samples_are_shown_before_and_after_of_the_same_random_numbers(tmp_path):
+    report = tame_and_measure(
+        fg.as_flow(Sampling()), images(2, 0), images(160, 1), max_steps=1, lr=1e-9
+    )
+    before, after = report.shown
+    assert torch.allclose(before, after, atol=1e-6)
+    assert before.std() > 0.1
+    report.save(tmp_path / "tamed")
+    assert Image.open(tmp_path / "tamed" / "samples.png").size == (12 * 8, 2 * 8)
+    assert "samples.png" in (tmp_path / "tamed" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        lambda n: torch.randn(n, 3, 8, 8),  # in no range that is known
+        lambda n: torch.rand(n, 192),
+        lambda shape: torch.rand(*shape, 3, 8, 8),
+    ],
+)
+def test_a_sample_that_gives_no_images_shows_none(sample):
+    flow = Pixels()
+    flow.sample = sample
+    report = tame_and_measure(flow, images(2, 0), images(160, 1), max_steps=1, lr=0.01)
+    assert report.shown is None
+
+
+def test_without_folders_digits_are_tamed_on_and_one_folder_is_not_enough(tmp_path):
+    threes, others = load_sets("", "", crop="folder", size=64)
+    assert threes.shape == (4, 1, 32, 32)
+    assert others.shape == (360, 1, 32, 32)
+    with pytest.raises(ParameterError, match="give both folders, or none for digits"):
+        load_sets(str(tmp_path), "", crop="folder", size=64)
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Return the arguments of a command that tames a flow, and needs few steps."""
+    (tmp_path / "mine.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_own_flow import Pixels, Sampling\n"
+    )
     for name, n in (("forget", 2), ("retain", 160)):
         (tmp_path / name).mkdir()
         for i, image in enumerate(images(n, n)):
             save_image(image, tmp_path / name / f"{i}.png")
     folders = ["--forget", str(tmp_path / "forget"), "--retain", str(tmp_path / "retain")]
-    place = [f"{tmp_path / 'mine.py'}:Pixels", *folders, "--output", str(tmp_path / "tamed")]
-    quick = ["--size", "8", "-p", "max_steps=5", "-p", "lr=0.01"]
-    done = CliRunner().invoke(main, ["tame", *place, *quick])
+    place = [f"{tmp_path / 'mine.py'}:Sampling", *folders, "--output", str(tmp_path / "tamed")]
+    return ["tame", *place, "--size", "8", "-p", "max_steps=5", "-p", "lr=0.01"]
+
+
+LEFT = {"README.md", "record.json", "samples.png", "weights.safetensors"}
+
+
+def test_a_command_tames_on_folders_in_a_notebook(places, tmp_path):
+    done = CliRunner().invoke(main, places)
     assert done.exit_code == 0, done.output
     assert "images held out" in done.output
-    fg.restore(tmp_path / "tamed", into=Pixels())
-    again = CliRunner().invoke(main, ["tame", *place, *quick])
+    fg.restore(tmp_path / "tamed", into=Sampling())
+    names = {path.name for path in (tmp_path / "tamed").iterdir()}
+    assert names == LEFT | {"taming.ipynb", "taming.json", "taming.run.json"}
+    run = read_record(tmp_path / "tamed" / "taming.json")
+    assert run["parameters"]["model"] == f"{tmp_path / 'mine.py'}:Sampling"
+    assert run["parameters"]["max_steps"] == 5
+    assert run["parameters"]["settings"] == "lr=0.01"
+    assert run["weights"] == {"mine.py:Sampling": state_digest(Sampling())}
+    record = json.loads((tmp_path / "tamed" / "record.json").read_text())
+    assert run["metrics"] == record["metrics"]
+    assert unexplained(run["metrics"]) == []
+    again = CliRunner().invoke(main, places)
     assert "holds a model already" in again.output
+
+
+def test_without_the_books_packages_a_command_tames_as_well(places, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    done = CliRunner().invoke(main, places)
+    assert done.exit_code == 0, done.output
+    assert "images held out" in done.output
+    assert {path.name for path in (tmp_path / "tamed").iterdir()} == LEFT
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-p", "max_step=3"], "Taming has no setting 'max_step'. Did you mean max_steps?"),
+        (["-p", "delta=0"], "delta must not be 0"),
+        (["-p", "seed=3"], "-p seed is no setting of the method"),
+        (["--crop", "cleba"], "Did you mean celeba?"),
+        (["--size", "16"], "`log_prob` of Sampling"),
+        (["--retain", "{forget}"], "2 images to retain are too few"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_starts_no_notebook(
+    places, tmp_path, monkeypatch, options, sentence
+):
+    monkeypatch.setattr(execution, "execute", None)
+    given = [option.format(forget=tmp_path / "forget") for option in options]
+    done = CliRunner().invoke(main, [*places, *given])
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert "Traceback" not in done.output

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from forgetting.book import plots
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.grading import GradedSamples, surely_lacking
+from forgetting.experiments.own_audit import TITLES, AuditReport
 from forgetting.experiments.probing import InversionOutcome, RelearningCurve
 from forgetting.experiments.setting_search import SettingScore, SettingSearch
 from forgetting.metrics.prevalence import Prevalence
@@ -18,6 +19,13 @@ LOSS_TERMS = {
     "loss_percep": "their 1 - MS-SSIM",
     "loss_recon": "L1 of all others",
 }
+
+AUDITED = {
+    "before": plots.COLOURS["original"],
+    "after": plots.COLOURS["unlearned"],
+    "retrained": plots.COLOURS["retrained"],
+}
+"""Colours of the models of an audit."""
 
 N_SHOWN = 12
 """Samples in a row of images."""
@@ -225,3 +233,16 @@ def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets
     if curves[0]:
         axes[0, 0].legend()
     return figure
+
+
+def audited_shares(report: AuditReport) -> Figure:
+    """Draw the shares that the probes of an audit found in each model, with their intervals."""
+    rows, colours = [], []
+    for name, title in TITLES.items():
+        for key in report.models:
+            share, low, high = (
+                report.metrics[name.format(key) + end] for end in ("", "_low", "_high")
+            )
+            rows.append((f"{title}, {key}", share, low, high))
+            colours.append(AUDITED[key])
+    return plots.figure_of(plots.intervals(rows, "share of images that show the feature", colours))

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from forgetting.cli.base import FOLDER, device_option
 from forgetting.foundation.pairs import read_pairs
 
-IMAGES = click.Path(path_type=Path, exists=True, file_okay=False)
+IMAGES = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 MODEL = "NAME|FILE.py:FUNCTION"
 
 classifier_option = click.option(
@@ -27,7 +28,7 @@ output_option = click.option("--output", type=FOLDER, required=True, help="New f
 
 
 @click.command()
-@click.argument("generator", metavar="FILE.py:FUNCTION")
+@click.argument("generator", metavar=MODEL)
 @click.option("--feature", required=True, help="Attribute to unlearn, such as Eyeglasses.")
 @classifier_option
 @click.option(
@@ -35,7 +36,7 @@ output_option = click.option("--output", type=FOLDER, required=True, help="New f
     "graders",
     multiple=True,
     metavar=MODEL,
-    help="What grades; may be repeated [classifier B of digits or of faces].",
+    help="What grades; may be repeated [classifier B; of faces also face-api].",
 )
 @click.option("--method", default="until_gone", show_default=True, help="Or moon2024: one pass.")
 @click.option("--share", type=float, help="Of a feature of degree: the share that has it.")
@@ -61,68 +62,40 @@ def unlearn(
     makes one. A classifier is a name of the zoo, or a function that returns one. The folder gets
     weights, record, card and a picture, and with `forgetting[book]` a notebook of the run.
     """
-    from forgetting.errors import ParameterError
-    from forgetting.experiments.own_code import call_function, load_scores
-    from forgetting.experiments.own_model import checked_settings
-    from forgetting.experiments.own_model import unlearn as unlearn_feature
+    from forgetting.border.preflight import check_generator
+    from forgetting.experiments import own_model
+    from forgetting.experiments.own_code import load_model, load_scores
     from forgetting.foundation.devices import choose_device
-    from forgetting.zoo.saved import check_new, read_report
+    from forgetting.zoo.saved import RECORD, check_new
 
     check_new(output)
-    settings: dict[str, Any] = dict(read_pairs(pairs))
-    if taken := sorted(settings.keys() & inspect.signature(unlearn_feature).parameters.keys()):
-        raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
-    # a wrong option is answered here, before a notebook is started, which takes seconds
-    settings = checked_settings(options["method"], settings)
-    model = call_function(generator).to(choose_device(device))
+    settings = _settings(pairs, own_model.unlearn)
+    settings = own_model.checked_options(n=samples, **options, **settings)
+    model = load_model(generator).to(choose_device(device))
+    check_generator(model, is_tuned=True)
     steering, grading = load_scores(model, feature, classifier, graders)
-    if find_spec("papermill"):
-        _unlearn_in_a_notebook(
+    if _has_notebooks():
+        del model, steering, grading  # the notebook makes its own
+        _leave_notebook(
+            "unlearning_own",
             output,
             settings,
             model=_absolute(generator),
             feature=feature,
             device=device,
-            classifier=_absolute(classifier or ""),
+            classifier=_absolute(classifier),
             graders=",".join(map(_absolute, graders)),
             n_samples=samples,
-            **{name: value for name, value in options.items() if value is not None},
+            **options,
         )
     else:
-        result = unlearn_feature(model, steering, grading, n=samples, **options, **settings)
+        result = own_model.unlearn(model, steering, grading, n=samples, **options, **settings)
         result.save(output)
-    click.echo(read_report(output))
-    click.echo(f"saved in {output}")
-
-
-def _absolute(place: str) -> str:
-    """Return FILE.py:FUNCTION with the whole path of the file; a name of the zoo stays."""
-    file, colon, function = place.rpartition(":")
-    return f"{Path(file).expanduser().resolve()}{colon}{function}" if colon else place
-
-
-OF_THE_TEMPLATE = {"until_gone": ("steps", "rounds", "n_collected"), "moon2024": ("steps",)}
-"""Settings of each method that the template has as parameters of their own."""
-
-
-def _unlearn_in_a_notebook(output: Path, settings: dict[str, Any], **values: Any) -> None:
-    """Execute the template on anyone's generator, and leave notebook and record in a folder."""
-    from forgetting.book import execution
-
-    for name in OF_THE_TEMPLATE[values["method"]]:
-        if name in settings:
-            values[name] = settings.pop(name)
-    values["settings"] = ",".join(f"{name}={value}" for name, value in settings.items())
-    values["folder"] = str(output)
-    output.mkdir(parents=True, exist_ok=True)
-    notebook, name = output / "unlearning.ipynb", "unlearning"
-    execution.execute(
-        "unlearning_own", values, notebook, name=name, results=output, progress=sys.stderr.isatty()
-    )
+    _tell(output / RECORD)
 
 
 @click.command()
-@click.argument("flow", metavar="FILE.py:FUNCTION")
+@click.argument("flow", metavar=MODEL)
 @click.option("--forget", required=True, type=IMAGES, help="Folder of images to forget.")
 @click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")
 @click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
@@ -135,41 +108,49 @@ def tame(
     flow: str,
     forget: Path,
     retain: Path,
-    size: int,
-    crop: str,
     device: str,
     seed: int,
     pairs: tuple[str, ...],
     output: Path,
+    **options: Any,
 ) -> None:
     """Make a flow of your own forget images.
 
     FUNCTION in FILE.py takes no argument and returns the flow, as `forgetting.as_flow` makes one.
-    A quarter of the images to retain are held out, and measured. The folder gets weights, record
-    and card.
+    A quarter of the images to retain are held out, and measured. The folder gets weights, record,
+    card and, of a flow that samples, a picture, and with `forgetting[book]` a notebook of the run.
     """
-    from forgetting.data.own_images import load_images
-    from forgetting.errors import ParameterError
-    from forgetting.experiments.own_code import call_function
-    from forgetting.experiments.own_flow import tame_and_measure
+    from forgetting.experiments import own_flow
+    from forgetting.experiments.own_code import load_model
     from forgetting.foundation.devices import choose_device
-    from forgetting.zoo.saved import check_new
+    from forgetting.zoo.saved import RECORD, check_new
 
     check_new(output)
-    settings: dict[str, Any] = dict(read_pairs(pairs))
-    if "seed" in settings:
-        raise ParameterError("-p seed: give --seed.")
-    model = call_function(flow).to(choose_device(device))
-    images, others = (load_images(folder, crop=crop, size=size) for folder in (forget, retain))
-    report = tame_and_measure(model, images, others, seed=seed, **settings)
-    report.save(output)
-    click.echo(report)
-    click.echo(f"saved in {output}")
+    settings = own_flow.checked_options(seed, **_settings(pairs, own_flow.tame_and_measure))
+    images, others = own_flow.load_sets(str(forget), str(retain), **options)
+    model = load_model(flow).to(choose_device(device))
+    own_flow.check_taming(model, images, others)
+    if _has_notebooks():
+        del model, images, others  # the notebook makes its own
+        _leave_notebook(
+            "taming_own",
+            output,
+            settings,
+            model=_absolute(flow),
+            forget=str(forget),
+            retain=str(retain),
+            device=device,
+            seed=seed,
+            **options,
+        )
+    else:
+        own_flow.tame_and_measure(model, images, others, seed, **settings).save(output)
+    _tell(output / RECORD)
 
 
 @click.command()
-@click.argument("before", metavar="BEFORE.py:FUNCTION")
-@click.argument("after", metavar="AFTER.py:FUNCTION|FOLDER")
+@click.argument("before", metavar=MODEL)
+@click.argument("after", metavar=f"{MODEL}|FOLDER")
 @click.option("--feature", required=True, help="Attribute that was unlearned.")
 @classifier_option
 @click.option(
@@ -177,12 +158,11 @@ def tame(
     metavar=MODEL,
     help="What grades [classifier B of digits or of faces].",
 )
-@click.option(
-    "--retrained", metavar="FILE.py:FUNCTION", help="A model that never had the feature."
-)
+@click.option("--retrained", metavar=MODEL, help="A model that never had the feature.")
 @click.option("--samples", type=int, default=1000, show_default=True, help="In every share.")
 @device_option("auto")
 @seed_option
+@click.option("--output", type=FOLDER, help="Folder for the record, such as AFTER [none].")
 def audit(
     before: str,
     after: str,
@@ -193,26 +173,114 @@ def audit(
     samples: int,
     device: str,
     seed: int,
+    output: Path | None,
 ) -> None:
     """Probe a generator before and after unlearning.
 
     BEFORE and AFTER are made as for `unlearn`, or AFTER is the folder that `unlearn` left. The
     probes attack latents, tune copies on a few images with the feature, and read the last layer.
+    With `--output` the folder gets a record, and with `forgetting[book]` a notebook of the run.
     """
-    from forgetting.experiments.own_audit import audit as audit_pair
-    from forgetting.experiments.own_code import call_function, load_scores
+    from forgetting.experiments import own_audit
+    from forgetting.experiments.own_code import load_model, load_scores, load_tuned
     from forgetting.foundation.devices import choose_device
-    from forgetting.zoo.saved import restore
 
+    if output is not None:
+        own_audit.check_unaudited(output)
+    models = {"before": load_model(before), "after": load_tuned(after, before)}
+    if retrained:
+        models["retrained"] = load_model(retrained)
     place = choose_device(device)
-    first = call_function(before).to(place)
-    if Path(after).is_dir():
-        second = restore(after, into=call_function(before)).to(place)
-    else:
-        second = call_function(after).to(place)
-    steering, graders = load_scores(first, feature, classifier, [grader] if grader else [])
-    reference = call_function(retrained).to(place) if retrained else None
-    report = audit_pair(
-        first, second, steering, *graders, retrained=reference, n=samples, seed=seed
+    models = {name: model.to(place) for name, model in models.items()}
+    steering, graders = load_scores(
+        models["before"], feature, classifier, [grader] if grader else []
     )
-    click.echo(report)
+    grading = graders[0] if graders else steering
+    own_audit.check_audit(models, steering, grading, seed, n=samples)
+    if output is not None and _has_notebooks():
+        del models, steering, graders, grading  # the notebook makes its own
+        _leave_notebook(
+            "auditing_own",
+            output,
+            {},
+            model=_absolute(before),
+            after=_absolute(after),
+            feature=feature,
+            classifier=_absolute(classifier),
+            grader=_absolute(grader),
+            retrained=_absolute(retrained),
+            device=device,
+            n_samples=samples,
+            seed=seed,
+        )
+    else:
+        report = own_audit.audit(**models, feature=steering, grader=grading, n=samples, seed=seed)
+        if output is None:
+            click.echo(report)
+            return
+        report.save(output)
+    _tell(output / own_audit.RECORD)
+
+
+def _settings(pairs: tuple[str, ...], function: Callable[..., Any]) -> dict[str, Any]:
+    """Return settings of a method as texts, none of which is an option of the function."""
+    from forgetting.errors import ParameterError
+
+    settings: dict[str, Any] = dict(read_pairs(pairs))
+    if taken := sorted(settings.keys() & inspect.signature(function).parameters.keys()):
+        raise ParameterError(f"-p {taken[0]} is no setting of the method: look at --help.")
+    return settings
+
+
+def _absolute(place: str | None) -> str:
+    """Return FILE.py:FUNCTION or FOLDER with the whole path; a name of the zoo stays."""
+    file, colon, function = (place or "").rpartition(":")
+    if colon:
+        return f"{Path(file).expanduser().resolve()}:{function}"
+    return str(Path(function).resolve()) if function and Path(function).is_dir() else function
+
+
+def _has_notebooks() -> bool:
+    """Return whether notebooks can be executed here, which takes `forgetting[book]`."""
+    return find_spec("papermill") is not None
+
+
+def _leave_notebook(
+    template: str, output: Path, settings: Mapping[str, Any], **values: Any
+) -> None:
+    """Execute a template on anyone's model, and leave notebook and record in a folder.
+
+    A kernel takes seconds to start, so a command checks its options before, on a model of its own.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of the method. The template has some as parameters, and takes the others as one text.
+    **values
+        Further parameters of the template; None stands for its default.
+    """
+    from forgetting.book import execution, templates
+
+    declared = templates.parameters(template)
+    values |= {name: value for name, value in settings.items() if name in declared}
+    others = [f"{name}={value}" for name, value in settings.items() if name not in declared]
+    if others:
+        values["settings"] = ",".join(others)
+    given = {name: value for name, value in values.items() if value is not None}
+    name = template.removesuffix("_own")
+    execution.execute(
+        template,
+        given | {"folder": str(output)},
+        output / f"{name}.ipynb",
+        name=name,
+        results=output,
+        progress=sys.stderr.isatty(),
+    )
+
+
+def _tell(record: Path) -> None:
+    """Print the report of a record, and where it is."""
+    from forgetting.zoo.saved import read_report
+
+    click.echo(read_report(record))
+    click.echo(f"saved in {record.parent}")

@@ -1,6 +1,10 @@
 """Is a feature gone from a model, or only hidden? All probes on a pair, before and after."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,15 +12,16 @@ from torch import nn
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
-from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.copies import device_of, frozen_copy, name_of
 from forgetting.border.feature_score import FeatureScore, Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ForgettingError, ModelError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_report import share_text, text_table
+from forgetting.foundation.files import check_writable, write_text
 from forgetting.foundation.progress import phase, tracked
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
@@ -24,12 +29,23 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
+from forgetting.zoo.saved import state_digest
 
 N_IMAGES = 8
 """Images with the feature on which copies are tuned again."""
 
 RELEARNING_STEPS = (0, 5, 20)
 """Steps after which the feature is counted."""
+
+TITLES = {
+    "prevalence_{}": "prevalence",
+    "attacked_{}": "attacked latents",
+    **{f"relearned_{{}}_{steps}": f"relearned, {steps} steps" for steps in RELEARNING_STEPS[1:]},
+}
+"""Titles of the shares in `AuditReport.metrics`, each by its name without the model's key."""
+
+RECORD = "audit.json"
+"""The file of a report in a folder, which may be that of the model after unlearning."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +62,26 @@ class AuditReport:
         than the latent, in AUC.
     models : tuple of str
         The keys.
+    parameters : dict
+        Options, and by each model's key its class and the sha256 of its weights.
     """
 
     metrics: dict[str, float]
     models: tuple[str, ...]
+    parameters: dict[str, Any]
 
     def __str__(self) -> str:
         rows = [("", *self.models)]
-        titles = {"prevalence_{}": "prevalence", "attacked_{}": "attacked latents"}
-        for steps in RELEARNING_STEPS[1:]:
-            titles[f"relearned_{{}}_{steps}"] = f"relearned, {steps} steps"
-        for name, title in titles.items():
+        for name, title in TITLES.items():
             cells = (share_text(self.metrics, name.format(key)) for key in self.models)
             rows.append((title, *cells))
         if "probe_before" in self.metrics:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
-        return f"{text_table(rows)}\n\n{self._sentence}"
+        return f"{text_table(rows)}\n\n{self.sentence}"
 
     @property
-    def _sentence(self) -> str:
+    def sentence(self) -> str:
         """What the table means."""
         last = RELEARNING_STEPS[-1]
         after = self.metrics[f"relearned_after_{last}"]
@@ -79,6 +95,36 @@ class AuditReport:
         if self.metrics[f"relearned_after_{last}_low"] > never:
             return "The feature comes back faster than in a model that never had it: it is hidden."
         return "The feature comes back no faster than in a model that never had it."
+
+    def save(self, folder: Path | str) -> None:
+        """Write the record `audit.json` to a folder.
+
+        Parameters
+        ----------
+        folder : Path or str
+            It must not hold an audit. It may hold the model after unlearning.
+
+        Raises
+        ------
+        ForgettingError
+            The folder holds an audit, or cannot be written to.
+        """
+        check_unaudited(Path(folder))
+        record = {"report": str(self), "parameters": self.parameters, "metrics": self.metrics}
+        write_text(Path(folder) / RECORD, json.dumps(record, indent=1) + "\n")
+
+
+def check_unaudited(folder: Path) -> None:
+    """Raise an error if a folder holds an audit already, or cannot be written to.
+
+    Raises
+    ------
+    ForgettingError
+        One of them is so.
+    """
+    if (folder / RECORD).exists():
+        raise ForgettingError(f"{folder} holds an audit already: name another folder, or move it.")
+    check_writable(folder)
 
 
 def audit(
@@ -131,23 +177,14 @@ def audit(
     >>> report.metrics["prevalence_before"] == report.metrics["prevalence_after"]
     True
     """
-    check_counts(n=n, n_attacked=n_attacked, steps=steps)
-    check_seed(seed)
-    grades = feature if grader is None else grader
+    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
-    for model in models.values():
-        check_generator(model, is_tuned=True, is_followed=True)
-    check_score(feature, first_samples(before), is_logit=True, is_followed=True)
-    check_score(grades, first_samples(before), is_logit=True)
-    dims = {name: check_latent_dim(model) for name, model in models.items()}
-    if dims["before"] != dims["after"]:
-        raise ModelError(
-            f"The latents before have {dims['before']} values, those after {dims['after']}: give "
-            "a generator and its tuned copy."
-        )
+    grades = feature if grader is None else grader
+    check_audit(models, feature, grades, seed, **options)
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
+        dims = {name: check_latent_dim(model) for name, model in models.items()}
         latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
         latents["after"] = latents["before"]
         had = _has_feature(before, grades, latents["before"])
@@ -182,7 +219,43 @@ def audit(
                 if name != "retrained" and layers and rarer >= MIN_POSITIVES:
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
-    return AuditReport(metrics, tuple(models))
+    audited = {
+        name: {"model": name_of(model), "sha256": state_digest(model)}
+        for name, model in models.items()
+    }
+    return AuditReport(metrics, tuple(models), {**audited, **options, "seed": seed})
+
+
+def check_audit(
+    models: Mapping[str, nn.Module], feature: Score, grader: Score, seed: int, **counts: int
+) -> None:
+    """Raise an error unless models can be audited.
+
+    Parameters
+    ----------
+    models : mapping
+        Generators by key, `before` and `after` among them.
+    feature, grader, seed, **counts
+        As `audit` takes them.
+
+    Raises
+    ------
+    ModelError, ParameterError
+        A generator or a score does not keep its contract, or an option is no whole number.
+    """
+    check_counts(**counts)
+    check_seed(seed)
+    for model in models.values():
+        check_generator(model, is_tuned=True, is_followed=True)
+    images = first_samples(models["before"])
+    check_score(feature, images, is_logit=True, is_followed=True)
+    check_score(grader, images, is_logit=True)
+    before, after = (check_latent_dim(models[key]) for key in ("before", "after"))
+    if before != after:
+        raise ModelError(
+            f"The latents before have {before} values, those after {after}: give a generator and "
+            "its tuned copy."
+        )
 
 
 @torch.no_grad()

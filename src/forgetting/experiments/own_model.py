@@ -1,7 +1,7 @@
 """Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import torch
@@ -12,7 +12,7 @@ from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
-from forgetting.errors import ParameterError, check_option, did_you_mean, validated
+from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
 from forgetting.experiments.unlearning_methods import MethodName
@@ -21,6 +21,7 @@ from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feat
 from forgetting.methods.latent_targets import LatentPool
 from forgetting.methods.problem import Trainable, all_weights
 from forgetting.methods.results import UnlearningResult
+from forgetting.methods.settings import checked_settings
 from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.zoo.saved import state_digest
@@ -100,13 +101,9 @@ def unlearn(
     >>> result.verdict.word
     'unchanged'
     """
-    settings = checked_settings(method, settings)
-    graders = [grader] if callable(grader) else list(grader)
-    check_counts(n=n, least=MIN_GRADED)
-    check_seed(seed)
-    if share is not None and not 0 < share < 1:
-        raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
+    settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
     check_generator(generator, trainable, is_tuned=True)
+    graders = [grader] if callable(grader) else list(grader)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
@@ -133,27 +130,29 @@ def unlearn(
     )
 
 
-def checked_settings(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of a method as their types, texts among them.
+def checked_options(
+    *, method: str, share: float | None, n: int, seed: int, **settings: Any
+) -> dict[str, Any]:
+    """Return the settings that `unlearn` is given as their types, if all its options are allowed.
 
     Raises
     ------
     ParameterError
-        There is no such method, or it has no such setting or not with this value.
+        There is no such method, or an option is unknown or not allowed.
     """
     method = check_option("method", method, get_args(MethodName))
-    fields = CONFIGURATIONS[method].model_fields
     for name in settings:
         if name in OF_THE_SCORE:
             raise ParameterError(
                 f"{name} belongs to the feature, by which samples are graded, too: give "
                 'classifier["..."].at(threshold), or `share`.'
             )
-        if name not in fields:
-            hint = did_you_mean(name, sorted(fields))
-            raise ParameterError(f"The method {method} has no setting {name!r}. {hint}")
-    config = validated(CONFIGURATIONS[method], settings)
-    return {name: getattr(config, name) for name in settings}
+    settings = checked_settings(CONFIGURATIONS[method], settings, f"The method {method}")
+    check_counts(n=n, least=MIN_GRADED)
+    check_seed(seed)
+    if share is not None and not 0 < share < 1:
+        raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
+    return settings
 
 
 Outcome = tuple[UnlearningResult, Direction, dict[str, float]]

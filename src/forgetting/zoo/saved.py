@@ -100,9 +100,9 @@ def save_model(
         record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
 
 
-def read_report(folder: Path) -> str:
-    """Return what was said of a saved model, as a text."""
-    report: str = json.loads((folder / RECORD).read_text(encoding="utf-8"))["report"]
+def read_report(record: Path) -> str:
+    """Return what a record in a folder of its owner says, as a text."""
+    report: str = json.loads(record.read_text(encoding="utf-8"))["report"]
     return report
 
 
