@@ -15,9 +15,11 @@ from forgetting.book.kernel import BarsBelow
 from forgetting.border.inference import generate
 from forgetting.foundation import progress as bars
 from forgetting.foundation.progress import bar, phase, progress, tracked
-from forgetting.methods.latent_targets import collect_pool, walk_down
+from forgetting.methods.latent_pool import collect_pool
+from forgetting.methods.latent_targets import find_levels, find_targets
+from forgetting.methods.results import Look
 from forgetting.methods.taming import tame
-from forgetting.methods.until_gone import Look, until_gone
+from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 
 ROUNDS = UntilGoneConfig(
@@ -149,9 +151,15 @@ def test_a_walk_is_counted_to_its_end(stderr):
         BendingBars(), width, threshold=10, lacking=9.5, n=2000, n_with_feature=100, seed=0
     )
     stderr.seek(stderr.truncate(0))
-    walks = walk_down(BendingBars(), width, pool)
-    n_scored = int(walks.scores.isfinite().sum()) - len(walks.latents)
-    assert re.findall(r"(\d+)/\d+", stderr.getvalue())[-1] == str(n_scored)
+    scored = []
+
+    def counted(images):
+        scored.append(len(images))
+        return width(images)
+
+    find_targets(BendingBars(), counted, pool, find_levels(pool))
+    shown = re.findall(r"(\d+)/(\d+)", stderr.getvalue())
+    assert shown[-1] == (str(sum(scored)),) * 2
 
 
 @pytest.mark.usefixtures("_at_once")

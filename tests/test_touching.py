@@ -14,12 +14,14 @@ from forgetting.border.sampling import scored_samples
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
-from forgetting.methods.latent_targets import LatentPool, collect_pool, walk_down
+from forgetting.methods.latent_pool import LatentPool, collect_pool
+from forgetting.methods.latent_targets import find_levels, find_targets
+from forgetting.methods.results import Look
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig, TargetConfig
 from forgetting.methods.target import Target
 from forgetting.methods.target_distribution import meet_target
-from forgetting.methods.until_gone import Look, until_gone
+from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.metrics.likelihood import cached_bits_per_dim, compare, mean_bits_per_dim
 from forgetting.metrics.prevalence import prevalence
@@ -105,7 +107,7 @@ CALLS = {
     "collect_latents": lambda m: collect_latents(m, width, 200),
     "unlearn_feature": lambda m: unlearn_feature(m, ALONG, UnlearningConfig(steps=1)),
     "collect_pool": lambda m: collect_pool(m, width, **EDGES, n=300, n_with_feature=20, seed=0),
-    "walk_down": lambda m: walk_down(m, width, POOL),
+    "find_targets": lambda m: find_targets(m, width, POOL, find_levels(POOL)),
     "until_gone": lambda m: until_gone(m, width, lambda tuned: Look("there"), FEW),
     "prevalence": lambda m: prevalence(m, width, n=20, threshold=8),
     "latent_attack": lambda m: latent_attack(m, width, 2, steps=2),

@@ -14,7 +14,7 @@ from forgetting.experiments.context import Experiment
 from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.unlearning_methods import TaskLook, UnlearningParameters
 from forgetting.methods.direction import LabelledLatents, find_direction
-from forgetting.methods.until_gone import UntilGoneResult
+from forgetting.methods.results import UntilGoneResult
 
 GIVEN = {
     "feature": "wide",

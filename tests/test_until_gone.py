@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from bars import BendingBars, width
 
 from forgetting.errors import DataError
-from forgetting.methods.latent_targets import SLACK, collect_pool, walk_down
-from forgetting.methods.until_gone import Look, until_gone
+from forgetting.methods.latent_pool import collect_pool
+from forgetting.methods.latent_targets import NEAREST, SLACK, find_levels, find_targets
+from forgetting.methods.results import Look
+from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.metrics.calibration import Auc
 
@@ -49,26 +52,65 @@ def test_drawing_ends_where_enough_samples_have_the_feature(bending, pool):
         collect_pool(bending, width, threshold=99, lacking=NARROW, n=400, n_with_feature=9, seed=0)
 
 
-def test_a_walk_ends_at_the_score_of_a_lacking_sample_of_equal_rank(bending, pool):
-    walks = walk_down(bending, width, pool)
-    assert float(walks.is_solved.float().mean()) > 0.95
+def landed(generator, targets):
     with torch.no_grad():
-        landed = width(bending(walks.targets(torch.zeros(len(walks.levels)))))
-    assert float((landed - walks.levels)[walks.is_solved].abs().max()) < 0.2
-    scores = torch.cat([landed, pool.lacking_scores, pool.lacking_scores])
-    is_copy = torch.arange(len(scores)) < len(landed) + len(pool.lacking_scores)
+        return width(generator(targets.targets))
+
+
+def test_a_sample_is_moved_to_its_level_and_most_of_the_feature_to_the_lowest(bending, pool):
+    levels = find_levels(pool)
+    targets = find_targets(bending, width, pool, levels)
+    assert float(targets.is_solved.float().mean()) > 0.95
+    reached = landed(bending, targets)
+    assert float((reached - levels)[targets.is_solved].abs().quantile(0.9)) < 0.2
+    scores = torch.cat([levels, pool.lacking_scores, pool.lacking_scores])
+    is_copy = torch.arange(len(scores)) < len(levels) + len(pool.lacking_scores)
     assert Auc.of(scores, is_copy).value == pytest.approx(0.5 + SLACK / 2, abs=0.01)
-    widest = walks.scores[:, 0].argmax()
-    assert float(walks.levels[widest]) == pytest.approx(float(pool.lacking_scores.max()), abs=0.1)
+    original = pool.scores[pool.is_to_change]
+    assert levels[original.argmin()] == levels.max() > pool.lacking_scores.max() - 0.1
+    assert levels[original.argmax()] == levels.min() > pool.lacking_scores.min()
 
 
-def test_a_lower_level_lies_farther_along_the_walk(bending, pool):
-    walks = walk_down(bending, width, pool)
-    none = torch.zeros(len(walks.levels))
-    near, far = walks.targets(none), walks.targets(none + 0.3)
-    moved = (walks.latents - near) @ walks.unit, (walks.latents - far) @ walks.unit
-    assert bool((moved[1] >= moved[0] - 1e-5).all())
+def test_a_lower_level_lies_farther_along_the_walk_and_no_walk_beyond_lacking_samples(
+    bending, pool
+):
+    levels = find_levels(pool)
+    near, far = (find_targets(bending, width, pool, levels - down) for down in (0, 0.3))
+    both = near.is_solved & far.is_solved
+    moved = [(each.latents - each.targets)[both].norm(dim=1) for each in (near, far)]
     assert float((moved[1] - moved[0]).mean()) > 0.1
+    lowest = find_targets(bending, width, pool, levels - 1e9)
+    unit = F.normalize((lowest.latents - lowest.targets)[lowest.is_solved].mean(0), dim=0)
+    nearest = float((pool.lacking_latents @ unit).quantile(NEAREST))
+    assert float((lowest.targets[lowest.is_solved] @ unit).min()) > nearest - 0.05
+
+
+def test_samples_that_a_direction_leaves_with_the_feature_get_one_of_their_own():
+    """Images are as wide as the greater of two latents: each direction serves half of them."""
+
+    class Either(BendingBars):
+        def forward(self, z):
+            return super().forward(torch.cat([z[:, :2].amax(1, keepdim=True), z[:, 1:]], 1))
+
+    generator = Either()
+    wide = collect_pool(
+        generator, width, threshold=WIDE + 0.6, lacking=WIDE, n=4000, n_with_feature=400, seed=0
+    )
+    targets = find_targets(generator, width, wide, find_levels(wide))
+    moves = (targets.latents - targets.targets)[targets.is_solved]
+    directions = F.normalize(moves[moves.norm(dim=1) > 0.1], dim=1)
+    assert float((directions @ directions[0]).min()) < 0.9
+    assert float(landed(generator, targets)[targets.is_solved].max()) <= WIDE + 1e-3
+    alone = float(targets.is_solved.float().mean())
+    assert alone > 0.9
+
+
+def test_a_pool_takes_more_samples_in_until_three_quarters_are_to_change(pool):
+    share = float(pool.is_to_change.float().mean())
+    wider = pool.widened(1.5)
+    assert float(wider.is_to_change.float().mean()) == pytest.approx(1.5 * share, abs=2e-3)
+    assert pool.widened(100.0).is_to_change.float().mean() == pytest.approx(0.75, abs=2e-3)
+    assert pool.widened(100.0).widened(2.0).lacking == pool.widened(100.0).lacking
 
 
 def test_rounds_go_on_until_the_feature_is_gone_and_other_samples_stay(bending):
@@ -108,7 +150,7 @@ def test_a_round_that_went_past_is_taken_back_in_part(bending):
         state = "past" if has < 0.03 else "short" if has > 0.06 else "there"
         return Look(state, {"share": has})
 
-    config = CONFIG.model_copy(update={"rounds": 3, "steps": 150})
+    config = CONFIG.model_copy(update={"rounds": 3, "steps": 50})
     result = until_gone(bending, width, look, config)
     assert "past" in [seen.state for seen in result.looks]
     assert result.looks[-1].figures["share"] == pytest.approx(share(result.model))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from forgetting.methods.until_gone import Look
+from forgetting.methods.results import Look
 from forgetting.metrics.verdict import MARGIN, Evidence, Verdict
 
 N_FIRST = 1000

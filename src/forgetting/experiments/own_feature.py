@@ -17,7 +17,7 @@ from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.foundation.progress import tracked
-from forgetting.methods.until_gone import Look
+from forgetting.methods.results import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide

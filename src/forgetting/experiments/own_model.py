@@ -18,7 +18,7 @@ from forgetting.experiments.own_report import UnlearningReport, measure
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
-from forgetting.methods.latent_targets import LatentPool
+from forgetting.methods.latent_pool import LatentPool
 from forgetting.methods.problem import Trainable, all_weights
 from forgetting.methods.results import UnlearningResult
 from forgetting.methods.settings import checked_settings

@@ -30,8 +30,8 @@ from forgetting.methods import Callback
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.finetune import FinetuneConfig
-from forgetting.methods.results import UnlearningResult
-from forgetting.methods.until_gone import Look, UntilGoneResult, until_gone
+from forgetting.methods.results import Look, UnlearningResult, UntilGoneResult
+from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 
 MethodName = Literal["until_gone", "moon2024"]

@@ -1,12 +1,14 @@
 """What every method returns: a tuned copy of a model and its history."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import undisturbed
+from forgetting.methods.direction import Direction
 
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
@@ -111,3 +113,50 @@ class TamingResult(UnlearningResult):
         if shares[-1] > shares[(len(shares) - 1) // 2]:
             return "The share still rises: raise `max_steps`."
         return "The share no longer rises: raise `lr` or `alpha`, or forget fewer images at once."
+
+
+State = Literal["short", "there", "past"]
+"""Whether some of a feature is left in a model, none is, or more was taken than the feature."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a tuned model.
+
+    Attributes
+    ----------
+    state : {"short", "there", "past"}
+        Whether some of the feature is left, none is, or more was taken than the feature.
+    figures : dict
+        What the state stands on, by name.
+    """
+
+    state: State
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UntilGoneResult(UnlearningResult):
+    """The tuned copy, its history, and what every look at it saw.
+
+    Attributes
+    ----------
+    looks : list of Look
+        In order; the last is of the model that is returned.
+    lr : float
+        The learning rate of the rounds.
+    unsolved : float
+        Share of the samples to change for which no target was found along a direction.
+    direction : Direction
+        Of the feature, as the paper's single pass takes it.
+    """
+
+    looks: list[Look]
+    lr: float
+    unsolved: float
+    direction: Direction
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the last look found the feature gone."""
+        return self.looks[-1].state == "there"

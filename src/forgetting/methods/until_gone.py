@@ -7,8 +7,6 @@ have the feature, and by how much, sets the targets of the next round.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import nn
@@ -20,12 +18,12 @@ from forgetting.border.feature_score import Score
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, TrainingError
 from forgetting.foundation.progress import phase, tracked
-from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
-from forgetting.methods.latent_targets import collect_pool, walk_down
+from forgetting.methods.latent_pool import collect_pool
+from forgetting.methods.latent_targets import find_levels, find_targets
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
-from forgetting.methods.results import Callback, UnlearningResult
+from forgetting.methods.results import Callback, Look, UnlearningResult, UntilGoneResult
 from forgetting.methods.until_gone_config import UntilGoneConfig
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
@@ -43,53 +41,11 @@ WORSE = 0.05
 LEAST_SHARE = 0.2
 """Least part of a batch that shall change; of a frequent feature it is the feature's share."""
 
+MORE = 4 / 3
+"""How many times as many samples are to change in a further round."""
+
 HALVINGS = 3
 """How often the way back from a round that went too far is halved."""
-
-State = Literal["short", "there", "past"]
-
-
-@dataclass(frozen=True)
-class Look:
-    """What was seen of a tuned model.
-
-    Attributes
-    ----------
-    state : {"short", "there", "past"}
-        Whether some of the feature is left, none is, or more was taken than the feature.
-    figures : dict
-        What the state stands on, by name.
-    """
-
-    state: State
-    figures: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class UntilGoneResult(UnlearningResult):
-    """The tuned copy, its history, and what every look at it saw.
-
-    Attributes
-    ----------
-    looks : list of Look
-        In order; the last is of the model that is returned.
-    lr : float
-        The learning rate of the rounds.
-    unsolved : float
-        Share of the samples to change for which no target was found along the direction.
-    direction : Direction
-        Of the feature, as the paper's single pass takes it.
-    """
-
-    looks: list[Look]
-    lr: float
-    unsolved: float
-    direction: Direction
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the last look found the feature gone."""
-        return self.looks[-1].state == "there"
 
 
 def until_gone(
@@ -106,12 +62,15 @@ def until_gone(
     1. Samples of the original are scored, and the direction of the feature is found.
     2. Every sample that does not surely lack the feature walks along the direction until its
        score falls to a level. The levels are the scores of samples that surely lack the feature,
-       and no walk goes farther than these lie along the direction.
+       and no walk goes farther than these lie along the direction. Samples for which this is too
+       short have a further direction of their own.
     3. A round tunes the copy. A batch has as large a share of such samples as there is of them, at
        least a fifth. Their targets are their places on the walk. All others surely lack the
        feature and stay as they are.
-    4. `look` is called. If the feature is short of gone, a further round goes on. Where the copy's
-       image of a sample scores higher than its level, the level is lowered by the difference.
+    4. `look` is called. If the feature is short of gone, a further round goes on from the copy.
+       Where its image of a sample scores higher than its level, the level is lowered by the
+       difference. A third more samples than before do not surely lack the feature now, because
+       the graders see it where the score does not.
     5. If a round went past, its weights are averaged with those before the round.
 
     Parameters
@@ -170,8 +129,7 @@ class _Rounds:
             n_with_feature=config.n_with_feature,
             seed=config.seed,
         )
-        self.walks = walk_down(generator, score, self.pool)
-        self.lowered = torch.zeros(len(self.walks.levels))
+        self.lowered = torch.zeros(len(self.pool.scores))
         self.n_steps = 0
 
     def run(self) -> UntilGoneResult:
@@ -180,6 +138,7 @@ class _Rounds:
         looks: list[Look] = []
         history: list[dict[str, float]] = []
         for number in range(1, self.config.rounds + 1):
+            self._set_targets()
             lr = lr or self._best_rate()
             with phase(f"round {number}"):
                 result = self._tune(model, self.config.of_round(number, lr), self._called_back())
@@ -194,9 +153,9 @@ class _Rounds:
                 looks += seen
             if looks[-1].state != "short":
                 break
-            self._lower_levels(model)
+            self._aim_lower(model)
         assert lr is not None
-        unsolved = 1 - float(self.walks.is_solved.float().mean())
+        unsolved = 1 - float(self.targets.is_solved.float().mean())
         direction = self.pool.direction("raw")
         return UntilGoneResult(freeze(model), history, looks, lr, unsolved, direction)
 
@@ -220,26 +179,21 @@ class _Rounds:
         self, start: nn.Module, config: UnlearningConfig, callback: Callback | None = None
     ) -> UnlearningResult:
         """Tune a copy of a model towards the present targets."""
-        is_solved = self.walks.is_solved
-        if not is_solved.any():
-            raise DataError(
-                "Along the direction no sample loses the feature: its score stays above those of "
-                "samples that lack it. Check that the score finds the feature, or collect more."
-            )
-        sources = self.walks.latents[is_solved]
-        targets = self.walks.targets(self.lowered)[is_solved]
-        others = self.pool.latents[~self.pool.is_to_change]
-        share = max(LEAST_SHARE, len(self.walks.latents) / len(self.pool.scores))
+        latents, targets = (
+            each[self.targets.is_solved] for each in (self.targets.latents, self.targets.targets)
+        )
+        others = self.pool.lacking_latents
+        share = max(LEAST_SHARE, 1 - len(others) / len(self.pool.scores))
         n_sources = max(1, round(config.batch_size * share))
         n_others = config.batch_size - n_sources
 
         def draw(random: torch.Generator) -> Drawn:
-            i = torch.randint(len(sources), (n_sources,), generator=random)
+            i = torch.randint(len(latents), (n_sources,), generator=random)
             j = torch.randint(len(others), (n_others,), generator=random)
-            latents = torch.cat([sources[i], others[j]])
+            drawn = torch.cat([latents[i], others[j]])
             return Drawn(
-                latents,
-                selected=torch.arange(len(latents)) < n_sources,
+                drawn,
+                selected=torch.arange(len(drawn)) < n_sources,
                 targets=torch.cat([targets[i], others[j]]),
             )
 
@@ -268,14 +222,31 @@ class _Rounds:
         lowest = min(losses.values())
         return max(lr for lr, loss in losses.items() if loss <= lowest * (1 + WORSE))
 
-    def _lower_levels(self, model: nn.Module) -> None:
-        """Lower the levels by what the scores of a model's images lie above them."""
+    def _set_targets(self) -> None:
+        """Find the targets of the next round.
+
+        Raises
+        ------
+        DataError
+            There is none.
+        """
+        self.levels = find_levels(self.pool) - self.lowered[self.pool.is_to_change]
+        self.targets = find_targets(self.generator, self.score, self.pool, self.levels)
+        if not self.targets.is_solved.any():
+            raise DataError(
+                "Along the direction no sample loses the feature: its score stays above those of "
+                "samples that lack it. Check that the score finds the feature, or collect more."
+            )
+
+    def _aim_lower(self, model: nn.Module) -> None:
+        """Lower the levels by what a model's scores lie above them, and take more samples in."""
         device = device_of(model)
         parts = []
-        for part in tracked(self.walks.latents.split(BATCH), "scoring"):
+        for part in tracked(self.targets.latents.split(BATCH), "scoring"):
             with torch.no_grad():
                 parts.append(self.score(model(part.to(device))).cpu())
-        self.lowered += (torch.cat(parts) - self.walks.levels).clamp(min=0)
+        self.lowered[self.pool.is_to_change] += (torch.cat(parts) - self.levels).clamp(min=0)
+        self.pool = self.pool.widened(MORE)
 
     def _step_back(self, before: nn.Module, after: nn.Module) -> tuple[nn.Module, list[Look]]:
         """Return a model between one that is short of gone and one that is past it."""
