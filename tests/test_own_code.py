@@ -191,3 +191,12 @@ def test_a_setting_that_is_a_parameter_of_its_own_is_not_given_twice():
     twice = given.model_copy(update={"settings": "steps=3"})
     with pytest.raises(ParameterError, match="steps is a parameter of its own"):
         twice.all_settings()
+
+
+def test_a_report_names_the_graders_of_the_command_line():
+    steering, (grader,) = load_scores(fg.load("digits-vae"), "7", None, [])
+    options = {"method": "moon2024", "n": 800, "steps": 2, "batch_size": 8}
+    result = fg.unlearn(fg.load("digits-vae"), steering, grader, **options)
+    assert result.parameters["graders"] == ["digits-classifier-b"]
+    assert "\ndigits-classifier-b " in result.report()
+    assert str(result.verdict).split(": ")[1].startswith("digits-classifier-b ")

@@ -26,6 +26,8 @@ class FeatureScore:
         One of the classifier's.
     threshold : float
         An image with higher log-odds has the attribute; 0 is a probability of one half.
+    title : str
+        How reports name what gives the score; empty: by its part, such as "grader".
 
     Raises
     ------
@@ -36,6 +38,7 @@ class FeatureScore:
     classifier: Classifier
     attribute: str
     threshold: float = 0.0
+    title: str = ""
 
     def __post_init__(self) -> None:
         column_of(self.attribute, self.classifier.attributes)

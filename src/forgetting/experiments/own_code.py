@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,7 @@ def _load_classifier(name: str, size: int, run: Experiment | None) -> Any:
 
 def _at_its_threshold(score: FeatureScore, name: str, size: int) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
+    score = replace(score, title=Path(name).name)
     try:
         return score.at(load_thresholds(name, score.attribute, size).balanced)
     except DataError:

@@ -135,11 +135,9 @@ class OwnFeature:
         self._has_features = bool(described)
         own, self.latents = torch.randn(2, n, latent_dim, generator=random)
         reference = self.grade(generator, own)
-        titles = ["what steers", "grader", *(f"grader {i}" for i in range(2, len(scores)))]
-        titles = titles[: len(scores)]
         scorers = [
-            Scorer.of(title, score, values, share)
-            for title, score, values in zip(titles, scores, reference.scores, strict=True)
+            Scorer.of(_title(place, score), score, values, share)
+            for place, (score, values) in enumerate(zip(scores, reference.scores, strict=True))
         ]
         self._scorers = scorers
         self.steering, self.graders = scorers[0], tuple(scorers[1:])
@@ -291,3 +289,10 @@ def _has_features(score: FeatureScore, images: torch.Tensor) -> bool:
         return _features(score, images) is not None
     except ModelError:
         return False
+
+
+def _title(place: int, score: Score) -> str:
+    """Return how reports name a score: the first steers, the others grade."""
+    if place and isinstance(score, FeatureScore) and score.title:
+        return score.title
+    return "what steers" if place == 0 else "grader" if place == 1 else f"grader {place}"

@@ -122,7 +122,7 @@ def unlearn(
         "share": share,
         "n": n,
         "seed": seed,
-        "graders": len(graders),
+        "graders": [grader.title for grader in looked.graders],
         **settings,
     }
     return UnlearningReport(

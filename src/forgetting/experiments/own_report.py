@@ -93,9 +93,10 @@ class UnlearningReport(UnlearningResult):
         """Return the verdict, a small table, and what else changed, as a text."""
         metrics = self.metrics
         rows: list[tuple[str, ...]] = [("", *MODELS)]
-        titles = {"": "grader"} if self.parameters["graders"] else {}
-        titles |= {f"{i}_": f"grader {i}" for i in range(2, self.parameters["graders"] + 1)}
-        for kind, title in (titles | {"steering_": "what steers"}).items():
+        graders = self.parameters["graders"]
+        steering, *places = (names[0] for names in _record_names(len(graders)))
+        titles = dict(zip(places, graders, strict=True)) | {steering: "what steers"}
+        for kind, title in titles.items():
             shares = (share_text(metrics, f"prevalence_{kind}{key}") for key in MODELS)
             rows.append((title, *shares))
         if "fid_before" in metrics:
