@@ -9,7 +9,7 @@ from forgetting.border.inference import features
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.graders import Grader
-from forgetting.metrics.fidelity import Statistics
+from forgetting.metrics.feature_statistics import Statistics
 from forgetting.zoo.training import train
 
 WIDE = 10.0

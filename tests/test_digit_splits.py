@@ -20,7 +20,8 @@ from forgetting.experiments.digit_splits import (
     nearest_class,
 )
 from forgetting.experiments.digit_task import DigitTask
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid
 
 
 class Brightness(nn.Module):

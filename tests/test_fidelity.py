@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from forgetting.errors import DataError, DataWarning
-from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
 
 
 def draw(n, dim, seed, shift=0.0, scale=1.0):

@@ -23,7 +23,8 @@ from forgetting.experiments.generation import (
     typical_norms,
 )
 from forgetting.experiments.person_splits import PersonSplits
-from forgetting.metrics.fidelity import Statistics, fid, kid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, kid
 from forgetting.metrics.likelihood import Comparison, LikelihoodReference
 
 

@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from bars import Bars
@@ -23,7 +24,8 @@ from forgetting.metrics.calibration import (
     calibration_error,
     threshold_at,
 )
-from forgetting.metrics.fidelity import Statistics, fid, kid, nearest, precision_recall
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
 from forgetting.metrics.identity import nearest_people
 from forgetting.metrics.likelihood import Comparison, LikelihoodReference, compare
 from forgetting.metrics.locality import locality
@@ -167,9 +169,27 @@ def test_a_verdict_does_not_stand_on_numbers_that_are_none():
         decide([replace(evidence, reference=math.nan)], 2.0, 1.5)
 
 
-def test_the_nearest_people_to_broken_embeddings_are_none():
-    with pytest.raises(DataError, match="not finite"):
-        nearest_people(torch.tensor([[1.0], [math.nan]]), ["a", "b"], "a", 1)
+@pytest.mark.parametrize("broken", [math.nan, 0.0, 3.0])
+def test_the_nearest_people_to_broken_embeddings_are_none(broken):
+    with pytest.raises(DataError, match="where 1 is needed"):
+        nearest_people(torch.tensor([[1.0], [broken]]), ["a", "b"], "a", 1)
+    with pytest.raises(DataError, match="1 names for 2 embeddings"):
+        nearest_people(torch.ones(2, 1), ["a"], "a", 1)
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "sentence"),
+    [
+        (np.zeros(2), np.diag([1.0, -0.1]), "no negative variance"),
+        (np.zeros(2), np.array([[1.0, 0.9], [0.0, 1.0]]), "is symmetric"),
+        (np.zeros(2), np.eye(3), r"not \(2,\) and \(3, 3\)"),
+        (np.array([0.0, math.nan]), np.eye(2), "not finite"),
+    ],
+)
+def test_what_is_no_mean_and_covariance_is_refused(mean, covariance, sentence):
+    with pytest.raises(DataError, match=sentence):
+        Statistics(mean, covariance, 100.0)
+    Statistics(np.zeros(2), np.diag([1.0, -1e-9]), 100.0)  # of rounding
 
 
 def test_what_changed_is_left_out_where_too_few_images_tell():

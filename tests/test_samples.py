@@ -8,7 +8,8 @@ from torch import nn
 
 from forgetting.errors import DataError
 from forgetting.experiments.samples import compare_samples, fid_line, mixing_weights
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid
 
 
 class Corner(nn.Module):

@@ -12,7 +12,8 @@ from forgetting.data.morphology import Morphology, measure
 from forgetting.experiments.base_task import BaseTask
 from forgetting.foundation.cache import cached
 from forgetting.metrics import METRICS
-from forgetting.metrics.fidelity import Statistics, fid, nearest
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, nearest
 from forgetting.zoo import references
 
 N_LIKELIHOOD = {"digits": 1000, "faces": 2000}

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from forgetting.border.conditions import MAX_SEED
 from forgetting.errors import ParameterError
 from forgetting.foundation.devices import DEVICE, choose_device
-from forgetting.metrics.fidelity import Statistics
+from forgetting.metrics.feature_statistics import Statistics
 from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 

@@ -17,7 +17,7 @@ from forgetting.experiments.feature_evaluator import (
     face_evaluator,
 )
 from forgetting.experiments.graders import OutsideGrader
-from forgetting.metrics.fidelity import Statistics
+from forgetting.metrics.feature_statistics import Statistics
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.zoo import references as reference

@@ -10,7 +10,8 @@ from forgetting.border.inference import embeddings, features, generate
 from forgetting.experiments.context import Experiment
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.experiments.samples import cached_samples
-from forgetting.metrics.fidelity import Statistics, fid, kid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, kid
 from forgetting.metrics.likelihood import Comparison
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier

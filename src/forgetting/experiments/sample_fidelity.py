@@ -9,7 +9,8 @@ from forgetting.border.inference import features
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.metrics import METRICS
-from forgetting.metrics.fidelity import MIN_SAMPLES, Statistics, carries_fid, fid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
 from forgetting.zoo.graders import SETS, load_outside_statistics
 
 

@@ -7,7 +7,8 @@ import torch
 from forgetting.border.inference import features
 from forgetting.errors import DataError
 from forgetting.foundation.cache import cached
-from forgetting.metrics.fidelity import Statistics, fid, frechet_distance
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid, frechet_distance
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow

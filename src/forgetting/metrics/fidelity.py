@@ -1,7 +1,6 @@
 """Distances between sets of features: FID, KID, precision and recall, nearest neighbours."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
+from forgetting.metrics.feature_statistics import Statistics, checked_features
 
 KID_SUBSETS = 20
 
@@ -31,78 +31,14 @@ FAR, LARGEST = 30.0, 1e12
 """Distance from 0, in units of their spread, and spread, beyond which features are moved."""
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Mean and covariance of a set of features.
-
-    Attributes
-    ----------
-    mean : ndarray, float64, (F,)
-        The mean.
-    covariance : ndarray, float64, (F, F)
-        The covariance.
-    n : float
-        The number of samples; of weighted ones the effective number, (sum w)^2 / sum w^2.
-    """
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    n: float
-
-    @classmethod
-    def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
-        """Compute the statistics of features.
-
-        Parameters
-        ----------
-        features : Tensor, (N, F)
-            Features of at least two samples.
-        weights : Tensor, (N,), or None
-            The weight of each sample; None weighs all alike.
-
-        Raises
-        ------
-        DataError
-            There are fewer than two samples, or a value is not finite.
-        """
-        array = _checked(features, 2, "A covariance").cpu().double().numpy()
-        if weights is None:
-            n, sample_weights = float(len(array)), None
-        else:
-            sample_weights = weights.cpu().double().numpy()
-            n = float(sample_weights.sum() ** 2 / (sample_weights**2).sum())
-        covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=sample_weights))
-        return cls(np.average(array, axis=0, weights=sample_weights), covariance, n)
-
-
 def carries_fid(n: float, n_features: int) -> bool:
     """Return whether n samples carry the covariance of so many features for `fid`."""
     return n >= SAMPLES_PER_FEATURE * n_features
 
 
-def _checked(features: torch.Tensor, least: int, measure: str) -> torch.Tensor:
-    """Return features (N, F) on the CPU if a measure may be taken of them."""
-    features = features.detach().cpu()
-    if features.ndim != 2 or not features.shape[1]:
-        raise DataError(
-            f"{measure} takes features (N, F), not {tuple(features.shape)}: flatten them."
-        )
-    if len(features) < least:
-        raise DataError(
-            f"{measure} needs at least {least} samples, not {len(features)}: take more samples."
-        )
-    n_lost = int((~torch.isfinite(features)).any(1).sum())
-    if n_lost:
-        raise DataError(
-            f"{measure}: {n_lost} of {len(features)} samples have features that are not finite. "
-            "Look at these samples."
-        )
-    return features
-
-
 def _pair(a: torch.Tensor, b: torch.Tensor, least: int, measure: str) -> list[torch.Tensor]:
     """Return two sets of features if a measure may be taken of both together."""
-    both = [_checked(features, least, measure) for features in (a, b)]
+    both = [checked_features(features, least, measure) for features in (a, b)]
     _check_alike(a.shape[1], b.shape[1])
     return both
 

@@ -55,17 +55,7 @@ def pairs(
         `n_different` is no whole number of at least 1.
     """
     check_counts(n_different=n_different)
-    if len(people) != len(embeddings):
-        raise DataError(
-            f"There are {len(people)} names for {len(embeddings)} embeddings: give the person in "
-            "each image."
-        )
-    lengths = embeddings.norm(dim=1)
-    if not ((lengths - 1).abs() <= LENGTH_ERROR).all():
-        raise DataError(
-            f"The embeddings have lengths from {float(lengths.min()):g} to "
-            f"{float(lengths.max()):g}, where 1 is needed: divide each by its length."
-        )
+    _check_embeddings(embeddings, people)
     index = {name: i for i, name in enumerate(dict.fromkeys(people))}
     number = torch.tensor([index[name] for name in people])
     first, second = torch.triu_indices(len(number), len(number), 1)
@@ -114,7 +104,7 @@ def nearest_people(
     Parameters
     ----------
     embeddings : Tensor, (N, D)
-        Embeddings of images.
+        Embeddings of images, of length 1.
     people : sequence of str
         The person in each image, N names.
     person : str
@@ -127,15 +117,15 @@ def nearest_people(
     Raises
     ------
     DataError
-        There is no image of the person, or an embedding is not finite.
+        There is no image of the person, an embedding has another length than 1, or there is not
+        one name for each.
     ParameterError
         `k` is no whole number of at least 1.
     """
     check_counts(k=k)
     if person not in people:
         raise DataError(f"There is no image of {person!r} among these: check the name.")
-    if not bool(torch.isfinite(embeddings).all()):
-        raise DataError("Embeddings are not finite: look at the images.")
+    _check_embeddings(embeddings, people)
     names = list(dict.fromkeys(people))
     number = torch.tensor([names.index(name) for name in people])
     counts = torch.bincount(number, minlength=len(names))
@@ -144,3 +134,18 @@ def nearest_people(
     similarity = means @ means[names.index(person)]
     order = similarity.argsort(descending=True).tolist()
     return [names[i] for i in order if names[i] != person and counts[i] >= min_images][:k]
+
+
+def _check_embeddings(embeddings: torch.Tensor, people: Sequence[str]) -> None:
+    """Raise an error unless embeddings (N, D) have length 1, and one name each."""
+    if len(people) != len(embeddings):
+        raise DataError(
+            f"There are {len(people)} names for {len(embeddings)} embeddings: give the person in "
+            "each image."
+        )
+    lengths = embeddings.norm(dim=1)
+    if not ((lengths - 1).abs() <= LENGTH_ERROR).all():
+        raise DataError(
+            f"The embeddings have lengths from {float(lengths.min()):g} to "
+            f"{float(lengths.max()):g}, where 1 is needed: divide each by its length."
+        )

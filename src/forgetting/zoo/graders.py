@@ -10,7 +10,7 @@ from functools import cache
 import torch
 
 from forgetting.errors import DataError
-from forgetting.metrics.fidelity import Statistics
+from forgetting.metrics.feature_statistics import Statistics
 from forgetting.models.face_api import OutsideClassifier
 from forgetting.zoo import store
 from forgetting.zoo.face_api import load_face_api

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from forgetting.errors import DataError
-from forgetting.metrics.fidelity import Statistics
+from forgetting.metrics.feature_statistics import Statistics
 from forgetting.zoo import store
 
 DIGITS, FACES = "digits-reference", "faces-reference"

@@ -8,7 +8,8 @@ from sklearn.linear_model import LogisticRegression
 from forgetting.border.inference import features, logits
 from forgetting.data.faces import Faces, load_faces
 from forgetting.metrics.calibration import Auc, balanced_threshold, threshold_at
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid
 from forgetting.models.face_api import FaceApi, OutsideClassifier
 from forgetting.zoo import store
 from forgetting.zoo.face_api import FILES, PACKAGE, load_face_api

@@ -9,7 +9,8 @@ from forgetting.data.faces import Faces, load_faces
 from forgetting.data.morphology import Morphology, measure
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import threshold_at
-from forgetting.metrics.fidelity import Statistics, fid
+from forgetting.metrics.feature_statistics import Statistics
+from forgetting.metrics.fidelity import fid
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow
 from forgetting.zoo import store

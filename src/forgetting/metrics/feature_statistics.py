@@ -1,0 +1,115 @@
+"""Mean and covariance of the features of samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from forgetting.errors import DataError
+
+ROUNDING = 1e-4
+"""By which part of the greatest variance a covariance may differ from one, by rounding."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and covariance of a set of features.
+
+    Attributes
+    ----------
+    mean : ndarray, float64, (F,)
+        The mean.
+    covariance : ndarray, float64, (F, F)
+        The covariance.
+    n : float
+        The number of samples; of weighted ones the effective number, (sum w)^2 / sum w^2.
+
+    Raises
+    ------
+    DataError
+        They are no mean and covariance: of other shapes, not finite, or with a negative variance
+        in some direction.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    n: float
+
+    def __post_init__(self) -> None:
+        shapes = np.shape(self.mean), np.shape(self.covariance)
+        if len(shapes[0]) != 1 or shapes[1] != 2 * shapes[0]:
+            raise DataError(
+                f"Statistics take a mean (F,) and a covariance (F, F), not {shapes[0]} and "
+                f"{shapes[1]}."
+            )
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
+            raise DataError("A mean or a covariance is not finite: look at the features.")
+        variances = np.linalg.eigvalsh(self.covariance)
+        is_symmetric = np.allclose(
+            self.covariance, self.covariance.T, atol=ROUNDING * variances[-1]
+        )
+        if not is_symmetric or variances[0] < -ROUNDING * variances[-1]:
+            raise DataError(
+                "A covariance is symmetric, with no negative variance in any direction; this one "
+                "is not: make it by Statistics.of(features)."
+            )
+
+    @classmethod
+    def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
+        """Compute the statistics of features.
+
+        Parameters
+        ----------
+        features : Tensor, (N, F)
+            Features of at least two samples.
+        weights : Tensor, (N,), or None
+            The weight of each sample; None weighs all alike.
+
+        Raises
+        ------
+        DataError
+            There are fewer than two samples, or a value is not finite.
+        """
+        array = checked_features(features, 2, "A covariance").cpu().double().numpy()
+        if weights is None:
+            n, sample_weights = float(len(array)), None
+        else:
+            sample_weights = weights.cpu().double().numpy()
+            n = float(sample_weights.sum() ** 2 / (sample_weights**2).sum())
+        covariance = np.atleast_2d(np.cov(array, rowvar=False, aweights=sample_weights))
+        return cls(np.average(array, axis=0, weights=sample_weights), covariance, n)
+
+
+def checked_features(features: torch.Tensor, least: int, measure: str) -> torch.Tensor:
+    """Return features on the CPU if a measure may be taken of them.
+
+    Parameters
+    ----------
+    features : Tensor, (N, F)
+        Features of samples.
+    least : int
+        Fewest samples.
+    measure : str
+        Its name, for errors.
+
+    Raises
+    ------
+    DataError
+        There are too few samples, a value is not finite, or the shape is another.
+    """
+    features = features.detach().cpu()
+    if features.ndim != 2 or not features.shape[1]:
+        raise DataError(
+            f"{measure} takes features (N, F), not {tuple(features.shape)}: flatten them."
+        )
+    if len(features) < least:
+        raise DataError(
+            f"{measure} needs at least {least} samples, not {len(features)}: take more samples."
+        )
+    n_lost = int((~torch.isfinite(features)).any(1).sum())
+    if n_lost:
+        raise DataError(
+            f"{measure}: {n_lost} of {len(features)} samples have features that are not finite. "
+            "Look at these samples."
+        )
+    return features
