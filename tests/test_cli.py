@@ -100,6 +100,15 @@ def test_a_misspelt_parameter_is_answered_before_torch_is_imported():
     assert python("-c", program).stdout == "False\n"
 
 
+def test_what_takes_seconds_to_import_waits_until_it_is_used():
+    program = (
+        "import sys\n"
+        "import forgetting.experiments.own_model\n"
+        "print(sorted({'torchvision', 'torchmetrics', 'torch_fidelity'} & sys.modules.keys()))\n"
+    )
+    assert python("-c", program).stdout == "[]\n"
+
+
 def test_a_run_is_repeated_from_its_record_with_another_parameter(tmp_path):
     runner = CliRunner()
     options = ["--name", "first", "--output", str(tmp_path)]

@@ -3,7 +3,6 @@
 import torch
 from pydantic import Field
 from torch import nn
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from forgetting.errors import DataError
 from forgetting.methods.direction import Direction
@@ -167,6 +166,10 @@ def ms_ssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     n_scales = sum(side // max(1, scale**2) > SSIM_KERNEL for scale in range(len(SSIM_BETAS)))
     if not n_scales:
         raise DataError(f"MS-SSIM needs images of over {SSIM_KERNEL} px, not {side} px ones.")
+    from torchmetrics.functional.image import (  # takes seconds
+        multiscale_structural_similarity_index_measure,
+    )
+
     similarities: torch.Tensor = multiscale_structural_similarity_index_measure(
         a,
         b,

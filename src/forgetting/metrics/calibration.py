@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.stats import norm, rankdata
-from torchmetrics.functional.classification import binary_calibration_error
 
 from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
@@ -174,6 +173,8 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
             f"A calibration error: all of {len(scores)} scores lie between 0 and 1, as "
             "probabilities do. Give logits, such as `torch.logit(scores)`."
         )
+    from torchmetrics.functional.classification import binary_calibration_error  # takes seconds
+
     return float(binary_calibration_error(torch.sigmoid(scores), truth.int(), n_bins=15))
 
 

@@ -5,8 +5,6 @@ import warnings
 import numpy as np
 import torch
 from sklearn.neighbors import NearestNeighbors
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
@@ -112,6 +110,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
         There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(a, b, MIN_SAMPLES, "KID")
+    from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
+
     metrics = kid_features_to_metric(
         first.double(),
         second.double(),
@@ -155,6 +155,8 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
             stacklevel=2,
         )
     first, second = _placed(first, second)
+    from torch_fidelity.metric_prc import prc_features_to_metric  # takes seconds
+
     metrics = prc_features_to_metric(
         first.float(),
         second.float(),
