@@ -23,7 +23,7 @@ STRIDE = 0.5
 NEAREST = 0.05
 """Quantile of the lacking samples' projections at which a walk ends."""
 
-SLACK = 0.04
+SLACK = 0.02
 """Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
 
 N_DIRECTIONS = 5
@@ -52,8 +52,9 @@ class Targets:
 def find_levels(pool: LatentPool) -> torch.Tensor:
     """Return the scores (S,) to which the samples that may have the feature shall fall.
 
-    The levels are scores of lacking samples. The sample with most of the feature has the lowest,
-    because another classifier may still see the feature in what just lacks it by this score.
+    The levels are scores of lacking samples, in the order of the pool, which has nothing to do
+    with scores: if the samples with most of the feature had the highest levels, another classifier
+    would still see it there.
 
     If the scores of all lacking samples were levels, a sample that hardly has the feature would be
     moved far. So only the upper part q of them are. With p the share of samples to change, the AUC
@@ -68,7 +69,7 @@ def find_levels(pool: LatentPool) -> torch.Tensor:
     scores, lacking = pool.scores[pool.is_to_change], pool.lacking_scores.sort().values
     part = 1 - SLACK * len(pool.scores) / max(1, len(scores))
     upper = lacking[-max(MIN_LACKING, round(len(lacking) * part)) :]
-    ranks = (scores.argsort(descending=True).argsort() + 0.5) / len(scores)
+    ranks = (torch.arange(len(scores)) + 0.5) / len(scores)
     return upper[(ranks * len(upper)).long().clamp(max=len(upper) - 1)]
 
 

@@ -35,14 +35,20 @@ TRIAL_PART = 3
 N_COMPARED = 10
 """Last steps of a trial by whose losses the learning rates are compared."""
 
-WORSE = 0.05
-"""By which part the loss may exceed the lowest: the highest such rate needs the fewest rounds."""
+WORSE = 0.15
+"""By which part the loss of a trial may exceed the lowest, for the highest such rate to be chosen.
+
+A trial is shorter than a round, and in the steps that it lacks a higher rate gains on a lower one.
+"""
 
 LEAST_SHARE = 0.2
 """Least part of a batch that shall change; of a frequent feature it is the feature's share."""
 
+NEARLY_NONE = 0.01
+"""Share of samples with the feature up to which the score has nothing more to tell."""
+
 MORE = 4 / 3
-"""How many times as many samples are to change in a further round."""
+"""How many times as many samples are to change then."""
 
 HALVINGS = 3
 """How often the way back from a round that went too far is halved."""
@@ -69,8 +75,8 @@ def until_gone(
        feature and stay as they are.
     4. `look` is called. If the feature is short of gone, a further round goes on from the copy.
        Where its image of a sample scores higher than its level, the level is lowered by the
-       difference. A third more samples than before do not surely lack the feature now, because
-       the graders see it where the score does not.
+       difference. If the score hardly finds the feature any more, the graders see what it does
+       not, and a third more samples than before count as not surely lacking it.
     5. If a round went past, its weights are averaged with those before the round.
 
     Parameters
@@ -239,14 +245,19 @@ class _Rounds:
             )
 
     def _aim_lower(self, model: nn.Module) -> None:
-        """Lower the levels by what a model's scores lie above them, and take more samples in."""
+        """Lower the levels by what a model's scores lie above them, or take more samples in.
+
+        Where the score finds next to nothing, the graders see what it does not.
+        """
         device = device_of(model)
         parts = []
         for part in tracked(self.targets.latents.split(BATCH), "scoring"):
             with torch.no_grad():
                 parts.append(self.score(model(part.to(device))).cpu())
-        self.lowered[self.pool.is_to_change] += (torch.cat(parts) - self.levels).clamp(min=0)
-        self.pool = self.pool.widened(MORE)
+        scores, threshold = torch.cat(parts), self.pool.threshold
+        self.lowered[self.pool.is_to_change] += (scores - self.levels).clamp(min=0)
+        if int((scores > threshold).sum()) <= NEARLY_NONE * len(self.pool.scores):
+            self.pool = self.pool.widened(MORE)
 
     def _step_back(self, before: nn.Module, after: nn.Module) -> tuple[nn.Module, list[Look]]:
         """Return a model between one that is short of gone and one that is past it."""
