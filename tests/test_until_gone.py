@@ -66,8 +66,11 @@ def test_a_sample_is_moved_to_the_level_of_a_lacking_sample(bending, pool):
     scores = torch.cat([levels, pool.lacking_scores, pool.lacking_scores])
     is_copy = torch.arange(len(scores)) < len(levels) + len(pool.lacking_scores)
     assert Auc.of(scores, is_copy).value == pytest.approx(0.5 + SLACK / 2, abs=0.01)
-    both = torch.stack([levels, pool.scores[pool.is_to_change]])
-    assert abs(float(torch.corrcoef(both)[0, 1])) < 0.2
+    original = pool.scores[pool.is_to_change]
+    assert levels[original.argmax()] == levels.max()
+    lowest = find_levels(pool, most_lowest=True)
+    assert lowest[original.argmax()] == lowest.min() == levels.min()
+    assert lowest[original.argmin()] == lowest.max() == levels.max()
 
 
 def test_a_lower_level_lies_farther_along_the_walk_and_no_walk_beyond_lacking_samples(

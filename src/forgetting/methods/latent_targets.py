@@ -23,7 +23,7 @@ STRIDE = 0.5
 NEAREST = 0.05
 """Quantile of the lacking samples' projections at which a walk ends."""
 
-SLACK = 0.02
+SLACK = 0.04
 """Twice the part by which the AUC of the scores may exceed 0.5 through the choice of levels."""
 
 N_DIRECTIONS = 5
@@ -49,12 +49,10 @@ class Targets:
     is_solved: torch.Tensor
 
 
-def find_levels(pool: LatentPool) -> torch.Tensor:
+def find_levels(pool: LatentPool, *, most_lowest: bool = False) -> torch.Tensor:
     """Return the scores (S,) to which the samples that may have the feature shall fall.
 
-    The levels are scores of lacking samples, in the order of the pool, which has nothing to do
-    with scores: if the samples with most of the feature had the highest levels, another classifier
-    would still see it there.
+    The levels are scores of lacking samples, of equal rank, so that all samples move about alike.
 
     If the scores of all lacking samples were levels, a sample that hardly has the feature would be
     moved far. So only the upper part q of them are. With p the share of samples to change, the AUC
@@ -65,11 +63,14 @@ def find_levels(pool: LatentPool) -> torch.Tensor:
     ----------
     pool : LatentPool
         Samples of the generator.
+    most_lowest : bool
+        Whether the sample with most of the feature has the lowest level instead of the highest, at
+        which another classifier may still see the feature.
     """
     scores, lacking = pool.scores[pool.is_to_change], pool.lacking_scores.sort().values
     part = 1 - SLACK * len(pool.scores) / max(1, len(scores))
     upper = lacking[-max(MIN_LACKING, round(len(lacking) * part)) :]
-    ranks = (torch.arange(len(scores)) + 0.5) / len(scores)
+    ranks = (scores.argsort(descending=most_lowest).argsort() + 0.5) / len(scores)
     return upper[(ranks * len(upper)).long().clamp(max=len(upper) - 1)]
 
 

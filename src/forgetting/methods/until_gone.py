@@ -76,7 +76,8 @@ def until_gone(
     4. `look` is called. If the feature is short of gone, a further round goes on from the copy.
        Where its image of a sample scores higher than its level, the level is lowered by the
        difference. If the score hardly finds the feature any more, the graders see what it does
-       not, and a third more samples than before count as not surely lacking it.
+       not: then a third more samples than before count as not surely lacking it, and those with
+       most of the feature have the lowest levels.
     5. If a round went past, its weights are averaged with those before the round.
 
     Parameters
@@ -136,6 +137,7 @@ class _Rounds:
             seed=config.seed,
         )
         self.lowered = torch.zeros(len(self.pool.scores))
+        self.is_blind = False  # whether the score finds next to nothing where the graders do
         self.n_steps = 0
 
     def run(self) -> UntilGoneResult:
@@ -236,7 +238,8 @@ class _Rounds:
         DataError
             There is none.
         """
-        self.levels = find_levels(self.pool) - self.lowered[self.pool.is_to_change]
+        levels = find_levels(self.pool, most_lowest=self.is_blind)
+        self.levels = levels - self.lowered[self.pool.is_to_change]
         self.targets = find_targets(self.generator, self.score, self.pool, self.levels)
         if not self.targets.is_solved.any():
             raise DataError(
@@ -256,7 +259,8 @@ class _Rounds:
                 parts.append(self.score(model(part.to(device))).cpu())
         scores, threshold = torch.cat(parts), self.pool.threshold
         self.lowered[self.pool.is_to_change] += (scores - self.levels).clamp(min=0)
-        if int((scores > threshold).sum()) <= NEARLY_NONE * len(self.pool.scores):
+        self.is_blind = int((scores > threshold).sum()) <= NEARLY_NONE * len(self.pool.scores)
+        if self.is_blind:
             self.pool = self.pool.widened(MORE)
 
     def _step_back(self, before: nn.Module, after: nn.Module) -> tuple[nn.Module, list[Look]]:
