@@ -136,10 +136,11 @@ def test_models_of_a_command_go_to_its_device(monkeypatch, tmp_path, elsewhere):
         raise ForgettingError("noted")
 
     monkeypatch.setattr("forgetting.foundation.devices.choose_device", {"cuda": elsewhere}.get)
+    monkeypatch.setattr("forgetting.experiments.own_audit.check_audit", lambda *a, **b: None)
     monkeypatch.setattr("forgetting.experiments.own_audit.audit", noting)
-    monkeypatch.setattr("forgetting.experiments.own_flow.tame_and_measure", noting)
-    monkeypatch.setattr("forgetting.data.own_images.load_images", lambda *a, **b: None)
-    monkeypatch.setattr("forgetting.cli.own_models._unlearn_in_a_notebook", noting)
+    monkeypatch.setattr("forgetting.experiments.own_flow.load_sets", lambda *a, **b: (None, None))
+    monkeypatch.setattr("forgetting.experiments.own_flow.check_taming", noting)
+    monkeypatch.setattr("forgetting.cli.own_models._leave_notebook", noting)
     for arguments in (
         ["audit", place, place, "--retrained", place, "--feature", "7"],
         ["tame", place, "--forget", str(tmp_path), "--retain", str(tmp_path)],

@@ -127,8 +127,9 @@ def tame(
 
     check_new(output)
     settings = own_flow.checked_options(seed, **_settings(pairs, own_flow.tame_and_measure))
+    place = choose_device(device)
     images, others = own_flow.load_sets(str(forget), str(retain), **options)
-    model = load_model(flow).to(choose_device(device))
+    model = load_model(flow).to(place)
     own_flow.check_taming(model, images, others)
     if _has_notebooks():
         del model, images, others  # the notebook makes its own
