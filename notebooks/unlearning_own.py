@@ -11,7 +11,7 @@ seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 classifier: str = ""  # what steers: of the zoo or FILE.py:FUNCTION; empty: classifier A
-graders: str = ""  # what grades, separated by commas; empty: classifier B
+graders: str = ""  # what grades, separated by commas; empty: B, of faces face-api too
 method: str = "until_gone"  # or moon2024, the paper's single pass
 share: float = 0.0  # of a feature of degree: the part of the samples that has it; 0: none
 settings: str = ""  # further ones, as `forgetting unlearn -p` takes them, separated by commas
@@ -45,8 +45,9 @@ print(p.line())
 # %% [markdown]
 # ## The generator, and what judges it
 #
-# Without other names, classifier A of digits or of faces steers, and classifier B grades. A grader
-# of the zoo counts at its balanced threshold, any other classifier at a probability of one half.
+# Without other names, classifier A of digits or of faces steers, and classifier B grades; so does
+# face-api of faces, where it is at hand. A grader of the zoo counts at its balanced threshold, any
+# other classifier at a probability of one half.
 
 # %%
 original = own_code.load_model(p.model, run)

@@ -46,3 +46,15 @@ class BendingBars(nn.Module):
 def width(images):
     """Return the widths (B,) of the bars of images (B, 1, 32, 32), in pixels."""
     return images[:, 0, 0].sum(1)
+
+
+class Eyes(nn.Module):
+    """A classifier of bars: whether one is wide, and whether it lies to the right."""
+
+    def __init__(self, sharpness):
+        super().__init__()
+        self.sharpness = nn.Parameter(torch.tensor(sharpness))
+
+    def logits(self, images):
+        right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
+        return torch.stack([self.sharpness * (width(images) - 10), right], 1)

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 import torch
-from bars import Bars, BendingBars, width
+from bars import Bars, BendingBars, Eyes, width
 from click.testing import CliRunner
 from elsewhere import DEVICE, second_device
 from points import POINTS, Gaussian
@@ -208,18 +208,6 @@ def test_a_method_tunes_alike_on_another_device(name, elsewhere):
     here, there = method(Bars(), *arguments), method(Bars().to(elsewhere), *arguments)
     assert next(there.model.parameters()).device == elsewhere
     assert torch.allclose(weights(there.model), weights(here.model), atol=1e-5)
-
-
-class Eyes(nn.Module):
-    """A classifier of bars: whether one is wide, and whether it lies to the right."""
-
-    def __init__(self, sharpness):
-        super().__init__()
-        self.sharpness = nn.Parameter(torch.tensor(sharpness))
-
-    def logits(self, images):
-        right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
-        return torch.stack([self.sharpness * (width(images) - 10), right], 1)
 
 
 def eyes(sharpness, place):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from bars import BendingBars, width
+from bars import BendingBars, Eyes, width
 from PIL import Image
 from torch import nn
 
@@ -18,18 +18,6 @@ from forgetting.methods.direction import Direction
 from forgetting.zoo.saved import state_digest
 
 QUICK = {"n": 1000, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 60}
-
-
-class Eyes(nn.Module):
-    """A classifier of bars: whether one is wide, and whether it lies to the right."""
-
-    def __init__(self, sharpness):
-        super().__init__()
-        self.sharpness = nn.Parameter(torch.tensor(sharpness))
-
-    def logits(self, images):
-        right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
-        return torch.stack([self.sharpness * (width(images) - 10), right], 1)
 
 
 @pytest.fixture(scope="module")

@@ -243,8 +243,8 @@ class _Rounds:
         self.targets = find_targets(self.generator, self.score, self.pool, self.levels)
         if not self.targets.is_solved.any():
             raise DataError(
-                "Along the direction no sample loses the feature: its score stays above those of "
-                "samples that lack it. Check that the score finds the feature, or collect more."
+                "Along no direction does any sample lose the feature: its score stays above those "
+                "of samples that lack it. Check that the score finds the feature, or collect more."
             )
 
     def _aim_lower(self, model: nn.Module) -> None:
