@@ -27,7 +27,9 @@ class Entry(BaseModel):
     title: str = Field(min_length=1)
     template: str
     role: Literal["headline", "ablation", "baseline"] = "headline"
-    needs: Literal["none", "mnist", "faces"] = "none"
+    needs: Literal["none", "mnist", "faces", "gan-face-generate"] = Field(
+        "none", description="data, or a package with a model that others have trained"
+    )
     slow: bool = Field(
         False, description="the page takes long: `make book` shows its published form"
     )

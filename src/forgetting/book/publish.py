@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,11 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.render import render
 from forgetting.data.sources import get_folder
-from forgetting.errors import ForgettingError, did_you_mean
+from forgetting.errors import DataError, ForgettingError, did_you_mean
 from forgetting.foundation.files import replacing
+
+PACKAGE = "gan-face-generate"
+"""A package with a generator of faces that others have trained; what some pages need."""
 
 
 def make(log: Log, checkout: Checkout = HERE) -> Path:
@@ -133,9 +137,11 @@ def check_data(wanted: Collection[Entry]) -> None:
     Raises
     ------
     DataError
-        A data set is missing; the sentence names the command that downloads it.
+        A data set or a package is missing; the sentence names the command that fetches it.
     """
     needs = {entry.needs for entry in wanted}
+    if PACKAGE in needs and find_spec(PACKAGE.replace("-", "_")) is None:
+        raise DataError(f"The package {PACKAGE} is missing: run `pip install {PACKAGE}`.")
     for need, names in (("mnist", ["mnist"]), ("faces", ["celeba", "lfw"])):
         for name in names if need in needs else []:
             get_folder(name)

@@ -1,0 +1,16 @@
+"""The DCGAN of faces in the package gan-face-generate: trained by others, on synthetic faces."""
+
+from pathlib import Path
+
+import gan_face_generate
+import torch
+from gan_face_generate.models import Generator
+
+import forgetting as fg
+
+
+def make_generator():
+    dcgan = Generator(ngpu=0, nc=3, nz=100, ngf=64)
+    weights = Path(gan_face_generate.__file__).with_name("weights.tar")
+    dcgan.load_state_dict(torch.load(weights, weights_only=True)["netG_state_dict"])
+    return fg.as_generator(dcgan, latent_shape=(100, 1, 1), value_range=(-1, 1))
