@@ -12,5 +12,6 @@ import forgetting as fg
 def make_generator():
     dcgan = Generator(ngpu=0, nc=3, nz=100, ngf=64)
     weights = Path(gan_face_generate.__file__).with_name("weights.tar")
-    dcgan.load_state_dict(torch.load(weights, weights_only=True)["netG_state_dict"])
+    checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
+    dcgan.load_state_dict(checkpoint["netG_state_dict"])
     return fg.as_generator(dcgan, latent_shape=(100, 1, 1), value_range=(-1, 1))
