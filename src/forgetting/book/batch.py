@@ -75,11 +75,10 @@ def execute(
             log(f"{entry.name}: copied from {source}")
         else:
             stale.append(entry)
-    first = [entry for entry in stale if not (entry.last or entry.reads)]
+    first = [entry for entry in stale if not entry.reads]
     tables = [entry for entry in stale if entry.reads]
-    last = [entry for entry in wanted if entry.last and stale]
     started = time.monotonic()
-    for wave in (first, tables, last):
+    for wave in (first, tables):
         _execute_wave(wave, folder, results, log, jobs_at_once, checkout, started)
 
 
@@ -137,7 +136,7 @@ def _take(run: Entry, folder: Path, results: Path, checkout: Checkout) -> str:
         same = _setting(other, checkout) == _setting(run, checkout)
         if same and is_current(other, folder, results, checkout):
             stored = read_records(results, [other.name, f"{other.name}.run"])
-            fingerprint = run.fingerprint(results, checkout)
+            fingerprint = run.fingerprint(checkout)
             record = {**stored[other.name], "name": run.name}
             circumstances = {
                 **stored[f"{other.name}.run"],
@@ -183,7 +182,7 @@ def execute_entry(entry: Entry, folder: Path, results: Path, checkout: Checkout 
         role=entry.role,
         results=results,
         title=entry.title,
-        metadata={"fingerprint": entry.fingerprint(results, checkout)},
+        metadata={"fingerprint": entry.fingerprint(checkout)},
         progress=False,
         checkout=checkout,
     )

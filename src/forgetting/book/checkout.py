@@ -52,9 +52,9 @@ class Checkout:
         return self.shipped / "results"
 
     @property
-    def picture(self) -> Path:
-        """Figure of the front page that the README shows."""
-        return self.root / "book" / "_static" / "finding.png"
+    def pictures(self) -> Path:
+        """Folder of the pictures that chapters show."""
+        return self.root / "book" / "_static" / "pictures"
 
     @property
     def build(self) -> Path:

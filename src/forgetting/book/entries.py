@@ -33,9 +33,6 @@ class Entry(BaseModel):
     slow: bool = Field(
         False, description="the page takes long: `make book` shows its published form"
     )
-    last: bool = Field(
-        False, description="the page reads the records of all others: it is executed last"
-    )
     reads: str = Field("", description="name of the sweep whose published records the page reads")
     below: str = Field("", description="page of which this page is a section in the contents")
     after: str = Field("", description="page that this page follows in the contents")
@@ -80,16 +77,11 @@ class Entry(BaseModel):
         _check_names(run.name for run in runs)
         return runs
 
-    def fingerprint(self, results: Path, checkout: Checkout = HERE) -> str:
+    def fingerprint(self, checkout: Checkout = HERE) -> str:
         """Return a hash of everything except weights that the figures of a page or run depend on.
 
         These are the computing tree of the template, role, parameters, and the records that the
         page reads. Prose and figure cells are not among them.
-
-        Parameters
-        ----------
-        results : Path
-            Folder of the records of pages.
 
         Returns
         -------
@@ -97,16 +89,12 @@ class Entry(BaseModel):
             Hexadecimal sha256.
         """
         cells = templates.read(self.template, checkout).cells
-        names = [page.name for page in pages(checkout) if not page.last] if self.last else []
         runs = [run.name for run in sweep(self.reads, checkout).runs()] if self.reads else []
-        return self.fingerprint_of(
-            cells, read_records(results, names), read_records(checkout.results, runs)
-        )
+        return self.fingerprint_of(cells, read_records(checkout.results, runs))
 
     def fingerprint_of(
         self,
         cells: list[nbformat.NotebookNode],
-        pages: Mapping[str, Record],
         runs: Mapping[str, Record],
     ) -> str:
         """Return the fingerprint that the entry has with given cells and records.
@@ -115,22 +103,21 @@ class Entry(BaseModel):
         ----------
         cells : list of nbformat.NotebookNode
             Cells of the template.
-        pages, runs : mapping of str to dict
-            Records of all pages, and of a sweep's runs; empty unless the page reads them.
+        runs : mapping of str to dict
+            Records of a sweep's runs; empty unless the page reads them.
 
         Returns
         -------
         str
             Hexadecimal sha256.
         """
-        return self.fingerprint_of_tree(computing_tree(cells), pages, runs)
+        return self.fingerprint_of_tree(computing_tree(cells), runs)
 
-    def fingerprint_of_tree(
-        self, tree: ast.Module, pages: Mapping[str, Record], runs: Mapping[str, Record]
-    ) -> str:
+    def fingerprint_of_tree(self, tree: ast.Module, runs: Mapping[str, Record]) -> str:
         """Return what `fingerprint_of` returns, given the computing tree of the cells."""
         circumstances = {"role": self.role, "parameters": self.parameters}
-        return fingerprint(tree, {**circumstances, "pages": pages, "runs": runs})
+        # `pages` is empty since no page reads those of others; without it all hashes would differ
+        return fingerprint(tree, {**circumstances, "pages": {}, "runs": runs})
 
 
 def entries(checkout: Checkout = HERE) -> list[Entry]:

@@ -146,7 +146,7 @@ def _carry_over(entry: Entry, checkout: Checkout) -> None:
     """Store the present fingerprint with a page or a run; give a page its present code."""
     record = _json(checkout.results / f"{entry.name}.json")
     made_from = {
-        "fingerprint": entry.fingerprint(checkout.results, checkout),
+        "fingerprint": entry.fingerprint(checkout),
         "record": digest(record),
     }
     if entry.is_run_of_a_sweep:
@@ -182,7 +182,7 @@ def _all_runs(checkout: Checkout) -> list[Entry]:
     """Return all pages and all runs of sweeps; those that read other records come last."""
     listed = entries(checkout)
     runs = [run for entry in listed for run in (entry.runs() if entry.is_sweep else [entry])]
-    return sorted(runs, key=lambda run: (run.last, bool(run.reads)))
+    return sorted(runs, key=lambda run: bool(run.reads))
 
 
 class _Before:
@@ -197,10 +197,11 @@ class _Before:
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
         content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+        for values in content:
+            values.pop("last", None)  # which the front page had while a template made it
         listed = [validated(Entry, values) for values in content]
         self._sweeps = {entry.name: entry.runs() for entry in listed if entry.is_sweep}
-        self._pages = [entry for entry in listed if not entry.is_sweep]
-        self.runs = {entry.name: entry for entry in self._pages}
+        self.runs = {entry.name: entry for entry in listed if not entry.is_sweep}
         self.runs |= {run.name: run for runs in self._sweeps.values() for run in runs}
 
     def cells(self, template: str) -> list[nbformat.NotebookNode]:
@@ -210,11 +211,8 @@ class _Before:
 
     def fingerprint(self, entry: Entry) -> str:
         """Return the fingerprint that a page or run had if it was current."""
-        pages = [page.name for page in self._pages if not page.last] if entry.last else []
         runs = [run.name for run in self._sweeps.get(entry.reads, [])] if entry.reads else []
-        return entry.fingerprint_of(
-            self.cells(entry.template), self._records(pages), self._records(runs)
-        )
+        return entry.fingerprint_of(self.cells(entry.template), self._records(runs))
 
     def renamed_tree(self, template: str, renaming: Renaming) -> ast.Module:
         """Return the computing tree that a template had, with the present names."""
@@ -225,7 +223,7 @@ class _Before:
 
         A page that reads other records has none: these have changed, too.
         """
-        return entry.fingerprint_of_tree(self.renamed_tree(entry.template, renaming), {}, {})
+        return entry.fingerprint_of_tree(self.renamed_tree(entry.template, renaming), {})
 
     def _records(self, names: list[str]) -> dict[str, Record]:
         """Return records in the schema that they had then."""

@@ -1,7 +1,6 @@
 """Figures in one style, on an opaque white background so that a dark page keeps them legible."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,26 +8,12 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
+from forgetting.book.theme import LIGHT, use_theme
 from forgetting.border.checks import check_images
 from forgetting.errors import ParameterError
 
-BLUE, RED, GREEN, GREY, PURPLE = "#4c6a92", "#c8553d", "#5b8e7d", "#9aa0a6", "#7b5ea7"
-"""The palette. What stands for a model takes its colour from `COLOURS`."""
-
-COLOURS: Mapping[str, str] = MappingProxyType(
-    {
-        "original": BLUE,
-        "unlearned": RED,
-        "until gone": PURPLE,
-        "tamed": RED,
-        "filter": GREY,
-        "retrained": GREEN,
-        "control": GREEN,
-        "reference": "#3b3b3b",
-        "lacking": "#3b3b3b",
-    }
-)
-"""The colour of each role.
+COLOURS = LIGHT.colours
+"""The colour of each role, on light pages.
 
 The roles are the original model, a model that forgot (`unlearned`, `tamed`; of two that unlearned,
 `until gone` is the one that did so in rounds), the latent filter, a model that was retrained
@@ -37,29 +22,22 @@ samples that surely lack a feature, and `reference`: the floors and thresholds t
 read against.
 """
 
-TERMS = "#3b3b3b", "#b8860b", PURPLE, GREY
+BLUE, RED, GREEN, PURPLE = (
+    COLOURS[role] for role in ("original", "unlearned", "retrained", "until gone")
+)
+GREY = "#7d858c"
+"""What stands for nothing but itself."""
+
+TERMS = LIGHT.ink, "#b8860b", PURPLE, GREY
 """Colours of curves, which stand for no model."""
 
 
 def use_style() -> None:
-    """Set the book's style for every figure that follows."""
-    sns.set_theme(
-        context="notebook",
-        style="ticks",
-        rc={
-            "figure.facecolor": "white",
-            "axes.facecolor": "white",
-            "savefig.facecolor": "white",
-            "figure.dpi": 110,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.titlesize": 11,
-            "axes.labelsize": 10,
-            "font.size": 10,
-            "legend.frameon": False,
-            "figure.constrained_layout.use": True,
-        },
-    )
+    """Set the style of notebooks for every figure that follows: on white, at twice the pixels."""
+    use_theme(LIGHT)
+    for part in ("figure", "axes", "savefig"):
+        plt.rcParams[f"{part}.facecolor"] = "white"
+    plt.rcParams["figure.dpi"] = 200
 
 
 def image_rows(rows: Mapping[str, torch.Tensor], scale: float = 0.62) -> Figure:

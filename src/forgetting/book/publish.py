@@ -1,11 +1,8 @@
 """Publishing: the commands that execute pages and sweeps and render the book."""
 
-import base64
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
-
-import nbformat
 
 from forgetting.book.batch import Log, execute
 from forgetting.book.checkout import HERE, Checkout
@@ -13,7 +10,6 @@ from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.render import render
 from forgetting.data.sources import get_folder
 from forgetting.errors import DataError, ForgettingError, did_you_mean
-from forgetting.foundation.files import replacing
 
 PACKAGE = "gan-face-generate"
 """A package with a generator of faces that others have trained; what some pages need."""
@@ -51,8 +47,7 @@ def publish(
     log : callable
         Receives a sentence for each page.
     only : Collection[str]
-        Names of pages; all pages if it is empty. Pages that read all records are
-        always included.
+        Names of pages; all pages if it is empty.
     jobs_at_once : int, optional
         Pages at once.
     again : bool
@@ -65,11 +60,9 @@ def publish(
     ForgettingError
         runs.yaml lacks one of the pages, or a page failed.
     """
-    chosen = select(only, checkout)
-    wanted = [page for page in pages(checkout) if page in chosen or page.last]
+    wanted = select(only, checkout)
     check_data(wanted)
     execute(wanted, checkout.published, checkout.results, log, jobs_at_once, checkout, again)
-    _write_picture(checkout)
 
 
 def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
@@ -145,14 +138,3 @@ def check_data(wanted: Collection[Entry]) -> None:
     for need, names in (("mnist", ["mnist"]), ("faces", ["celeba", "lfw"])):
         for name in names if need in needs else []:
             get_folder(name)
-
-
-def _write_picture(checkout: Checkout) -> None:
-    """Write the figure of the front page for the README."""
-    page = nbformat.read(checkout.published / "introduction.ipynb", as_version=4)
-    for cell in page.cells:
-        if "picture" in cell.metadata.get("tags", []):
-            for output in cell.outputs:
-                if "image/png" in output.get("data", {}):
-                    with replacing(checkout.picture) as temporary:
-                        temporary.write_bytes(base64.b64decode(output.data["image/png"]))

@@ -39,7 +39,7 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
         return False
     used = stored.get("weights", {})
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
-    is_same = bool(stored.get("fingerprint") == entry.fingerprint(results, checkout))
+    is_same = bool(stored.get("fingerprint") == entry.fingerprint(checkout))
     return is_same and used == present and stored.get("record") == digest(record)
 
 

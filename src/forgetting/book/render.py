@@ -8,10 +8,12 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from pybtex.database import parse_file
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import pages
 from forgetting.book.published import is_current
+from forgetting.book.staging import clean_download, lecturers, staged, titles_of
 from forgetting.errors import ForgettingError
 from forgetting.foundation import project
 from forgetting.foundation.files import write_text
@@ -55,31 +57,52 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
     ForgettingError
         Sphinx failed, or gave a warning.
     """
-    staged = output / "_build" / "book"
-    shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(checkout.root / "book", staged / "book")
-    shutil.copy(checkout.contents, staged / checkout.contents.name)
-    write_text(staged / CONFIG, configuration(checkout))
+    staged_book = output / "_build" / "book"
+    shutil.rmtree(staged_book, ignore_errors=True)
+    shutil.copytree(checkout.root / "book", staged_book / "book")
+    shutil.copy(checkout.contents, staged_book / checkout.contents.name)
+    write_text(staged_book / CONFIG, configuration(checkout))
+    first = lecturers(checkout)
     for entry in pages(checkout):
         name = f"{entry.name}.ipynb"
-        built = checkout.build / "runs"
+        path, built = staged_book / "book" / "runs" / name, checkout.build / "runs"
         if is_current(entry, built, checkout.build / "results", checkout):
-            shutil.copy(built / name, staged / "book" / "runs" / name)
-        elif entry.outdated:
-            _mark_outdated(staged / "book" / "runs" / name, entry.outdated)
+            shutil.copy(built / name, path)
+            entry = entry.model_copy(update={"outdated": ""})
+        page = nbformat.read(path, as_version=4)
+        nbformat.write(staged(page, entry, first[entry.template], checkout), path)
     program = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", program, "build", str(staged)]
+    command = [sys.executable, "-W", "ignore", "-c", program, "build", str(staged_book)]
     command += ["-q", "-W", "-n", "--keep-going", "--path-output", str(output)]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     if subprocess.run(command, env=environment, check=False).returncode:
         raise ForgettingError("The book could not be rendered: see the messages of Sphinx above.")
-    return output / "_build" / "html" / "index.html"
+    html = output / "_build" / "html"
+    _clean_downloads(html, checkout)
+    return html / "index.html"
 
 
-def _mark_outdated(path: Path, reason: str) -> None:
-    """Add a note below the title of a page whose template has changed since its execution."""
-    notebook = nbformat.read(path, as_version=4)
-    title, _, text = notebook.cells[0].source.partition("\n")
-    note = f"The code of this page has changed since it was executed: {reason}"
-    notebook.cells[0].source = f"{title}\n\n```{{note}}\n{note}\n```\n{text}"
-    nbformat.write(notebook, path)
+def _clean_downloads(html: Path, checkout: Checkout) -> None:
+    """Take Sphinx's roles from the notebooks and Markdown files that pages offer to download."""
+    written = [(path.stem, path.read_text(encoding="utf-8")) for path in _written(checkout)]
+    titles, authors = titles_of(checkout, written), _authors(checkout)
+    for path in (html / "_sources").rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.write(clean_download(notebook, titles, authors), path)
+
+
+def _written(checkout: Checkout) -> list[Path]:
+    """Return the hand-written pages."""
+    return sorted((checkout.root / "book").glob("*.md"))
+
+
+def _authors(checkout: Checkout) -> dict[str, str]:
+    """Return authors and year of each reference by its key."""
+    entries = parse_file(checkout.root / "book" / "references.bib").entries
+    authors = {}
+    for key, entry in entries.items():
+        names = [" ".join(person.last_names) for person in entry.persons.get("author", [])]
+        several = len(names) > 2
+        who = f"{names[0]} et al." if several else " and ".join(names)
+        authors[key] = f"{who} {entry.fields.get('year', '')}".strip()
+    return authors

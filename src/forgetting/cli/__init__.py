@@ -116,6 +116,7 @@ def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     An interrupted training continues where it stopped.
     """
     _require(names, all_models, "model of the zoo")
+    from forgetting.experiments import tuned_models  # noqa: F401  # registers their recipes
     from forgetting.zoo import train as training
 
     for name in training.names() if all_models else names:
@@ -219,6 +220,15 @@ def notebooks() -> None:
 
     templates.write_notebooks()
     architecture.draw(HERE.root / "book" / "_static")
+
+
+@main.command(cls=OfACheckout)
+def pictures() -> None:
+    """Make the pictures of the chapters anew, from models of the zoo."""
+    from forgetting.book.pictures import write_pictures
+
+    for path in write_pictures():
+        click.echo(path)
 
 
 @main.command(cls=OfACheckout)

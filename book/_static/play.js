@@ -1,0 +1,23 @@
+// A slider along a forgotten direction: it moves which tile of each sprite a page shows.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const play of document.querySelectorAll(".play")) {
+    const places = JSON.parse(play.dataset.places);
+    const threshold = Number(play.dataset.threshold);
+    const place = play.querySelector(".place");
+    const sample = play.querySelector(".sample");
+    const output = play.querySelector("output");
+    const show = () => {
+      play.style.setProperty("--column", place.value);
+      play.style.setProperty("--row", sample.value);
+      const projection = places[place.value];
+      const side = projection >= threshold ? "above the threshold: unlearned" : "below it: retained";
+      const text = `projection ${projection.toFixed(1)}, ${side}`;
+      place.setAttribute("aria-valuetext", text);
+      output.textContent = text;
+    };
+    play.querySelector(".controls").hidden = false;
+    place.addEventListener("input", show);
+    sample.addEventListener("input", show);
+    show();
+  }
+});

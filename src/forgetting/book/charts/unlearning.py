@@ -1,0 +1,191 @@
+"""Charts of unlearned features."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from forgetting.book.charts import CHARTS, NARROW, Chart
+from forgetting.book.charts.drawing import Row, Value, forest, legend, percent, table
+from forgetting.book.numerals import Results
+from forgetting.book.theme import LABELS, MARKERS, Theme
+from forgetting.errors import DataError
+
+DIGITS = {
+    "digits_vae_thick": "VAE of digits, thick strokes",
+    "digits_vae_left_slant": "VAE of digits, left slant",
+    "digits_gan_thick": "GAN of digits, thick strokes",
+    "digits_gan_left_slant": "GAN of digits, left slant",
+}
+"""Cases of the sweep on digits, in words."""
+
+FACES = {
+    "unlearn_bangs": "VAE of faces, bangs",
+    "unlearn_gan_bangs": "GAN of faces, bangs",
+    "unlearn_eyeglasses": "VAE of faces, eyeglasses",
+    "unlearn_smiling": "VAE of faces, smiles",
+    "unlearn_gan_smiling": "GAN of faces, smiles",
+}
+"""Pages on faces, in words."""
+
+GRADERS = {"": "classifier B", "outside_": "face-api"}
+"""The graders of faces, by what their metrics begin with."""
+
+SHARE = "share of samples with the feature, %"
+
+
+def digits_row(results: Results, case: str) -> Row:
+    """Return the shares of a case of digits, means over seeds."""
+    name, rounds = "unlearn_digits_table", f"{case}_until_gone"
+    metrics = {
+        "original": f"prevalence_before_{case}",
+        "unlearned": f"prevalence_after_{case}",
+        "until gone": f"prevalence_after_{rounds}",
+        "filter": f"prevalence_filter_{case}",
+        "retrained": f"prevalence_retrained_{case}",
+    }
+    values = {role: percent(results.value(name, metric)) for role, metric in metrics.items()}
+    return Row(DIGITS[case], values)
+
+
+def worse_grader(results: Results, page: str) -> str:
+    """Return what the metrics of the grader begin with that finds more of the feature left."""
+    metrics = results.metrics(page)
+    return max(GRADERS, key=lambda grader: metrics.get(f"prevalence_{grader}after", -1))
+
+
+def faces_row(results: Results, page: str) -> Row:
+    """Return the shares of a page on faces, by the grader that finds more of the feature left."""
+    grader = worse_grader(results, page)
+    names = {"original": "before", "unlearned": "after", "filter": "filter"}
+    names["retrained"] = "retrained"
+    values: dict[str, Value] = {}
+    for role, name in names.items():
+        metric = f"prevalence_{grader}{name}"
+        if metric in results.metrics(page):
+            values[role] = percent(results.value(page, metric))
+    floor = f"prevalence_{grader}floor"
+    if "retrained" not in values and floor in results.metrics(page):
+        values["reference"] = percent(results.value(page, floor))
+    return Row(f"{FACES[page]}", values)
+
+
+def _shares(rows: list[Row]) -> Chart:
+    return Chart(
+        table(rows, "share, %"),
+        lambda theme, width: forest(rows, theme, width, SHARE),
+    )
+
+
+@CHARTS.register("shares")
+def shares(results: Results) -> Chart:
+    """Return what is left of every feature, in every model of the study."""
+    rows = [digits_row(results, case) for case in DIGITS]
+    return _shares(rows + [faces_row(results, page) for page in FACES])
+
+
+@CHARTS.register("digits-shares")
+def digits_shares(results: Results) -> Chart:
+    """Return what is left of the features of digits."""
+    return _shares([digits_row(results, case) for case in DIGITS])
+
+
+@CHARTS.register("faces-shares")
+def faces_shares(results: Results) -> Chart:
+    """Return what is left of the features of faces."""
+    return _shares([faces_row(results, page) for page in FACES])
+
+
+@CHARTS.register("digits-fid")
+def digits_fid(results: Results) -> Chart:
+    """Return the FID of models of digits that unlearned, beside its floor."""
+    rows = []
+    for case, label in DIGITS.items():
+        metrics = {
+            "unlearned": f"fid_after_{case}",
+            "until gone": f"fid_after_{case}_until_gone",
+            "filter": f"fid_filter_{case}",
+            "retrained": f"fid_retrained_{case}",
+            "reference": f"fid_floor_{case}",
+        }
+        values = {k: results.value("unlearn_digits_table", m) for k, m in metrics.items()}
+        rows.append(Row(label, values))
+    return Chart(
+        table(rows, "FID"),
+        lambda theme, width: forest(
+            rows, theme, width, "FID to the original's samples without the feature", False
+        ),
+    )
+
+
+def trade_off(results: Results, page: str, share: str) -> Chart:
+    """Return FID against what is left of the feature, for every method at every setting.
+
+    Parameters
+    ----------
+    page : str
+        Of the template `unlearning_baselines`.
+    share : str
+        Name of the share in the page's metrics, such as `prevalence`.
+    """
+    metrics = results.metrics(page)
+    methods = [name.removeprefix("setting_") for name in metrics if name.startswith("setting_")]
+    if not methods:
+        raise DataError(f"{page} compares no methods.")
+    rows = []
+    for method in methods:
+        values: dict[str, Value] = {}
+        point = (100 * metrics[f"{share}_{method}"], metrics[f"fid_{method}"])
+        values["share"], values["FID"] = (point[0],) * 3, (point[1],) * 3
+        rows.append(Row(method.replace("_", " "), values))
+    beside = {
+        role: (100 * metrics[f"{share}_{name}"], metrics[f"fid_{name}"])
+        for role, name in (
+            ("original", "before"),
+            ("filter", "latent_filter"),
+            ("retrained", "retrained"),
+        )
+        if f"fid_{name}" in metrics
+    }
+    floor = metrics["fid_floor"]
+
+    def draw(theme: Theme, width: float) -> Figure:
+        figure, axis = plt.subplots(figsize=(width, 3.6 if width > NARROW else 3.9))
+        for row in rows:
+            x, y = row.values["share"][0], row.values["FID"][0]
+            is_ours = row.label == "feature unlearning"
+            colour = theme.colours["unlearned"] if is_ours else theme.ink
+            axis.plot(x, y, "s" if is_ours else "o", color=colour, ms=6)
+            axis.annotate(
+                row.label, (x, y), (6, 3), textcoords="offset points", fontsize=8, color=colour
+            )
+        for role, (x, y) in beside.items():
+            colour = theme.colours[role]
+            axis.plot(x, y, MARKERS[role], color=colour, ms=7, label=LABELS[role], ls="none")
+        axis.axhline(floor, color=theme.ink, lw=0.8, ls=":")
+        axis.text(
+            1, floor, "floor ", transform=axis.get_yaxis_transform(), ha="right", va="bottom"
+        )
+        axis.set(xlabel=SHARE, ylabel="FID", yscale="log")
+        axis.set_xlim(left=0)
+        axis.grid(axis="both")
+        legend(figure, axis, width <= NARROW)
+        return figure
+
+    cells = [Row(role, {"share": (x,) * 3, "FID": (y,) * 3}) for role, (x, y) in beside.items()]
+    data = table([*rows, *cells], "value").pivot_table(
+        index="row", columns="model", values="value"
+    )
+    return Chart(data.reset_index(), draw)
+
+
+@CHARTS.register("ways-thick")
+def ways_thick(results: Results) -> Chart:
+    """Return how methods trade thick strokes for FID, in the VAE of digits."""
+    return trade_off(results, "ways_thick", "prevalence")
+
+
+@CHARTS.register("ways-bangs")
+def ways_bangs(results: Results) -> Chart:
+    """Return how methods trade bangs for FID, in the VAE of faces."""
+    metrics = results.metrics("ways_bangs")
+    share = "prevalence" if "prevalence_before" in metrics else "prevalence_strict"
+    return trade_off(results, "ways_bangs", share)

@@ -1,0 +1,112 @@
+"""Figures of records as text, rounded as their intervals allow."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from forgetting.book.checkout import HERE
+from forgetting.book.schema import read_record
+from forgetting.errors import DataError, did_you_mean
+
+MINUS = "−"  # noqa: RUF001
+
+MOST_DECIMALS = 4
+
+
+def decimals_of(value: float, low: float, high: float) -> int:
+    """Return how many decimals a value deserves: one significant digit of half its interval.
+
+    Where that digit is 1, a second one stands behind it.
+
+    Parameters
+    ----------
+    value, low, high : float
+        Without an interval, ends that are NaN; then three significant digits.
+    """
+    half = (high - low) / 2
+    if not math.isfinite(half) or half <= 0:
+        size = abs(value)
+        return MOST_DECIMALS if size == 0 else _clamped(2 - math.floor(math.log10(size)))
+    decimals = -math.floor(math.log10(half))
+    return _clamped(decimals + (half * 10**decimals < 2))
+
+
+def _clamped(decimals: int) -> int:
+    return max(0, min(MOST_DECIMALS, decimals))
+
+
+def in_figures(
+    value: float, low: float, high: float, unit: str = "", interval: bool = False
+) -> str:
+    """Return a value as text, with its interval in brackets where it is wanted.
+
+    Parameters
+    ----------
+    value, low, high : float
+        In the unit.
+    unit : str
+        What follows the number, such as " %".
+    interval : bool
+        Whether the interval stands behind it.
+    """
+    decimals = decimals_of(value, low, high)
+    if unit == " %" and not math.isfinite(high - low):
+        decimals = min(decimals, 1)
+    first, *ends = (f"{x:.{decimals}f}".replace("-", MINUS) for x in (value, low, high))
+    return f"{first}{unit} ({ends[0]} to {ends[1]})" if interval else f"{first}{unit}"
+
+
+class Results:
+    """The published records, read by name and kept."""
+
+    def __init__(self, folder: Path = HERE.results) -> None:
+        """Take the folder of the records."""
+        self.folder = folder
+        self._records: dict[str, dict[str, Any]] = {}
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return a record.
+
+        Parameters
+        ----------
+        name : str
+            Of a page, or SWEEP/RUN.
+
+        Raises
+        ------
+        DataError
+            There is none; the most similar name is given.
+        """
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            folder = path.parent
+            names = [p.stem for p in folder.glob("*.json") if not p.stem.endswith(".run")]
+            raise DataError(f"There is no record {name}. {did_you_mean(path.stem, names)}")
+        if name not in self._records:
+            self._records[name] = read_record(path)
+        return self._records[name]
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """Return the metrics of a record.
+
+        Raises
+        ------
+        DataError
+            There is no such record.
+        """
+        metrics: dict[str, float] = self.record(name)["metrics"]
+        return metrics
+
+    def value(self, name: str, metric: str) -> tuple[float, float, float]:
+        """Return a metric of a record with the ends of its interval, NaN where it has none.
+
+        Raises
+        ------
+        DataError
+            There is no such record, or it lacks the metric; the most similar name is given.
+        """
+        metrics = self.metrics(name)
+        if metric not in metrics:
+            raise DataError(f"{name} has no {metric}. {did_you_mean(metric, list(metrics))}")
+        low, high = (metrics.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
+        return metrics[metric], low, high

@@ -1,0 +1,141 @@
+"""What chapters may write: figures of records in their sentences, and charts drawn from records.
+
+A Sphinx extension. Chapters are Markdown; nothing in them is typed that a record holds:
+
+- ``{share}`RECORD METRIC` `` is a share in percent, and ``{share}`RECORD METRIC interval` `` the
+  same with its interval. Digits are rounded as the interval allows.
+- ``{number}`RECORD METRIC` `` is any other figure, with the same ending.
+- ``{chart}`` shows a chart of `forgetting.book.charts`, drawn for light and dark pages, for wide
+  and narrow screens, with its figures as a file to download. Its option `alt` is obligatory.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from forgetting.book.charts import CHARTS, NARROW, WIDE
+from forgetting.book.numerals import Results, in_figures
+from forgetting.book.theme import THEMES, use_theme
+from forgetting.errors import ForgettingError
+from forgetting.foundation.files import replacing
+
+FOLDER = "_charts"
+"""Folder of the staged book that holds the drawn charts."""
+
+RESULTS = Results()
+"""The records that chapters cite."""
+
+
+class Figure(SphinxRole):
+    """A figure of a record in a sentence."""
+
+    unit, factor = "", 1.0
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the figure as text, or report why there is none."""
+        record, metric, *options = self.text.split()
+        try:
+            if options not in ([], ["interval"]):
+                raise ForgettingError(f"After record and metric only `interval`, not {options}.")
+            value, low, high = (self.factor * x for x in RESULTS.value(record, metric))
+            text = in_figures(value, low, high, self.unit, bool(options))
+        except ForgettingError as error:
+            message = self.inliner.reporter.warning(str(error), line=self.lineno)
+            return [nodes.problematic(self.rawtext, self.rawtext)], [message]
+        self.env.note_dependency(str(RESULTS.folder / f"{record}.json"))
+        return [
+            nodes.inline(text, text.replace(" %", "\N{NO-BREAK SPACE}%"), classes=["figure"])
+        ], []
+
+
+class Share(Figure):
+    """A share of a record in percent."""
+
+    unit, factor = " %", 100.0
+
+
+class Chart(SphinxDirective):
+    """A chart with its caption, alternative text, and figures to download."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"alt": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """Return a figure of four drawings, of which a page shows one."""
+        (name,) = self.arguments
+        if "alt" not in self.options:
+            raise self.error(f"The chart {name} has no alternative text: give it `:alt:`.")
+        try:
+            paths = draw(name, Path(self.env.srcdir) / FOLDER)
+        except ForgettingError as error:
+            raise self.error(str(error)) from error
+        figure = nodes.figure(classes=["chart"])
+        self.set_source_info(figure)
+        for kind, path in paths.items():
+            if path.suffix == ".svg":
+                figure += nodes.image(
+                    uri=f"/{FOLDER}/{path.name}", alt=self.options["alt"], classes=kind.split()
+                )
+        text, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
+        link = addnodes.download_reference(
+            "", "", nodes.inline("", "figures as CSV"), reftarget=f"/{FOLDER}/{paths['csv'].name}"
+        )
+        figure += nodes.caption("", "", *text, nodes.Text(" ("), link, nodes.Text(")"))
+        return [figure, *messages]
+
+
+def draw(name: str, folder: Path) -> dict[str, Path]:
+    """Draw a chart for every theme and width, and write its figures.
+
+    Parameters
+    ----------
+    name : str
+        Of the chart.
+    folder : Path
+        Where the files go.
+
+    Returns
+    -------
+    dict of str to Path
+        The drawings by the classes of the page that show them, and the table under `csv`.
+
+    Raises
+    ------
+    ForgettingError
+        There is no such chart, or a record that it needs is missing.
+    """
+    chart = CHARTS[name](RESULTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = chart.data.to_csv(index=False, float_format="%.6g")
+    stem = f"{name}-{hashlib.sha256(table.encode()).hexdigest()[:8]}"
+    paths = {"csv": folder / f"{name}.csv"}
+    paths["csv"].write_text(table, encoding="utf-8")
+    for theme in THEMES:
+        for screen, width in (("wide", WIDE), ("narrow", NARROW)):
+            path = folder / f"{stem}-{theme.name}-{screen}.svg"
+            paths[f"only-{theme.name} only-{screen}"] = path
+            with mpl.rc_context():
+                use_theme(theme)
+                figure = chart.draw(theme, width)
+                with replacing(path) as temporary:
+                    figure.savefig(temporary, format="svg", metadata={"Date": None})
+                plt.close(figure)
+    return paths
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the roles and the directive to Sphinx."""
+    mpl.use("Agg")
+    app.add_role("share", Share())
+    app.add_role("number", Figure())
+    app.add_directive("chart", Chart)
+    return {"parallel_read_safe": True, "version": "1"}

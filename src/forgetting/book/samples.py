@@ -1,0 +1,117 @@
+"""Rows of samples, and something to play with: two directives for chapters.
+
+- ``{samples}`` shows a strip of `forgetting.book.pictures`: a row of images for each model.
+- ``{play}`` shows a slider along a forgotten direction and what each model makes of its place.
+  Without JavaScript it shows one place.
+
+Both need the option `alt`. The first argument is the name of a subject; that of ``{samples}`` has
+a second, `with` or `without` the feature.
+"""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+FOLDER = "book/_static/pictures"
+"""Folder of the pictures in the staged book; Sphinx copies it to `_static/pictures`."""
+
+
+class _Pictures(SphinxDirective):
+    """What both directives share: the pictures of a subject, and the caption."""
+
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"alt": directives.unchanged_required}
+
+    def subject(self) -> dict[str, Any]:
+        """Return what `forgetting pictures` wrote of the subject."""
+        path = Path(self.env.srcdir) / FOLDER / f"{self.arguments[0]}.json"
+        if "alt" not in self.options:
+            raise self.error(
+                f"{self.name} {self.arguments[0]} has no alternative text: give :alt:"
+            )
+        if not path.is_file():
+            raise self.error(f"There is no {path.name}: run `forgetting pictures`.")
+        self.env.note_dependency(str(path))
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return told
+
+    def address(self, file: str) -> str:
+        """Return the address of a picture, from the page."""
+        depth = self.env.docname.count("/")
+        return f"{'../' * depth}_static/pictures/{file}"
+
+    def framed(self, html: str, classes: list[str]) -> list[nodes.Node]:
+        """Return a figure of HTML, with the content as its caption."""
+        figure = nodes.figure(classes=classes)
+        self.set_source_info(figure)
+        figure += nodes.raw("", html, format="html")
+        text, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
+        figure += nodes.caption("", "", *text)
+        return [figure, *messages]
+
+
+class Samples(_Pictures):
+    """A row of samples for each model, from the same latents."""
+
+    required_arguments = 2
+
+    def run(self) -> list[nodes.Node]:
+        """Return the rows, each with its name."""
+        told = self.subject()
+        rows = told["rows"][self.arguments[1]]
+        lines = [
+            f'<div class="strip"><span>{escape(row["label"])}</span>'
+            f'<img src="{self.address(row["file"])}" loading="lazy" '
+            f'alt="{escape(self.options["alt"])}: {escape(row["label"])}."></div>'
+            for row in rows
+        ]
+        return self.framed("\n".join(lines), ["samples"])
+
+
+class Play(_Pictures):
+    """A slider along a direction, a choice of sample, and the image of each model."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the widget."""
+        told = self.subject()
+        places, n, size = told["places"], told["samples"], told["size"]
+        middle = len(places) - 3
+        name, alt = self.arguments[0], escape(self.options["alt"])
+        tiles = [
+            f'<figure class="tile"><span class="image" role="img" style="'
+            f"background-image: url('{self.address(row['file'])}'); "
+            f'--columns: {len(places)}; --rows: {n}" '
+            f'aria-label="{alt}: {escape(row["label"])}"></span>'
+            f"<figcaption>{escape(row['label'])}</figcaption></figure>"
+            for row in told["rows"]["play"]
+        ]
+        marks = json.dumps(places)
+        html = (
+            f'<div class="play" id="play-{name}" data-places="{marks}" '
+            f'data-threshold="{told["threshold"]}" '
+            f'style="--size: {size}px; --column: {middle}; --row: 0">'
+            f'<div class="tiles">{"".join(tiles)}</div>'
+            '<div class="controls" hidden>'
+            f'<label>How much of the feature the latent has <input type="range" class="place" '
+            f'min="0" max="{len(places) - 1}" step="1" value="{middle}"></label>'
+            f'<label>Sample <input type="range" class="sample" min="0" max="{n - 1}" step="1" '
+            'value="0"></label>'
+            '<output aria-live="polite"></output></div></div>'
+        )
+        return self.framed(html, ["playing"])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the directives to Sphinx, and the script of the widget."""
+    app.add_directive("samples", Samples)
+    app.add_directive("play", Play)
+    app.add_js_file("play.js", loading_method="defer")
+    return {"parallel_read_safe": True, "version": "1"}
