@@ -4,7 +4,6 @@ import ast
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import nbformat

@@ -8,7 +8,7 @@ from forgetting.book.checkout import HERE
 from forgetting.book.schema import read_record
 from forgetting.errors import DataError, did_you_mean
 
-MINUS = "−"  # noqa: RUF001
+MINUS = "−"
 
 MOST_DECIMALS = 4
 

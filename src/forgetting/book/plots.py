@@ -35,8 +35,9 @@ TERMS = LIGHT.ink, "#b8860b", PURPLE, GREY
 def use_style() -> None:
     """Set the style of notebooks for every figure that follows: on white, at twice the pixels."""
     use_theme(LIGHT)
-    for part in ("figure", "axes", "savefig"):
-        plt.rcParams[f"{part}.facecolor"] = "white"
+    plt.rcParams["figure.facecolor"] = "white"
+    plt.rcParams["axes.facecolor"] = "white"
+    plt.rcParams["savefig.facecolor"] = "white"
     plt.rcParams["figure.dpi"] = 200
 
 

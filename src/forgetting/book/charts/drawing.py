@@ -83,7 +83,7 @@ def forest(
 
 
 def share_scale(axis: Axes, largest: float) -> None:
-    """Give an axis the scale of shares in percent: a square root, so that small ones stay apart."""
+    """Give an axis a square root's scale of shares in percent: small ones stay apart."""
     axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
     top = next((tick for tick in SHARES if tick > largest), 100.0)
     axis.set_xlim(0, top * 1.02)
