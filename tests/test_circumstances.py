@@ -57,6 +57,6 @@ def test_a_notebook_of_another_package_than_its_command_is_refused(monkeypatch, 
     with pytest.raises(ForgettingError, match=f"set PYTHONPATH to {resources.PACKAGE.parent}"):
         kernel.check_package(tmp_path)
     with pytest.raises(ForgettingError, match=f"would import the one in {other}"):
-        execution.execute("introduction", {}, None, name="run", results=tmp_path)
+        execution.execute("speed", {}, None, name="run", results=tmp_path)
     with pytest.raises(ForgettingError, match=f"would import the one in {other}"):
-        validation.validate(print, ["introduction"])
+        validation.validate(print, ["speed"])

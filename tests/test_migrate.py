@@ -71,7 +71,7 @@ def publish(checkout):
     """Write pages and records as if every page and run had been executed."""
     for entry in entries(checkout):
         for run in entry.runs() if entry.is_sweep else [entry]:
-            fingerprint = run.fingerprint(checkout.results, checkout)
+            fingerprint = run.fingerprint(checkout)
             metadata = {"fingerprint": fingerprint, "weights": {}}
             path = checkout.results / f"{run.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import torch
 from matplotlib.colors import to_hex
 from small_tasks import WIDE, bars_task, grader_of_width, wide_evaluator
 
-from forgetting.book import headlines, plots, unlearning_plots, unlearning_tables
+from forgetting.book import plots, unlearning_plots, unlearning_tables
 from forgetting.experiments import grading
 from forgetting.experiments.attacks import InversionOutcome
 from forgetting.experiments.grading import GradedSamples
@@ -223,93 +223,6 @@ def test_probes_stand_beside_prevalence():
         "its pixels": "11.23",
         "linear probe, AUC over the latent's": "+0.100",
     }
-
-
-def record(template, role="headline", parameters=None, **metrics):
-    return {"template": template, "role": role, "parameters": parameters or {}, "metrics": metrics}
-
-
-def test_the_front_page_lists_headline_runs_of_unlearning_only():
-    metrics = {"fid_floor": 1, "fid_before": 3, "fid_after": 2, "steps": 9}
-    metrics |= {
-        f"prevalence_strict_before{end}": x
-        for end, x in (("", 0.5), ("_low", 0.4), ("_high", 0.6))
-    }
-    parameters = {"feature": "Left_Hat", "model": "faces-gan"}
-    runs = {
-        "one": record("feature_unlearning", parameters=parameters, **metrics),
-        "two": record("feature_unlearning", "ablation", parameters, **metrics),
-        "three": record("probes", parameters=parameters, **metrics),
-    }
-    lines = headlines.unlearning_table(runs).splitlines()
-    assert len(lines) == 3
-    assert lines[1].count("---") == lines[0].count("|") - 1
-    assert lines[2] == (
-        "| left hat, faces-gan | 50.0 (40.0–60.0) | – | – | – | 1.0 | 3.0 → 2.0 | 9 |"
-    )
-
-
-def test_the_front_page_sorts_digits_by_goal_and_number():
-    def tamed(delta, n_forget):
-        metrics = {
-            "n_forget": n_forget,
-            "quantile_before_forget": 0.5,
-            "quantile_after_forget": 0.01,
-            "quantile_drop_reference": 0.2,
-            "quantile_drop_neutral": -0.1,
-            "shift_random_sigma": 0.25,
-            "class_share_before": 0.1,
-            "class_share_after": 0.05,
-            "fid_floor": 1,
-            "fid_before": 3,
-            "fid_after": 4,
-            "steps": 7,
-        }
-        return record("taming_images", parameters={"digit": 3, "delta": delta}, **metrics)
-
-    runs = {"a": tamed(-2.0, 4), "b": tamed(4.0, 15), "c": tamed(4.0, 1)}
-    lines = headlines.taming_table(runs).splitlines()[2:]
-    assert [line.split(",")[0] for line in lines] == [
-        "| 1 of class 3",
-        "| 15 of class 3",
-        "| 4 of class 3",
-    ]
-    assert lines[0] == (
-        "| 1 of class 3, δ = +4 | 0.50 → 0.01 | +0.20, -0.10 | +0.25 | 10.0 → 5.0 | 1, 3 → 4 | 7 |"
-    )
-
-
-def test_the_front_page_names_the_people_of_taming():
-    metrics = {
-        "n_forget": 4,
-        "quantile_before_forget": 0.5,
-        "quantile_after_forget": 0.01,
-        "quantile_drop_reference": 0.2,
-        "quantile_drop_neutral": 0.1,
-        "steps": 7,
-        "shift_reference_sigma": 0.3,
-        "shift_neutral_sigma": 0.1,
-        "shift_random_sigma": 0.25,
-        "near_share_before": 0.02,
-        "near_share_after": 0.01,
-        "fid_floor": 1,
-        "fid_before_t9": 3,
-        "fid_after_t9": 4,
-    }
-    people = {
-        "lfw": "4 images of A B, δ = +4",
-        "photograph": "4 images of an astronaut, never seen, δ = +4",
-        "latent": "4 images of a face of its own, δ = +4",
-    }
-    for source, words in people.items():
-        parameters = {"person": "A_B", "source": source, "delta": 4.0}
-        line = headlines.faces_table(
-            {"a": record("taming_person", parameters=parameters, **metrics)}
-        ).splitlines()[-1]
-        assert line == (
-            f"| {words} | 0.50 → 0.01 | +0.20, +0.10 | +0.30, +0.10 | +0.25 | 2.0 → 1.0 "
-            "| 1, 3 → 4 | 7 |"
-        )
 
 
 def test_a_share_that_cannot_be_told_from_its_floor_is_marked():

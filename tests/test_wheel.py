@@ -70,7 +70,7 @@ def test_a_wheel_holds_code_templates_and_records_but_no_weights_and_no_notebook
     packaged = package / "_checkout"
     assert sorted(path.name for path in packaged.iterdir()) == sorted(resources.SHIPPED)
     assert {path.stem for path in (packaged / "notebooks").iterdir()} == set(templates.names())
-    for name in ("runs.yaml", "results/introduction.json"):
+    for name in ("runs.yaml", "results/speed.json"):
         assert (packaged / name).read_bytes() == (TOP / name).read_bytes()
     assert (package / "py.typed").is_file()
     assert (package / "zoo" / "manifest.json").is_file()

@@ -9,6 +9,7 @@ import torch
 from forgetting.border.inference import classes
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataError, DataWarning, WeightsError
+from forgetting.experiments import tuned_models
 from forgetting.foundation import resources
 from forgetting.models import MODELS
 from forgetting.models.vae import Decoder, VAEConfig
@@ -124,6 +125,8 @@ def test_every_entry_is_whole_and_has_the_card_of_its_recipe(name):
     assert (record["kind"] in MODELS) == (name in store.list_models())
     if record["kind"] in MODELS:
         assert store.load(name)
+    if "base" in record:
+        assert text == tuned_models.card(name, record)
     if isinstance(RECIPES[name], Recipe):
         assert record["history"]
         assert text == card(name, RECIPES[name], record)

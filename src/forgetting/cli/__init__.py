@@ -116,7 +116,6 @@ def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     An interrupted training continues where it stopped.
     """
     _require(names, all_models, "model of the zoo")
-    from forgetting.experiments import tuned_models  # noqa: F401  # registers their recipes
     from forgetting.zoo import train as training
 
     for name in training.names() if all_models else names:

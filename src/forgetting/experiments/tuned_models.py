@@ -4,6 +4,7 @@ They ship so that others can attack them. Names end in `-without-X` for what a g
 and in `-tamed-X` for what a flow was tamed on. `forgetting train NAME --again` makes each anew.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -27,17 +28,31 @@ from forgetting.methods.taming import tame
 from forgetting.metrics.likelihood import compare
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement
+from forgetting.zoo.train import bullet
 
-CARD = """# {name}
 
-{summary}
+def card(name: str, entry: Mapping[str, Any]) -> str:
+    """Return the model card, Markdown: what the model was made from, and what came of it.
 
-- **Kind**: `{kind}`, made from `{base}`; load it with `forgetting.zoo.load("{name}")`.
-- **Result**: {result}
-- **Again**: `forgetting train {name} --again`.
-- **Use**: research on unlearning: attack it. It may still hold what it no longer shows.
-- **Licence**: that of `{base}`; see the notice in `zoo/README.md`.
-"""
+    Parameters
+    ----------
+    name : str
+        Of the entry.
+    entry : mapping
+        Its record, with "base", "kind", "summary" and "result".
+    """
+    base = entry["base"]
+    facts = {
+        "Kind": (
+            f'`{entry["kind"]}`, made from `{base}`; load it with `forgetting.zoo.load("{name}")`.'
+        ),
+        "Result": entry["result"],
+        "Again": f"`forgetting train {name} --again`.",
+        "Use": "research on unlearning: attack it. It may still hold what it no longer shows.",
+        "Licence": f"that of `{base}`; see the notice in `zoo/README.md`.",
+    }
+    lines = [f"# {name}", "", entry["summary"], ""]
+    return "\n".join([*lines, *(bullet(*fact) for fact in facts.items())]) + "\n"
 
 
 def unlearn_feature_of(name: str, base: str, feature: str) -> None:
@@ -64,11 +79,11 @@ def unlearn_feature_of(name: str, base: str, feature: str) -> None:
     metrics = grading_metrics(task.evaluator, graded)
     metrics |= fid_metrics(FidelityReference.of(task), graded)
     metrics |= outside_fid_metrics(task, graded)
-    told = f"{feature.replace('_', ' ').lower()} of {base}"
     verdict = give_verdict(metrics)
     before, after = metrics["prevalence_before"], metrics["prevalence_after"]
-    summary = f"The generator `{base}` after it unlearned {told.partition(' of ')[0]} in rounds."
-    outcome = f"{before:.1%} of samples had it, {after:.1%} have it. {verdict}"
+    told = feature.replace("_", " ").lower()
+    summary = f"The generator `{base}` after it unlearned {told} in rounds."
+    outcome = f"{before:.1%} of samples had the feature, {after:.1%} have it. {verdict}"
     _save(name, base, result.model, summary, outcome, run, metrics, result.history)
 
 
@@ -127,16 +142,15 @@ def _save(
         "kind": made_from["kind"],
         "config": made_from["config"],
         "base": base,
+        "summary": summary,
+        "result": outcome,
         "weights": dict(run.weights),
         "parameters": run.parameters.model_dump(mode="json"),
         "circumstances": {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "metrics": metrics,
         "history": list(history),
     }
-    card = CARD.format(
-        name=name, base=base, kind=made_from["kind"], summary=summary, result=outcome
-    )
-    store.save(name, model, entry, card)
+    store.save(name, model, entry, card(name, entry))
 
 
 UNLEARNED = {

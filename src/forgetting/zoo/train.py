@@ -143,15 +143,15 @@ def card(name: str, recipe: Recipe, entry: dict[str, Any]) -> str:
     }
     lines = [
         *(f"# {name}", "", recipe.summary, ""),
-        *(_bullet(title, text) for title, text in facts.items()),
+        *(bullet(title, text) for title, text in facts.items()),
         *("", "| at the end of training | |", "|---|---|"),
         *(f"| {key.replace('_', ' ')} | {x:.4g} |" for key, x in entry["history"][-1].items()),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _bullet(title: str, text: str) -> str:
-    """Return an item of a list, wrapped."""
+def bullet(title: str, text: str) -> str:
+    """Return an item of a card's list, wrapped."""
     return textwrap.fill(
         f"- **{title}**: {text}",
         width=99,
