@@ -5,6 +5,7 @@ import subprocess
 
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.claims import check_claims
 from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
 from forgetting.book.published import is_current, is_worded
@@ -38,7 +39,7 @@ def report(checkout: Checkout = HERE) -> list[str]:
             f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
             "`forgetting contents`."
         )
-    return problems + _pages(checkout) + _sweeps(checkout)
+    return problems + check_claims(checkout) + _pages(checkout) + _sweeps(checkout)
 
 
 def _pages(checkout: Checkout) -> list[str]:

@@ -222,6 +222,15 @@ def notebooks() -> None:
 
 
 @main.command(cls=OfACheckout)
+def claims() -> None:
+    """Judge every claim of both papers anew, from the records."""
+    from forgetting.book.claims import write_claims
+
+    for claim in write_claims():
+        click.echo(f"{claim['verdict']:15} {claim['claim']}")
+
+
+@main.command(cls=OfACheckout)
 def pictures() -> None:
     """Make the pictures of the chapters anew, from models of the zoo."""
     from forgetting.book.pictures import write_pictures

@@ -1,0 +1,167 @@
+"""What holds of both papers: each claim with a written rule, which makes its verdict from records.
+
+`book/claims.yaml` lists the claims and their rules, `results/claims.json` holds the verdicts, and
+the directive `claims` shows them. A new run can change a verdict.
+"""
+
+import json
+import math
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.numerals import Results, in_figures
+from forgetting.errors import ForgettingError, validated
+from forgetting.foundation.files import write_text
+
+Outcome = Literal["holds", "fails", "open"]
+VerdictWord = Literal[
+    "holds", "holds in part", "does not hold", "cannot be told", "not tested yet"
+]
+WORDS = get_args(VerdictWord)
+"""The verdicts."""
+
+Than = str | float
+Comparison = tuple[str, Literal["at most", "at least"], Than]
+"""A metric, the relation, and a number or another metric of the record."""
+
+SHARES = (
+    *("prevalence", "attack", "inverted", "relearned", "class_changed", "share", "gone", "met"),
+    *("damaged", "within"),
+)
+"""What the names of metrics begin with that are shares, and are shown in percent."""
+
+
+class Claim(BaseModel):
+    """A claim: what is said, where, and the rule of its verdict."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    paper: Literal["moon2024feature", "malnick2024taming", "ours"]
+    place: str = ""
+    page: str
+    rule: str = ""
+    factor: float = 1.0
+    margin: float = 0.0
+    tests: list[Annotated[dict[str, Comparison], Field(min_length=1, max_length=1)]] = []
+    shown: tuple[str, str] | None = None
+    untested: str = ""
+
+    def judged(self, results: Results) -> dict[str, Any]:
+        """Return the claim with its verdict, the figure beside it, and the records behind it.
+
+        Raises
+        ------
+        ForgettingError
+            A record or metric is missing, or there are neither tests nor a reason.
+        """
+        entry: dict[str, Any] = {
+            name: getattr(self, name) for name in ("claim", "paper", "place", "page", "rule")
+        }
+        pairs = [pair for test in self.tests for pair in test.items()]
+        if not pairs:
+            if not self.untested:
+                raise ForgettingError(f"The claim {self.claim!r} has no tests and no reason why.")
+            return entry | {"verdict": "not tested yet", "reason": self.untested, "records": []}
+        outcomes = [self._outcome(results, *pair) for pair in pairs]
+        record, metric = self.shown or (pairs[0][0], pairs[0][1][0])
+        value, low, high = results.value(record, metric)
+        figure = {"value": value, "metric": f"{record}: {metric}"}
+        if math.isfinite(high - low):
+            figure |= {"interval": [low, high]}
+        tally = {name: outcomes.count(name) for name in get_args(Outcome)}
+        records = sorted({record for record, _ in pairs})
+        return entry | figure | {"verdict": verdict(outcomes), "tests": tally, "records": records}
+
+    def _outcome(self, results: Results, record: str, comparison: Comparison) -> Outcome:
+        """Return whether a whole interval is on the side of another that the claim says."""
+        metric, relation, than = comparison
+        low, high = _ends(results.value(record, metric))
+        bound = (than,) * 3 if isinstance(than, float) else results.value(record, than)
+        least, most = _ends(tuple(self.factor * x + self.margin for x in bound))
+        if relation == "at least":
+            low, high, least, most = -high, -low, -most, -least
+        return "holds" if high <= least else "fails" if low > most else "open"
+
+
+def _ends(value: tuple[float, ...]) -> tuple[float, float]:
+    """Return the ends of an interval, or the value itself twice where it has none."""
+    centre, low, high = value
+    return (low, high) if math.isfinite(high - low) else (centre, centre)
+
+
+def verdict(outcomes: list[Outcome]) -> VerdictWord:
+    """Return the word for the outcomes of a claim's tests."""
+    kinds = set(outcomes)
+    if kinds == {"holds"}:
+        return "holds"
+    if "holds" in kinds:
+        return "holds in part"
+    return "does not hold" if "fails" in kinds else "cannot be told"
+
+
+def read_claims(checkout: Checkout = HERE) -> list[Claim]:
+    """Return the claims of book/claims.yaml.
+
+    Raises
+    ------
+    ForgettingError
+        A claim is malformed.
+    """
+    path = checkout.root / "book" / "claims.yaml"
+    return [validated(Claim, values) for values in yaml.safe_load(path.read_text("utf-8"))]
+
+
+def judged_claims(checkout: Checkout = HERE) -> list[dict[str, Any]]:
+    """Return every claim with its verdict, from the present records.
+
+    Raises
+    ------
+    ForgettingError
+        A claim is malformed, or a record or metric is missing.
+    """
+    results = Results(checkout.results)
+    return [claim.judged(results) for claim in read_claims(checkout)]
+
+
+def text_of(claims: list[dict[str, Any]]) -> str:
+    """Return the text of results/claims.json."""
+    return json.dumps(claims, indent=1) + "\n"
+
+
+def write_claims(checkout: Checkout = HERE) -> list[dict[str, Any]]:
+    """Write results/claims.json anew, and return what it says.
+
+    Raises
+    ------
+    ForgettingError
+        As `judged_claims` raises it.
+    """
+    claims = judged_claims(checkout)
+    write_text(checkout.results / "claims.json", text_of(claims))
+    return claims
+
+
+def check_claims(checkout: Checkout = HERE) -> list[str]:
+    """Return what does not agree: verdicts that are not those of the present records."""
+    path = checkout.results / "claims.json"
+    try:
+        is_current = path.is_file() and path.read_text("utf-8") == text_of(judged_claims(checkout))
+    except ForgettingError as error:
+        return [f"book/claims.yaml: {error}"]
+    return [] if is_current else [f"{path.name} is not that of the records: `forgetting claims`"]
+
+
+def figure_of(claim: dict[str, Any]) -> str:
+    """Return the figure beside a verdict as text, or an empty text."""
+    if "value" not in claim:
+        return ""
+    low, high = claim.get("interval", (math.nan, math.nan))
+    metric = claim["metric"].partition(": ")[2]
+    is_share = metric.startswith(SHARES)
+    factor, unit = (100, " %") if is_share else (1, "")
+    value, low, high = (factor * x for x in (claim["value"], low, high))
+    return in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)

@@ -1,0 +1,80 @@
+"""The directive `claims`: the claims of one paper, each with its verdict, figure and page."""
+
+import json
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from forgetting.book.checkout import HERE
+from forgetting.book.claims import figure_of
+
+HEADS = ("claim", "verdict", "figure", "page")
+WIDTHS = (50, 16, 22, 12)
+
+
+class Claims(SphinxDirective):
+    """A table of the claims of one paper, or of the study's own."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, with the content as its caption."""
+        path = HERE.results / "claims.json"
+        self.env.note_dependency(str(path))
+        claims = [
+            claim
+            for claim in json.loads(path.read_text(encoding="utf-8"))
+            if claim["paper"] == self.arguments[0]
+        ]
+        if not claims:
+            raise self.error(f"results/claims.json has no claims of {self.arguments[0]}.")
+        table = nodes.table(classes=["claims"])
+        self.set_source_info(table)
+        caption, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
+        table += nodes.title("", "", *caption)
+        group = nodes.tgroup(cols=len(HEADS))
+        table += group
+        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
+        group += nodes.thead("", _row([_text(head) for head in HEADS]))
+        group += nodes.tbody("", *(_row(self._cells(claim)) for claim in claims))
+        return [table, *messages]
+
+    def _cells(self, claim: dict[str, Any]) -> list[nodes.Node]:
+        """Return the cells of a row: claim and rule, verdict, figure, and page."""
+        first = nodes.paragraph("", claim["claim"])
+        detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
+        verdict = claim["verdict"]
+        badge = nodes.inline("", verdict, classes=["verdict", verdict.replace(" ", "-")])
+        link = addnodes.pending_xref(
+            "",
+            nodes.inline("", "details"),
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/book/{claim['page']}",
+            refexplicit=True,
+            refwarn=True,
+        )
+        return [
+            nodes.container("", first, nodes.paragraph("", detail, classes=["rule"])),
+            nodes.paragraph("", "", badge),
+            _text(figure_of(claim)),
+            nodes.paragraph("", "", link),
+        ]
+
+
+def _text(text: str) -> nodes.paragraph:
+    return nodes.paragraph("", text)
+
+
+def _row(cells: list[nodes.Node]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", cell) for cell in cells))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the directive to Sphinx."""
+    app.add_directive("claims", Claims)
+    return {"parallel_read_safe": True, "version": "1"}
