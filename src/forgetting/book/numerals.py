@@ -21,12 +21,13 @@ def decimals_of(value: float, low: float, high: float) -> int:
     Parameters
     ----------
     value, low, high : float
-        Without an interval, ends that are NaN; then three significant digits.
+        Without an interval, ends that are NaN; then three significant digits, of a whole number
+        none behind the point.
     """
     half = (high - low) / 2
     if not math.isfinite(half) or half <= 0:
-        size = abs(value)
-        return MOST_DECIMALS if size == 0 else _clamped(2 - math.floor(math.log10(size)))
+        is_whole = value == round(value)
+        return 0 if is_whole else _clamped(2 - math.floor(math.log10(abs(value))))
     decimals = -math.floor(math.log10(half))
     return _clamped(decimals + (half * 10**decimals < 2))
 
@@ -52,8 +53,14 @@ def in_figures(
     decimals = decimals_of(value, low, high)
     if unit == " %" and not math.isfinite(high - low):
         decimals = min(decimals, 1)
-    first, *ends = (f"{x:.{decimals}f}".replace("-", MINUS) for x in (value, low, high))
+    first, *ends = (_text(x, decimals) for x in (value, low, high))
     return f"{first}{unit} ({ends[0]} to {ends[1]})" if interval else f"{first}{unit}"
+
+
+def _text(value: float, decimals: int) -> str:
+    """Return a number with a true minus; one that rounds to zero has no sign."""
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text.replace("-", MINUS)
 
 
 class Results:

@@ -4,7 +4,8 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
 
 - ``{share}`RECORD METRIC` `` is a share in percent, and ``{share}`RECORD METRIC interval` `` the
   same with its interval. Digits are rounded as the interval allows.
-- ``{number}`RECORD METRIC` `` is any other figure, with the same ending.
+- ``{points}`RECORD METRIC` `` is a difference of shares in points, and ``{number}`RECORD METRIC` ``
+  any other figure, with the same ending.
 - ``{chart}`` shows a chart of `forgetting.book.charts`, drawn for light and dark pages, for wide
   and narrow screens, with its figures as a file to download. Its option `alt` is obligatory.
 """
@@ -60,6 +61,12 @@ class Share(Figure):
     """A share of a record in percent."""
 
     unit, factor = " %", 100.0
+
+
+class Points(Figure):
+    """A difference of shares of a record, in points."""
+
+    unit, factor = " points", 100.0
 
 
 class Chart(SphinxDirective):
@@ -136,6 +143,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Add the roles and the directive to Sphinx."""
     mpl.use("Agg")
     app.add_role("share", Share())
+    app.add_role("points", Points())
     app.add_role("number", Figure())
     app.add_directive("chart", Chart)
     return {"parallel_read_safe": True, "version": "1"}

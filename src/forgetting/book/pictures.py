@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from PIL import Image
 
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.theme import LIGHT, use_theme
 from forgetting.border.inference import generate
 from forgetting.foundation.files import replacing, write_text
 from forgetting.foundation.progress import tracked
@@ -35,6 +38,15 @@ PLACES = torch.linspace(-3.0, 3.0, 13)
 """Projections on a direction, from little of the feature to much of it."""
 
 EDITED = "original, edited latents"
+
+CARD = 12.0, 6.3
+"""Size of the card in hundreds of pixels."""
+
+SHOWN_ON_CARD = {
+    "faces of a GAN": "smiles-with-original.webp",
+    "after it unlearned smiles": "smiles-with-unlearned.webp",
+}
+"""Strips on the card, by what stands above them."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,29 @@ def write_pictures(checkout: Checkout = HERE) -> list[Path]:
     paths = []
     for name in tracked(list(SUBJECTS), "pictures"):
         paths += _write_subject(name, SUBJECTS[name], checkout.pictures)
-    return paths
+    return [*paths, _write_card(checkout.pictures)]
+
+
+def _write_card(folder: Path) -> Path:
+    """Write the picture by which other sites show a link to the book, from two strips."""
+    path = folder / "card.png"
+    with mpl.rc_context():
+        use_theme(LIGHT)
+        figure = plt.figure(figsize=CARD, dpi=100, facecolor="white", layout="none")
+        figure.text(0.06, 0.86, "The Forgetting Book", fontsize=44, weight="bold", va="center")
+        figure.text(0.06, 0.75, "Can an image generator forget?", fontsize=26, va="center")
+        for row, (label, name) in enumerate(SHOWN_ON_CARD.items()):
+            strip = np.asarray(Image.open(folder / name).convert("RGB"))
+            height = 0.88 * CARD[0] / CARD[1] * strip.shape[0] / strip.shape[1]
+            bottom = 0.62 - (row + 1) * height - row * 0.07
+            axis = figure.add_axes((0.06, bottom, 0.88, height))
+            axis.imshow(strip)
+            axis.set_axis_off()
+            figure.text(0.06, bottom + height, label, fontsize=18, va="bottom")
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", facecolor="white")
+        plt.close(figure)
+    return path
 
 
 def _write_subject(name: str, subject: Subject, folder: Path) -> list[Path]:
