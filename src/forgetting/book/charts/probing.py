@@ -1,0 +1,296 @@
+"""Charts of what parts of the loss do, of what is hidden, and of two methods on one flow."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+
+from forgetting.book.charts import CHARTS, NARROW, Chart
+from forgetting.book.charts.drawing import Row, Value, forest, legend, percent, share_scale, table
+from forgetting.book.charts.unlearning import SHARE
+from forgetting.book.numerals import Results
+from forgetting.book.theme import LABELS, MARKERS, Theme
+
+PARTS = {
+    "as_here": "nothing changed",
+    "no_pixels": "no L1 in unlearning",
+    "no_perceptual": "no MS-SSIM",
+    "mean_over_pixels": "L1 a mean, not a sum",
+    "no_reconstruction": "no reconstruction",
+    "alpha_third": "a third of α",
+    "alpha_three": "three times α",
+    "unit_vector": "unit vector",
+    "unit_vector_faster": "unit vector, rate doubled",
+    "prevalence_threshold": "threshold at the mean of all",
+    "fifty_positive": "a tenth of the samples",
+    "five_thousand_positive": "ten times the samples",
+}
+"""Cases of the ablations, in words."""
+
+PROBED = {
+    "digits_vae_thick": "VAE of digits, thick strokes",
+    "digits_gan_thick": "GAN of digits, thick strokes",
+    "faces_vae_bangs": "VAE of faces, bangs",
+    "faces_gan_bangs": "GAN of faces, bangs",
+}
+"""Cases of the probes, in words."""
+
+KEYS = {
+    "original": "before",
+    "unlearned": "after",
+    "until gone": "until_gone",
+    "filter": "filter",
+    "retrained": "retrained",
+}
+"""What records call the models, by role."""
+
+RELEARNED = ("unlearned", "until gone", "retrained")
+"""Roles that relearn: the filter has no weights of its own."""
+
+STEPS = (0, 1, 2, 5, 10, 20, 50)
+"""Steps of relearning after which samples are counted."""
+
+WAYS = {
+    "original": ("before", "original"),
+    "filter": ("filter", "latent filter"),
+    "unlearned": ("after", "unlearned"),
+    "tamed as far": ("tamed_as_far", ""),
+    "tamed": ("tamed", "tamed, 200 steps"),
+}
+"""Models of the flow: what the record calls them, and their label, if it is no metric."""
+
+GRADED = {
+    "unlearn_gan_smiling": "GAN, smiles",
+    "unlearn_smiling": "VAE, smiles",
+    "unlearn_eyeglasses": "VAE, eyeglasses",
+}
+"""Pages on which graders disagree, in words."""
+
+THRESHOLDS = {"strict_": "B, strict", "": "B, balanced", "outside_": "face-api"}
+"""Graders and their thresholds, by what their metrics begin with."""
+
+
+def seeds_of(results: Results, sweep: str, case: str) -> list[Mapping[str, float]]:
+    """Return the metrics of a sweep's runs of one case, by seed."""
+    paths = sorted((results.folder / sweep).glob(f"{case}-[0-9].json"))
+    return [results.metrics(f"{sweep}/{path.stem}") for path in paths]
+
+
+def plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    """Give a logarithmic axis plain numbers at its ticks."""
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
+def parts(results: Results, metric: str, factor: float, xlabel: str) -> Chart:
+    """Return what a metric, times a factor, becomes when one part of the loss is changed."""
+    page, sweep = "unlearn_ablations_table", "unlearn_ablations"
+    metrics = results.metrics(page)
+    names = {role: f"{metric}_{KEYS[role]}_as_here" for role in ("original", "retrained")}
+    names["reference"] = f"{metric}_floor_as_here"
+    beside = {role: factor * metrics[name] for role, name in names.items() if name in metrics}
+    cells = []
+    for case, label in PARTS.items():
+        own = [factor * run[f"{metric}_after"] for run in seeds_of(results, sweep, case)]
+        for role in ("unlearned", "filter"):
+            mean = factor * metrics[f"{metric}_{KEYS[role]}_{case}"]
+            seeds = own if role == "unlearned" and own else [mean]
+            cells.append((label, role, mean, min(seeds), max(seeds)))
+    data = pd.DataFrame(cells, columns=["row", "model", xlabel, "least seed", "greatest seed"])
+
+    def draw(theme: Theme, width: float) -> Figure:
+        is_narrow, labels = width <= NARROW, list(PARTS.values())
+        height = (0.44 if is_narrow else 0.3) * len(labels) + 1.2
+        figure, axis = plt.subplots(figsize=(width, height))
+        for role, x in beside.items():
+            style = ":" if role == "reference" else "-"
+            axis.axvline(x, color=theme.colours[role], lw=1.4, ls=style, label=LABELS[role])
+        for label, role, mean, low, high in cells:
+            y, colour = labels.index(label), theme.colours[role]
+            axis.plot([low, high], [y, y], color=colour, lw=2, alpha=0.55)
+            mark = axis.plot(mean, y, MARKERS[role], color=colour, label=LABELS[role], ls="none")
+            mark[0].set_fillstyle("none" if role == "filter" else "full")
+        for y, label in enumerate(labels) if is_narrow else ():
+            text = axis.text(0, y - 0.27, label, transform=axis.get_yaxis_transform(), zorder=3)
+            text.set_bbox({"facecolor": theme.background, "edgecolor": "none", "pad": 0.5})
+        axis.set_yticks(range(len(labels)), [] if is_narrow else labels)
+        axis.tick_params(axis="y", length=0)
+        axis.set_ylim(len(labels) - 0.5, -0.75)
+        if metric == "fid":
+            axis.set_xscale("log")
+            plain_ticks(axis.xaxis, (2, 5, 10, 20, 50, 100, 200))
+        else:
+            share_scale(axis, data["greatest seed"].max())
+        axis.set_xlabel(xlabel)
+        axis.grid(axis="x")
+        axis.spines["left"].set_visible(False)
+        legend(figure, axis, is_narrow)
+        return figure
+
+    return Chart(data, draw)
+
+
+@CHARTS.register("parts-shares")
+def parts_shares(results: Results) -> Chart:
+    """Return how much of the feature is left when one part of the loss is changed."""
+    return parts(results, "prevalence", 100, SHARE)
+
+
+@CHARTS.register("parts-fid")
+def parts_fid(results: Results) -> Chart:
+    """Return the FID when one part of the loss is changed."""
+    return parts(results, "fid", 1, "FID to the original's samples without the feature")
+
+
+def probed(results: Results, metrics_of: Mapping[str, str], xlabel: str) -> Chart:
+    """Return the success of a probe on every model, from what a case's metrics begin with."""
+    page, rows = "probe_features_table", []
+    metrics = results.metrics(page)
+    for case, label in PROBED.items():
+        names = {role: f"{metrics_of[case]}_{key}_{case}" for role, key in KEYS.items()}
+        values = {
+            role: percent(results.value(page, name))
+            for role, name in names.items()
+            if name in metrics
+        }
+        rows.append(Row(label, values))
+
+    def draw(theme: Theme, width: float) -> Figure:
+        figure = forest(rows, theme, width, xlabel, is_share=False)
+        figure.axes[0].set_xlim(0, 103)
+        return figure
+
+    return Chart(table(rows, "share, %"), draw)
+
+
+@CHARTS.register("hidden-attacked")
+def attacked(results: Results) -> Chart:
+    """Return how many attacked latents show the feature; of digits, as a sure digit."""
+    names = {case: f"attack{'_sure' * case.startswith('digits')}" for case in PROBED}
+    return probed(results, names, "attacked latents that show the feature, %")
+
+
+@CHARTS.register("hidden-inverted")
+def inverted(results: Results) -> Chart:
+    """Return how many inversions of images with the feature show it."""
+    names = dict.fromkeys(PROBED, "inverted")
+    return probed(results, names, "inverted images that show the feature, %")
+
+
+def relearning(results: Results, case: str, role: str, n_images: int) -> list[Value]:
+    """Return the share, in percent, that shows the feature after each number of steps.
+
+    Ends are the least and the greatest seed, or those of a single run's interval.
+    """
+    values = []
+    for steps in STEPS:
+        name = f"relearned_{KEYS[role]}_{n_images}_{steps}"
+        runs = [run for run in seeds_of(results, "probe_features", case) if name in run]
+        if not runs:
+            return []
+        shares = [run[name] for run in runs]
+        ends = [runs[0].get(f"{name}_{end}", math.nan) for end in ("low", "high")]
+        if len(runs) > 1:
+            ends = [min(shares), max(shares)]
+        values.append(percent((float(np.mean(shares)), ends[0], ends[1])))
+    return values
+
+
+@CHARTS.register("hidden-relearned")
+def relearned(results: Results) -> Chart:
+    """Return how soon few images bring the feature back."""
+    curves = {
+        (case, role, n): values
+        for case in PROBED
+        for role in RELEARNED
+        for n in (8, 64)
+        if (values := relearning(results, case, role, n))
+    }
+    cells = [
+        (PROBED[case], role, n, steps, *value)
+        for (case, role, n), values in curves.items()
+        for steps, value in zip(STEPS, values, strict=True)
+    ]
+    names = ["row", "model", "images", "steps", "share, %", "low", "high"]
+
+    def panel(axis: Axes, case: str, theme: Theme) -> None:
+        for (name, role, n), values in curves.items():
+            if name != case or n != 8:
+                continue
+            colour, places = theme.colours[role], range(len(STEPS))
+            shares, low, high = zip(*values, strict=True)
+            axis.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
+            axis.plot(places, shares, f"{MARKERS[role]}-", color=colour, label=LABELS[role], ms=5)
+        axis.set_title(PROBED[case], fontsize=9.5, loc="left")
+        axis.set_xticks(range(len(STEPS)), [str(steps) for steps in STEPS])
+        axis.set_ylim(bottom=0)
+        axis.grid(axis="y")
+
+    def draw(theme: Theme, width: float) -> Figure:
+        is_narrow = width <= NARROW
+        shape, height = ((4, 1), 8.2) if is_narrow else ((2, 2), 4.8)
+        figure, axes = plt.subplots(*shape, figsize=(width, height), squeeze=False)
+        for axis, case in zip(axes.flat, PROBED, strict=True):
+            panel(axis, case, theme)
+        figure.supxlabel("steps on eight images with the feature", fontsize=10)
+        figure.supylabel("samples with the feature, %", fontsize=10)
+        legend(figure, axes.flat[0], is_narrow)
+        return figure
+
+    return Chart(pd.DataFrame(cells, columns=names), draw)
+
+
+@CHARTS.register("two-ways")
+def two_ways(results: Results) -> Chart:
+    """Return FID against the smiles that are left, of both methods on one flow."""
+    metrics = results.metrics("flow_two_ways")
+    early = f"tamed, {metrics['steps_tamed_as_far']:.0f} steps"
+    rows = [
+        (label or early, 100 * metrics[f"prevalence_{key}"], metrics[f"fid_{key}"])
+        for key, label in WAYS.values()
+    ]
+    data = pd.DataFrame(rows, columns=["model", "smiles, %", "FID"])
+
+    def draw(theme: Theme, width: float) -> Figure:
+        figure, axis = plt.subplots(figsize=(width, 3.5))
+        points = dict(zip(WAYS, rows, strict=True))
+        for path in (("original", "tamed as far", "tamed"), ("original", "unlearned")):
+            x, y = zip(*(points[name][1:] for name in path), strict=True)
+            axis.plot(x, y, color=theme.faint, lw=1.5, ls="--" if "tamed" in path else "-")
+        for name, (label, *point) in points.items():
+            role, is_left = name.removesuffix(" as far"), name in ("original", "tamed as far")
+            colour, side = theme.colours[role], "right" if is_left else "left"
+            axis.plot(*point, "D" if role == "tamed" else MARKERS[role], color=colour, ms=7)
+            place: dict[str, Any] = {"xytext": (-8 if is_left else 8, -3), "ha": side}
+            place |= {"textcoords": "offset points", "fontsize": 9, "color": colour}
+            axis.annotate(label, (point[0], point[1]), **place)
+        axis.axhline(metrics["fid_floor"], color=theme.ink, lw=0.8, ls=":")
+        axis.text(0.6, metrics["fid_floor"], "floor", va="bottom", fontsize=9)
+        axis.set(xlabel="samples that smile, by classifier B, %", ylabel="FID", yscale="log")
+        axis.set(xlim=(0, 75), ylim=(6, 300))
+        plain_ticks(axis.yaxis, (10, 20, 50, 100, 200))
+        axis.grid(axis="both")
+        return figure
+
+    return Chart(data, draw)
+
+
+@CHARTS.register("graders")
+def graders(results: Results) -> Chart:
+    """Return what three ways of counting say of the same samples."""
+    rows = []
+    for page, label in GRADED.items():
+        for prefix, grader in THRESHOLDS.items():
+            names = {"original": "before", "unlearned": "after", "reference": "floor"}
+            values = {
+                role: percent(results.value(page, f"prevalence_{prefix}{name}"))
+                for role, name in names.items()
+            }
+            rows.append(Row(f"{label}: {grader}", values))
+    return Chart(table(rows, "share, %"), lambda theme, width: forest(rows, theme, width, SHARE))
