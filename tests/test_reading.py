@@ -22,9 +22,10 @@ def soups(rendered):
 
 
 def prose(soup):
-    """Return the paragraphs and list items of a page's article, without code and figures."""
+    """Return the paragraphs and list items of an article, without code, figures and notes."""
     for element in soup.select("article :is(p, li)"):
-        if element.find_parent(["figure", "table", "pre"]) or element.find(["p", "ul", "ol"]):
+        within = element.find_parent(["figure", "table", "pre"])
+        if within or element.find_parent(class_="admonition") or element.find(["p", "ul", "ol"]):
             continue
         yield re.sub(r"\s+", " ", element.get_text(" ", strip=True))
 

@@ -115,8 +115,8 @@ def _leave_out_lecture(notebook: nbformat.NotebookNode, lecturer: str) -> None:
             kept = [line for line in lines if re.match(r"#+ ", line)]
             if index == 0:
                 notes = re.findall(r"```\{note\}.*?```", cell.source, flags=re.S)
-                where = f"The steps are those of {{doc}}`{lecturer}`, which explains them."
-                kept += [*notes, f"{where} This page shows what they gave here."]
+                where = f"{{doc}}`{lecturer}` explains the steps. This page has what they gave."
+                kept += [*notes, f"```{{note}}\n{where}\n```"]
             cell.source = "\n\n".join(kept)
     notebook.cells = [c for c in notebook.cells if c.cell_type != "markdown" or c.source]
 
