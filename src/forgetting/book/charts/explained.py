@@ -80,7 +80,8 @@ def direction(results: Results) -> Chart:
             (points[~with_it], "lacking", "o", 9),
             (points[with_it], "original", "D", 20),
         ):
-            axis.scatter(rows.x, rows.y, size, theme.colours[role], marker, alpha=0.55, lw=0)
+            colour = theme.colours[role]
+            axis.scatter(rows.x, rows.y, s=size, color=colour, marker=marker, alpha=0.55, lw=0)
         across = (points.x * vector[1] - points.y * vector[0]).abs() / np.linalg.norm(vector)
         shown = points[points.selected & (points.x < 2.4) & (across > 0.5)].sample(
             7, random_state=1
@@ -95,7 +96,8 @@ def direction(results: Results) -> Chart:
         foot, aside = threshold * unit, np.array([-unit[1], unit[0]])
         line = np.stack([foot - 5 * aside, foot + 5 * aside])
         axis.plot(*line.T, color=theme.ink, lw=1, ls="--")
-        axis.text(*(foot + 2.75 * aside + 0.1 * unit), "threshold t", fontsize=9)
+        x, y = foot + 2.75 * aside + 0.1 * unit
+        axis.text(x, y, "threshold t", fontsize=9)
         arrow = {"arrowstyle": "-|>", "color": theme.colours["unlearned"], "lw": 2.4}
         axis.annotate("", tuple(vector), (0, 0), arrowprops=arrow)
         x, y = vector
@@ -242,10 +244,10 @@ def thresholds(results: Results) -> Chart:
 
     def draw(theme: Theme, width: float) -> Figure:
         figure, axis = _figure(width, 3.3)
-        for name, (role, style, place, text) in labelled.items():
+        for name, (role, style, (x, y), text) in labelled.items():
             colour = theme.colours[role]
             axis.plot(data.score, data[name], style, color=colour, lw=1.8)
-            axis.text(*place, text, color=colour, fontsize=9)
+            axis.text(x, y, text, color=colour, fontsize=9)
         counted = shares[shares.counted == "weakened"]["share, %"].tolist()
         for (name, place), share in zip(places.items(), counted, strict=True):
             is_left = name == "balanced"
