@@ -76,7 +76,7 @@ with run.timed("probing"):
     )
 print(report)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Points with intervals, one row a probe and model"
 unlearning_plots.audited_shares(report)
 plt.show()
 

@@ -68,11 +68,11 @@ samples = task.sample(p.n_samples, p.temperature)
 interpolations = task.interpolations(p.temperature)
 print(", ".join(f"{name} {value}" for name, value in task.entry["config"].items()))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A grid of unpicked samples"
 base_plots.draw_samples(samples)
 plt.show()
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A grid of real images, where shown"
 base_plots.draw_real(task, p.show_real)
 plt.show()
 
@@ -80,7 +80,7 @@ plt.show()
 # From one latent to another along a great circle. A model that has learned its images shows one of
 # them at every step of the way.
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="Rows that change one image into another"
 base_plots.draw_interpolations(interpolations)
 plt.show()
 
@@ -91,7 +91,7 @@ plt.show()
 # loss is in nats an image (the negative ELBO), a flow's in bits a dimension. A GAN has the losses
 # of its two players: at ln 4 the discriminator sees no difference.
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Curves of the losses against training steps"
 base_plots.draw_training(task.entry)
 plt.show()
 
@@ -115,7 +115,7 @@ if "bits_per_dim_std" in metrics:
 elif "bits_per_dim" in metrics:
     print(f"held-out bits/dim {metrics['bits_per_dim']:.3f}, as measured after training")
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="Distance to real images, beside its floor"
 base_plots.distance_table(metrics)
 
 # %% [markdown]
@@ -133,7 +133,7 @@ base_plots.distance_table(metrics)
 figures, shares = measure_prevalence(task, samples)
 metrics |= figures
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Bars, and points with intervals" caption="Shares shown"
 base_plots.show_prevalence(task, metrics, shares)
 
 # %% [markdown]
@@ -148,11 +148,11 @@ if features is not None:
     figures, distances = measure_memory(features)
     metrics |= figures
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two histograms of distances, laid over each other"
 base_plots.draw_memory(distances, task.family)
 plt.show()
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="Samples above their nearest images"
 base_plots.draw_closest(task, samples, distances, p.show_real)
 plt.show()
 

@@ -98,7 +98,7 @@ places = torch.linspace(-2.5, 2.5, 13)
 anchors = run.latents("anchors", 4, original.latent_dim)
 walks = unlearning.walk_along(original, direction, anchors, places)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="Rows that gain the feature left to right"
 unlearning_plots.latent_walks(walks, places, threshold)
 plt.show()
 
@@ -118,7 +118,7 @@ with run.timed("forgetting"):
 tuning = unlearning_methods.tuning_metrics(unlearned, p)
 print(", ".join(f"{name} {value:.3g}" for name, value in tuning.items()))
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Curves of the loss terms against steps, log scale"
 unlearning_plots.loss_terms(unlearned.history)
 plt.show()
 
@@ -136,7 +136,7 @@ graded |= grading.grade_samples(
     evaluator, {name: models[name] for name in models if name != "original"}, fresh
 )
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Outlined histograms of scores, one panel a grader"
 unlearning_plots.score_distributions(evaluator, graded)
 plt.show()
 
@@ -145,21 +145,21 @@ plt.show()
 # *Still shown* is the share among the latents whose original sample has it. The AUC compares the
 # scores with those of samples that never had the feature: at 0.5 they are alike.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="A point with its interval for each model, by grader"
 unlearning_plots.shares_by_grader(evaluator, graded)
 plt.show()
 
 # %%
 metrics = grading.grading_metrics(evaluator, graded)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What graders find in each model's samples"
 unlearning_tables.grades_table(metrics, list(graded))
 
 # %% [markdown]
 # The same latents before and after. The first block shows twelve samples that had the feature,
 # the second twelve that lacked it, in the order in which they were drawn.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="A row a model; columns share a latent"
 unlearning_plots.paired_samples(graded)
 plt.show()
 
@@ -179,7 +179,7 @@ metrics |= fidelity_metrics(reference, task.real, graded)
 metrics |= outside_fid_metrics(task, graded)
 print(f"{reference.n} samples in each set")
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="Fidelity of each model's samples, with its floor"
 unlearning_tables.fidelity_table(metrics, list(graded))
 
 # %% [markdown]
@@ -193,7 +193,7 @@ unlearning_tables.fidelity_table(metrics, list(graded))
 # %%
 metrics |= locality(evaluator, before.images, graded["unlearned"].images)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What else changed, feature present or absent"
 unlearning_tables.changes_table(metrics, evaluator.names)
 
 # %%

@@ -73,7 +73,7 @@ with run.timed("unlearning"):
     show = runs.progress(p.steps, "unlearning")
     unlearned = unlearn_feature(original, direction, p, trainable=task.trainable, callback=show)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Curves of the loss terms against steps, log scale"
 unlearning_plots.loss_terms(unlearned.history)
 plt.show()
 
@@ -169,14 +169,14 @@ for name in ("unlearned", "tamed as far", "tamed"):
     key = f"shift_random_sigma_{grading.record_key(name)}"
     metrics[key] = float(shift.mean() / likely.std())
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What each model shows, and what else changed"
 unlearning_tables.methods_table(metrics, ["floor", *graded])
 
 # %% [markdown]
 # The first block shows twelve latents whose samples had the attribute, the second twelve whose
 # samples lacked it.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="A row a model; columns share a latent"
 unlearning_plots.paired_samples(graded)
 plt.show()
 

@@ -68,10 +68,10 @@ if p.source == "celeba" or (p.source == "auto" and has_faces("celeba")):
 else:
     print("No real faces are at hand: point FORGETTING_DATA at CelebA to see this part.")
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="AUC on held-out people, with 95 % intervals"
 classifier_plots.auc_table(aucs)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Dots of AUC, one row an attribute, best first"
 classifier_plots.draw_aucs(aucs)
 plt.show()
 
@@ -83,10 +83,10 @@ plt.show()
 # an attribute in which classifier B finds it at its threshold. One real negative in 200 exceeds
 # that threshold.
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="Accuracy and calibration, held-out people"
 classifier_plots.accuracy_table(accuracy)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Curves of both classifiers about the diagonal"
 classifier_plots.draw_calibration(classifiers, scores)
 plt.show()
 
@@ -105,7 +105,7 @@ images = draw_unlabelled(run, p.n_samples)
 agreement = measure_agreement(run, classifiers, images)
 metrics |= flat_metrics(agreement, ("share_a", "share_b", "agreement", "correlation"))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="What both classifiers find in other images"
 classifier_plots.agreement_table(agreement)
 
 # %% [markdown]
@@ -123,7 +123,7 @@ for size, verification in verifications.items():
     metrics |= verification.auc.metrics(f"verification_auc_{size}")
     metrics[f"verification_recall_{size}"] = verification.recall
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Histograms of similarity: one person, strangers"
 classifier_plots.draw_verification(verifications)
 plt.show()
 

@@ -94,11 +94,11 @@ budget = attacks.AttackBudget(p.attack_steps, p.restarts)
 attacked = attacks.attack_latents(task, models, p.n_attacked, budget, run.seed("attack"))
 metrics |= unlearning.recorded(attacked) | attacks.attack_excess(attacked)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="Attacked images, one row a model"
 plots.image_rows({name: outcome.images[:14] for name, outcome in attacked.items()})
 plt.show()
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What the latent attack finds, by its steps"
 unlearning_tables.attacks_table(metrics, list(models), budget.ladder)
 
 # %% [markdown]
@@ -114,7 +114,7 @@ targets = task.own[evaluator.has_feature(task.own)][: p.n_attacked]
 inverted = attacks.invert_images(task, models, targets, budget, run.seed("invert"))
 metrics |= unlearning.recorded(inverted)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="Targets, and below a row a model"
 unlearning_plots.inverted_images(targets, inverted)
 plt.show()
 
@@ -143,7 +143,7 @@ curves = [
 for by_model in curves:
     metrics |= unlearning.recorded(by_model)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Curves of shares against steps, one panel a count"
 unlearning_plots.relearning_curves(curves, len(targets))
 plt.show()
 
@@ -158,7 +158,7 @@ plt.show()
 probed = {name: models[name] for name in ("original", "unlearned", "until gone")}
 metrics |= unlearning.recorded(probing.probe_last_layers(task, probed, fresh, graded["original"]))
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What every probe finds in each model"
 unlearning_tables.probes_table(metrics, evaluator, list(models))
 
 # %% [markdown]

@@ -41,13 +41,13 @@ def summary(prefix: str, form: str = "{:.0%}", of: Callable = over_runs) -> pd.D
 # The share of fresh samples that show the feature. An interval of a share, here and below, is the
 # wider of two. One is the runs' own, because they count few images; the other is over the seeds.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Prevalence before any attack, means over seeds"
 summary("prevalence", "{:.1%}")
 
 # %% [markdown]
 # Of faces, at classifier B's strict threshold:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Strict prevalence before any attack, means over seeds"
 summary("prevalence_strict", "{:.1%}")
 
 # %% [markdown]
@@ -66,20 +66,20 @@ excesses = {
     steps: summary(f"attack_excess_{steps}", "{:+.0%}", over_differences) for steps in ladder
 }
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="Success of the attack beyond the retrained model"
 pd.concat({f"{n} steps": shown.drop(columns=models["retrained"]) for n, shown in excesses.items()})
 
 # %% [markdown]
 # The share of attacked latents that show the feature after all steps:
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Attacked latents whose image shows the feature"
 summary("attack")
 
 # %% [markdown]
 # How much of the feature they show: the width of strokes or the slant of digits, in the units of
 # {doc}`../protocol`, or classifier B's logit of a feature of faces.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="How much of the feature attacked images have"
 summary("attack_value", "{:.2f}", over_seeds)
 
 # %% [markdown]
@@ -88,10 +88,10 @@ summary("attack_value", "{:.2f}", over_seeds)
 # Each model is given images with the feature and reproduces them as well as it can. Is the feature
 # in what it makes of them? How far does its best image stay from them, a pixel?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Inverted images that show the feature"
 summary("inverted")
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Mean error of a pixel of the inversions"
 summary("inversion_error", "{:.3f}", over_seeds)
 
 # %% [markdown]
@@ -104,7 +104,7 @@ summary("inversion_error", "{:.3f}", over_seeds)
 for case, part in table.cases.items():
     metrics |= table_plots.relearning_means(part, key(case))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Curves of shares against steps, a grid of panels"
 table_plots.draw_relearning(table.cases)
 plt.show()
 

@@ -48,7 +48,7 @@ for name, record in measured.items():
 # runs in float32 as well.
 
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="A step of taming in bfloat16, and the way to the rule"
 def three_digits(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a table as text, with three significant digits."""
     return rows.rename(lambda name: name.replace("_", " ")).map(lambda value: f"{value:.3g}")
@@ -59,7 +59,7 @@ times_faster = taming.loc["seconds_to_the_rule_public"] / taming.loc["seconds_to
 taming.loc["times_faster_to_the_rule"] = times_faster
 three_digits(taming)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="The same in float32"
 float32 = pd.DataFrame(measured["taming-float32"]["rows"])
 three_digits(float32)
 
@@ -70,7 +70,7 @@ three_digits(float32)
 # rounds. *Share of the ceiling* compares the operations of a step in a second with those that
 # large convolutions reach on the same machine in the same precision.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Images a second of the Glow, and share of the ceiling"
 glow = measured["glow"]
 rows = {
     name: {
@@ -84,7 +84,7 @@ rows = {
 }
 pd.DataFrame(rows).T
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Peak memory of training the Glow"
 memory = pd.Series(glow["memory_mib"]).rename("peak memory of training, MiB")
 memory.map(lambda value: f"{value:,.0f}").to_frame()
 

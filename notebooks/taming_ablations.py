@@ -33,11 +33,11 @@ print(f"{table.runs.person.nunique()} people")
 # does not end. It takes a fixed number of steps at the authors' learning rate. They move the
 # photographs nearly as far as the threshold would, in standard deviations of the base.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="What each part of taming costs and brings"
 metrics = {"n_runs": len(table.runs)}
 table.summarise(columns.ABLATIONS, extremes, metrics)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Three columns of points, one row an ablation"
 table_plots.draw_ablations(
     table.cases,
     {

@@ -110,7 +110,7 @@ with run.timed("forgetting"):
 with run.timed("control"):
     control = tame_control(base, faces.showing, faces.lacking, p, callback=watched_control)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two panels of curves: bits/dim, share of samples"
 attribute_plots.draw_taming(tamed.history, watched.rows, watched_control.rows, p.attribute)
 plt.show()
 
@@ -144,11 +144,11 @@ examples = {
 }
 print(f"floor of FID, {p.n_samples:,} faces: {metrics['fid_floor']:.1f}")
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="Faces, a row a flow, latents shared"
 plots.image_rows(examples)
 plt.show()
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="FID to held-out faces, means over draws"
 attribute_plots.fid_table(metrics, p.temperature)
 
 # %% [markdown]

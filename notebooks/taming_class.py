@@ -68,7 +68,7 @@ watch = SampleWatch(
 with run.timed("forgetting"):
     tamed = tame(task.base, task.forget(of_class), task.retain, p, callback=watch)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two panels of curves: bits/dim, share of samples"
 taming_plots.class_curves(tamed.history, watch.rows, p.digit)
 plt.show()
 
@@ -88,7 +88,7 @@ comparison, metrics = digit_task.compare_digit_likelihoods(
     run, task, tamed.model, of_class, p.draws
 )
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Points with intervals, one row a set of images"
 taming_plots.shift_intervals(comparison, {"forget", "reference"})
 plt.show()
 
@@ -103,7 +103,7 @@ plt.show()
 # %%
 metrics |= compare_digit_samples(run, task, tamed.model, p.n_samples, {"": p.temperature})
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A row of samples a flow, latents shared"
 taming_plots.sample_rows({"before": task.base, "after": tamed.model}, p.temperature, run)
 plt.show()
 

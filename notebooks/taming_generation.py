@@ -109,14 +109,14 @@ metrics |= generation.samples_by_temperature(
 floors = f"FID {metrics['fid_floor']:.1f}, KID {metrics['kid_floor']:.0f}"
 print(f"floors, of {p.n_samples:,} images: {floors}")
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="FID, KID and nearness, by temperature and flow"
 taming_plots.temperature_table(metrics, flows, temperatures)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Curves of FID against temperature, one a flow"
 taming_plots.fid_by_temperature(metrics, flows, temperatures)
 plt.show()
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A row of samples a flow, latents shared"
 taming_plots.sample_rows(flows, 0.7, run)
 plt.show()
 
@@ -136,7 +136,7 @@ features = partial(inference.features, task.classifier_a)
 metrics |= mixture.mixture_metrics(person, drawn, features, run.generator("mixture"))
 print(mixture.mixture_line(metrics))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="Which data set the flows' samples look like"
 taming_plots.mixture_table(metrics, flows)
 
 # %% [markdown]
@@ -178,7 +178,7 @@ points = generation.shift_by_similarity(comparison, sets, person, task.embedding
 metrics["shift_similarity_rank"] = generation.rank_correlation(points)
 metrics |= mixture.data_set_metrics(comparison, unseen)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Left, curves by radius; right, a cloud of points"
 taming_plots.similarity_panel(metrics, flows, radii, points)
 plt.show()
 
@@ -193,7 +193,7 @@ changes = generation.layer_changes(base, tamed.model)
 for name, shares in changes.items():
     metrics[f"moved_{name.split()[0]}"] = sum(shares) / len(shares)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Four curves of change across the flow's steps"
 taming_plots.layer_curves(changes, base.config.n_steps)
 plt.show()
 

@@ -74,7 +74,7 @@ with run.timed("forgetting"):
     tamed = tame(task.base, forget, retain, p, callback=runs.progress(p.max_steps, "taming"))
 print(likelihoods.stop_line(tamed.history))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two curves of bits/dim and a dotted threshold"
 taming_plots.threshold_curve(tamed.history, p.delta)
 plt.show()
 
@@ -95,7 +95,7 @@ plt.show()
 # %%
 comparison, metrics = digit_task.compare_digit_likelihoods(run, task, tamed.model, chosen, p.draws)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two histograms, and shifts with their intervals"
 taming_plots.likelihood_panel(comparison)
 plt.show()
 
@@ -110,7 +110,7 @@ plt.show()
 temperatures = {"": p.temperature, "_t9": 0.9}
 metrics |= compare_digit_samples(run, task, tamed.model, p.n_samples, temperatures)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A row of samples a flow, latents shared"
 taming_plots.sample_rows({"before": task.base, "after": tamed.model}, p.temperature, run)
 plt.show()
 

@@ -61,14 +61,14 @@ with run.timed("forgetting"):
     )
 print(report)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Two curves of bits/dim and a dotted threshold"
 taming_plots.threshold_curve(report.result.history, p.delta)
 plt.show()
 
 # %% [markdown]
 # ## Likelihoods before and after
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Two histograms, and shifts with their intervals"
 taming_plots.likelihood_panel(report.comparison)
 plt.show()
 
@@ -77,7 +77,7 @@ plt.show()
 #
 # Both flows sample from the same random numbers. A flow without `sample` shows none.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="A row of samples before and after"
 if report.shown is not None:
     plots.image_rows(dict(zip(("before", "after"), report.shown, strict=True)))
     plt.show()

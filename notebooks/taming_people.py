@@ -65,7 +65,7 @@ for name, part in parts.items():
 # A seed tames the same images again, with other batches, other noise and other images to retain.
 # What other images of the same person would do, it does not tell.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="What was reached, means over people"
 reached, metrics = summarise(parts, columns.PEOPLE_MEANS, over_people)
 within, figures = summarise(parts, columns.PEOPLE_RANGES, extremes)
 metrics |= figures | {"n_runs": len(people)}
@@ -99,7 +99,7 @@ reached.T
 # nearest people; real ones are among those whom the flow is to retain. *Random* images are to be
 # retained.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Likelihood quantiles before and after, over people"
 sets = ["reference", "nearest", "neutral", "random"]
 quantiles, figures = quantile_table(parts, ["forget", *sets])
 metrics |= figures
@@ -108,7 +108,7 @@ quantiles
 # %% [markdown]
 # The drops; points are people.
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Points of people, grouped by images forgotten"
 table_plots.draw_drops(people, sets)
 plt.show()
 
@@ -120,7 +120,7 @@ plt.show()
 # images to forget were pushed. The table has means over the runs on a person for whom there is
 # such a flow. What a flow draws by itself cannot be left out of its training.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Quantiles beside a flow that never saw the person"
 retrained, figures = retrained_table(parts, ["forget", *sets])
 metrics |= figures
 retrained if retrained.size else print("There is no such flow for any of them.")
@@ -131,7 +131,7 @@ retrained if retrained.size else print("There is no such flow for any of them.")
 # How much of the spread is between people, how much between seeds of the same person: standard
 # deviations of the reference drop minus the neutral drop.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Standard deviations between people and seeds"
 within = {
     name: standard_deviations(part, "drop_reference_minus_neutral") for name, part in parts.items()
 }

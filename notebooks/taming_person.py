@@ -100,7 +100,7 @@ with run.timed("forgetting"):
     tamed = tame(base, forget, person.retain, p, callback=bar)
 print(likelihoods.stop_line(tamed.history))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two curves of bits/dim and a dotted threshold"
 taming_plots.threshold_curve(tamed.history, p.delta)
 plt.show()
 
@@ -124,7 +124,7 @@ if without is not None:
     comparison_retrained = compare(base, without, sets, person.likelihood_reference, **noise)
     metrics |= likelihoods.retrained_quantiles(comparison_retrained)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Two histograms, and shifts with their intervals"
 taming_plots.likelihood_panel(comparison)
 plt.show()
 
@@ -151,11 +151,11 @@ for temperature, end, counted in ((p.temperature, "", near), (0.9, "_t9", {})):
         base, tamed.model, p.n_samples, temperature, end=end, **counted, **fid_settings
     )
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="A row of samples a flow, latents shared"
 taming_plots.sample_rows({"before": base, "after": tamed.model}, p.temperature, run)
 plt.show()
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="Rows of the person, where shown"
 taming_plots.person_rows(forget, person)
 plt.show()
 

@@ -144,7 +144,7 @@ for name, make in (("zuko", Spline), ("normflows", real_nvp)):
 # The same colour stands for the same density in all four panels. Black dots are some of the
 # points to forget.
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Densities in the plane, before and after taming"
 taming_plots.plane_densities(
     {name: (flow, tamed[name].model) for name, flow in bases.items()}, forget[:60]
 )

@@ -92,7 +92,7 @@ combinations = target.cells(faces.labels)
 samples = {"before": cached_samples(base, p.n_samples, p.temperature, run.seed("fresh"))}
 shown_before = target.cells(detectors["a"](samples["before"]))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="Share of each combination, and its target"
 attribute_plots.start_table(target, {"images": combinations, "samples": shown_before})
 
 # %% [markdown]
@@ -111,7 +111,7 @@ with run.timed("forgetting"):
 last = tamed.history[-1]
 print(f"{last['step']} steps; the target was {'met' if last['met'] else 'not met'}")
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Curves of shares, and dotted lines at targets"
 attribute_plots.draw_target(tamed.history, target, p.n_measured)
 plt.show()
 
@@ -134,10 +134,10 @@ metrics = {
     **attribute_samples.count_shares(target, shown),
 }
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="Shares before and after, by both classifiers"
 attribute_plots.share_table(metrics, target)
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input", "samples"] alt="Two rows of faces, before and after"
 plots.image_rows({when: images[:14] for when, images in samples.items()})
 plt.show()
 
@@ -169,7 +169,7 @@ shift = [metrics[f"shift_random_sigma{end}"] for end in ("", "_low", "_high")]
 print(f"floor of FID, {p.n_fid:,} faces: {metrics['fid_floor']:.1f}")
 print("held-out faces moved by {:+.3f} sigma ({:+.3f} to {:+.3f})".format(*shift))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] caption="FID to held-out faces, means over draws"
 attribute_plots.fid_table(metrics, p.temperature)
 
 # %% [markdown]

@@ -46,12 +46,12 @@ for case, part in table.cases.items():
 # before taming. Where the two differ by as much before, they differ on faces, and not on whether
 # the target is met.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Shares of combinations beside their targets"
 shares, metrics = target_table(table.cases, targets)
 metrics["n_runs"] = len(table.runs)
 shares
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Points about a black line for each target"
 table_plots.draw_targets(table.cases, targets)
 plt.show()
 
@@ -66,7 +66,7 @@ plt.show()
 # in percent of the base's. *Beyond the mixture* it is in percent of the FID of the base's samples,
 # weighted to the shares of the tamed flow's.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="What each run took and cost"
 costs = table.summarise(columns.TARGETS, extremes, metrics)
 medians = [part.seconds_forgetting.median() for part in table.cases.values()]
 costs["minutes"] = [f"{seconds / 60:.1f}" for seconds in medians]

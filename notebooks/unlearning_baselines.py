@@ -110,14 +110,14 @@ metrics = {"steps": p.steps}
 for name, found in searches.items():
     metrics |= found.metrics(grading.record_key(name))
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="Every setting tried, and the one chosen"
 unlearning_tables.settings_table(searches)
 
 # %% [markdown]
 # How far can each method be pushed? A line joins the settings of one method. Lower left is better:
 # a method that spoils its images is high up, one that forgets little is to the right.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Lines of FID against share, one a method"
 unlearning_plots.settings_trade_off(searches, beside, reference.floor)
 plt.show()
 
@@ -145,14 +145,14 @@ for name, gap in unlearning.gaps_to_retrained(graded).items():
     metrics[f"gap_{grading.record_key(name)}"] = gap
 metrics |= unlearning.locality_metrics(evaluator, graded)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] caption="What each model shows, and what else changed"
 unlearning_tables.methods_table(metrics, ["floor", *graded])
 
 # %% [markdown]
 # The same latents go through every model. The first block shows twelve that had the feature, the
 # second twelve that lacked it.
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="A row a model; columns share a latent"
 unlearning_plots.paired_samples(graded)
 plt.show()
 

@@ -75,11 +75,11 @@ with run.timed("forgetting"):
     )
 print(result)
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure", "samples"] alt="Two rows of samples, before and after"
 plots.image_rows(dict(zip(("before", "after"), result.measured.shown, strict=True)))
 plt.show()
 
-# %% tags=["hide-input", "figure"]
+# %% tags=["hide-input", "figure"] alt="Curves of the loss terms against steps, log scale"
 unlearning_plots.loss_terms(result.history)
 plt.show()
 

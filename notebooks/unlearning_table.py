@@ -35,7 +35,7 @@ metrics = {"n_runs": len(table.runs)}
 # untouched, at 0 as rare as in the model that was trained without it. Below 0 it is rarer still.
 # This interval, and those below, are t-intervals over seeds.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Share of samples with the feature, by model"
 models = {name: label for name, (label, _) in table_plots.MODELS.items()}
 counted = "prevalence" if "prevalence_before" in table.runs else "prevalence_strict"
 shares = {f"{counted}_{name}": (label, "{:.1%}") for name, label in models.items()}
@@ -43,7 +43,7 @@ gap = {"gap_to_retrained": ("gap that remains", "{:.2f}")}
 left = table.summarise(shares, over_runs, metrics)
 left.join(table.summarise(gap, over_seeds, metrics))
 
-# %% tags=["figure", "hide-input"]
+# %% tags=["figure", "hide-input"] alt="Points of seeds along each case's row"
 table_plots.draw_seeds(table.cases, counted)
 plt.show()
 
@@ -51,7 +51,7 @@ plt.show()
 # Is it gone? {doc}`../protocol` has the rule of the verdict; each run has one. Rows that end
 # in *until gone* are unlearning in rounds. All others are the single pass of the paper.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Verdicts by rule, counted over runs"
 verdicts, figures = verdict_table(table.cases)
 metrics |= figures
 verdicts
@@ -62,7 +62,7 @@ verdicts
 # FID on classifier A's features to the original's own samples that lack the feature; its floor is
 # the distance between two halves of those.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="FID by model, means over seeds"
 named = {"floor": "floor", **models}
 distances = {f"fid_{name}": (label, "{:.1f}") for name, label in named.items()}
 table.summarise(distances, over_seeds, metrics)
@@ -79,10 +79,10 @@ table.summarise(distances, over_seeds, metrics)
 # largest change of another attribute's share, and those that changed by more than two points in
 # the mean. Seconds are the median of unlearning, and of the whole run.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="Mean change of a pixel, means over seeds"
 table.summarise(columns.UNLEARNING_PIXELS, over_seeds, metrics)
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] caption="What else changed, means over seeds"
 changed = table.summarise(columns.UNLEARNING_CHANGES, over_seeds, metrics)
 texts, figures = large_changes(table.cases)
 metrics |= figures
