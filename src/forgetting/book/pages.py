@@ -4,8 +4,8 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
 
 - ``{share}`RECORD METRIC` `` is a share in percent, and ``{share}`RECORD METRIC interval` `` the
   same with its interval. Digits are rounded as the interval allows.
-- ``{points}`RECORD METRIC` `` is a difference of shares in points, and ``{number}`RECORD METRIC` ``
-  any other figure, with the same ending.
+- ``{points}`RECORD METRIC` `` is a difference of shares in points, with the same ending.
+- ``{number}`RECORD METRIC` `` is any other figure, with the same ending.
 - ``{chart}`` shows a chart of `forgetting.book.charts`, drawn for light and dark pages, for wide
   and narrow screens, with its figures as a file to download. Its option `alt` is obligatory.
 """

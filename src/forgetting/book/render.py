@@ -71,6 +71,7 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
             entry = entry.model_copy(update={"outdated": ""})
         page = nbformat.read(path, as_version=4)
         nbformat.write(staged(page, entry, first[entry.template], checkout), path)
+    shutil.rmtree(output / "_build" / "html", ignore_errors=True)  # pages that are no more
     program = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-W", "ignore", "-c", program, "build", str(staged_book)]
     command += ["-q", "-W", "-n", "--keep-going", "--path-output", str(output)]

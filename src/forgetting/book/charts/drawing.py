@@ -74,7 +74,8 @@ def forest(
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(rows) - 0.45, -0.6)
     if is_share:
-        share_scale(axis, max(max(v[0] for v in row.values.values()) for row in rows))
+        ends = [x for row in rows for value in row.values.values() for x in value]
+        share_scale(axis, max(x for x in ends if math.isfinite(x)))
     axis.set_xlabel(xlabel)
     axis.grid(axis="x")
     axis.spines["left"].set_visible(False)
@@ -91,16 +92,15 @@ def share_scale(axis: Axes, largest: float) -> None:
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
-def legend(figure: Figure, axis: Axes, is_narrow: bool) -> None:
-    """Name the roles above an axis, each once."""
+def legend(figure: Figure, axis: Axes, is_narrow: bool, columns: int = 4) -> None:
+    """Name the roles above an axis, each once, in two columns on a narrow screen."""
     handles, labels = axis.get_legend_handles_labels()
     named = dict(zip(labels, handles, strict=True))
-    columns = 2 if is_narrow else len(named)
     figure.legend(
         named.values(),
         named,
         loc="outside upper left",
-        ncols=columns,
+        ncols=2 if is_narrow else columns,
         fontsize=9,
         handletextpad=0.2,
         columnspacing=1.0,

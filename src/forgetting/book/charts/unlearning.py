@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from forgetting.book.charts import CHARTS, NARROW, Chart
 from forgetting.book.charts.drawing import Row, Value, forest, legend, percent, table
@@ -28,6 +29,9 @@ FACES = {
 
 GRADERS = {"": "classifier B", "outside_": "face-api"}
 """The graders of faces, by what their metrics begin with."""
+
+OTHERS = "oPX*hd"
+"""Markers of methods that have no role of their own."""
 
 SHARE = "share of samples with the feature, %"
 
@@ -148,15 +152,14 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
     floor = metrics["fid_floor"]
 
     def draw(theme: Theme, width: float) -> Figure:
-        figure, axis = plt.subplots(figsize=(width, 3.6 if width > NARROW else 3.9))
+        figure, axis = plt.subplots(figsize=(width, 3.6 if width > NARROW else 4.6))
+        marks = iter(OTHERS)
         for row in rows:
-            x, y = row.values["share"][0], row.values["FID"][0]
             is_ours = row.label == "feature unlearning"
             colour = theme.colours["unlearned"] if is_ours else theme.ink
-            axis.plot(x, y, "s" if is_ours else "o", color=colour, ms=6)
-            axis.annotate(
-                row.label, (x, y), (6, 3), textcoords="offset points", fontsize=8, color=colour
-            )
+            mark = "s" if is_ours else next(marks)
+            x, y = row.values["share"][0], row.values["FID"][0]
+            axis.plot(x, y, mark, color=colour, ms=7, label=row.label, ls="none")
         for role, (x, y) in beside.items():
             colour = theme.colours[role]
             axis.plot(x, y, MARKERS[role], color=colour, ms=7, label=LABELS[role], ls="none")
@@ -165,9 +168,11 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
             1, floor, "floor ", transform=axis.get_yaxis_transform(), ha="right", va="bottom"
         )
         axis.set(xlabel=SHARE, ylabel="FID", yscale="log")
-        axis.set_xlim(left=0)
+        for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+        axis.set_xlim(left=-0.03 * axis.get_xlim()[1])
         axis.grid(axis="both")
-        legend(figure, axis, width <= NARROW)
+        legend(figure, axis, width <= NARROW, columns=4)
         return figure
 
     cells = [Row(role, {"share": (x,) * 3, "FID": (y,) * 3}) for role, (x, y) in beside.items()]
