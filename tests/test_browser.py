@@ -109,7 +109,9 @@ def test_menus_open_on_a_telephone(opened):
     page.locator("button.primary-toggle").click()
     page.locator("#pst-primary-sidebar-modal").wait_for(state="visible")
     assert (
-        page.locator("#pst-primary-sidebar-modal").get_by_text("Unlearning a feature", exact=True).is_visible()
+        page.locator("#pst-primary-sidebar-modal")
+        .get_by_text("Unlearning a feature", exact=True)
+        .is_visible()
     )
     page.keyboard.press("Escape")
     page.locator("#pst-primary-sidebar-modal").wait_for(state="hidden")

@@ -211,6 +211,22 @@ def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
         raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 
+@main.command()
+@click.argument("records", nargs=-1, required=True, type=FILE)
+@click.option("--every", is_flag=True, help="Show every metric that both have.")
+def compare(records: tuple[Path, ...], every: bool) -> None:
+    """Put runs of your own beside the published ones.
+
+    RECORDS are the files NAME.json that runs left. A published run of the nearest setting stands
+    beside each, with intervals, and what differs in parameters, weights and versions.
+    """
+    from forgetting.book.beside import compare_run
+
+    for record in records:
+        click.echo(f"\n{record}")
+        click.echo("\n".join(compare_run(record, every).lines()))
+
+
 @main.command(cls=OfACheckout)
 def notebooks() -> None:
     """Write every template as a notebook, and draw the architecture."""
