@@ -87,7 +87,7 @@ places = torch.linspace(-3, 3, 11)
 walk = generate(vae, latents[:1] + (places[:, None] - latents[:1] @ unit) * unit)
 print(f"beyond {direction.projection_threshold:.2f} a latent is selected")
 
-# %% tags=["hide-input", "figure", "samples"] alt="One digit, with more of the feature at each step"
+# %% tags=["hide-input", "figure", "samples"] alt="One digit at eleven places along the direction"
 plots.image_rows({"along the direction": walk})
 plt.show()
 
