@@ -86,6 +86,8 @@ def test_buttons_to_the_repository_are_in_the_book_only_if_it_has_an_address(
     options = sphinx["html_theme_options"]
     assert [options.get(button, False) for button in render.BUTTONS] == [bool(address)] * 3
     assert not address or options["repository_url"] == address
+    launched = options.get("launch_buttons", {})
+    assert bool(launched.get("colab_url")) == bool(launched.get("binderhub_url")) == bool(address)
     assert options["navbar_persistent"] == []
 
 

@@ -34,6 +34,10 @@ N_COLLECTED = 5000
 N_DRAWN = 3000
 """Samples among which those are looked for that are shown."""
 
+OF_DEGREE = 0.9, 0.97
+"""Of a feature of degree, samples up to the first quantile lack it; those shown with it are beyond
+the second."""
+
 PLACES = torch.linspace(-3.0, 3.0, 13)
 """Projections on a direction, from little of the feature to much of it."""
 
@@ -153,9 +157,10 @@ def _write_subject(name: str, subject: Subject, folder: Path) -> list[Path]:
     latents = torch.randn(N_DRAWN, original.latent_dim, generator=generator)
     with torch.no_grad():
         scores = score(generate(original, latents))
-    least = subject.threshold if subject.threshold is not None else scores.quantile(0.9)
+    is_of_degree = subject.threshold is None
+    least, most = scores.quantile(torch.tensor(OF_DEGREE)) if is_of_degree else (0.0, 0.0)
     chosen = {
-        "with": latents[torch.nonzero(scores > least).flatten()[:8]],
+        "with": latents[torch.nonzero(scores > most).flatten()[:8]],
         "without": latents[torch.nonzero(scores <= least).flatten()[:8]],
     }
     paths: list[Path] = []

@@ -24,6 +24,13 @@ CONFIG = "_config.yml"
 BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 """Options of the theme for buttons that lead to the repository."""
 
+LAUNCH = {
+    "notebook_interface": "jupyterlab",
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+}
+"""Buttons that open an executed page's notebook, where the repository has an address."""
+
 
 def configuration(checkout: Checkout = HERE) -> str:
     """Return Jupyter Book's configuration, with buttons to the repository if it has an address.
@@ -39,6 +46,7 @@ def configuration(checkout: Checkout = HERE) -> str:
     config = yaml.safe_load(text)
     config["repository"] = {"url": project.REPOSITORY, "branch": project.BRANCH}
     config["html"] |= dict.fromkeys(BUTTONS, True)
+    config["launch_buttons"] = LAUNCH
     return yaml.safe_dump(config, sort_keys=False)
 
 
