@@ -157,8 +157,9 @@ def _write_subject(name: str, subject: Subject, folder: Path) -> list[Path]:
     latents = torch.randn(N_DRAWN, original.latent_dim, generator=generator)
     with torch.no_grad():
         scores = score(generate(original, latents))
-    is_of_degree = subject.threshold is None
-    least, most = scores.quantile(torch.tensor(OF_DEGREE)) if is_of_degree else (0.0, 0.0)
+    least = most = subject.threshold
+    if least is None:
+        least, most = scores.quantile(torch.tensor(OF_DEGREE)).tolist()
     chosen = {
         "with": latents[torch.nonzero(scores > most).flatten()[:8]],
         "without": latents[torch.nonzero(scores <= least).flatten()[:8]],
