@@ -111,5 +111,5 @@ def test_every_claim_points_at_a_page_and_at_published_records():
         assert (HERE.root / "book" / f"{claim.page}.md").is_file(), claim.claim
         for test in claim.tests:
             (record,) = test
-            assert record.partition("/")[0] in published, claim.claim
+            assert record.partition("/")[0] in {"zoo", *published}, claim.claim
         assert bool(claim.tests) == bool(claim.rule), claim.claim

@@ -1,5 +1,6 @@
 """Figures of records as text, rounded as their intervals allow."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from forgetting.errors import DataError, did_you_mean
 MINUS = "−"
 
 MOST_DECIMALS = 4
+
+ZOO = "zoo/"
+"""How the names of records begin that lie beside weights."""
 
 
 def decimals_of(value: float, low: float, high: float) -> int:
@@ -77,20 +81,23 @@ class Results:
         Parameters
         ----------
         name : str
-            Of a page, or SWEEP/RUN.
+            Of a page, SWEEP/RUN, or zoo/NAME for a model that forgot.
 
         Raises
         ------
         DataError
             There is none; the most similar name is given.
         """
-        path = self.folder / f"{name}.json"
+        top = self.folder.parent if name.startswith(ZOO) else self.folder
+        path = top / f"{name}.json"
         if not path.is_file():
             folder = path.parent
             names = [p.stem for p in folder.glob("*.json") if not p.stem.endswith(".run")]
             raise DataError(f"There is no record {name}. {did_you_mean(path.stem, names)}")
         if name not in self._records:
-            self._records[name] = read_record(path)
+            is_of_zoo = name.startswith(ZOO)
+            read = json.loads(path.read_text("utf-8")) if is_of_zoo else read_record(path)
+            self._records[name] = read
         return self._records[name]
 
     def metrics(self, name: str) -> dict[str, float]:

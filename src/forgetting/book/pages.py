@@ -51,7 +51,6 @@ class Figure(SphinxRole):
         except ForgettingError as error:
             message = self.inliner.reporter.warning(str(error), line=self.lineno)
             return [nodes.problematic(self.rawtext, self.rawtext)], [message]
-        self.env.note_dependency(str(RESULTS.folder / f"{record}.json"))
         return [
             nodes.inline(text, text.replace(" %", "\N{NO-BREAK SPACE}%"), classes=["figure"])
         ], []

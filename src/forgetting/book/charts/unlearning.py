@@ -27,6 +27,9 @@ FACES = {
 }
 """Pages on faces, in words."""
 
+IN_ROUNDS = {"unlearn_gan_smiling": "zoo/faces-gan-without-smiling"}
+"""Records of the same model and feature after rounds, by page."""
+
 GRADERS = {"": "classifier B", "outside_": "face-api"}
 """The graders of faces, by what their metrics begin with."""
 
@@ -66,6 +69,9 @@ def faces_row(results: Results, page: str) -> Row:
         metric = f"prevalence_{grader}{name}"
         if metric in results.metrics(page):
             values[role] = percent(results.value(page, metric))
+    if page in IN_ROUNDS:
+        metric = f"prevalence_{grader}after"
+        values["until gone"] = percent(results.value(IN_ROUNDS[page], metric))
     floor = f"prevalence_{grader}floor"
     if "retrained" not in values and floor in results.metrics(page):
         values["reference"] = percent(results.value(page, floor))
