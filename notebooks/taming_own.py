@@ -56,7 +56,7 @@ print(f"{len(forget_images)} images to forget, {len(retain_images):,} to retain 
 
 # %%
 with run.timed("forgetting"):
-    report = own_flow.tame_and_measure(
+    report = own_flow.tame(
         flow, forget_images, retain_images, p.seed, **p.all_settings()
     )
 print(report)

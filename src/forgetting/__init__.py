@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from forgetting.data.own_images import load_images
     from forgetting.experiments.own_audit import audit
     from forgetting.experiments.own_classifier import train_classifier
+    from forgetting.experiments.own_flow import tame
     from forgetting.experiments.own_model import unlearn
     from forgetting.methods.direction import collect_latents, find_direction
     from forgetting.methods.feature_unlearning import unlearn_feature
-    from forgetting.methods.taming import tame
     from forgetting.metrics.prevalence import prevalence
     from forgetting.zoo.saved import restore
     from forgetting.zoo.store import list_models, load
@@ -34,7 +34,7 @@ _PLACES = {
     "load_images": "forgetting.data.own_images",
     "prevalence": "forgetting.metrics.prevalence",
     "restore": "forgetting.zoo.saved",
-    "tame": "forgetting.methods.taming",
+    "tame": "forgetting.experiments.own_flow",
     "train_classifier": "forgetting.experiments.own_classifier",
     "unlearn": "forgetting.experiments.own_model",
     "unlearn_feature": "forgetting.methods.feature_unlearning",

@@ -101,6 +101,8 @@ def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
         if isinstance(value, str) == isinstance(option, str) and value == option:
             return option
     hint = did_you_mean(str(value), [str(option) for option in allowed])
+    if str(value) in allowed:
+        hint = f"Write it as a text: {str(value)!r}."
     raise ParameterError(f"{name} = {value!r} is not allowed. {hint}")
 
 

@@ -100,6 +100,7 @@ def unlearn(
 @click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")
 @click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
 @click.option("--crop", default="folder", show_default=True, help="Or celeba, lfw.")
+@click.option("--channels", type=click.Choice([1, 3]), default=3, show_default=True, help="1: grey.")
 @device_option("auto")
 @seed_option
 @settings_option
@@ -126,7 +127,7 @@ def tame(
     from forgetting.zoo.saved import RECORD, check_new
 
     check_new(output)
-    settings = own_flow.checked_options(seed, **_settings(pairs, own_flow.tame_and_measure))
+    settings = own_flow.checked_options(seed, **_settings(pairs, own_flow.tame))
     place = choose_device(device)
     images, others = own_flow.load_sets(str(forget), str(retain), **options)
     model = load_model(flow).to(place)
@@ -145,7 +146,7 @@ def tame(
             **options,
         )
     else:
-        own_flow.tame_and_measure(model, images, others, seed, **settings).save(output)
+        own_flow.tame(model, images, others, seed, **settings).save(output)
     _tell(output / RECORD)
 
 

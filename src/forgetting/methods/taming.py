@@ -103,7 +103,6 @@ def tame(
 
     Examples
     --------
-    >>> import forgetting as fg
     >>> import torch
     >>> from forgetting.methods.taming import TamingConfig
     >>> class Gaussian(torch.nn.Module):
@@ -114,7 +113,7 @@ def tame(
     ...     def log_prob(self, points):
     ...         return -((points - self.mean) ** 2).sum(1) / 2
     >>> points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    >>> result = fg.tame(Gaussian(), points[:2], points[2:], TamingConfig(max_steps=3))
+    >>> result = tame(Gaussian(), points[:2], points[2:], TamingConfig(max_steps=3))
     >>> result.history[-1]["step"]
     3
     """

@@ -56,7 +56,10 @@ def check_new(folder: Path) -> None:
     """
     if (folder / RECORD).exists():
         raise ForgettingError(f"{folder} holds a model already: name another folder, or move it.")
+    is_new = not folder.exists()
     check_writable(folder)
+    if is_new:
+        folder.rmdir()  # a call that is refused leaves nothing
 
 
 def save_model(
