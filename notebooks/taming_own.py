@@ -14,6 +14,7 @@ seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
 device: str = "auto"  # auto, cpu or cuda
 size: int = 64  # side in pixels to which images of folders are brought
+channels: int = 3  # of these images; 1: grey
 crop: str = "folder"  # what is kept of these; or celeba or lfw, as the study crops them
 delta: float = 4.0  # where the images shall lie, in sigma above the mean; negative: more likely
 settings: str = ""  # further ones, as `forgetting tame -p` takes them, separated by commas

@@ -100,7 +100,7 @@ def unlearn(
 @click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")
 @click.option("--size", type=int, default=64, show_default=True, help="Side of the flow's images.")
 @click.option("--crop", default="folder", show_default=True, help="Or celeba, lfw.")
-@click.option("--channels", type=click.Choice([1, 3]), default=3, show_default=True, help="1: grey.")
+@click.option("--channels", type=int, default=3, show_default=True, help="3, or 1: grey.")
 @device_option("auto")
 @seed_option
 @settings_option
