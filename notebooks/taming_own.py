@@ -45,7 +45,9 @@ print(p.line())
 
 # %%
 flow = own_code.load_model(p.model, run)
-forget_images, retain_images = own_flow.load_sets(p.forget, p.retain, crop=p.crop, size=p.size)
+forget_images, retain_images = own_flow.load_sets(
+    p.forget, p.retain, crop=p.crop, size=p.size, channels=p.channels
+)
 print(f"{len(forget_images)} images to forget, {len(retain_images):,} to retain or to measure")
 
 # %% [markdown]
@@ -57,9 +59,7 @@ print(f"{len(forget_images)} images to forget, {len(retain_images):,} to retain 
 
 # %%
 with run.timed("forgetting"):
-    report = own_flow.tame(
-        flow, forget_images, retain_images, p.seed, **p.all_settings()
-    )
+    report = own_flow.tame(flow, forget_images, retain_images, p.seed, **p.all_settings())
 print(report)
 
 # %% tags=["hide-input", "figure"] alt="Two curves of bits/dim and a dotted threshold"

@@ -12,11 +12,11 @@ from points import POINTS, Gaussian
 from small_tasks import Halved, bars_task
 from torch import nn
 
-import forgetting as fg
 from forgetting.errors import DataError
 from forgetting.experiments import attacks, sample_fidelity, unlearning
 from forgetting.experiments.grading import GradedSamples, grade_samples
 from forgetting.experiments.likelihoods import shift_metrics
+from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.calibration import (
     Auc,
@@ -304,7 +304,7 @@ def test_a_deviation_of_rounding_measures_nothing():
         LikelihoodReference.of(values)
     retain = torch.cat([POINTS[:1].repeat(50, 1), POINTS[1:2]])
     with pytest.raises(DataError, match="2 of the images to retain equally likely"):
-        fg.tame(Gaussian(), POINTS[2:3], retain, TamingConfig(n_statistics=2, max_steps=1))
+        tame(Gaussian(), POINTS[2:3], retain, TamingConfig(n_statistics=2, max_steps=1))
 
 
 class Bounded(Gaussian):

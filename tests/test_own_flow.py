@@ -16,7 +16,7 @@ from forgetting.book import execution
 from forgetting.book.schema import read_record
 from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ParameterError
-from forgetting.experiments.own_flow import load_sets, tame_and_measure
+from forgetting.experiments.own_flow import load_sets, tame
 from forgetting.zoo.saved import state_digest
 
 
@@ -47,7 +47,7 @@ def images(n, seed):
 
 def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
     flow = Pixels()
-    report = tame_and_measure(flow, images(2, 0), images(200, 1), max_steps=20, lr=0.01)
+    report = tame(flow, images(2, 0), images(200, 1), max_steps=20, lr=0.01)
     assert report.parameters["images_to_retain"] == 150
     assert len(report.comparison.before["held_out"]) == 25
     text = str(report)
@@ -64,7 +64,7 @@ def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
 
 
 def test_one_image_to_forget_has_no_interval_and_the_record_no_nan(tmp_path):
-    report = tame_and_measure(Pixels(), images(1, 0), images(160, 1), max_steps=3, lr=0.01)
+    report = tame(Pixels(), images(1, 0), images(160, 1), max_steps=3, lr=0.01)
     assert "nan" not in str(report)
     report.save(tmp_path / "tamed")
     assert "NaN" not in (tmp_path / "tamed" / "record.json").read_text()
@@ -72,15 +72,13 @@ def test_one_image_to_forget_has_no_interval_and_the_record_no_nan(tmp_path):
 
 def test_too_few_retained_images_and_unknown_settings_are_refused():
     with pytest.raises(DataError, match="159 images to retain are too few"):
-        tame_and_measure(Pixels(), images(2, 0), images(159, 1))
+        tame(Pixels(), images(2, 0), images(159, 1))
     with pytest.raises(ParameterError, match="max_step"):
-        tame_and_measure(Pixels(), images(2, 0), images(160, 1), max_step=3)
+        tame(Pixels(), images(2, 0), images(160, 1), max_step=3)
 
 
 def test_samples_are_shown_before_and_after_of_the_same_random_numbers(tmp_path):
-    report = tame_and_measure(
-        fg.as_flow(Sampling()), images(2, 0), images(160, 1), max_steps=1, lr=1e-9
-    )
+    report = tame(fg.as_flow(Sampling()), images(2, 0), images(160, 1), max_steps=1, lr=1e-9)
     before, after = report.shown
     assert torch.allclose(before, after, atol=1e-6)
     assert before.std() > 0.1
@@ -100,7 +98,7 @@ def test_samples_are_shown_before_and_after_of_the_same_random_numbers(tmp_path)
 def test_a_sample_that_gives_no_images_shows_none(sample):
     flow = Pixels()
     flow.sample = sample
-    report = tame_and_measure(flow, images(2, 0), images(160, 1), max_steps=1, lr=0.01)
+    report = tame(flow, images(2, 0), images(160, 1), max_steps=1, lr=0.01)
     assert report.shown is None
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,34 @@ class OfACheckout(click.Command):
                 f"{project.REPOSITORY or 'its repository'}, and see its CONTRIBUTING.md."
             )
         return super().invoke(ctx)
+
+
+SETTINGS = {
+    "unlearn": {
+        "until_gone": "forgetting.methods.until_gone_config.UntilGoneConfig",
+        "moon2024": "forgetting.methods.feature_unlearning.UnlearningConfig",
+    },
+    "tame": {"taming": "forgetting.methods.taming_config.TamingConfig"},
+}
+"""Where the settings of each command's methods are, by command and method."""
+
+
+class WithSettings(click.Command):
+    """A command whose help ends with the settings that its option `-p` takes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the settings of each method, with their defaults."""
+        for method, place in SETTINGS[str(self.name)].items():
+            module, _, name = place.rpartition(".")
+            fields = getattr(import_module(module), name).model_fields
+            with formatter.section(f"Settings of {method}"):
+                formatter.write_dl(
+                    [
+                        (f"{key}={field.default}", field.description or "")
+                        for key, field in fields.items()
+                        if key != "seed"
+                    ]
+                )
 
 
 def device_option(default: str) -> Callable[[FunctionT], FunctionT]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER, device_option
+from forgetting.cli.base import FOLDER, WithSettings, device_option
 from forgetting.foundation.pairs import read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -22,12 +22,12 @@ seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, help="Of all random draws."
 )
 settings_option = click.option(
-    "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of the method."
+    "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, see below."
 )
 output_option = click.option("--output", type=FOLDER, required=True, help="New folder for it.")
 
 
-@click.command()
+@click.command(cls=WithSettings)
 @click.argument("generator", metavar=MODEL)
 @click.option("--feature", required=True, help="Attribute to unlearn, such as Eyeglasses.")
 @classifier_option
@@ -94,7 +94,7 @@ def unlearn(
     _tell(output / RECORD)
 
 
-@click.command()
+@click.command(cls=WithSettings)
 @click.argument("flow", metavar=MODEL)
 @click.option("--forget", required=True, type=IMAGES, help="Folder of images to forget.")
 @click.option("--retain", required=True, type=IMAGES, help="Folder of at least 160 others.")

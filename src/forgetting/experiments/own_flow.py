@@ -174,6 +174,11 @@ def tame(
     **settings
         Fields of `TamingConfig`.
 
+    Returns
+    -------
+    TamingReport
+        The tuned copy and what was measured; `print` shows it, `save` writes it.
+
     Raises
     ------
     DataError

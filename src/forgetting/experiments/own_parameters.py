@@ -1,6 +1,6 @@
 """The parameters of the templates on anyone's models."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -70,6 +70,7 @@ class OwnTamingParameters(MethodParameters):
     retain: str
     crop: str
     size: int = Field(ge=1)
+    channels: Literal[1, 3]
     delta: float
     max_steps: int = Field(ge=1)
 

@@ -215,7 +215,8 @@ def measure(
         metrics |= evidence.auc.metrics("auc_after" if i == 1 else f"auc_{i}_after")
     metrics["n"] = len(feature.latents)
     shown = _chosen(had)
-    pictures = torch.stack([generate(m, feature.latents[shown]).float() for m in (original, tuned)])
+    pair: tuple[Any, Any] = original, tuned
+    pictures = torch.stack([generate(model, feature.latents[shown]).float() for model in pair])
     return Measured(verdict, metrics, _changed(feature, graded["after"].others), pictures)
 
 
