@@ -81,7 +81,7 @@ plt.show()
 # - *reference*: its held-out digits;
 # - *random*: training digits of other classes;
 # - *neutral*: held-out digits of other classes;
-# - *nearest*: held-out digits of the class for which classifier A most easily takes it.
+# - *nearest*: held-out digits of the most similar class, by classifier A.
 
 # %%
 comparison, metrics = digit_task.compare_digit_likelihoods(
