@@ -150,6 +150,25 @@ def test_the_pictures_of_the_widget_are_there(opened):
         assert loaded > 100
 
 
+def test_a_long_table_is_sorted_by_the_head_that_is_pressed(opened):
+    page = opened("all_methods")
+    table = page.locator("table.sortable").first
+    column = 1
+
+    def shown():
+        cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+        return [float(text.split()[0].rstrip("%")) for text in cells if text[:1].isdigit()]
+
+    before = shown()
+    head = table.locator("thead th").nth(column)
+    head.locator("button").click()
+    assert shown() == sorted(before) != before
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert shown() == sorted(before, reverse=True)
+
+
 def test_a_page_is_whole_without_javascript(opened):
     page = opened("feature_unlearning", java_script_enabled=False)
     play = page.locator(".play").first

@@ -111,6 +111,13 @@ def test_parameters_and_what_validation_compares_are_folded():
     ]
 
 
+def test_a_figure_of_images_is_told_from_a_plot():
+    images, plot = code("plots.image_rows(rows)", ["figure"]), code("plots.curves(x)", ["figure"])
+    cells = staged(page(images, plot), ENTRY, "one").cells
+    assert "samples" in cells[1].metadata["tags"]
+    assert "samples" not in cells[2].metadata["tags"]
+
+
 def test_an_outdated_page_says_so():
     entry = ENTRY.model_copy(update={"outdated": "it waits."})
     for lecturer in ("one", "zero"):

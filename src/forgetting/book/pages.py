@@ -145,4 +145,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("points", Points())
     app.add_role("number", Figure())
     app.add_directive("chart", Chart)
+    app.add_js_file("sort.js", loading_method="defer")
     return {"parallel_read_safe": True, "version": "1"}

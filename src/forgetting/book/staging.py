@@ -18,6 +18,12 @@ ALT, CAPTION = "alt", "caption"
 """What a template's cell says of its figures and of its tables, in its metadata."""
 
 HIDDEN = ("parameters", "injected-parameters")
+SHOWING_IMAGES = re.compile(
+    r"plots\.(image_\w+|sample_rows|paired_samples|latent_walks|inverted_images|person_rows"
+    r"|draw_(samples|real|closest|interpolations))\("
+)
+"""What code calls that shows images of models; a dark page turns plots, but no images."""
+
 FOLDED = "nbval-check-output"
 """Tag of the last cell, which prints what validation compares."""
 
@@ -62,6 +68,8 @@ def staged(
         tags = cell.metadata.setdefault("tags", [])
         if any(tag in tags for tag in HIDDEN) and "remove-cell" not in tags:
             tags.append("hide-input")
+        if SHOWING_IMAGES.search(cell.source) and "samples" not in tags:
+            tags.append("samples")  # a page that is older than the tag of its template
         if FOLDED in tags and "remove-cell" not in tags:
             tags.append("hide-cell")
         _describe(cell, heading, entry.title)
