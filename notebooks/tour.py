@@ -1,8 +1,8 @@
 # %% [markdown]
-# # Ten minutes: a tour
+# # A tour
 #
-# One generator, one feature, every step of unlearning it in a few lines. Run the cells one after
-# the other; they take two minutes on a laptop. Change a number, and run them again.
+# One generator, one feature, and every step of unlearning it in a few lines. All cells together take
+# two minutes on a laptop: `forgetting run tour` executes them, and leaves a notebook to open.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant
@@ -42,7 +42,7 @@ PRESETS = {
 }
 run = runs.begin("tour", Parameters, PRESETS, globals())
 p = run.parameters
-check_option("feature", p.feature, list(FEATURES))
+feature = check_option("feature", p.feature, list(FEATURES))
 
 # %% [markdown]
 # ## A generator
@@ -117,6 +117,8 @@ shares = {
     name: Prevalence.of(morphology.has_feature(measure(shown), p.feature))
     for name, shown in (("before", images), ("after", after), ("retrained", without))
 }
+for name, share in shares.items():
+    print(f"{name:10} {share.share:6.2%} ({share.low:.2%} to {share.high:.2%})")
 
 # %% tags=["hide-input", "figure", "samples"] alt="Three rows of digits: before, after, never seen"
 first = torch.nonzero(has_feature).flatten()[:14]
@@ -136,17 +138,20 @@ metrics = {
     "l1_selected": float(change[selected].mean()),
     "l1_others": float(change[~selected].mean()),
 }
-for name, share in shares.items():
-    metrics |= share.metrics(f"prevalence_{name}")
+print(f"mean change of a pixel: {metrics['l1_selected']:.4f} where a latent was selected")
+print(f"{'':24}{metrics['l1_others']:.4f} elsewhere")
 
 # %% [markdown]
 # ## Where next
 #
-# - Another feature, seed or number of steps: change the first cell, and run all again.
+# - Another feature, seed or number of steps: `forgetting run tour -p feature=left_slant`. In
+#   Jupyter, change the cell of parameters and run all cells.
 # - {doc}`../feature_unlearning` has the method, and something to slide.
 # - {doc}`../own_model` does the same to a model of yours.
 
 # %% tags=["nbval-check-output"]
+for name, share in shares.items():
+    metrics |= share.metrics(f"prevalence_{name}")
 metrics = run.finish(metrics, [])
 for name in shares:
     print(f"{name:10} {metrics[f'prevalence_{name}']:7.2%}")

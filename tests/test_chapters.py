@@ -106,7 +106,7 @@ def test_parameters_and_what_validation_compares_are_folded():
     assert [cell.metadata.get("tags", [])[-1:] for cell in cells[1:5]] == [
         ["hide-input"],
         ["hide-input"],
-        ["hide-cell"],
+        ["hide-input"],
         [],
     ]
 

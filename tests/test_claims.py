@@ -8,6 +8,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import (
     Claim,
     check_claims,
+    figures_of,
     judged_claims,
     read_claims,
     verdict,
@@ -72,9 +73,10 @@ def test_a_verdict_is_made_of_all_comparisons(outcomes, word):
 
 
 def test_a_claim_names_the_figure_its_interval_and_its_records(results):
-    claim = judged(results, ("a", "at most", "b"), shown=("run", "b"))
-    assert claim["value"] == 0.05
-    assert claim["interval"] == [0.04, 0.06]
+    claim = judged(results, ("a", "at most", "b"), shown=[("wide", "run", "b")], unit=" px")
+    (figure,) = claim["figures"]
+    assert (figure["value"], figure["interval"]) == (0.05, [0.04, 0.06])
+    assert figures_of(claim) == ["wide: 0.050 px (0.040 to 0.060)"]
     assert claim["records"] == ["run"]
 
 

@@ -10,8 +10,10 @@ document.addEventListener("DOMContentLoaded", () => {
       play.style.setProperty("--column", place.value);
       play.style.setProperty("--row", sample.value);
       const projection = places[place.value];
-      const side = projection >= threshold ? "above the threshold: unlearned" : "below it: retained";
+      const border = `the threshold ${threshold.toFixed(1)}`;
+      const side = projection >= threshold ? `above ${border}: should change` : `below ${border}: should stay`;
       const text = `projection ${projection.toFixed(1)}, ${side}`;
+      sample.setAttribute("aria-valuetext", `sample ${Number(sample.value) + 1} of ${Number(sample.max) + 1}`);
       place.setAttribute("aria-valuetext", text);
       output.textContent = text;
     };

@@ -47,7 +47,8 @@ class Claim(BaseModel):
     factor: float = 1.0
     margin: float = 0.0
     tests: list[Annotated[dict[str, Comparison], Field(min_length=1, max_length=1)]] = []
-    shown: tuple[str, str] | None = None
+    shown: list[tuple[str, str, str]] = []
+    unit: str = ""
     untested: str = ""
 
     def judged(self, results: Results) -> dict[str, Any]:
@@ -67,14 +68,14 @@ class Claim(BaseModel):
                 raise ForgettingError(f"The claim {self.claim!r} has no tests and no reason why.")
             return entry | {"verdict": "not tested yet", "reason": self.untested, "records": []}
         outcomes = [self._outcome(results, *pair) for pair in pairs]
-        record, metric = self.shown or (pairs[0][0], pairs[0][1][0])
-        value, low, high = results.value(record, metric)
-        figure = {"value": value, "metric": f"{record}: {metric}"}
-        if math.isfinite(high - low):
-            figure |= {"interval": [low, high]}
+        first = pairs[0]
+        figures = [
+            _figure(results, *shown) for shown in self.shown or [("", first[0], first[1][0])]
+        ]
         tally = {name: outcomes.count(name) for name in get_args(Outcome)}
         records = sorted({record for record, _ in pairs})
-        return entry | figure | {"verdict": verdict(outcomes), "tests": tally, "records": records}
+        judged = {"verdict": verdict(outcomes), "tests": tally, "records": records}
+        return entry | {"unit": self.unit, "figures": figures} | judged
 
     def _outcome(self, results: Results, record: str, comparison: Comparison) -> Outcome:
         """Return whether a whole interval is on the side of another that the claim says."""
@@ -85,6 +86,13 @@ class Claim(BaseModel):
         if relation == "at least":
             low, high, least, most = -high, -low, -most, -least
         return "holds" if high <= least else "fails" if low > most else "open"
+
+
+def _figure(results: Results, label: str, record: str, metric: str) -> dict[str, Any]:
+    """Return a figure beside a verdict: its label, value, interval, record and metric."""
+    value, low, high = results.value(record, metric)
+    figure = {"label": label, "record": record, "metric": metric, "value": value}
+    return figure | ({"interval": [low, high]} if math.isfinite(high - low) else {})
 
 
 def _ends(value: tuple[float, ...]) -> tuple[float, float]:
@@ -158,13 +166,14 @@ def check_claims(checkout: Checkout = HERE) -> list[str]:
     return [] if is_current else [f"{path.name} is not that of the records: `forgetting claims`"]
 
 
-def figure_of(claim: dict[str, Any]) -> str:
-    """Return the figure beside a verdict as text, or an empty text."""
-    if "value" not in claim:
-        return ""
-    low, high = claim.get("interval", (math.nan, math.nan))
-    metric = claim["metric"].partition(": ")[2]
-    is_share = metric.startswith(SHARES)
-    factor, unit = (100, " %") if is_share else (1, "")
-    value, low, high = (factor * x for x in (claim["value"], low, high))
-    return in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
+def figures_of(claim: dict[str, Any]) -> list[str]:
+    """Return the figures beside a verdict as texts, each with its label."""
+    texts = []
+    for figure in claim.get("figures", ()):
+        low, high = figure.get("interval", (math.nan, math.nan))
+        is_share = figure["metric"].startswith(SHARES)
+        factor, unit = (100, " %") if is_share else (1, claim["unit"])
+        value, low, high = (factor * x for x in (figure["value"], low, high))
+        text = in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
+        texts.append(f"{figure['label']}: {text}" if figure["label"] else text)
+    return texts

@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from forgetting.book.checkout import HERE
-from forgetting.book.claims import figure_of
+from forgetting.book.claims import figures_of
 
 HEADS = ("claim", "verdict", "figure", "page")
 WIDTHS = (50, 16, 22, 12)
@@ -51,17 +51,17 @@ class Claims(SphinxDirective):
         badge = nodes.inline("", verdict, classes=["verdict", verdict.replace(" ", "-")])
         link = addnodes.pending_xref(
             "",
-            nodes.inline("", "details"),
+            nodes.inline(),
             refdomain="std",
             reftype="doc",
             reftarget=f"/book/{claim['page']}",
-            refexplicit=True,
+            refexplicit=False,
             refwarn=True,
         )
         return [
             nodes.container("", first, nodes.paragraph("", detail, classes=["rule"])),
             nodes.paragraph("", "", badge),
-            _text(figure_of(claim)),
+            nodes.container("", *map(_text, figures_of(claim))),
             nodes.paragraph("", "", link),
         ]
 

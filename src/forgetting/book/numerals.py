@@ -68,11 +68,18 @@ def _text(value: float, decimals: int) -> str:
 
 
 class Results:
-    """The published records, read by name and kept."""
+    """The published records, read by name and kept.
+
+    Attributes
+    ----------
+    used : set of str
+        Names of the records that were looked up.
+    """
 
     def __init__(self, folder: Path = HERE.results) -> None:
         """Take the folder of the records."""
         self.folder = folder
+        self.used: set[str] = set()
         self._records: dict[str, dict[str, Any]] = {}
 
     def record(self, name: str) -> dict[str, Any]:
@@ -88,6 +95,7 @@ class Results:
         DataError
             There is none; the most similar name is given.
         """
+        self.used.add(name)
         top = self.folder.parent if name.startswith(ZOO) else self.folder
         path = top / f"{name}.json"
         if not path.is_file():

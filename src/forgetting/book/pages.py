@@ -11,6 +11,7 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,9 +21,11 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from forgetting.book.charts import CHARTS, NARROW, WIDE
+from forgetting.book.entries import entries
 from forgetting.book.numerals import Results, in_figures
 from forgetting.book.theme import THEMES, use_theme
 from forgetting.errors import ForgettingError
@@ -47,6 +50,7 @@ class Figure(SphinxRole):
             if options not in ([], ["interval"]):
                 raise ForgettingError(f"After record and metric only `interval`, not {options}.")
             value, low, high = (self.factor * x for x in RESULTS.value(record, metric))
+            _note_use(self.env, {record})
             text = in_figures(value, low, high, self.unit, bool(options))
         except ForgettingError as error:
             message = self.inliner.reporter.warning(str(error), line=self.lineno)
@@ -80,8 +84,10 @@ class Chart(SphinxDirective):
         (name,) = self.arguments
         if "alt" not in self.options:
             raise self.error(f"The chart {name} has no alternative text: give it `:alt:`.")
+        RESULTS.used.clear()
         try:
             paths = draw(name, Path(self.env.srcdir) / FOLDER)
+            _note_use(self.env, RESULTS.used)
         except ForgettingError as error:
             raise self.error(str(error)) from error
         figure = nodes.figure(classes=["chart"])
@@ -138,6 +144,24 @@ def draw(name: str, folder: Path) -> dict[str, Path]:
     return paths
 
 
+def _note_use(env: BuildEnvironment, names: Iterable[str]) -> None:
+    """Note which records the page that is read cites."""
+    env.temp_data.setdefault("records", set()).update(names)
+
+
+def tell_outdated(app: Sphinx, document: nodes.document) -> None:
+    """Add a note to a page that cites runs of earlier code, which are to be executed anew."""
+    cited = {name.partition("/")[0] for name in app.env.temp_data.get("records", ())}
+    listed = {entry.name: entry for entry in entries()}
+    read = {listed[name].reads for name in cited if name in listed}
+    names = sorted(n for n in cited | read if n in listed and listed[n].outdated)
+    if names and document.children:
+        note = nodes.note(classes=["outdated"])
+        text = "Some figures of this page are of runs of earlier code, to be executed anew: "
+        note += nodes.paragraph("", text + ", ".join(names) + ".")
+        document.children[-1].append(note)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the roles and the directive to Sphinx."""
     mpl.use("Agg")
@@ -145,5 +169,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("points", Points())
     app.add_role("number", Figure())
     app.add_directive("chart", Chart)
+    app.connect("doctree-read", tell_outdated)
     app.add_js_file("sort.js", loading_method="defer")
     return {"parallel_read_safe": True, "version": "1"}

@@ -71,7 +71,7 @@ def staged(
         if SHOWING_IMAGES.search(cell.source) and "samples" not in tags:
             tags.append("samples")  # a page that is older than the tag of its template
         if FOLDED in tags and "remove-cell" not in tags:
-            tags.append("hide-cell")
+            tags.append("hide-input")
         _describe(cell, heading, entry.title)
     notebook.cells.append(nbformat.v4.new_markdown_cell(run_it_yourself(entry, checkout)))
     notebook.cells[-1]["id"] = "run-it-yourself"
