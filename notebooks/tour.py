@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A tour
 #
-# One generator, one feature, and every step of unlearning it in a few lines. All cells together take
-# two minutes on a laptop: `forgetting run tour` executes them, and leaves a notebook to open.
+# One generator, one feature, and every step of unlearning it in a few lines. All cells together
+# take two minutes on a laptop: `forgetting run tour` executes them, and leaves a notebook to open.
 
 # %% tags=["parameters"]
 feature: str = "thick"  # thick or left_slant
