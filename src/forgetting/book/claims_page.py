@@ -12,7 +12,7 @@ from forgetting.book.checkout import HERE
 from forgetting.book.claims import figures_of
 
 HEADS = ("claim", "verdict", "figure", "page")
-WIDTHS = (50, 16, 22, 12)
+WIDTHS = (44, 13, 27, 16)
 
 
 class Claims(SphinxDirective):
@@ -67,7 +67,7 @@ class Claims(SphinxDirective):
 
 
 def _text(text: str) -> nodes.paragraph:
-    return nodes.paragraph("", text)
+    return nodes.paragraph("", text.replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _row(cells: list[nodes.Node]) -> nodes.row:
