@@ -109,8 +109,8 @@ def parts(results: Results, metric: str, factor: float, xlabel: str) -> Chart:
         height = (0.44 if is_narrow else 0.3) * len(labels) + 1.2
         figure, axis = plt.subplots(figsize=(width, height))
         for role, x in beside.items():
-            style = {"color": theme.colours[role], "ls": ":" if role == "reference" else "-"}
-            axis.axvline(x, lw=1.4, label=LABELS[role], **style)
+            style = ":" if role == "reference" else "-"
+            axis.axvline(x, color=theme.colours[role], lw=1.4, ls=style, label=LABELS[role])
         for label, role, mean, low, high in cells:
             y, colour = labels.index(label), theme.colours[role]
             axis.plot([low, high], [y, y], color=colour, lw=2, alpha=0.55)
@@ -218,9 +218,8 @@ def relearned(results: Results) -> Chart:
         for steps, value in zip(STEPS, values, strict=True)
     ]
     metrics = results.metrics("probe_features_table")
-    measures = {c: "prevalence" + "_strict" * c.startswith("faces") for c in PROBED}
-    originals = {c: 100 * metrics[f"{measure}_before_{c}"] for c, measure in measures.items()}
-    cells += [(PROBED[c], "original", 0, 0, x, x, x) for c, x in originals.items()]
+    lines = {c: 100 * metrics[f"prevalence{'_strict' * ('faces' in c)}_before_{c}"] for c in PROBED}
+    cells += [(PROBED[c], "original", 0, 0, x, x, x) for c, x in lines.items()]
     names = ["row", "model", "images", "steps", "share, %", "low", "high"]
 
     def panel(axis: Axes, case: str, theme: Theme) -> None:
@@ -231,7 +230,7 @@ def relearned(results: Results) -> Chart:
             shares, low, high = zip(*values, strict=True)
             axis.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
             axis.plot(places, shares, f"{MARKERS[role]}-", color=colour, label=LABELS[role], ms=5)
-        axis.axhline(originals[case], color=theme.colours["original"], ls="--", label="original")
+        axis.axhline(lines[case], color=theme.colours["original"], ls="--", label="original")
         axis.set_title(PROBED[case], fontsize=9.5, loc="left")
         axis.set_xticks(range(len(STEPS)), [str(steps) for steps in STEPS])
         axis.set_ylim(bottom=0)
