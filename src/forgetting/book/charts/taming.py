@@ -190,7 +190,7 @@ def near_person(results: Results) -> Chart:
     def draw(theme: Theme, width: float) -> Figure:
         figure = forest(rows, theme, width, "share of samples near the person, %", False)
         axis = figure.axes[0]
-        axis.axvline(CHANCE, color=theme.ink, lw=1, ls="--", zorder=0)
+        axis.axvline(CHANCE, color=theme.ink, lw=1.5, ls="--", zorder=1.5)
         axis.text(CHANCE + 0.02, -0.58, "chance", fontsize=9, va="top")
         axis.set_xlim(left=0)
         return figure
