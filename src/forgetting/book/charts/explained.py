@@ -1,4 +1,4 @@
-"""Charts that explain a measure, on seeded numbers or on the figures of one record."""
+"""Charts that explain a measure, on made-up data or on the figures of one record."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -193,7 +193,7 @@ def fid_floor(results: Results) -> Chart:
                 fontsize=9,
             )
         axis.axhline(distance**2, color=theme.ink, lw=0.8, ls=":")
-        axis.text(100, distance**2 - 0.1, "of endless images", fontsize=9, va="top")
+        axis.text(100, distance**2 - 0.1, "of infinitely many", fontsize=9, va="top")
         axis.set(xscale="log", xlabel="images in each set", ylabel="FID")
         ticks = [100, 500, 2000, 5000]
         axis.set_xticks(ticks, [f"{n:,}" for n in ticks])

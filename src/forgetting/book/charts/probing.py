@@ -217,6 +217,9 @@ def relearned(results: Results) -> Chart:
         for (case, role, n), values in curves.items()
         for steps, value in zip(STEPS, values, strict=True)
     ]
+    metrics = results.metrics("probe_features_table")
+    base = {c: 100 * metrics[f"prevalence{'_strict' * ('faces' in c)}_before_{c}"] for c in PROBED}
+    cells += [(PROBED[c], "original", 0, 0, x, x, x) for c, x in base.items()]
     names = ["row", "model", "images", "steps", "share, %", "low", "high"]
 
     def panel(axis: Axes, case: str, theme: Theme) -> None:
@@ -227,6 +230,7 @@ def relearned(results: Results) -> Chart:
             shares, low, high = zip(*values, strict=True)
             axis.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
             axis.plot(places, shares, f"{MARKERS[role]}-", color=colour, label=LABELS[role], ms=5)
+        axis.axhline(base[case], color=theme.colours["original"], ls="--", label="original")
         axis.set_title(PROBED[case], fontsize=9.5, loc="left")
         axis.set_xticks(range(len(STEPS)), [str(steps) for steps in STEPS])
         axis.set_ylim(bottom=0)

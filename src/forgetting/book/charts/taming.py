@@ -136,12 +136,6 @@ def person_retrained(results: Results) -> Chart:
     )
 
 
-def _from_zero(figure: Figure) -> Figure:
-    """Let the axis of a forest chart begin at zero."""
-    figure.axes[0].set_xlim(left=0)
-    return figure
-
-
 @CHARTS.register("rare-shares")
 def rare_shares(results: Results) -> Chart:
     """Return how many samples show an attribute before and after it is made rare."""
@@ -192,13 +186,21 @@ def near_person(results: Results) -> Chart:
         )
         for tenths in TENTHS
     ]
-    return Chart(
-        table(rows, "share, %"),
-        lambda theme, width: _from_zero(
-            forest(rows, theme, width, "share of samples near the person, %", False)
-        ),
-    )
 
+    def draw(theme: Theme, width: float) -> Figure:
+        figure = forest(rows, theme, width, "share of samples near the person, %", False)
+        axis = figure.axes[0]
+        axis.axvline(CHANCE, color=theme.ink, lw=1.5, ls="--", zorder=1.5)
+        axis.text(CHANCE + 0.02, -0.58, "chance", fontsize=9, va="top")
+        axis.set_xlim(left=0)
+        return figure
+
+    chance = Row("other faces", {"chance": (CHANCE, CHANCE, CHANCE)})
+    return Chart(table([*rows, chance], "share, %"), draw)
+
+
+CHANCE = 1.0
+"""The share of other people's faces that are near the person, in percent, by definition."""
 
 TENTHS = (5, 7, 8, 9, 10)
 """Temperatures of samples, in tenths."""
