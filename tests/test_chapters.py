@@ -7,10 +7,11 @@ import pytest
 
 from forgetting.book import pages as chapter_pages
 from forgetting.book.charts import CHARTS, NARROW, WIDE
+from forgetting.book.charts.drawing import check_mean
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import Entry, pages
 from forgetting.book.staging import clean_download, lecturers, run_it_yourself, staged
-from forgetting.errors import ForgettingError, ParameterError
+from forgetting.errors import DataError, ForgettingError, ParameterError
 
 CHAPTERS = sorted((HERE.root / "book").glob("*.md"))
 
@@ -34,6 +35,12 @@ def test_a_chart_is_drawn_for_both_themes_and_widths(name, tmp_path):
             assert width == pytest.approx(NARROW if "narrow" in kind else WIDE, abs=0.01)
     assert drawn["only-light only-wide"] != drawn["only-dark only-wide"]
     assert chapter_pages.draw(name, tmp_path) == paths  # the same files, the same names
+
+
+def test_a_table_beside_runs_of_another_execution_is_refused():
+    check_mean("some share", 2.0, [1.0, 3.0])
+    with pytest.raises(DataError, match=r"some share is 2, and its runs have 2\.5: publish"):
+        check_mean("some share", 2.0, [2.0, 3.0])
 
 
 def test_a_chart_that_is_not_there_is_refused(tmp_path):

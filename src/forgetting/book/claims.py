@@ -1,4 +1,4 @@
-"""What holds of both papers: each claim with a written rule, which makes its verdict from records.
+"""Which claims hold up: each has a written rule, which makes its verdict from records.
 
 `book/claims.yaml` lists the claims and their rules, `results/claims.json` holds the verdicts, and
 the directive `claims` shows them. A new run can change a verdict.
@@ -20,8 +20,6 @@ Outcome = Literal["holds", "fails", "open"]
 VerdictWord = Literal[
     "holds", "holds in part", "does not hold", "cannot be told", "not tested yet"
 ]
-WORDS = get_args(VerdictWord)
-"""The verdicts."""
 
 Than = str | float
 Comparison = tuple[str, Literal["at most", "at least"], Than]

@@ -92,7 +92,7 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
 
 
 def _clean_downloads(html: Path, checkout: Checkout) -> None:
-    """Take Sphinx's roles from the notebooks and Markdown files that pages offer to download."""
+    """Take Sphinx's roles from the notebooks that pages offer to download."""
     written = [(path.stem, path.read_text(encoding="utf-8")) for path in _written(checkout)]
     titles, authors = titles_of(checkout, written), _authors(checkout)
     for path in (html / "_sources").rglob("*.ipynb"):

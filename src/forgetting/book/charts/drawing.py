@@ -8,10 +8,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from forgetting.book.charts import NARROW
+from forgetting.book.numerals import Results
 from forgetting.book.theme import LABELS, MARKERS, Theme
+from forgetting.errors import DataError
 
 Value = tuple[float, float, float]
 """A value and the ends of its interval, NaN where it has none."""
@@ -40,6 +43,26 @@ def table(rows: Sequence[Row], value: str) -> pd.DataFrame:
     """Return the rows as a table: label, role, value, low, high."""
     cells = [(row.label, role, *figures) for row in rows for role, figures in row.values.items()]
     return pd.DataFrame(cells, columns=["row", "model", value, "low", "high"])
+
+
+def seeds_of(results: Results, sweep: str, case: str) -> list[Mapping[str, float]]:
+    """Return the metrics of a sweep's runs of one case, by seed."""
+    paths = sorted((results.folder / sweep).glob(f"{case}-[0-9].json"))
+    return [results.metrics(f"{sweep}/{path.stem}") for path in paths]
+
+
+def check_mean(what: str, mean: float, seeds: Sequence[float]) -> None:
+    """Check that a table's mean is that of the runs that stand beside it.
+
+    Raises
+    ------
+    DataError
+        It is another: the table and the runs come from different executions.
+    """
+    if not math.isclose(mean, float(np.mean(seeds)), rel_tol=1e-6, abs_tol=1e-9):
+        raise DataError(
+            f"{what} is {mean:g}, and its runs have {np.mean(seeds):g}: publish the table anew."
+        )
 
 
 def percent(value: Value) -> Value:
@@ -90,6 +113,12 @@ def share_scale(axis: Axes, largest: float) -> None:
     axis.set_xlim(0, top * 1.02)
     ticks = [tick for tick in SHARES if tick <= top]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
+def plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    """Give a logarithmic axis plain numbers at its ticks."""
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def legend(figure: Figure, axis: Axes, is_narrow: bool, columns: int = 4) -> None:

@@ -1,18 +1,28 @@
 """Charts of what parts of the loss do, of what is hidden, and of two methods on one flow."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from forgetting.book.charts import CHARTS, NARROW, Chart
-from forgetting.book.charts.drawing import Row, Value, forest, legend, percent, share_scale, table
+from forgetting.book.charts.drawing import (
+    Row,
+    Value,
+    check_mean,
+    forest,
+    legend,
+    percent,
+    plain_ticks,
+    seeds_of,
+    share_scale,
+    table,
+)
 from forgetting.book.charts.unlearning import SHARE
 from forgetting.book.numerals import Results
 from forgetting.book.theme import LABELS, MARKERS, Theme
@@ -76,18 +86,6 @@ THRESHOLDS = {"strict_": "B, strict", "": "B, balanced", "outside_": "face-api"}
 """Graders and their thresholds, by what their metrics begin with."""
 
 
-def seeds_of(results: Results, sweep: str, case: str) -> list[Mapping[str, float]]:
-    """Return the metrics of a sweep's runs of one case, by seed."""
-    paths = sorted((results.folder / sweep).glob(f"{case}-[0-9].json"))
-    return [results.metrics(f"{sweep}/{path.stem}") for path in paths]
-
-
-def plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
-    """Give a logarithmic axis plain numbers at its ticks."""
-    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_ticks([], minor=True)
-
-
 def parts(results: Results, metric: str, factor: float, xlabel: str) -> Chart:
     """Return what a metric, times a factor, becomes when one part of the loss is changed."""
     page, sweep = "unlearn_ablations_table", "unlearn_ablations"
@@ -101,6 +99,7 @@ def parts(results: Results, metric: str, factor: float, xlabel: str) -> Chart:
         for role in ("unlearned", "filter"):
             mean = factor * metrics[f"{metric}_{KEYS[role]}_{case}"]
             seeds = own if role == "unlearned" and own else [mean]
+            check_mean(f"{page}: {metric} of {case}", mean, seeds)
             cells.append((label, role, mean, min(seeds), max(seeds)))
     data = pd.DataFrame(cells, columns=["row", "model", xlabel, "least seed", "greatest seed"])
 
