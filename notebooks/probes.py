@@ -123,28 +123,39 @@ plt.show()
 #
 # Each model is tuned on a few images with the feature, from the latents that came nearest to them.
 # How soon do fresh samples show the feature again? A model that forgot shows it no sooner than the
-# retrained model. The filter has no weights of its own and is left out.
+# retrained model. Each model gets the images at which its error is nearest to a common one, the
+# median over all models, because a model that begins farther away also changes faster. A control
+# tunes it on as many images of the original without the feature. The filter has no weights of its
+# own and is left out.
 
 # %%
-compared = ("unlearned", "until gone", "retrained")
+compared = ("original", "unlearned", "until gone", "retrained")
 tuned = {name: models[name] for name in compared if name in models}
-curves = [
-    probing.relearn_feature(
-        task,
-        tuned,
-        targets,
-        inverted,
-        fresh[: p.n_samples // 2],
-        n_images=n_images,
-        steps=(0, 1, 2, 5, 10, 20, 50),
-    )
-    for n_images in (8, 64)
-]
-for by_model in curves:
-    metrics |= unlearning.recorded(by_model)
+without = task.own[~evaluator.has_feature(task.own)][: len(targets)]
+control = attacks.invert_images(task, tuned, without, budget, run.seed("control"))
+error = probing.common_error([inverted[name] for name in tuned if name in inverted])
+curves = {
+    prefix: [
+        probing.relearn_feature(
+            task,
+            tuned,
+            images,
+            nearest,
+            fresh[: p.n_samples // 2],
+            error=error,
+            n_images=n_images,
+            steps=(0, 5, 10, 20, 50),
+        )
+        for n_images in (8, 32)
+    ]
+    for prefix, images, nearest in (("", targets, inverted), ("control_", without, control))
+}
+for prefix, by_number in curves.items():
+    for by_model in by_number:
+        metrics |= unlearning.recorded(by_model, prefix)
 
 # %% tags=["hide-input", "figure"] alt="Curves of shares against steps, one panel a count"
-unlearning_plots.relearning_curves(curves, len(targets))
+unlearning_plots.relearning_curves(curves[""], curves["control_"], len(targets))
 plt.show()
 
 # %% [markdown]

@@ -98,7 +98,8 @@ summary("inversion_error", "{:.3f}", over_seeds)
 # ## Relearning
 #
 # The share of fresh samples with the feature after steps on 8 images that show it (above) and on
-# 64 (below). Lines are means over the seeds; shades reach from the least seed to the greatest.
+# 32 (below). Lines are means over the seeds; shades reach from the least seed to the greatest.
+# Dotted lines are means on images without the feature.
 
 # %%
 for case, part in table.cases.items():

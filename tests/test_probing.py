@@ -1,6 +1,7 @@
 """Probes on several models find what was planted, under the names that records have."""
 
 import dataclasses
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,8 @@ from forgetting.errors import DataWarning, ParameterError
 from forgetting.experiments import attacks, probing
 from forgetting.experiments.grading import grade_samples
 from forgetting.experiments.unlearning import recorded
-from forgetting.probes.inversion import inversion_attack
+from forgetting.metrics.prevalence import Prevalence
+from forgetting.probes.inversion import Inversion, inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
@@ -144,6 +146,7 @@ def test_relearning_counts_fresh_samples_after_every_number_of_steps():
         wide,
         inverted,
         fresh,
+        error=0.0,
         n_images=4,
         steps=(0, 3, 120),
     )
@@ -151,19 +154,59 @@ def test_relearning_counts_fresh_samples_after_every_number_of_steps():
     shares = curves["unlearned"].prevalence
     assert list(shares) == [0, 3, 120]
     assert shares[0].n == 200
-    starts = inverted["unlearned"].inversion.latents[:4]
+    nearest = inverted["unlearned"].inversion.errors.argsort()[:4]
+    starts = inverted["unlearned"].inversion.latents[nearest]
 
     def count(model):
         with torch.no_grad():
             return float((width(model(fresh)) > WIDE).double().mean())
 
-    expected = relearn(models["unlearned"], wide[:4], starts, (0, 3, 120), count)
+    expected = relearn(models["unlearned"], wide[nearest], starts, (0, 3, 120), count)
     assert {steps: share.share for steps, share in shares.items()} == pytest.approx(expected)
     assert shares[120].share > shares[0].share
     metrics = recorded(curves)
-    assert len(metrics) == 9
+    assert len(metrics) == 10
+    errors = inverted["unlearned"].inversion.errors[nearest]
+    assert metrics["relearning_error_after_4"] == pytest.approx(float(errors.mean()))
     assert metrics["relearned_after_4_120"] == shares[120].share
     assert metrics["relearned_after_4_0_low"] == shares[0].low
+
+
+def inversion_of(errors):
+    latents = torch.zeros(len(errors), 6)
+    latents[:, 0] = torch.arange(len(errors))
+    found = Inversion(latents, torch.zeros(len(errors), 1, 32, 32), torch.tensor(errors))
+    return attacks.InversionOutcome(found, Prevalence(0, 0, 1, len(errors)))
+
+
+def test_models_relearn_from_images_at_which_their_errors_agree(monkeypatch):
+    inverted = {"original": inversion_of([0.1, 0.2, 0.3, 0.4, 0.5])}
+    inverted["retrained"] = inversion_of([0.4, 0.3, 0.5, 0.7, 0.6])
+    error = probing.common_error(list(inverted.values()))
+    assert error == pytest.approx(0.4)
+    seen = []
+
+    def spy(model, images, latents, *_, **__):
+        seen.append((images[:, 0, 0, 0].tolist(), latents[:, 0].tolist()))
+        return {0: Prevalence(0, 0, 1, 9)}
+
+    monkeypatch.setattr(probing, "relearn", spy)
+    images = torch.arange(5.0)[:, None, None, None].expand(-1, 1, 32, 32)
+    models = {"original": Bars(), "retrained": Bars()}
+    curves = probing.relearn_feature(
+        bars_task(),
+        models,
+        images,
+        inverted,
+        torch.randn(9, 6),
+        error=error,
+        n_images=3,
+        steps=(0,),
+    )
+    assert [sorted(used) for used, _ in seen] == [[2, 3, 4], [0, 1, 2]]
+    assert all(used == starts for used, starts in seen)  # each image with its own latent
+    assert [curve.error for curve in curves.values()] == [pytest.approx(0.4)] * 2
+    assert math.isnan(probing.common_error([]))
 
 
 def test_fewer_images_to_relearn_than_a_record_names_are_noted():
@@ -176,6 +219,7 @@ def test_fewer_images_to_relearn_than_a_record_names_are_noted():
             task.own[:3],
             inverted,
             torch.randn(20, 6),
+            error=0.1,
             n_images=64,
             steps=(0,),
         )
@@ -196,7 +240,7 @@ def test_relearning_tunes_only_the_part_that_makes_the_image():
     inverted = attacks.invert_images(task, {"unlearned": model}, wide, SMALL, seed=9)
     fresh = torch.randn(200, 6, generator=torch.Generator().manual_seed(2))
     curves = probing.relearn_feature(
-        task, {"unlearned": model}, wide, inverted, fresh, n_images=4, steps=(0, 120)
+        task, {"unlearned": model}, wide, inverted, fresh, error=0.1, n_images=4, steps=(0, 120)
     )
     shares = curves["unlearned"].prevalence
     assert shares[120].share == shares[0].share

@@ -204,16 +204,25 @@ def test_an_excess_may_lie_below_zero_and_a_share_may_not():
 
 def test_relearning_curves_need_every_point():
     full = {f"relearned_after_8_{step}": [0.1, 0.3] for step in table_plots.RELEARNING_STEPS}
-    part = pd.DataFrame({**full, "relearned_after_64_0": [0.1, 0.2]})
+    full["relearning_error_after_8"] = [0.02, 0.04]
+    control = {name.replace("_after", "_control_after"): values for name, values in full.items()}
+    part = pd.DataFrame({**full, **control, "relearned_after_32_0": [0.1, 0.2]})
     means = table_plots.relearning_means(part, "case")
-    assert means == {f"{name}_case": pytest.approx(0.2) for name in full}
-    part.loc[0, "relearned_after_8_5"] = None
-    assert table_plots.relearning_means(part, "case") == {}
-    upper, lower = table_plots.draw_relearning({"case": pd.DataFrame(full)}).axes
-    (line,) = upper.get_lines()
+    shares = {f"{name}_case": pytest.approx(0.2) for name in {**full, **control}}
+    errors = {name: pytest.approx(0.03) for name in shares if "error" in name}
+    assert means == shares | errors
+    upper, lower = table_plots.draw_relearning({"case": part}).axes
+    line, dotted = upper.get_lines()
     assert list(line.get_xdata()) == list(table_plots.RELEARNING_STEPS)
-    assert list(line.get_ydata()) == pytest.approx([20] * 7)
+    assert list(line.get_ydata()) == pytest.approx([20] * 5)
+    assert dotted.get_linestyle() == ":"
     assert not lower.get_lines()
+    part.loc[0, "relearned_after_8_5"] = None
+    assert not [
+        name
+        for name in table_plots.relearning_means(part, "case")
+        if "_after_" in name and "control" not in name
+    ]
 
 
 def drawn(axis):

@@ -144,17 +144,19 @@ def curve(n_images, *shares):
     points = {
         step: Prevalence(x, x - 0.1, x + 0.1, 9) for step, x in zip((0, 5), shares, strict=True)
     }
-    return RelearningCurve(n_images, points)
+    return RelearningCurve(n_images, 0.1, points)
 
 
 def test_relearning_has_a_panel_for_each_number_of_images_that_there_are():
     curves = [{"unlearned": curve(8, 0.2, 0.6)}, {"unlearned": curve(64, 0.2, 0.9)}]
-    first, second = unlearning_plots.relearning_curves(curves, 30).axes
+    control = [{"unlearned": curve(8, 0.2, 0.3)}, {"unlearned": curve(64, 0.2, 0.1)}]
+    first, second = unlearning_plots.relearning_curves(curves, control, 30).axes
     assert first.get_xlabel() == "steps on 8 images"
     assert second.get_xlabel() == "steps on 30 images"
     assert second.lines[0].get_xydata().tolist() == [[0, 20], [5, 90]]
     assert to_hex(first.lines[0].get_color()) == plots.COLOURS["unlearned"]
-    assert len(unlearning_plots.relearning_curves([{}, {}], 0).axes) == 2
+    assert second.lines[1].get_xydata().tolist() == [[0, 20], [5, 10]]
+    assert len(unlearning_plots.relearning_curves([{}, {}], [{}, {}], 0).axes) == 2
 
 
 def test_inverted_images_stand_below_their_targets():

@@ -21,9 +21,9 @@ MODELS = {
 }
 """Label and colour of the models of an unlearned feature, by their names in metrics."""
 
-RELEARNING_STEPS = (0, 1, 2, 5, 10, 20, 50)
-RELEARNING_IMAGES = (8, 64)
-RELEARNING_MODELS = ("after", "until_gone", "retrained")
+RELEARNING_STEPS = (0, 5, 10, 20, 50)
+RELEARNING_IMAGES = (8, 32)
+RELEARNING_MODELS = ("before", "after", "until_gone", "retrained")
 
 
 def draw_seeds(parts: Parts, prefix: str) -> Figure:
@@ -45,7 +45,13 @@ def draw_seeds(parts: Parts, prefix: str) -> Figure:
 
 
 def relearning_columns(part: pd.DataFrame, model: str, images: int) -> list[str]:
-    """Return the columns of a relearning curve, or none where a run lacks one of them."""
+    """Return the columns of a relearning curve, or none where a run lacks one of them.
+
+    Parameters
+    ----------
+    model : str
+        As metrics name it; `control_MODEL` is the curve on images without the feature.
+    """
     columns = [f"relearned_{model}_{images}_{step}" for step in RELEARNING_STEPS]
     complete = set(columns) <= set(part) and part[columns].notna().all(axis=None)
     return columns if complete else []
@@ -56,21 +62,22 @@ def relearning_means(part: pd.DataFrame, case: str) -> dict[str, float]:
 
     Returns
     -------
-    relearned_MODEL_IMAGES_STEP_CASE, of the models that unlearned and the retrained one
+    relearned_MODEL_IMAGES_STEP_CASE and relearning_error_MODEL_IMAGES_CASE, MODEL being one that
+    is tuned on images with the feature, or control_MODEL
     """
-    columns = [
-        column
-        for model in RELEARNING_MODELS
-        for images in RELEARNING_IMAGES
-        for column in relearning_columns(part, model, images)
-    ]
+    columns = []
+    for model in (f"{kind}{name}" for kind in ("", "control_") for name in RELEARNING_MODELS):
+        for images in RELEARNING_IMAGES:
+            if points := relearning_columns(part, model, images):
+                columns += [*points, f"relearning_error_{model}_{images}"]
     return {f"{column}_{case}": float(part[column].mean()) for column in columns}
 
 
 def draw_relearning(parts: Parts) -> Figure:
     """Draw the share of samples with the feature after relearning, a column for each part.
 
-    Lines are means over the seeds; shades reach from the least seed to the greatest.
+    Lines are means over the seeds; shades reach from the least seed to the greatest. Dotted lines
+    are means on images without the feature.
     """
     figure, axes = plt.subplots(
         len(RELEARNING_IMAGES),
@@ -80,7 +87,6 @@ def draw_relearning(parts: Parts) -> Figure:
         sharey="col",
         squeeze=False,
     )
-    ticks = RELEARNING_STEPS[::2]
     for column, (name, part) in enumerate(parts.items()):
         for axis, images in zip(axes[:, column], RELEARNING_IMAGES, strict=True):
             for model in RELEARNING_MODELS:
@@ -91,8 +97,11 @@ def draw_relearning(parts: Parts) -> Figure:
                         RELEARNING_STEPS, shares.mean(), "o-", ms=3, color=colour, label=label
                     )
                     axis.fill_between(RELEARNING_STEPS, *ends, color=colour, alpha=0.15)
+                    control = relearning_columns(part, f"control_{model}", images)
+                    means = 100 * part[control].mean()
+                    axis.plot(RELEARNING_STEPS[: len(means)], means, ":", color=colour)
             axis.set_xscale("symlog")
-            axis.set_xticks(ticks, ticks)
+            axis.set_xticks(RELEARNING_STEPS, RELEARNING_STEPS)
         axes[0, column].set_ylim(0)  # of both rows
         axes[0, column].set_title(name, fontsize=9)
         axes[-1, column].set_xlabel("steps")

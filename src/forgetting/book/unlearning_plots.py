@@ -206,31 +206,39 @@ def inverted_images(
     return plots.image_rows(rows)
 
 
-def relearning_curves(curves: Sequence[Mapping[str, RelearningCurve]], n_targets: int) -> Figure:
+def relearning_curves(
+    curves: Sequence[Mapping[str, RelearningCurve]],
+    control: Sequence[Mapping[str, RelearningCurve]],
+    n_targets: int,
+) -> Figure:
     """Draw how soon models show the feature again, a panel for each number of images.
 
     Parameters
     ----------
-    curves : Sequence[Mapping[str, RelearningCurve]]
-        For each number of images, the curves by role.
+    curves, control : Sequence[Mapping[str, RelearningCurve]]
+        For each number of images, the curves by role: on images with the feature (solid, with
+        intervals) and on images without it (dotted).
     n_targets : int
         Images that there are.
     """
     figure, axes = plt.subplots(
         1, len(curves), figsize=(4.75 * len(curves), 3), sharey=True, squeeze=False
     )
-    for axis, by_role in zip(axes[0], curves, strict=True):
+    for axis, by_role, without in zip(axes[0], curves, control, strict=True):
         for name, curve in by_role.items():
             steps, shares = list(curve.prevalence), list(curve.prevalence.values())
             low, high = ([100 * getattr(x, end) for x in shares] for end in ("low", "high"))
             colour = role_colour(name)
             axis.plot(steps, [100 * x.share for x in shares], "o-", color=colour, label=name)
             axis.fill_between(steps, low, high, color=colour, alpha=0.15)
+            drift = [100 * x.share for x in without[name].prevalence.values()]
+            axis.plot(steps, drift, ":", color=colour)
             axis.set_xscale("symlog")
             axis.set_xticks(steps, steps)
             axis.set_xlabel(f"steps on {min(curve.n_images, n_targets)} images")
     axes[0, 0].set_ylabel("samples with the feature, %")
     if curves[0]:
+        axes[0, 0].plot([], [], ":", color="gray", label="on images without it")
         axes[0, 0].legend()
     return figure
 

@@ -4,6 +4,7 @@ Relearning brings the feature back with a few images, and a linear probe looks f
 layer. `attacks` looks for it in latent space.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,19 +32,44 @@ class RelearningCurve:
     ----------
     n_images : int
         How many images the model is tuned on, at most.
+    error : float
+        The mean absolute difference of a pixel to these images before the first step, in [0, 1].
     prevalence : dict[int, Prevalence]
         The share of fresh samples that show the feature, by the number of steps.
     """
 
     n_images: int
+    error: float
     prevalence: dict[int, Prevalence]
 
     def metrics(self, key: str) -> dict[str, float]:
-        """Return `relearned_KEY_IMAGES_STEPS` with its interval, for every number of steps."""
-        metrics: dict[str, float] = {}
+        """Return what a record holds of the curve.
+
+        Returns
+        -------
+        relearned_KEY_IMAGES_STEPS : with its interval, for every number of steps
+        relearning_error_KEY_IMAGES
+        """
+        metrics = {f"relearning_error_{key}_{self.n_images}": self.error}
         for steps, share in self.prevalence.items():
             metrics |= share.metrics(f"relearned_{key}_{self.n_images}_{steps}")
         return metrics
+
+
+def common_error(inverted: Sequence[InversionOutcome]) -> float:
+    """Return the error of inversion at which all models can begin to relearn.
+
+    It is the median over all images and models. Models that begin at one error have a loss of one
+    size, so that a model does not change faster only because its images were farther away.
+
+    Parameters
+    ----------
+    inverted : Sequence[InversionOutcome]
+        One of each model; without any the median is nan.
+    """
+    if not inverted:
+        return math.nan
+    return float(torch.cat([outcome.inversion.errors for outcome in inverted]).median())
 
 
 def relearn_feature(
@@ -53,19 +79,26 @@ def relearn_feature(
     inverted: Mapping[str, InversionOutcome],
     latents: torch.Tensor,
     *,
+    error: float,
     n_images: int,
     steps: Sequence[int],
 ) -> dict[str, RelearningCurve]:
-    """Tune copies of models on a few images with the feature, and count it in fresh samples.
+    """Tune copies of models on a few images, and count the feature in fresh samples.
+
+    Each model is tuned on those images whose error of inversion is nearest to a common one.
 
     Parameters
     ----------
     models : Mapping[str, Any]
         By name; one that was not inverted is left out.
-    targets, inverted : Tensor
-        The images, and from which latents each model comes nearest to them.
+    targets : Tensor
+        (N, C, H, W), images with the feature, or others as a control.
+    inverted : Mapping[str, InversionOutcome]
+        From which latents each model comes nearest to the images.
     latents : Tensor
         (N, latent_dim), of the fresh samples.
+    error : float
+        At which the models begin, as nearly as the images allow; see `common_error`.
     n_images : int
         How many of the images are used; all, with a warning, if there are fewer.
     steps : Sequence[int]
@@ -80,11 +113,13 @@ def relearn_feature(
     curves = {}
     for name, outcome in inverted.items():
         if name in models:
-            starts = outcome.inversion.latents[:n_images]
+            errors = outcome.inversion.errors
+            used = (errors - error).abs().argsort(stable=True)[:n_images]
+            starts = outcome.inversion.latents[used]
             shares = relearn(
-                models[name], targets[:n_images], starts, steps, count, trainable=task.trainable
+                models[name], targets[used], starts, steps, count, trainable=task.trainable
             )
-            curves[name] = RelearningCurve(n_images, shares)
+            curves[name] = RelearningCurve(n_images, float(errors[used].mean()), shares)
     return curves
 
 

@@ -1,19 +1,14 @@
-"""Charts of what parts of the loss do, of what is hidden, and of two methods on one flow."""
+"""Charts of what parts of the loss do, of two methods on one flow, and of graders."""
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forgetting.book.charts import CHARTS, NARROW, Chart
 from forgetting.book.charts.drawing import (
     Row,
-    Value,
     check_mean,
     forest,
     legend,
@@ -26,6 +21,7 @@ from forgetting.book.charts.drawing import (
 from forgetting.book.charts.unlearning import SHARE
 from forgetting.book.numerals import Results
 from forgetting.book.theme import LABELS, MARKERS, Theme
+from forgetting.experiments.grading import record_key
 
 PARTS = {
     "as_here": "nothing changed",
@@ -42,29 +38,6 @@ PARTS = {
     "five_thousand_positive": "ten times the samples",
 }
 """Cases of the ablations, in words."""
-
-PROBED = {
-    "digits_vae_thick": "VAE of digits, thick strokes",
-    "digits_gan_thick": "GAN of digits, thick strokes",
-    "faces_vae_bangs": "VAE of faces, bangs",
-    "faces_gan_bangs": "GAN of faces, bangs",
-}
-"""Cases of the probes, in words."""
-
-KEYS = {
-    "original": "before",
-    "unlearned": "after",
-    "until gone": "until_gone",
-    "filter": "filter",
-    "retrained": "retrained",
-}
-"""What records call the models, by role."""
-
-RELEARNED = ("unlearned", "until gone", "retrained")
-"""Roles that relearn: the filter has no weights of its own."""
-
-STEPS = (0, 1, 2, 5, 10, 20, 50)
-"""Steps of relearning after which samples are counted."""
 
 WAYS = {
     "original": ("before", "original"),
@@ -90,14 +63,14 @@ def parts(results: Results, metric: str, factor: float, xlabel: str) -> Chart:
     """Return what a metric, times a factor, becomes when one part of the loss is changed."""
     page, sweep = "unlearn_ablations_table", "unlearn_ablations"
     metrics = results.metrics(page)
-    names = {role: f"{metric}_{KEYS[role]}_as_here" for role in ("original", "retrained")}
+    names = {role: f"{metric}_{record_key(role)}_as_here" for role in ("original", "retrained")}
     names["reference"] = f"{metric}_floor_as_here"
     beside = {role: factor * metrics[name] for role, name in names.items() if name in metrics}
     cells = []
     for case, label in PARTS.items():
         own = [factor * run[f"{metric}_after"] for run in seeds_of(results, sweep, case)]
         for role in ("unlearned", "filter"):
-            mean = factor * metrics[f"{metric}_{KEYS[role]}_{case}"]
+            mean = factor * metrics[f"{metric}_{record_key(role)}_{case}"]
             seeds = own if role == "unlearned" and own else [mean]
             check_mean(f"{page}: {metric} of {case}", mean, seeds)
             cells.append((label, role, mean, min(seeds), max(seeds)))
@@ -145,108 +118,6 @@ def parts_shares(results: Results) -> Chart:
 def parts_fid(results: Results) -> Chart:
     """Return the FID when one part of the loss is changed."""
     return parts(results, "fid", 1, "FID to the original's samples without the feature")
-
-
-def probed(results: Results, metrics_of: Mapping[str, str], xlabel: str) -> Chart:
-    """Return the success of a probe on every model, from what a case's metrics begin with."""
-    page, rows = "probe_features_table", []
-    metrics = results.metrics(page)
-    for case, label in PROBED.items():
-        names = {role: f"{metrics_of[case]}_{key}_{case}" for role, key in KEYS.items()}
-        values = {
-            role: percent(results.value(page, name))
-            for role, name in names.items()
-            if name in metrics
-        }
-        rows.append(Row(label, values))
-
-    def draw(theme: Theme, width: float) -> Figure:
-        figure = forest(rows, theme, width, xlabel, is_share=False)
-        figure.axes[0].set_xlim(0, 103)
-        return figure
-
-    return Chart(table(rows, "share, %"), draw)
-
-
-@CHARTS.register("hidden-attacked")
-def attacked(results: Results) -> Chart:
-    """Return how many attacked latents show the feature; of digits, as a sure digit."""
-    names = {case: f"attack{'_sure' * case.startswith('digits')}" for case in PROBED}
-    return probed(results, names, "attacked latents that show the feature, %")
-
-
-@CHARTS.register("hidden-inverted")
-def inverted(results: Results) -> Chart:
-    """Return how many inversions of images with the feature show it."""
-    names = dict.fromkeys(PROBED, "inverted")
-    return probed(results, names, "inverted images that show the feature, %")
-
-
-def relearning(results: Results, case: str, role: str, n_images: int) -> list[Value]:
-    """Return the share, in percent, that shows the feature after each number of steps.
-
-    Ends are the least and the greatest seed, or those of a single run's interval.
-    """
-    values = []
-    for steps in STEPS:
-        name = f"relearned_{KEYS[role]}_{n_images}_{steps}"
-        runs = [run for run in seeds_of(results, "probe_features", case) if name in run]
-        if not runs:
-            return []
-        shares = [run[name] for run in runs]
-        ends = [runs[0].get(f"{name}_{end}", math.nan) for end in ("low", "high")]
-        if len(runs) > 1:
-            ends = [min(shares), max(shares)]
-        values.append(percent((float(np.mean(shares)), ends[0], ends[1])))
-    return values
-
-
-@CHARTS.register("hidden-relearned")
-def relearned(results: Results) -> Chart:
-    """Return how soon few images bring the feature back."""
-    curves = {
-        (case, role, n): values
-        for case in PROBED
-        for role in RELEARNED
-        for n in (8, 64)
-        if (values := relearning(results, case, role, n))
-    }
-    cells = [
-        (PROBED[case], role, n, steps, *value)
-        for (case, role, n), values in curves.items()
-        for steps, value in zip(STEPS, values, strict=True)
-    ]
-    metrics = results.metrics("probe_features_table")
-    base = {c: 100 * metrics[f"prevalence{'_strict' * ('faces' in c)}_before_{c}"] for c in PROBED}
-    cells += [(PROBED[c], "original", 0, 0, x, x, x) for c, x in base.items()]
-    names = ["row", "model", "images", "steps", "share, %", "low", "high"]
-
-    def panel(axis: Axes, case: str, theme: Theme) -> None:
-        for (name, role, n), values in curves.items():
-            if name != case or n != 8:
-                continue
-            colour, places = theme.colours[role], range(len(STEPS))
-            shares, low, high = zip(*values, strict=True)
-            axis.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
-            axis.plot(places, shares, f"{MARKERS[role]}-", color=colour, label=LABELS[role], ms=5)
-        axis.axhline(base[case], color=theme.colours["original"], ls="--", label="original")
-        axis.set_title(PROBED[case], fontsize=9.5, loc="left")
-        axis.set_xticks(range(len(STEPS)), [str(steps) for steps in STEPS])
-        axis.set_ylim(bottom=0)
-        axis.grid(axis="y")
-
-    def draw(theme: Theme, width: float) -> Figure:
-        is_narrow = width <= NARROW
-        shape, height = ((4, 1), 8.2) if is_narrow else ((2, 2), 4.8)
-        figure, axes = plt.subplots(*shape, figsize=(width, height), squeeze=False)
-        for axis, case in zip(axes.flat, PROBED, strict=True):
-            panel(axis, case, theme)
-        figure.supxlabel("steps on eight images with the feature", fontsize=10)
-        figure.supylabel("samples with the feature, %", fontsize=10)
-        legend(figure, axes.flat[0], is_narrow)
-        return figure
-
-    return Chart(pd.DataFrame(cells, columns=names), draw)
 
 
 @CHARTS.register("two-ways")
