@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from planted import checkout_of
 
-from forgetting.book import comparison, validation
+from forgetting.book import comparison, validated, validated_page, validation
 from forgetting.book.checkout import HERE
 from forgetting.book.comparison import Printed, differences, half_width
 from forgetting.book.entries import pages
@@ -270,17 +270,17 @@ def test_a_named_page_without_its_data_or_its_entry_is_refused(checkout):
 def test_the_command_fails_if_a_page_differs(monkeypatch):
     given = []
 
-    def pretend(log, names, again, shard):
-        given.append((names, again, shard))
+    def pretend(log, names, again, shard, is_noted):
+        given.append((names, again, shard, is_noted))
         log("a: differs (1/1, 0.1 min)")
         return ["a"]
 
     monkeypatch.setattr(validation, "validate", pretend)
     result = CliRunner().invoke(main, ["validate", "a", "b", "--again", "--shard", "2/6"])
-    assert given == [(("a", "b"), True, (2, 6))]
+    assert given == [(("a", "b"), True, (2, 6), False)]
     assert result.exit_code == 1
     assert "These pages differ: a." in result.output
-    monkeypatch.setattr(validation, "validate", lambda *arguments: [])
+    monkeypatch.setattr(validation, "validate", lambda *_, is_noted: [])
     assert CliRunner().invoke(main, ["validate"]).exit_code == 0
     result = CliRunner().invoke(main, ["validate", "--shard", "second"])
     assert "--shard takes K/N, as in 2/6, not 'second'." in result.output
@@ -322,3 +322,65 @@ def test_points_are_neither_percent_nor_plain_numbers():
         assert differences(f"changed {one}", f"changed {other}", {})
         assert differences(f"changed {other}", f"changed {one}", {})
         assert not differences(f"changed {one}", f"changed {one}", {})
+
+
+def machine(**changes):
+    versions = {"torch": "2.14.1"}
+    same = {"cpu": "A", "device": "cpu", "python": "3.11.7", "revision": "0123456789"}
+    return {**same, "versions": versions, "seconds": 90.0, **changes}
+
+
+def test_a_noted_validation_says_what_was_equal_and_where_it_was_executed(checkout, monkeypatch):
+    def executed(page, folder, checkout):
+        metrics = {"share": 0.098, "share_low": 0.0902, "share_high": 0.12, "new": 1.0}
+        record = {"schema": 2, "metrics": metrics}
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{page.name}.json").write_text(json.dumps(record))
+        (folder / f"{page.name}.run.json").write_text(json.dumps(machine(cpu="B")))
+        return ["it differs"] if page.name == "second" else []
+
+    monkeypatch.setattr(validation, "_differences", executed)
+    for name in ("first", "second"):
+        (checkout.results / f"{name}.run.json").write_text(json.dumps(machine()))
+    validate(checkout, "first")
+    assert not validated.read_validations(checkout)
+    validation.validate(print, ["first", "second"], checkout=checkout, is_noted=True)
+    noted = validated.read_validations(checkout)
+    first = noted["first"]
+    assert first["agrees"]
+    assert not noted["second"]["agrees"]
+    assert noted["second"]["differences"] == ["it differs"]
+    assert (first["metrics"], first["equal"]) == (3, 1)  # a metric that is new is not compared
+    assert first["farthest"] == ["share_high", 0.1066, 0.12]
+    assert (first["published"]["cpu"], first["executed"]["cpu"]) == ("A", "B")
+    page = next(page for page in pages(checkout) if page.name == "first")
+    assert validated.has_note(page, checkout)
+    write_page(checkout, "first", text="share  9.81% of all\n")
+    assert not validated.has_note(page, checkout)
+
+
+def test_a_page_that_was_not_executed_to_its_end_is_noted_without_figures(checkout, monkeypatch):
+    monkeypatch.setattr(validation, "_differences", lambda *arguments: ["A cell failed:"])
+    (checkout.results / "first.run.json").write_text(json.dumps(machine()))
+    validation.validate(print, ["first"], checkout=checkout, is_noted=True)
+    noted = validated.read_validations(checkout)["first"]
+    assert noted["differences"] == ["A cell failed:"]
+    assert "executed" not in noted
+    assert validated_page._where(noted) == ["was not executed to its end"]
+
+
+def test_the_table_of_validations_names_what_differs_between_machines():
+    there = validated._machine(machine())
+    here = validated._machine(machine(cpu="B"))
+    entry = {"published": there, "executed": here, "seconds": 90.0}
+    lines = ["B, cpu, Python 3.11.7, PyTorch 2.14.1", "published on A", "2 minutes"]
+    assert validated_page._where(entry) == lines
+    entry |= {"executed": there, "seconds": 12.3}
+    assert validated_page._where(entry) == ["A, cpu, Python 3.11.7, PyTorch 2.14.1", "12 s"]
+    page = next(page for page in pages() if page.name == "unlearn_thick")
+    told = {"metrics": 9, "equal": 8, "farthest": ["fid_after", 8.0, 8.25], "differences": []}
+    told["page"] = validated.digest_of(page)
+    found = ["8 of 9 metrics are equal", "farthest: fid_after, 8 and 8.25"]
+    assert validated_page._differences(page, told) == found
+    told["page"] = "older"
+    assert validated_page._differences(page, told)[-1] == "the page was published anew since"

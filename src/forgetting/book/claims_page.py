@@ -39,8 +39,8 @@ class Claims(SphinxDirective):
         group = nodes.tgroup(cols=len(HEADS))
         table += group
         group += [nodes.colspec(colwidth=width) for width in WIDTHS]
-        group += nodes.thead("", _row([_text(head) for head in HEADS]))
-        group += nodes.tbody("", *(_row(self._cells(claim)) for claim in claims))
+        group += nodes.thead("", row([cell(head) for head in HEADS]))
+        group += nodes.tbody("", *(row(self._cells(claim)) for claim in claims))
         return [table, *messages]
 
     def _cells(self, claim: dict[str, Any]) -> list[nodes.Node]:
@@ -61,16 +61,18 @@ class Claims(SphinxDirective):
         return [
             nodes.container("", first, nodes.paragraph("", detail, classes=["rule"])),
             nodes.paragraph("", "", badge),
-            nodes.container("", *map(_text, figures_of(claim))),
+            nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link),
         ]
 
 
-def _text(text: str) -> nodes.paragraph:
+def cell(text: str) -> nodes.paragraph:
+    """Return a paragraph of a table, in which no line breaks before a percent sign."""
     return nodes.paragraph("", text.replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
-def _row(cells: list[nodes.Node]) -> nodes.row:
+def row(cells: list[nodes.Node]) -> nodes.row:
+    """Return a row of a table."""
     return nodes.row("", *(nodes.entry("", cell) for cell in cells))
 
 

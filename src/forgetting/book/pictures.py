@@ -22,6 +22,7 @@ from PIL import Image
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.theme import LIGHT, use_theme
 from forgetting.border.inference import generate
+from forgetting.data.digit_features import FEATURES
 from forgetting.foundation.files import replacing, write_text
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction, collect_latents, find_direction
@@ -66,7 +67,8 @@ class Subject:
     classifier, attribute : str
         A classifier of the zoo, and the feature's name in it: how much of it an image has.
     threshold : float or None
-        The score above which they have it; None of a feature of degree, which a tenth has.
+        The score above which they have it; None of a feature of degree in `FEATURES`, which a
+        tenth has and whose measured values stand below the images.
     scale : int
         Pixels of the picture for each of an image.
     """
@@ -164,16 +166,20 @@ def _write_subject(name: str, subject: Subject, folder: Path) -> list[Path]:
         "with": latents[torch.nonzero(scores > most).flatten()[:8]],
         "without": latents[torch.nonzero(scores <= least).flatten()[:8]],
     }
+    measure = FEATURES[subject.attribute].measure if subject.threshold is None else None
     paths: list[Path] = []
-    index: dict[str, list[dict[str, str]]] = {}
+    index: dict[str, list[dict[str, Any]]] = {}
     for which, block in chosen.items():
         shown = dict(models)
         if subject.retrained:
             shown["never saw it"] = store.load(subject.retrained)
         for label, model in shown.items():
-            path = folder / f"{name}-{which}-{_slug(label)}.webp"
-            _write(path, generate(model, block), len(block), subject.scale)
-            index.setdefault(which, []).append({"label": label, "file": path.name})
+            path, images = folder / f"{name}-{which}-{_slug(label)}.webp", generate(model, block)
+            _write(path, images, len(block), subject.scale)
+            values = [round(float(value), 1) for value in measure(images)] if measure else []
+            index.setdefault(which, []).append(
+                {"label": label, "file": path.name, "values": values}
+            )
             paths.append(path)
     anchors = torch.cat([chosen["with"][:4], chosen["without"][:4]])
     walks = _walks(anchors, direction)

@@ -67,11 +67,18 @@ class Samples(_Pictures):
         rows = told["rows"][self.arguments[1]]
         lines = [
             f'<div class="strip"><span>{escape(row["label"])}</span>'
-            f'<img src="{self.address(row["file"])}" loading="lazy" '
-            f'alt="{escape(self.options["alt"])}: {escape(row["label"])}."></div>'
+            f'<div><img src="{self.address(row["file"])}" loading="lazy" '
+            f'alt="{escape(self.options["alt"])}: {escape(row["label"])}.">'
+            f"{_measured(row['values'])}</div></div>"
             for row in rows
         ]
         return self.framed("\n".join(lines), ["samples"])
+
+
+def _measured(values: list[float]) -> str:
+    """Return the measured values of a row, each below its image, as HTML."""
+    cells = "".join(f"<span>{value}</span>" for value in values)
+    return f'<div class="measured">{cells}</div>' if values else ""
 
 
 class Play(_Pictures):

@@ -22,6 +22,7 @@ from forgetting.book.kernel import check_package
 from forgetting.book.publish import check_data, select
 from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
 from forgetting.book.schema import read_record, read_records
+from forgetting.book.validated import digest_of, has_note, note
 from forgetting.data import sources
 from forgetting.errors import DataError, ForgettingError
 from forgetting.foundation import resources
@@ -41,6 +42,7 @@ def validate(
     again: bool = False,
     shard: tuple[int, int] = (1, 1),
     checkout: Checkout = HERE,
+    is_noted: bool = False,
 ) -> list[str]:
     """Execute published pages again and compare their marked cells with the published outputs.
 
@@ -58,6 +60,8 @@ def validate(
         Whether to execute pages that agreed before.
     shard : tuple of int
         (k, n) takes the k-th of n parts of the pages, counted from 1.
+    is_noted : bool
+        Whether the verdicts go to `results/validation.json`, which the book shows.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def validate(
     for number, page in enumerate(wanted, 1):
         if reason := _reason_to_skip(page):
             log(f"{page.name}: skipped, {reason}")
-        elif not again and state.has_agreed(page):
+        elif not again and state.has_agreed(page) and (not is_noted or has_note(page, checkout)):
             log(f"{page.name}: agreed before")
         else:
             lines = _differences(page, folder, checkout)
@@ -103,6 +107,8 @@ def validate(
             for line in lines:
                 log(f"  {line}")
             state.note(page, agrees=not lines)
+            if is_noted:
+                note(page, folder, lines, checkout)
             differing += [page.name] if lines else []
     return differing
 
@@ -123,7 +129,8 @@ def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
     circumstances = checkout.results / f"{page.name}.run.json"
     known = read_record(circumstances) if circumstances.is_file() else {}
     report = folder / f"{page.name}.xml"
-    report.unlink(missing_ok=True)
+    for path in (report, folder / f"{page.name}.json", folder / f"{page.name}.run.json"):
+        path.unlink(missing_ok=True)
     context = {
         "name": page.name,
         "role": page.role,
@@ -184,11 +191,7 @@ class _State:
 
     def _key(self, page: Entry) -> str:
         digest = self._library.copy()
-        for path in (
-            self._checkout.published / f"{page.name}.ipynb",
-            self._checkout.results / f"{page.name}.json",
-        ):
-            digest.update(path.read_bytes() if path.is_file() else b"")
+        digest.update(digest_of(page, self._checkout).encode())
         record = read_records(self._checkout.results, [page.name]).get(page.name, {})
         for name in record.get("weights", {}):
             digest.update(f"{name} {zoo.record(name)['sha256'] if zoo.has(name) else ''}".encode())

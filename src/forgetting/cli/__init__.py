@@ -196,7 +196,8 @@ def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--again", is_flag=True, help="Execute pages that agreed before, too.")
 @click.option("--shard", default="1/1", metavar="K/N", help="Take the K-th of N parts.")
-def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
+@click.option("--note", is_flag=True, help="Note the verdicts in results/, for the book.")
+def validate(names: tuple[str, ...], again: bool, shard: str, note: bool) -> None:
     """Execute published pages again, and compare.
 
     The pages are NAMES, or all. Words must be the same; numbers may differ within what the record
@@ -207,7 +208,7 @@ def validate(names: tuple[str, ...], again: bool, shard: str) -> None:
     if not (match := re.fullmatch(r"(\d+)/(\d+)", shard)):
         raise ForgettingError(f"--shard takes K/N, as in 2/6, not {shard!r}.")
     part = int(match[1]), int(match[2])
-    if differing := validation.validate(click.echo, names, again, part):
+    if differing := validation.validate(click.echo, names, again, part, is_noted=note):
         raise ForgettingError(f"These pages differ: {', '.join(differing)}.")
 
 

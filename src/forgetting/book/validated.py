@@ -1,0 +1,96 @@
+"""What validations found, in `results/validation.json`.
+
+`forgetting validate --note` writes an entry for each page that it executes; the next validation of
+a page replaces it. An entry holds what the page was when it was executed again, so that the book
+can say which pages have been published anew since.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.entries import Entry
+from forgetting.book.schema import read_record
+from forgetting.foundation.files import write_text
+
+FILE = "validation.json"
+"""Name of the file below `results/`."""
+
+
+def digest_of(page: Entry, checkout: Checkout = HERE) -> str:
+    """Return a hash of a published page and of its record; of a missing file there is none."""
+    digest = hashlib.sha256()
+    for path in (
+        checkout.published / f"{page.name}.ipynb",
+        checkout.results / f"{page.name}.json",
+    ):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def read_validations(checkout: Checkout = HERE) -> dict[str, dict[str, Any]]:
+    """Return the entries of `results/validation.json` by page; none where there is no file."""
+    path = checkout.results / FILE
+    if not path.is_file():
+        return {}
+    entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return entries
+
+
+def has_note(page: Entry, checkout: Checkout = HERE) -> bool:
+    """Return whether there is an entry of a page as it is published now."""
+    return read_validations(checkout).get(page.name, {}).get("page") == digest_of(page, checkout)
+
+
+def note(page: Entry, folder: Path, lines: list[str], checkout: Checkout = HERE) -> None:
+    """Note that a page was executed again, and what was found.
+
+    Parameters
+    ----------
+    page : Entry
+        A page.
+    folder : Path
+        Where the execution left its record.
+    lines : list[str]
+        How the page differs from the published one; none where it agrees.
+    """
+    entry: dict[str, Any] = {"agrees": not lines, "differences": lines, "page": ""}
+    entry["page"] = digest_of(page, checkout)
+    published = read_record(checkout.results / f"{page.name}.run.json")
+    entry["published"] = _machine(published)
+    record, circumstances = folder / f"{page.name}.json", folder / f"{page.name}.run.json"
+    if record.is_file() and circumstances.is_file():
+        again = read_record(circumstances)
+        metrics = read_record(checkout.results / f"{page.name}.json")["metrics"]
+        entry |= {"executed": _machine(again), "seconds": again["seconds"]}
+        entry |= _compared(metrics, read_record(record)["metrics"])
+    entries = read_validations(checkout) | {page.name: entry}
+    write_text(checkout.results / FILE, json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+
+
+def _machine(circumstances: dict[str, Any]) -> dict[str, str]:
+    versions = circumstances["versions"]
+    return {
+        "cpu": str(circumstances["cpu"]),
+        "device": str(circumstances["device"]),
+        "python": str(circumstances["python"]),
+        "torch": str(versions["torch"]),
+        "revision": str(circumstances["revision"]),
+    }
+
+
+def _compared(published: dict[str, float], again: dict[str, float]) -> dict[str, Any]:
+    """Return how many metrics are equal, and the one that differs most, relatively."""
+    shared = {name: (value, again[name]) for name, value in published.items() if name in again}
+    apart = {
+        name: abs(new - old) / max(abs(old), abs(new))
+        for name, (old, new) in shared.items()
+        if old != new
+    }
+    compared: dict[str, Any] = {"metrics": len(shared), "equal": len(shared) - len(apart)}
+    if apart:
+        name = max(apart, key=lambda name: apart[name])
+        compared["farthest"] = [name, *shared[name]]
+    return compared

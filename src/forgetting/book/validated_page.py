@@ -1,0 +1,99 @@
+"""The directive `validated`: the pages that were executed again, and what was found."""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from forgetting.book.checkout import HERE
+from forgetting.book.claims_page import cell, row
+from forgetting.book.entries import Entry, pages
+from forgetting.book.validated import FILE, digest_of, read_validations
+
+HEADS = ("page", "verdict", "where", "differences")
+WIDTHS = (30, 12, 26, 32)
+
+
+class Validated(SphinxDirective):
+    """A table of the pages that were executed again, after a sentence that counts them."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentence, and the table with the content as its caption."""
+        self.env.note_dependency(str(HERE.results / FILE))
+        noted, listed = read_validations(), pages()
+        shown = [page for page in listed if page.name in noted]
+        if not shown:
+            raise self.error(f"results/{FILE} has no page: run `forgetting validate --note`.")
+        n_agree = sum(noted[page.name]["agrees"] for page in shown)
+        counted = (
+            f"Of {len(listed)} executed pages {len(shown)} were validated. {n_agree} agree with "
+            f"what is published, and {len(shown) - n_agree} do not."
+        )
+        table = nodes.table(classes=["claims"])
+        self.set_source_info(table)
+        caption, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
+        table += nodes.title("", "", *caption)
+        group = nodes.tgroup(cols=len(HEADS))
+        table += group
+        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
+        group += nodes.thead("", row([cell(head) for head in HEADS]))
+        group += nodes.tbody("", *(row(_cells(page, noted[page.name])) for page in shown))
+        return [nodes.paragraph("", counted), table, *messages]
+
+
+def _cells(page: Entry, entry: dict[str, Any]) -> list[nodes.Node]:
+    """Return the cells of a row: page, verdict, where and how long, and differences."""
+    link = addnodes.pending_xref(
+        "",
+        nodes.inline(),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/book/runs/{page.name}",
+        refexplicit=False,
+        refwarn=True,
+    )
+    verdict = "agrees" if entry["agrees"] else "differs"
+    badge = nodes.inline(
+        "", verdict, classes=["verdict", "holds" if entry["agrees"] else "does-not-hold"]
+    )
+    where = nodes.container("", *map(cell, _where(entry)))
+    found = nodes.container("", *map(cell, _differences(page, entry)))
+    return [nodes.paragraph("", "", link), nodes.paragraph("", "", badge), where, found]
+
+
+def _where(entry: dict[str, Any]) -> list[str]:
+    """Return on what a page was published and executed again, and in how many minutes."""
+    then, now = entry["published"], entry.get("executed")
+    if now is None:
+        return ["was not executed to its end"]
+    names = ("cpu", "device", "python", "torch")
+    labels = dict(zip(names, ("", "", "Python ", "PyTorch "), strict=True))
+    lines = [", ".join(f"{labels[name]}{now[name]}" for name in names)]
+    if others := [f"{labels[name]}{then[name]}" for name in names if then[name] != now[name]]:
+        lines.append(f"published on {', '.join(others)}")
+    minutes = entry["seconds"] / 60
+    return [*lines, f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{entry['seconds']:.0f} s"]
+
+
+def _differences(page: Entry, entry: dict[str, Any]) -> list[str]:
+    """Return how many metrics are equal, the farthest, and what else a page says."""
+    lines = []
+    if "metrics" in entry:
+        lines.append(f"{entry['equal']} of {entry['metrics']} metrics are equal")
+    if "farthest" in entry:
+        name, then, now = entry["farthest"]
+        lines.append(f"farthest: {name}, {then:.4g} and {now:.4g}")
+    lines += entry["differences"]
+    if entry["page"] != digest_of(page):
+        lines.append("the page was published anew since")
+    return lines
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the directive to Sphinx."""
+    app.add_directive("validated", Validated)
+    return {"parallel_read_safe": True, "version": "1"}
