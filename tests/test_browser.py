@@ -125,6 +125,8 @@ def test_a_claim_is_a_card_on_a_telephone_and_a_row_on_a_wide_screen(opened):
         assert heads.first.is_visible() != is_card
         names = [f'"{name.strip()}"' for name in heads.all_text_contents()]
         assert labels == (["none", *names[1:]] if is_card else ["none"] * 4)
+        empty = [cell for cell in page.locator("table.claims td").all() if not cell.inner_text()]
+        assert not is_card or not any(cell.is_visible() for cell in empty)
 
 
 def test_menus_and_buttons_work_on_a_wide_screen(opened):
