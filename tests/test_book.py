@@ -14,8 +14,10 @@ from explained import unexplained
 from forgetting.book import batch, catalogue, templates
 from forgetting.book import check as checking
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.colab import without_installation
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.published import is_current, is_worded
+from forgetting.book.schema import read_record
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import ROOT, replacing
 
@@ -28,7 +30,7 @@ def test_everything_in_the_checkout_agrees():
 def test_a_published_page_is_executed_clean_and_carries_no_path(entry):
     path = HERE.published / f"{entry.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    code = [cell for cell in without_installation(notebook.cells) if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     kinds = {out.output_type for cell in code for out in cell.outputs}
     assert "error" not in kinds
@@ -230,6 +232,24 @@ def test_a_page_with_another_text_is_not_executed_again(tmp_path):
         for notebook in (page, reworded)
     ]
     assert outputs[0] == outputs[1]
+
+
+def test_what_took_longest_begins_and_a_table_waits_for_its_own_runs_only(tmp_path, monkeypatch):
+    waves = []
+    monkeypatch.setattr(
+        batch, "_execute_wave", lambda wave, *_: waves.append([entry.name for entry in wave])
+    )
+    listed = {page.name: page for page in pages()}
+    run, table = sweep("unlearn_digits").runs()[0], listed["unlearn_digits_table"]
+    pages_alone = [table, listed["tame_points"], listed["tour"]]
+    batch.execute(pages_alone, tmp_path, tmp_path, lambda text: None)
+    took = [read_record(HERE.results / f"{name}.run.json")["seconds"] for name in waves[0]]
+    assert len(took) == 3
+    assert took == sorted(took, reverse=True)
+    assert waves[1] == []
+    batch.execute([table, run, listed["tour"]], tmp_path, tmp_path, lambda text: None)
+    assert set(waves[2]) == {run.name, "tour"}
+    assert waves[3] == [table.name]
 
 
 def test_a_list_in_a_case_gives_a_run_for_each_value():

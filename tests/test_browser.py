@@ -32,6 +32,21 @@ WITHOUT_CAPTION = (
 )
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
+TORN = """() => {
+  const torn = [];
+  for (const figure of document.querySelectorAll('main .measured')) {
+    const next = figure.nextSibling;
+    if (!next || !/^[.,;:)]/.test(next.data ?? '')) continue;
+    const mark = document.createRange();
+    mark.setStart(next, 0);
+    mark.setEnd(next, 1);
+    const end = figure.getClientRects()[figure.getClientRects().length - 1];
+    if (mark.getBoundingClientRect().left < end.right - 1) torn.push(figure.textContent);
+  }
+  return torn;
+}"""
+"""The figures whose punctuation mark begins the next line."""
+
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -81,6 +96,37 @@ def test_no_page_logs_an_error_lacks_words_for_a_figure_or_is_wider_than_a_telep
                 problems.append((where, what.split(".")[-1], found))
     context.close()
     assert problems == []
+
+
+@pytest.mark.parametrize("width", [360, 390, 700, 1400])
+def test_no_full_stop_or_comma_begins_a_line_behind_a_figure(chromium, rendered, width):
+    context = chromium.new_context(viewport={"width": width, "height": 844})
+    page, torn, n_figures = context.new_page(), [], 0
+    for path in sorted((rendered / "book").glob("*.html")):
+        page.goto(path.as_uri())
+        torn += [(path.stem, text) for text in page.evaluate(TORN)]
+        n_figures += page.locator("main .measured").count()
+    context.close()
+    assert n_figures > 100
+    assert torn == []
+
+
+def test_a_claim_is_a_card_on_a_telephone_and_a_row_on_a_wide_screen(opened):
+    label = "(cell) => getComputedStyle(cell, '::before').content"
+    for viewport in (NARROW, WIDE):
+        page = opened("found", viewport)
+        cells = page.locator("table.claims tbody tr").first.locator("td")
+        boxes = [cells.nth(index).bounding_box() for index in range(cells.count())]
+        labels = [cells.nth(index).evaluate(label) for index in range(cells.count())]
+        is_card = viewport is NARROW
+        assert all((box["width"] > 300) == is_card for box in boxes[1:])
+        assert (boxes[0]["y"] < boxes[1]["y"] < boxes[2]["y"] < boxes[3]["y"]) == is_card
+        heads = page.locator("table.claims").first.locator("thead th")
+        assert heads.first.is_visible() != is_card
+        names = [f'"{name.strip()}"' for name in heads.all_text_contents()]
+        assert labels == (["none", *names[1:]] if is_card else ["none"] * 4)
+        empty = [cell for cell in page.locator("table.claims td").all() if not cell.inner_text()]
+        assert not is_card or not any(cell.is_visible() for cell in empty)
 
 
 def test_menus_and_buttons_work_on_a_wide_screen(opened):

@@ -7,7 +7,7 @@ import pytest
 from colorspacious import cspace_convert
 from matplotlib.colors import to_rgb
 
-from forgetting.book.theme import LABELS, LIGHT, MARKERS, THEMES
+from forgetting.book.theme import DARK, LABELS, LIGHT, MARKERS, THEMES, recoloured
 
 ROLES = ("original", "unlearned", "until gone", "filter", "retrained")
 DEFICIENCIES = (None, "deuteranomaly", "protanomaly", "tritanomaly")
@@ -57,3 +57,10 @@ def test_colours_stand_out_from_the_page(theme):
 def test_every_role_has_a_name_and_roles_of_one_chart_have_markers_of_their_own():
     assert len({MARKERS[role] for role in ROLES}) == len(ROLES)
     assert LABELS.keys() == MARKERS.keys() <= LIGHT.colours.keys()
+
+
+def test_a_colour_of_the_light_palette_has_one_counterpart_in_the_dark_one():
+    pairs = dict(zip(LIGHT.palette, DARK.palette, strict=True))
+    assert [pairs[colour] for colour in LIGHT.palette] == list(DARK.palette)
+    drawing = '<use href="#m193b53d5d9" style="fill: #193b53"/><path stroke="#123456"/>'
+    assert recoloured(drawing, DARK) == drawing.replace("#193b53", DARK.colours["original"])

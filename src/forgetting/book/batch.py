@@ -1,5 +1,6 @@
 """Many pages and runs: those that are not current are executed, several at once."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.published import is_current, is_worded
 from forgetting.book.run import files
-from forgetting.book.schema import digest, read_records
+from forgetting.book.schema import digest, read_record, read_records
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_text, write_texts
 
@@ -40,7 +41,8 @@ def execute(
 
     Pages share the cores: as many run at once as there are cores, four at most, each with its
     part of the threads, or with OMP_NUM_THREADS. Two pages with one thread each take less time
-    than one after the other with two threads.
+    than one after the other with two threads. What took longest when it was published begins, so
+    that no core waits long for the last page.
 
     Parameters
     ----------
@@ -75,11 +77,19 @@ def execute(
             log(f"{entry.name}: copied from {source}")
         else:
             stale.append(entry)
-    first = [entry for entry in stale if not entry.reads]
-    tables = [entry for entry in stale if entry.reads]
+    stale.sort(key=lambda entry: _published_seconds(entry, checkout), reverse=True)
+    under_way = {entry.name.partition("/")[0] for entry in stale if entry.is_run_of_a_sweep}
+    first = [entry for entry in stale if entry.reads not in under_way]
+    tables = [entry for entry in stale if entry.reads in under_way]
     started = time.monotonic()
     for wave in (first, tables):
         _execute_wave(wave, folder, results, log, jobs_at_once, checkout, started)
+
+
+def _published_seconds(entry: Entry, checkout: Checkout) -> float:
+    """Return how long a page or run took when it was published; infinity if it never was."""
+    path = checkout.results / f"{entry.name}.run.json"
+    return float(read_record(path)["seconds"]) if path.is_file() else math.inf
 
 
 def _execute_wave(

@@ -17,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from forgetting import errors
 from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.colab import with_installation, without_installation
 from forgetting.book.run import CONTEXT, files
 from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import ForgettingError
@@ -223,7 +224,8 @@ def reworded(
     ForgettingError
         The template has more code cells than the notebook.
     """
-    code = [cell for cell in copy.deepcopy(notebook.cells) if cell.cell_type == "code"]
+    old = without_installation(copy.deepcopy(notebook.cells))
+    code = [cell for cell in old if cell.cell_type == "code"]
     injected = [cell for cell in code if "injected-parameters" in cell.metadata.get("tags", [])]
     executed = iter(cell for cell in code if cell not in injected)
     cells = []
@@ -269,6 +271,7 @@ def clean(
         "language_info": {"name": "python"},
         "forgetting": dict(metadata),
     }
+    notebook.cells = with_installation(notebook.cells)
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index}"
         cell.metadata.pop("papermill", None)

@@ -10,7 +10,9 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
   and narrow screens, with its figures as a file to download. Its option `alt` is obligatory.
 """
 
+import functools
 import hashlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,15 +26,19 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from forgetting.book.charts import CHARTS, NARROW, WIDE
-from forgetting.book.entries import entries
+from forgetting.book.charts import CHARTS, NARROW, WIDE, Chart
+from forgetting.book.entries import Entry, entries
 from forgetting.book.numerals import Results, in_figures
-from forgetting.book.theme import THEMES, use_theme
+from forgetting.book.theme import LIGHT, THEMES, Theme, recoloured, use_theme
 from forgetting.errors import ForgettingError
-from forgetting.foundation.files import replacing
+from forgetting.foundation.files import write_texts
 
 FOLDER = "_charts"
 """Folder of the staged book that holds the drawn charts."""
+
+SILENT = {"sphinx-mathjax-offline", "sphinx_jupyterbook_latex", "sphinx_multitoc_numbering"}
+"""Extensions that change no page while it is read, but do not tell Sphinx, which would then read
+on one core."""
 
 RESULTS = Results()
 """The records that chapters cite."""
@@ -56,7 +62,7 @@ class Figure(SphinxRole):
             message = self.inliner.reporter.warning(str(error), line=self.lineno)
             return [nodes.problematic(self.rawtext, self.rawtext)], [message]
         return [
-            nodes.inline(text, text.replace(" %", "\N{NO-BREAK SPACE}%"), classes=["figure"])
+            nodes.inline(text, text.replace(" %", "\N{NO-BREAK SPACE}%"), classes=["measured"])
         ], []
 
 
@@ -72,7 +78,7 @@ class Points(Figure):
     unit, factor = " points", 100.0
 
 
-class Chart(SphinxDirective):
+class ChartDirective(SphinxDirective):
     """A chart with its caption, alternative text, and figures to download."""
 
     required_arguments = 1
@@ -108,6 +114,8 @@ class Chart(SphinxDirective):
 def draw(name: str, folder: Path) -> dict[str, Path]:
     """Draw a chart for every theme and width, and write its figures.
 
+    A dark drawing is the light one in other colours: to draw takes much longer than to recolour.
+
     Parameters
     ----------
     name : str
@@ -126,22 +134,36 @@ def draw(name: str, folder: Path) -> dict[str, Path]:
         There is no such chart, or a record that it needs is missing.
     """
     chart = CHARTS[name](RESULTS)
-    folder.mkdir(parents=True, exist_ok=True)
     table = chart.data.to_csv(index=False, float_format="%.6g")
     stem = f"{name}-{hashlib.sha256(table.encode()).hexdigest()[:8]}"
+    widths = {"wide": WIDE, "narrow": NARROW}
+    drawings = {screen: drawing(chart, LIGHT, width) for screen, width in widths.items()}
     paths = {"csv": folder / f"{name}.csv"}
-    paths["csv"].write_text(table, encoding="utf-8")
+    texts = {paths["csv"]: table}
     for theme in THEMES:
-        for screen, width in (("wide", WIDE), ("narrow", NARROW)):
+        for screen, light in drawings.items():
             path = folder / f"{stem}-{theme.name}-{screen}.svg"
             paths[f"only-{theme.name} only-{screen}"] = path
-            with mpl.rc_context():
-                use_theme(theme)
-                figure = chart.draw(theme, width)
-                with replacing(path) as temporary:
-                    figure.savefig(temporary, format="svg", metadata={"Date": None})
-                plt.close(figure)
+            texts[path] = recoloured(light, theme)
+    write_texts(texts)
     return paths
+
+
+def drawing(chart: Chart, theme: Theme, width: float) -> str:
+    """Return a chart as SVG.
+
+    Parameters
+    ----------
+    width : float
+        Inches.
+    """
+    stream = io.StringIO()
+    with mpl.rc_context():
+        use_theme(theme)
+        figure = chart.draw(theme, width)
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    return stream.getvalue()
 
 
 def _note_use(env: BuildEnvironment, names: Iterable[str]) -> None:
@@ -149,10 +171,24 @@ def _note_use(env: BuildEnvironment, names: Iterable[str]) -> None:
     env.temp_data.setdefault("records", set()).update(names)
 
 
+@functools.cache
+def _listed() -> dict[str, Entry]:
+    """Return the entries of runs.yaml by name, which all pages of a build share."""
+    return {entry.name: entry for entry in entries()}
+
+
+def load_shared(app: Sphinx) -> None:
+    """Load what all pages share, once, before Sphinx forks the processes that read them."""
+    list(CHARTS)  # imports their modules
+    _listed()
+    for name in SILENT & set(app.extensions):
+        app.extensions[name].parallel_read_safe = True
+
+
 def tell_outdated(app: Sphinx, document: nodes.document) -> None:
     """Add a note to a page that cites runs of earlier code, which are to be executed anew."""
     cited = {name.partition("/")[0] for name in app.env.temp_data.get("records", ())}
-    listed = {entry.name: entry for entry in entries()}
+    listed = _listed()
     read = {listed[name].reads for name in cited if name in listed}
     names = sorted(n for n in cited | read if n in listed and listed[n].outdated)
     if names and document.children:
@@ -168,7 +204,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("share", Share())
     app.add_role("points", Points())
     app.add_role("number", Figure())
-    app.add_directive("chart", Chart)
+    app.add_directive("chart", ChartDirective)
+    app.connect("builder-inited", load_shared)
     app.connect("doctree-read", tell_outdated)
     app.add_js_file("sort.js", loading_method="defer")
     return {"parallel_read_safe": True, "version": "1"}

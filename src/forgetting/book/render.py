@@ -21,6 +21,9 @@ from forgetting.foundation.files import write_text
 CONFIG = "_config.yml"
 """Name of Jupyter Book's configuration."""
 
+MOST_CORES = 4
+"""The most cores on which Sphinx reads and writes pages."""
+
 BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 """Options of the theme for buttons that lead to the repository."""
 
@@ -79,16 +82,25 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
             entry = entry.model_copy(update={"outdated": ""})
         page = nbformat.read(path, as_version=4)
         nbformat.write(staged(page, entry, first[entry.template], checkout), path)
-    shutil.rmtree(output / "_build" / "html", ignore_errors=True)  # pages that are no more
+    html = output / "_build" / "html"
+    shutil.rmtree(html, ignore_errors=True)  # pages that are no more
     program = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-W", "ignore", "-c", program, "build", str(staged_book)]
-    command += ["-q", "-W", "-n", "--keep-going", "--path-output", str(output)]
+    _run("-c", program, "config", "sphinx", str(staged_book))
+    processes = 1 + min(MOST_CORES, os.cpu_count() or 1)  # the first only hands out pages
+    _run(  # Sphinx itself, since `jupyter-book build` has no `-j` and uses one core
+        *("-m", "sphinx", "-q", "-E", "-W", "-n", "--keep-going", "-j", str(processes)),
+        *("-d", str(html.with_name(".doctrees")), str(staged_book), str(html)),
+    )
+    _clean_downloads(html, checkout)
+    return html / "index.html"
+
+
+def _run(*arguments: str) -> None:
+    """Run Python in a process of its own."""
+    command = [sys.executable, "-W", "ignore", *arguments]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     if subprocess.run(command, env=environment, check=False).returncode:
         raise ForgettingError("The book could not be rendered: see the messages of Sphinx above.")
-    html = output / "_build" / "html"
-    _clean_downloads(html, checkout)
-    return html / "index.html"
 
 
 def _clean_downloads(html: Path, checkout: Checkout) -> None:

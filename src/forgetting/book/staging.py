@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import nbformat
 
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.colab import with_installation
 from forgetting.book.entries import Entry, pages
 from forgetting.book.schema import read_record
 
@@ -59,6 +60,7 @@ def staged(
         )
     if lecturer != entry.name:
         _leave_out_lecture(notebook, lecturer)
+    notebook.cells = with_installation(notebook.cells)
     heading = entry.title
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

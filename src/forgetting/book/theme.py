@@ -4,6 +4,7 @@ Both palettes were chosen so that any two roles differ for readers with normal s
 of the three common colour deficiencies; a test simulates them. Every role has a marker as well.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,6 +31,11 @@ class Theme:
     ink: str
     faint: str
     colours: Mapping[str, str]
+
+    @property
+    def palette(self) -> tuple[str, ...]:
+        """Every colour, in the same order in all themes."""
+        return (self.background, self.ink, self.faint, *self.colours.values())
 
 
 def _theme(name: str, background: str, ink: str, faint: str, *roles: str) -> Theme:
@@ -119,3 +125,22 @@ def use_theme(theme: Theme) -> None:
             "ytick.labelsize": 9,
         },
     )
+
+
+def recoloured(drawing: str, theme: Theme) -> str:
+    """Return a drawing of the light theme in the colours of another theme.
+
+    Parameters
+    ----------
+    drawing : str
+        SVG.
+    theme : Theme
+        Its palette has the order of the light one.
+
+    Returns
+    -------
+    str
+        SVG; colours that are not in the light palette stay.
+    """
+    colours = dict(zip(LIGHT.palette, theme.palette, strict=True))
+    return re.sub(r"#[0-9a-f]{6}\b", lambda found: colours.get(found[0], found[0]), drawing)
