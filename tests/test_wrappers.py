@@ -130,6 +130,16 @@ def test_a_range_that_is_too_wide_for_a_generators_values_is_noted(value_range):
         check_generator(fg.as_generator(Bars(), 6, value_range=value_range))
 
 
+@pytest.mark.parametrize("value_range", [(0, 255), (-2, 2), (-1, 2)])
+def test_a_range_that_is_too_wide_for_the_values_of_a_tanh_is_noted(value_range):
+    def signed(bars, latents):
+        return 2 * bars(latents) - 1
+
+    generator = fg.as_generator(Bars(), 6, value_range=value_range, forward=signed)
+    with pytest.warns(DataWarning, match=r"returns values from -.*give value_range=\(-1, 1\)"):
+        check_generator(generator)
+
+
 def test_a_range_that_fits_a_generators_values_is_not_noted(recwarn):
     scaled = fg.as_generator(
         Bars(), 6, value_range=(-1, 1), forward=lambda bars, z: 2 * bars(z) - 1

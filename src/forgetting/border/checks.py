@@ -195,6 +195,12 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
             f"{name} returns the shape {tuple(answer.shape)} for {n} latents, not images "
             f"({n}, C, H, W): give as_generator(generator, forward=...), which returns them."
         )
+    if has_channels_last(answer):
+        raise ModelError(
+            f"{name} returns the shape {tuple(answer.shape)}, whose channels are last: give "
+            "as_generator(generator, forward=lambda generator, latents: "
+            "generator(latents).permute(0, 3, 1, 2))."
+        )
     if not answer.isfinite().all():
         raise ModelError(f"{name} returns images with values that are not finite.")
     if not _in_range(answer):
@@ -204,6 +210,12 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
             f"lie in [0, 1]: give as_generator(generator, value_range={value_range}), with "
             "`.clamp(...)` in its `forward` for values beyond that range."
         )
+
+
+def has_channels_last(images: torch.Tensor) -> bool:
+    """Return whether images (B, ...) of four dimensions seem to be (B, H, W, C)."""
+    height, width, channels = images.shape[1:]
+    return channels in (1, 3, 4) and height == width > channels
 
 
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
