@@ -272,8 +272,11 @@ class MadeAtFirstCall(Bars):
 
 
 def test_weights_that_a_first_call_makes_are_not_measured():
+    def light(images):
+        return images.mean((1, 2, 3))
+
     generator = MadeAtFirstCall()
     with pytest.raises(ModelError, match="makes weights at its first call, which are random"):
-        fg.prevalence(generator, lambda x: x.mean((1, 2, 3)) - 0.5, n=10)
+        fg.prevalence(generator, light, threshold=0.5, n=10)
     generator(torch.zeros(1, 6))
-    assert fg.prevalence(generator, lambda x: x.mean((1, 2, 3)) - 0.5, n=10).n == 10
+    assert fg.prevalence(generator, light, threshold=0.5, n=10).n == 10
