@@ -6,9 +6,11 @@ import types
 
 import pytest
 import torch
+from bars import Bars
 from kinds import POINTS, REFUSED, WORKING, Density, Holder
 from torch import nn
 
+import forgetting as fg
 from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.border.copies import averaged_copy, free_weights, frozen_copy, tunable_copy
 from forgetting.border.inference import generate
@@ -255,3 +257,26 @@ def test_images_are_made_in_evaluation_mode_by_layers_in_plain_lists_too():
     torch.testing.assert_close(generate(model, z)[:2], generate(model, z[:2]))
     assert model.hidden[0].training
     assert model.hidden[0].num_batches_tracked == 0
+
+
+class MadeAtFirstCall(Bars):
+    """Makes its last layer when it is first called, as some modules of unknown sizes do."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = None
+
+    def forward(self, z):
+        self.last = self.last or nn.Conv2d(1, 1, 1)
+        return torch.sigmoid(self.last(super().forward(z)))
+
+
+def test_weights_that_a_first_call_makes_are_not_measured():
+    def light(images):
+        return images.mean((1, 2, 3))
+
+    generator = MadeAtFirstCall()
+    with pytest.raises(ModelError, match="makes weights at its first call, which are random"):
+        fg.prevalence(generator, light, threshold=0.5, n=10)
+    generator(torch.zeros(1, 6))
+    assert fg.prevalence(generator, light, threshold=0.5, n=10).n == 10

@@ -16,6 +16,7 @@ from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.own_code import load_model
+from forgetting.experiments.own_samples import images_with_feature
 from forgetting.zoo.saved import save_model, state_digest
 
 QUICK = {"n": 300, "n_attacked": 8, "steps": 5}
@@ -153,3 +154,28 @@ def test_two_files_of_one_name_are_noted_each(place):
         "mine.py:BendingBars": state_digest(BendingBars()),
         f"{other}:BendingBars": state_digest(narrowed()),
     }
+
+
+class OfAClass(BendingBars):
+    """Draws a class for each image, of which one has wide bars."""
+
+    def forward(self, z):
+        is_wide = torch.randint(2, (len(z), 1)) > 0
+        return super().forward(torch.where(is_wide, z + 3, z - 3))
+
+
+def test_images_to_relearn_from_have_the_feature_also_where_a_class_is_drawn():
+    latents = torch.randn(200, 6, generator=torch.Generator().manual_seed(0))
+    targets = images_with_feature(OfAClass(), wide, latents, 8)
+    assert bool((wide(targets) > 0).all())
+    assert torch.equal(targets, images_with_feature(OfAClass(), wide, latents, 8))
+
+
+def test_a_pair_that_is_none_is_said_to_be_none():
+    same = fg.audit(BendingBars(), BendingBars(), wide, **QUICK)
+    assert "Before and after are the same weights" in str(same)
+    rare = BendingBars()
+    with torch.no_grad():
+        rare.widths[8:].sub_(0.05)
+    swapped = fg.audit(rare, BendingBars(), wide, **QUICK | {"n": 1000})
+    assert "more frequent after than before: are the models swapped?" in str(swapped)

@@ -79,3 +79,9 @@ def test_images_of_ones_own_are_cropped_as_asked(tmp_path):
     assert float(middle.mean()) > float(whole.mean()) + 0.2
     with pytest.raises(ParameterError, match="Did you mean lfw"):
         fg.load_images(tmp_path, crop="lwf")
+
+
+def test_images_with_their_channels_last_are_refused():
+    images = [crossed(60, i, has_bar=bool(i)).permute(0, 2, 3, 1) for i in range(2)]
+    with pytest.raises(DataError, match=r"channels are last: give images\.permute"):
+        fg.train_classifier(*images)

@@ -228,3 +228,48 @@ def test_a_folder_without_a_model_a_changed_file_and_another_module_are_refused(
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(WeightsError, match="its sha256 differs"):
         fg.restore(tmp_path / "narrow", into=BendingBars())
+
+
+class OfAClass(BendingBars):
+    """Draws a class for each image, of which one has wide bars."""
+
+    def forward(self, z):
+        is_wide = torch.randint(5, (len(z), 1)) == 0
+        return super().forward(torch.where(is_wide, z + 2, z - 1))
+
+
+def test_where_a_class_is_drawn_nothing_changes_that_unlearning_did_not_change(eyes, grader):
+    result = fg.unlearn(
+        OfAClass(), eyes["wide"], grader["wide"], method="moon2024", n=400, steps=1, lr=1e-9
+    )
+    assert result.metrics["still_shown_after"] == 1
+    assert result.metrics["l1_absent"] == pytest.approx(0, abs=1e-6)
+
+
+def scaled(images):
+    return 3 * (width(images) - 10)
+
+
+@pytest.mark.parametrize(
+    ("graders", "sentence"),
+    [
+        (lambda eyes: eyes["wide"], "same score by grader as by what steers"),
+        (lambda eyes: eyes["wide"].at(0.1), "same score by grader as by what steers"),
+        (lambda eyes: lambda x: eyes["wide"](x) + 0, "same score by grader as by what steers"),
+        (lambda eyes: [scaled, scaled], "same score by grader 2 as by grader"),
+        (lambda eyes: lambda x: 8 - scaled(x), r"AUC .* is 0\.00"),
+        (lambda eyes: eyes["right"], "grader does not see the feature"),
+        (lambda eyes: lambda x: 0 * width(x) - 5, r"AUC .* is 0\.50"),
+    ],
+)
+def test_a_grader_that_cannot_grade_is_refused(eyes, graders, sentence):
+    with pytest.raises(DataError, match=sentence):
+        fg.unlearn(BendingBars(), eyes["wide"], graders(eyes), **QUICK)
+
+
+def test_a_grader_of_few_values_has_no_threshold_of_a_share():
+    def has_it(images):
+        return 5 * (width(images) > 9.5).float()
+
+    with pytest.raises(DataError, match=r"By grader .* have the score 5, at which a share of 0.1"):
+        fg.unlearn(BendingBars(), width, has_it, share=0.1, **QUICK)

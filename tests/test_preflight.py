@@ -177,6 +177,7 @@ GENERATORS = {
     r"returns the shape \(2, 64\) .*forward=": lambda x: torch.sigmoid(x).flatten(1),
     "not finite": lambda x: torch.sigmoid(x) * torch.nan,
     "statistics of the batch": lambda x: torch.sigmoid(x - x.mean(0)),
+    r"\(2, 8, 8, 1\), whose channels are last": lambda x: x.sigmoid().permute(0, 2, 3, 1),
     "returns the same tensor from every call": Buffered(),
 }
 
@@ -275,3 +276,10 @@ class Eight(Bars):
 def test_latents_without_a_gradient_to_follow_are_refused():
     with pytest.raises(ModelError, match="gradient of Eight with respect to its latents is 0"):
         latent_attack(Eight(), width, 2, steps=1)
+
+
+def test_noise_of_a_flows_own_that_hardly_counts_is_no_dependence_on_the_place():
+    def noisy(model, x):
+        return -(model.scale.sum() * x).flatten(1).sum(1) * 0 - 8 + 6.4e-4 * torch.randn(len(x))
+
+    check_flow(Density(noisy), POINTS)

@@ -130,6 +130,16 @@ def test_a_range_that_is_too_wide_for_a_generators_values_is_noted(value_range):
         check_generator(fg.as_generator(Bars(), 6, value_range=value_range))
 
 
+@pytest.mark.parametrize("value_range", [(0, 255), (-2, 2), (-1, 2)])
+def test_a_range_that_is_too_wide_for_the_values_of_a_tanh_is_noted(value_range):
+    def signed(bars, latents):
+        return 2 * bars(latents) - 1
+
+    generator = fg.as_generator(Bars(), 6, value_range=value_range, forward=signed)
+    with pytest.warns(DataWarning, match=r"returns values from -.*give value_range=\(-1, 1\)"):
+        check_generator(generator)
+
+
 def test_a_range_that_fits_a_generators_values_is_not_noted(recwarn):
     scaled = fg.as_generator(
         Bars(), 6, value_range=(-1, 1), forward=lambda bars, z: 2 * bars(z) - 1
@@ -236,3 +246,53 @@ def test_a_flow_that_returns_a_distribution_has_the_log_density_of_that():
     assert flow.log_prob(IMAGES).shape == (40,)
     result = tame(flow, IMAGES[:4], IMAGES[4:], SHORT)
     assert not torch.equal(result.model.module.mean, flow.module.mean)
+
+
+class Softmax(nn.Module):
+    """A classifier of four classes as `CrossEntropyLoss` trains one, and what is made of it."""
+
+    def __init__(self, of=lambda logits: logits):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.linear = nn.Linear(16, 4)
+        self.of = of
+
+    def forward(self, images):
+        return self.of(5 * self.linear(images.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    "of", [lambda x: x, lambda x: x + 7, lambda x: x - 7, lambda x: x.log_softmax(1)]
+)
+def test_a_class_of_a_strangers_softmax_is_there_where_its_chance_is_above_one_half(of):
+    classifier = fg.as_classifier(Softmax(of), ["a", "b", "c", "d"], n_classes=4)
+    chances = Softmax()(IMAGES).softmax(1)
+    scores = torch.stack([classifier[name](IMAGES) for name in "abcd"], 1)
+    torch.testing.assert_close(scores.sigmoid(), chances)
+
+
+def test_what_a_softmax_returns_is_not_taken_for_logits():
+    names = ["a", "b", "c", "d"]
+    logarithms = fg.as_classifier(Softmax(lambda x: x.log_softmax(1)), names)
+    with pytest.raises(ModelError, match=r"none of which is above 0: give .*n_classes=4"):
+        fg.prevalence(FourByFour(), logarithms["b"], n=10)
+    chances = fg.as_classifier(Softmax(lambda x: x.softmax(1)), names, n_classes=4)
+    with pytest.raises(ModelError, match="returns probabilities of 4 classes"):
+        fg.prevalence(FourByFour(), chances["b"], n=10)
+    for n_classes in (1, 5):
+        with pytest.raises(ParameterError, match=f"n_classes = {n_classes} with 4 attributes"):
+            fg.as_classifier(Softmax(), names, n_classes=n_classes)
+
+
+class FourByFour(nn.Module):
+    """Images of 4 px."""
+
+    latent_dim = 16
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, z):
+        return torch.sigmoid(self.scale * z).view(-1, 1, 4, 4)

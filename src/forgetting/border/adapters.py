@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from forgetting.border.answers import images_of
+from forgetting.border.checks import check_logits
 from forgetting.border.contracts import Flow, Noise, log_prob_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.options import check_counts, check_rate
@@ -136,18 +137,21 @@ class AdaptedClassifier(nn.Module):
         The module as it was given.
     attributes : tuple of str
         Names of the A attributes.
+    n_classes : int
+        How many of the first attributes are classes, of which an image has one.
     """
 
     def __init__(
         self,
         module: nn.Module,
         attributes: tuple[str, ...],
+        n_classes: int,
         logits: ModuleFunction,
         features: ModuleFunction | None,
     ) -> None:
         super().__init__()
         self.module = module
-        self.attributes = attributes
+        self.attributes, self.n_classes = attributes, n_classes
         self._logits, self._features = logits, features
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
@@ -159,6 +163,7 @@ class AdaptedClassifier(nn.Module):
                 f"{tuple(logits.shape)} for {len(images)} images and {len(self.attributes)} "
                 "attributes: return one for each image and attribute."
             )
+        check_logits(logits, self.n_classes, type(self.module).__name__)
         return logits
 
     def logit(self, images: torch.Tensor, attribute: str) -> torch.Tensor:

@@ -195,6 +195,12 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
             f"{name} returns the shape {tuple(answer.shape)} for {n} latents, not images "
             f"({n}, C, H, W): give as_generator(generator, forward=...), which returns them."
         )
+    if has_channels_last(answer):
+        raise ModelError(
+            f"{name} returns the shape {tuple(answer.shape)}, whose channels are last: give "
+            "as_generator(generator, forward=lambda generator, latents: "
+            "generator(latents).permute(0, 3, 1, 2))."
+        )
     if not answer.isfinite().all():
         raise ModelError(f"{name} returns images with values that are not finite.")
     if not _in_range(answer):
@@ -204,6 +210,12 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
             f"lie in [0, 1]: give as_generator(generator, value_range={value_range}), with "
             "`.clamp(...)` in its `forward` for values beyond that range."
         )
+
+
+def has_channels_last(images: torch.Tensor) -> bool:
+    """Return whether images (B, ...) of four dimensions seem to be (B, H, W, C)."""
+    height, width, channels = images.shape[1:]
+    return channels in (1, 3, 4) and height == width > channels
 
 
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -221,6 +233,31 @@ def are_probabilities(scores: torch.Tensor) -> bool:
     """Return whether all scores lie from 0 to 1, and not all of them at the ends."""
     inside = (scores >= 0) & (scores <= 1)
     return bool(inside.all() and ((scores > 0) & (scores < 1)).any())
+
+
+def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:
+    """Raise an error if logits (B, A) are what a softmax makes of them, of whichever classes.
+
+    Raises
+    ------
+    ModelError
+        They are probabilities of classes, or logarithms of these without `n_classes`, so that
+        none would lie above 0.
+    """
+    values = logits.detach()[:, : n_classes or None].float()
+    if not len(values) or values.shape[1] < 2:
+        return
+    one = torch.ones(len(values), device=values.device)
+    if not n_classes and torch.allclose(values.exp().sum(1), one, atol=PRECISION):
+        raise ModelError(
+            f"{name} returns logarithms of probabilities, none of which is above 0: give "
+            f"as_classifier(..., n_classes={values.shape[1]}), for an image has one of them."
+        )
+    if n_classes and (values >= 0).all() and torch.allclose(values.sum(1), one, atol=PRECISION):
+        raise ModelError(
+            f"{name} returns probabilities of {n_classes} classes: return logits, as before its "
+            "softmax."
+        )
 
 
 def check_floats(answer: Any, where: str) -> None:

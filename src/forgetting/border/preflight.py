@@ -19,15 +19,15 @@ from forgetting.border.checks import (
 )
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
-from forgetting.border.copies import (
-    check_module,
-    name_of,
-)
+from forgetting.border.copies import check_module, name_of
 from forgetting.border.trial import Trial
 from forgetting.errors import DataWarning
 
 N_TRIED = 2
 """Images in the batch on which a model is tried."""
+
+USUAL_RANGES = ((0, 1), (-1, 1))
+"""The values of black and white in the images of most modules."""
 
 
 def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False) -> None:
@@ -110,17 +110,21 @@ def check_generator(
 def _warn_of_range(generator: nn.Module, images: torch.Tensor) -> None:
     """Warn if a generator's images look as if its `value_range` were too wide.
 
-    The values of a module that ends in a sigmoid lie in the upper half of (-1, 1), and next to 0
-    in (0, 255).
+    The values of a module that ends in a sigmoid lie in the upper half of (-1, 1), and those of
+    one that ends in a tanh next to 0 in (0, 255).
     """
     low, high = getattr(generator, "value_range", (0.0, 1.0))
     values = images.detach() * (high - low) + low
     least, most = float(values.min()), float(values.max())
-    if not (high - low > 1 and least >= -PRECISION and most <= 1 + PRECISION):
-        return
-    warnings.warn(
-        f"{name_of(generator)} returns values from {least:g} to {most:g}, where its value_range "
-        f"is ({low:g}, {high:g}): if black and white are 0 and 1, give value_range=(0, 1).",
-        DataWarning,
-        stacklevel=4,
-    )
+    rounded = PRECISION * (high - low)
+    for black, white in USUAL_RANGES:
+        is_narrower = white - black < high - low
+        if is_narrower and black - rounded <= least and most <= white + rounded:
+            warnings.warn(
+                f"{name_of(generator)} returns values from {least:g} to {most:g}, where its "
+                f"value_range is ({low:g}, {high:g}): if black and white are {black} and {white}, "
+                f"give value_range=({black}, {white}).",
+                DataWarning,
+                stacklevel=4,
+            )
+            return

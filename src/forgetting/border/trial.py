@@ -24,6 +24,9 @@ from forgetting.errors import ForgettingError, ModelError
 STALE = 0.2
 """Largest difference that old values may make, in units of how far new weights move an answer."""
 
+OTHER_SEEDS = range(1, 6)
+"""Under which an answer that draws random numbers differs."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -56,7 +59,13 @@ class Trial:
         """
         first, second = frozen_copy(self.model), frozen_copy(self.model)
         repeated = self.batch[:1].repeat(len(self.batch), *[1] * (self.batch.ndim - 1))
+        n_weights = len(list(first.parameters()))
         answer = self._guarded_answer(first, list(contents(first)))
+        if len(list(first.parameters())) > n_weights:
+            raise ModelError(
+                f"{self.name} makes weights at its first call, which are random: call it once on "
+                "a batch, and load its weights."
+            )
         alone, again = (self._answer(second, batch) for batch in (repeated, self.batch))
         if storage(alone) == storage(again) != 0:
             raise ModelError(
@@ -75,9 +84,7 @@ class Trial:
                 f"{self.name} gives an image another answer beside other images: it computes with "
                 "statistics of the batch. Let it use fixed ones in evaluation mode."
             )
-        if not are_equal(alone, alone[:1]) and are_equal(  # with noise of its own, seeds differ
-            alone, self._answer(second, repeated, seed=1)
-        ):
+        if not are_equal(alone, alone[:1]) and not self._is_random(second, repeated, alone):
             raise ModelError(
                 f"{self.name} gives equal inputs answers that depend on their place in the batch: "
                 "let an answer follow from its own input alone. What else it depends on, such as "
@@ -94,11 +101,19 @@ class Trial:
         larger = torch.cat([self.batch, self.batch[:1]])
         if starts_alike(self._answer(duplicate, larger), answer):
             return
-        if are_equal(answer, self._answer(duplicate, self.batch, seed=1)):
+        if not self._is_random(duplicate, self.batch, answer):
             raise ModelError(
                 f"{self.name} gives an input another answer in a larger batch: it sorts the "
                 "batch, or computes with its size. Let it sum over all dimensions but the first."
             )
+
+    def _is_random(self, duplicate: nn.Module, batch: torch.Tensor, answer: torch.Tensor) -> bool:
+        """Return whether an answer to a batch, under seed 0, is another under other seeds.
+
+        Several are tried, for small noise may happen to be nearly the same under one of them.
+        """
+        others = (self._answer(duplicate, batch, seed=seed) for seed in OTHER_SEEDS)
+        return not all(are_equal(answer, other) for other in others)
 
     def follow(self) -> None:
         """Raise an error unless answers have a gradient with respect to the batch."""

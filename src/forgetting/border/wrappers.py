@@ -155,6 +155,7 @@ def as_classifier(
     module: nn.Module,
     attributes: Sequence[str],
     *,
+    n_classes: int = 0,
     logits: ModuleFunction = call,
     features: ModuleFunction | None = None,
 ) -> AdaptedClassifier:
@@ -166,6 +167,10 @@ def as_classifier(
         Any module. It is not copied and not changed.
     attributes : sequence of str
         Names of the A attributes, in the order of the logits.
+    n_classes : int
+        How many of the first attributes are classes, of which an image has one: those of a module
+        that was trained with a softmax, as by `CrossEntropyLoss`. Of any other attribute a logit
+        above 0 means that an image has it.
     logits : callable
         (module, images (B, C, H, W)) to logits (B, A). Without it the module is called. Scaling
         of the images has its place here.
@@ -180,7 +185,7 @@ def as_classifier(
     Raises
     ------
     ParameterError
-        There are no attributes, or a name comes twice.
+        There are no attributes, a name comes twice, or there are fewer attributes than classes.
 
     Examples
     --------
@@ -195,4 +200,10 @@ def as_classifier(
     names = () if isinstance(attributes, str) else tuple(attributes)
     if not names or len(set(names)) < len(names):
         raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")
-    return AdaptedClassifier(module, names, logits, features)
+    check_counts(least=0, n_classes=n_classes)
+    if n_classes == 1 or n_classes > len(names):
+        raise ParameterError(
+            f"n_classes = {n_classes} with {len(names)} attributes: give the number of attributes "
+            "of which an image has one, at least two, or 0."
+        )
+    return AdaptedClassifier(module, names, n_classes, logits, features)

@@ -11,18 +11,18 @@ from torch import nn
 
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions
-from forgetting.border.contracts import BATCH
-from forgetting.border.copies import device_of, frozen_copy, name_of
-from forgetting.border.feature_score import FeatureScore, Score
+from forgetting.border.copies import frozen_copy, name_of
+from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
-from forgetting.errors import DataError, ForgettingError, ModelError
+from forgetting.errors import ForgettingError, ModelError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_report import share_text, text_table
+from forgetting.experiments.own_samples import has_feature, images_with_feature
 from forgetting.foundation.files import check_writable, write_text
-from forgetting.foundation.progress import phase, tracked
+from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.probes.inversion import inversion_attack
@@ -78,7 +78,15 @@ class AuditReport:
         if "probe_before" in self.metrics:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
-        return f"{text_table(rows)}\n\n{self.sentence}"
+        return "\n".join([text_table(rows), "", *self._doubts(), self.sentence])
+
+    def _doubts(self) -> list[str]:
+        """Return what speaks against a pair of a generator and its tuned copy."""
+        if self.parameters["before"] == self.parameters["after"]:
+            return ["Before and after are the same weights: nothing was unlearned between them."]
+        if self.metrics["prevalence_after_low"] > self.metrics["prevalence_before_high"]:
+            return ["The feature is more frequent after than before: are the models swapped?"]
+        return []
 
     @property
     def sentence(self) -> str:
@@ -187,13 +195,13 @@ def audit(
         dims = {name: check_latent_dim(model) for name, model in models.items()}
         latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
         latents["after"] = latents["before"]
-        had = _has_feature(before, grades, latents["before"])
+        had = has_feature(before, grades, latents["before"])
         metrics: dict[str, float] = {}
-        targets = _targets(before, latents["before"], had)
+        targets = images_with_feature(before, grades, latents["before"], N_IMAGES)
         for name, model in models.items():
             with phase(f"probing {name}"):
                 attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
-                metrics |= Prevalence.of(_has_feature(model, grades, attacked)).metrics(
+                metrics |= Prevalence.of(has_feature(model, grades, attacked)).metrics(
                     f"attacked_{name}"
                 )
                 starts = inversion_attack(
@@ -206,7 +214,7 @@ def audit(
                 ).latents
 
                 def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
-                    return Prevalence.of(_has_feature(tuned, grades, latents))
+                    return Prevalence.of(has_feature(tuned, grades, latents))
 
                 for step, share in relearn(
                     model, targets, starts, RELEARNING_STEPS, count
@@ -256,33 +264,3 @@ def check_audit(
             f"The latents before have {before} values, those after {after}: give a generator and "
             "its tuned copy."
         )
-
-
-@torch.no_grad()
-def _targets(generator: nn.Module, latents: torch.Tensor, had: torch.Tensor) -> torch.Tensor:
-    """Return the first few images of a generator that have the feature.
-
-    Raises
-    ------
-    DataError
-        There are fewer than eight.
-    """
-    if int(had.sum()) < N_IMAGES:
-        raise DataError(
-            f"{int(had.sum())} of {len(had)} samples of the generator before show the feature, "
-            f"and {N_IMAGES} are needed to relearn it from: raise `n`, or look at the feature."
-        )
-    model = frozen_copy(generator)
-    images: torch.Tensor = model(latents[had][:N_IMAGES].to(device_of(model)))
-    return images.cpu()
-
-
-@torch.no_grad()
-def _has_feature(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:
-    """Return which images of latents have the feature by a score, bool (N,)."""
-    model = frozen_copy(generator)
-    device = device_of(model)
-    batches = tracked(latents.split(BATCH), "grading")
-    scores = torch.cat([score(model(part.to(device))).cpu() for part in batches])
-    threshold = score.threshold if isinstance(score, FeatureScore) else 0.0
-    return scores > threshold

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from forgetting.border.checks import check_images
+from forgetting.border.checks import check_images, has_channels_last
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.inference import logits
 from forgetting.border.options import check_counts, check_seed
@@ -148,12 +148,17 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
     Raises
     ------
     DataError
-        There are fewer than 60.
+        There are fewer than 60, or their channels are last.
     """
     if isinstance(given, torch.Tensor):
         images = check_images(given, "The images")
     else:
         images = load_images(given, size=size)
+    if has_channels_last(images):
+        raise DataError(
+            f"The images have the shape {tuple(images.shape)}, whose channels are last: give "
+            "images.permute(0, 3, 1, 2)."
+        )
     images = (images * 255).round().to(torch.uint8).unique(dim=0)
     if len(images) < MIN_IMAGES:
         raise DataError(

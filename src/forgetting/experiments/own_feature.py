@@ -8,61 +8,21 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_latent_dim
+from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy, on_device_of
-from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score, log_odds
+from forgetting.border.feature_score import FeatureScore, Score, log_odds
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
+from forgetting.experiments.own_graders import Scorer, check_graders
 from forgetting.foundation.progress import tracked
 from forgetting.methods.results import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """Something that scores the feature of images, with its thresholds on one generator.
-
-    Attributes
-    ----------
-    title, score : str and callable
-        How reports name it; images (B, C, H, W) to scores (B,).
-    threshold, lacking : float
-        An image with a score above the first has the feature, and one with at most the second
-        surely lacks it.
-    """
-
-    title: str
-    score: Score
-    threshold: float
-    lacking: float
-
-    @classmethod
-    def of(cls, title: str, score: Score, own: torch.Tensor, share: float | None) -> "Scorer":
-        """Set the thresholds of a score.
-
-        Parameters
-        ----------
-        title : str
-            How reports name it.
-        score : callable
-            One attribute of a classifier, or another function of images.
-        own : Tensor
-            (N,), the scores of samples of the original.
-        share : float or None
-            Of a feature of degree: the part of the samples, those with the highest scores, that
-            has it.
-        """
-        if share is not None:
-            threshold = float(own.quantile(1 - share))
-            return cls(title, score, threshold, threshold)
-        if isinstance(score, FeatureScore):
-            return cls(title, score, score.threshold, score.surely_lacking)
-        return cls(title, score, 0.0, SURELY_LACKING)
 
 
 @dataclass(frozen=True)
@@ -121,7 +81,7 @@ class OwnFeature:
         ModelError
             A score does not keep its contract.
         DataError
-            Fewer than a hundred samples surely lack the feature.
+            A grader is what steers, does not see the feature, or has no threshold of the share.
         """
         scores = (steering, *graders)
         images = first_samples(generator)
@@ -139,6 +99,7 @@ class OwnFeature:
             Scorer.of(_title(place, score), score, values, share)
             for place, (score, values) in enumerate(zip(scores, reference.scores, strict=True))
         ]
+        check_graders(scorers, reference.scores)
         self._scorers = scorers
         self.steering, self.graders = scorers[0], tuple(scorers[1:])
         self.before = self.grade(generator, self.latents)
@@ -167,20 +128,23 @@ class OwnFeature:
         return self._describing.classifier.attributes if self._describing else ()
 
     def grade(self, model: nn.Module, latents: torch.Tensor) -> Graded:
-        """Decode latents (N, latent_dim) with a model, and grade the samples."""
+        """Decode latents (N, latent_dim) with a model, and grade the samples.
+
+        A model that draws random numbers, such as a class, draws the same ones at every call.
+        """
         model = frozen_copy(model)
         device = device_of(model)
         describing = self._describing
         rows: list[list[torch.Tensor]] = []
-        for batch in tracked(latents.split(BATCH), "grading"):
-            with torch.no_grad():
+        with own_conditions(gradients=False):
+            for batch in tracked(latents.split(BATCH), "grading"):
                 images = model(batch.to(device))
                 row = [score(images).cpu() for score in self._scores]
                 if describing is not None:
                     row.append((log_odds(describing.classifier, images) > 0).cpu())
                 if describing is not None and self._has_features:
                     row.append(_features(describing, images).cpu())
-            rows.append(row)
+                rows.append(row)
         columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
         n = len(self._scores)
         for column in columns[:n]:

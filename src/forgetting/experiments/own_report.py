@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
@@ -226,19 +227,19 @@ def _record_names(n_graders: int) -> list[tuple[str, ...]]:
     return [("steering_",) if n_graders else ("steering_", ""), *graders]
 
 
-@torch.no_grad()
-def _decode(model: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-    """Return a model's images of latents, on the CPU."""
-    images: torch.Tensor = model(latents.to(device_of(model)))
-    return images.float().cpu()
+def _decode(model: nn.Module, latents: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return a model's images of latents, on the CPU; what it draws follows from the seed."""
+    with own_conditions(seed, gradients=False):
+        images: torch.Tensor = model(latents.to(device_of(model)))
+        return images.float().cpu()
 
 
 def _pixel_change(original: nn.Module, tuned: nn.Module, latents: torch.Tensor) -> torch.Tensor:
     """Return the mean absolute difference (N,) of two models' images of each latent."""
     original, tuned = frozen_copy(original), frozen_copy(tuned)
     parts = []
-    for batch in tracked(latents.split(BATCH), "comparing"):
-        difference = _decode(original, batch) - _decode(tuned, batch)
+    for seed, batch in enumerate(tracked(latents.split(BATCH), "comparing")):
+        difference = _decode(original, batch, seed) - _decode(tuned, batch, seed)
         parts.append(difference.abs().flatten(1).mean(1))
     return torch.cat(parts)
 

@@ -1,0 +1,133 @@
+"""What steers and what grades anyone's generator, and whether these are different and of use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from forgetting.border.checks import are_equal
+from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score
+from forgetting.errors import DataError
+from forgetting.methods.direction import MIN_POSITIVES
+from forgetting.metrics.calibration import Auc
+
+BLIND = 0.6
+"""AUC that a grader must be able to reach on what steers; 0.5 is that of chance."""
+
+MISSED = 0.5
+"""Part by which the samples beyond the threshold of a share may be fewer than the share."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Something that scores the feature of images, with its thresholds on one generator.
+
+    Attributes
+    ----------
+    title, score : str and callable
+        How reports name it; images (B, C, H, W) to scores (B,).
+    threshold, lacking : float
+        An image with a score above the first has the feature, and one with at most the second
+        surely lacks it.
+    """
+
+    title: str
+    score: Score
+    threshold: float
+    lacking: float
+
+    @classmethod
+    def of(cls, title: str, score: Score, own: torch.Tensor, share: float | None) -> "Scorer":
+        """Set the thresholds of a score.
+
+        Parameters
+        ----------
+        title : str
+            How reports name it.
+        score : callable
+            One attribute of a classifier, or another function of images.
+        own : Tensor
+            (N,), the scores of samples of the original.
+        share : float or None
+            Of a feature of degree: the part of the samples, those with the highest scores, that
+            has it.
+        """
+        if share is not None:
+            threshold = _threshold_of_share(title, own, share)
+            return cls(title, score, threshold, threshold)
+        if isinstance(score, FeatureScore):
+            return cls(title, score, score.threshold, score.surely_lacking)
+        return cls(title, score, 0.0, SURELY_LACKING)
+
+
+def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float:
+    """Return the score beyond which a share of the samples lies.
+
+    Parameters
+    ----------
+    title : str
+        What scores, for the sentence of an error.
+    scores : Tensor
+        (N,), of the original's samples.
+    share : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    DataError
+        So many samples have the score at which the share ends that far fewer lie beyond it.
+    """
+    threshold = float(scores.quantile(1 - share))
+    beyond = float((scores > threshold).float().mean())
+    if beyond < MISSED * share:
+        tied = float((scores == threshold).float().mean())
+        raise DataError(
+            f"By {title} {tied:.1%} of the samples have the score {threshold:g}, at which a share "
+            f"of {share:g} ends, so that {beyond:.1%} lie beyond it: give a score with more "
+            "values, or leave out `share` for a feature that is there or not."
+        )
+    return threshold
+
+
+def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> None:
+    """Raise an error unless every grader is another than what steers, and sees the feature.
+
+    Parameters
+    ----------
+    scorers : sequence of Scorer
+        First what steers, then every grader.
+    scores : sequence of Tensor
+        (N,) each, of the original's samples.
+
+    Raises
+    ------
+    DataError
+        A grader scores every sample as what steers does, or as another grader does, or it does
+        not tell the samples that have the feature by what steers.
+    """
+    has_feature = scores[0] > scorers[0].threshold
+    rarer = min(int(has_feature.sum()), int((~has_feature).sum()))
+    for place, grader in enumerate(scorers[1:], 1):
+        for other in range(place):
+            is_same = other == 0 or grader.threshold == scorers[other].threshold
+            if is_same and are_equal(scores[place], scores[other]):
+                raise DataError(
+                    f"Every sample has the same score by {grader.title} as by "
+                    f"{scorers[other].title}: what steers cannot grade, and a grader counts once. "
+                    "Give another classifier."
+                )
+        if rarer >= MIN_POSITIVES:
+            _check_sight(grader.title, scores[place], has_feature)
+
+
+def _check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:
+    """Raise an error if a grader's scores do not tell the samples that have a feature."""
+    if scores[has_feature].min() > scores[~has_feature].max():
+        return  # of so clear a case an AUC would warn
+    auc = Auc.of(scores, has_feature)
+    if auc.high < BLIND:
+        raise DataError(
+            f"{title} does not see the feature of what steers: its AUC on the generator's samples "
+            f"is {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}), where 0.5 is chance and 0 the "
+            "opposite. Give the same feature of another classifier, with scores that rise with it."
+        )
