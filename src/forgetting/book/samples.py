@@ -78,7 +78,7 @@ class Samples(_Pictures):
 def _measured(values: list[float]) -> str:
     """Return the measured values of a row, each below its image, as HTML."""
     cells = "".join(f"<span>{value}</span>" for value in values)
-    return f'<div class="measured">{cells}</div>' if values else ""
+    return f'<div class="values">{cells}</div>' if values else ""
 
 
 class Play(_Pictures):

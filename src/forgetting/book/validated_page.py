@@ -29,9 +29,11 @@ class Validated(SphinxDirective):
         if not shown:
             raise self.error(f"results/{FILE} has no page: run `forgetting validate --note`.")
         n_agree = sum(noted[page.name]["agrees"] for page in shown)
-        counted = (
-            f"Of {len(listed)} executed pages {len(shown)} were validated. {n_agree} agree with "
-            f"what is published, and {len(shown) - n_agree} do not."
+        counted = f"Of {len(listed)} executed pages {len(shown)} were validated. "
+        counted += (
+            "All agree with what is published."
+            if n_agree == len(shown)
+            else f"{n_agree} agree with what is published, and {len(shown) - n_agree} do not."
         )
         table = nodes.table(classes=["claims"])
         self.set_source_info(table)
