@@ -85,3 +85,8 @@ def test_images_with_their_channels_last_are_refused():
     images = [crossed(60, i, has_bar=bool(i)).permute(0, 2, 3, 1) for i in range(2)]
     with pytest.raises(DataError, match=r"channels are last: give images\.permute"):
         fg.train_classifier(*images)
+
+
+def test_channels_are_a_number(tmp_path):
+    with pytest.raises(ParameterError, match="channels = True: give a whole number"):
+        fg.load_images(tmp_path, channels=True)
