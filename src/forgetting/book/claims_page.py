@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from forgetting.book.cells import cell, link_to, row
 from forgetting.book.checkout import HERE
 from forgetting.book.claims import figures_of
 
@@ -49,31 +49,12 @@ class Claims(SphinxDirective):
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
         verdict = claim["verdict"]
         badge = nodes.inline("", verdict, classes=["verdict", verdict.replace(" ", "-")])
-        link = addnodes.pending_xref(
-            "",
-            nodes.inline(),
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/book/{claim['page']}",
-            refexplicit=False,
-            refwarn=True,
-        )
         return [
             nodes.container("", first, nodes.paragraph("", detail, classes=["rule"])),
             nodes.paragraph("", "", badge),
             nodes.container("", *map(cell, figures_of(claim))),
-            nodes.paragraph("", "", link),
+            nodes.paragraph("", "", link_to(claim["page"])),
         ]
-
-
-def cell(text: str) -> nodes.paragraph:
-    """Return a paragraph of a table, in which no line breaks before a percent sign."""
-    return nodes.paragraph("", text.replace(" %", "\N{NO-BREAK SPACE}%"))
-
-
-def row(cells: list[nodes.Node]) -> nodes.row:
-    """Return a row of a table."""
-    return nodes.row("", *(nodes.entry("", cell) for cell in cells))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

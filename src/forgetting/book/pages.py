@@ -26,10 +26,11 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from forgetting.book.cells import link_to
 from forgetting.book.charts import CHARTS, NARROW, WIDE, Chart
 from forgetting.book.entries import Entry, entries
 from forgetting.book.numerals import Results, in_figures
-from forgetting.book.theme import LIGHT, THEMES, Theme, recoloured, use_theme
+from forgetting.book.theme import LABELS, LIGHT, THEMES, Theme, recoloured, use_theme
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_texts
 
@@ -134,7 +135,10 @@ def draw(name: str, folder: Path) -> dict[str, Path]:
         There is no such chart, or a record that it needs is missing.
     """
     chart = CHARTS[name](RESULTS)
-    table = chart.data.to_csv(index=False, float_format="%.6g")
+    data = chart.data
+    if "model" in data:
+        data = data.assign(model=data["model"].replace(dict(LABELS)))
+    table = data.to_csv(index=False, float_format="%.6g")
     stem = f"{name}-{hashlib.sha256(table.encode()).hexdigest()[:8]}"
     widths = {"wide": WIDE, "narrow": NARROW}
     drawings = {screen: drawing(chart, LIGHT, width) for screen, width in widths.items()}
@@ -194,7 +198,12 @@ def tell_outdated(app: Sphinx, document: nodes.document) -> None:
     if names and document.children:
         note = nodes.note(classes=["outdated"])
         text = "Some figures of this page are of runs of earlier code, to be executed anew: "
-        note += nodes.paragraph("", text + ", ".join(names) + ".")
+        told = nodes.paragraph("", text)
+        for place, name in enumerate(names):
+            told += nodes.Text(", " if place else "")
+            told += nodes.Text(name) if listed[name].is_sweep else link_to(f"runs/{name}")
+        told += nodes.Text(".")
+        note += told
         document.children[-1].append(note)
 
 

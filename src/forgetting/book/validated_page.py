@@ -3,12 +3,11 @@
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from forgetting.book.cells import cell, link_to, row
 from forgetting.book.checkout import HERE
-from forgetting.book.claims_page import cell, row
 from forgetting.book.entries import Entry, pages
 from forgetting.book.validated import FILE, digest_of, read_validations
 
@@ -26,6 +25,7 @@ class Validated(SphinxDirective):
         self.env.note_dependency(str(HERE.results / FILE))
         noted, listed = read_validations(), pages()
         shown = [page for page in listed if page.name in noted]
+        shown.sort(key=lambda page: noted[page.name].get("seconds", 0.0), reverse=True)
         if not shown:
             raise self.error(f"results/{FILE} has no page: run `forgetting validate --note`.")
         n_agree = sum(noted[page.name]["agrees"] for page in shown)
@@ -49,22 +49,14 @@ class Validated(SphinxDirective):
 
 def _cells(page: Entry, entry: dict[str, Any]) -> list[nodes.Node]:
     """Return the cells of a row: page, verdict, where and how long, and differences."""
-    link = addnodes.pending_xref(
-        "",
-        nodes.inline(),
-        refdomain="std",
-        reftype="doc",
-        reftarget=f"/book/runs/{page.name}",
-        refexplicit=False,
-        refwarn=True,
-    )
     verdict = "agrees" if entry["agrees"] else "differs"
     badge = nodes.inline(
         "", verdict, classes=["verdict", "holds" if entry["agrees"] else "does-not-hold"]
     )
     where = nodes.container("", *map(cell, _where(entry)))
     found = nodes.container("", *map(cell, _differences(page, entry)))
-    return [nodes.paragraph("", "", link), nodes.paragraph("", "", badge), where, found]
+    link = nodes.paragraph("", "", link_to(f"runs/{page.name}"))
+    return [link, nodes.paragraph("", "", badge), where, found]
 
 
 def _where(entry: dict[str, Any]) -> list[str]:

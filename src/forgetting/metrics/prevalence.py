@@ -130,9 +130,9 @@ def prevalence(
     Examples
     --------
     >>> import forgetting as fg
-    >>> bars = fg.load("digits-vae")
+    >>> generator = fg.load("digits-vae")
     >>> ink = lambda images: images.sum((1, 2, 3))
-    >>> dark = fg.prevalence(bars, ink, threshold=130, n=500)
+    >>> dark = fg.prevalence(generator, ink, threshold=130, n=500)
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
