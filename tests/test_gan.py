@@ -27,8 +27,8 @@ def faces():
     return torch.randint(0, 256, (20, 3, 16, 16), generator=generator, dtype=torch.uint8)
 
 
-def run(checkpoint=None):
-    return train_alone(learner(), faces(), TRAINING, checkpoint)
+def run(checkpoint=None, student=None):
+    return train_alone(student or learner(), faces(), TRAINING, checkpoint)
 
 
 def test_an_image_depends_on_its_own_latent_and_lies_in_range():
