@@ -1,6 +1,8 @@
 """Anyone's flow is tamed on a folder of images, and measured on images that were held out."""
 
 import json
+import math
+import warnings
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.schema import read_record
 from forgetting.cli import main, own_models
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.experiments.own_flow import load_sets, tame
 from forgetting.zoo.saved import state_digest
 
@@ -100,6 +102,42 @@ def test_a_sample_that_gives_no_images_shows_none(sample):
     flow.sample = sample
     report = tame(flow, images(2, 0), images(160, 1), max_steps=1, lr=0.01)
     assert report.shown is None
+
+
+def test_an_image_that_is_given_twice_counts_once():
+    twice = images(160, 1).repeat(2, 1, 1, 1)
+    with pytest.warns(DataWarning, match="to retain: 160 of 320 equal another and are left out"):
+        report = tame(Pixels(), images(2, 0), twice, max_steps=1)
+    assert report.parameters["images_to_retain"] == 120
+    with pytest.warns(DataWarning, match="to forget: 4 of 5 equal another"):
+        report = tame(Pixels(), images(1, 0).repeat(5, 1, 1, 1), images(160, 1), max_steps=1)
+    assert len(report.comparison.before["forget"]) == 1
+    assert "shift_forget_low" not in report.metrics
+    with pytest.raises(DataError, match="159 images to retain are too few"):
+        tame(Pixels(), images(2, 0), images(159, 1).repeat(2, 1, 1, 1))
+
+
+def smooth(n, seed):
+    return 0.45 + 0.1 * images(n, seed)
+
+
+@pytest.mark.parametrize("factor", [-1, -1 / (192 * math.log(2))])
+def test_a_loss_in_place_of_a_likelihood_is_noted(factor):
+    flow = fg.as_flow(Pixels(), log_prob=lambda flow, x: factor * flow.log_prob(x))
+    with pytest.warns(DataWarning, match="finds noise more likely than each of 16 images"):
+        tame(flow, smooth(2, 0), smooth(160, 1), max_steps=1)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (-1, 1), (0, 255)])
+def test_a_flow_that_draws_images_of_another_range_is_noted(low, high):
+    flow = Pixels()
+    flow.sample = lambda n: low + (high - low) * torch.rand(n, 3, 8, 8)
+    with pytest.warns(DataWarning, match="draws images with values from .* not of"):
+        tame(flow, images(2, 0), images(160, 1), max_steps=1)
+    scaled = fg.as_flow(flow, log_prob=lambda flow, x: flow.log_prob(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        tame(scaled, images(2, 0), images(160, 1), max_steps=1)
 
 
 def test_without_folders_digits_are_tamed_on_and_one_folder_is_not_enough(tmp_path):

@@ -60,11 +60,12 @@ class AdaptedFlow(nn.Module):
     @property
     def n_bits(self) -> int:
         """The module's own `n_bits`, if its own `log_prob` is called; else 0."""
-        n_bits: int = getattr(self.module, "n_bits", 0) if self._is_own else 0
+        n_bits: int = getattr(self.module, "n_bits", 0) if self.is_own else 0
         return n_bits
 
     @property
-    def _is_own(self) -> bool:
+    def is_own(self) -> bool:
+        """Whether the module's own `log_prob` is called."""
         return self._log_prob is own_log_prob
 
     def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
@@ -72,7 +73,7 @@ class AdaptedFlow(nn.Module):
 
         A module whose own `log_prob` takes `noise` is given it.
         """
-        if self._is_own:
+        if self.is_own:
             log_p = log_prob_of(cast(Flow, self.module), images, noise)
         else:
             log_p = self._log_prob(self.module, images)

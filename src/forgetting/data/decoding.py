@@ -4,7 +4,8 @@ What a camera's orientation says is applied. Transparent parts lie on white. Gre
 is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB
 as Pillow converts them; colour profiles are not applied. Refused are animations and files of
 several pages, except a camera's MPO, whose first image is the photograph. Refused are also
-floating-point and 32-bit images and 12 bits in 16, for nothing says which value is white.
+floating-point and 32-bit images and 12 bits in 16, for nothing says which value is white, and
+JPEGs whose data do not end with their picture.
 """
 
 import io
@@ -15,6 +16,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
 
+from forgetting.data import jpeg
 from forgetting.errors import DataError
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
@@ -44,8 +46,8 @@ def endings() -> frozenset[str]:
 
 
 def decoder() -> str:
-    """Return what decoded pixels depend on beside a file: this module and its libraries."""
-    code = Path(__file__).read_bytes().hex()
+    """Return what decoded pixels depend on beside a file: two modules and their libraries."""
+    code = "".join(Path(file).read_bytes().hex() for file in (__file__, jpeg.__file__))
     libraries = [features.version(name) for name in ("jpg", "jpg_2000", "webp", "avif", "libtiff")]
     return f"{PIL.__version__} {libraries} {code}"
 
@@ -85,6 +87,8 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
                     f"{path} holds {n_images} images: an animation, or pages. Save the one "
                     "that you mean as a file of its own, or remove the file."
                 )
+            if image.format == "JPEG" and (reason := jpeg.what_is_wrong(content)):
+                raise _unreadable(path, reason)
             return _in_rgb(image, path)
     except DataError:
         raise

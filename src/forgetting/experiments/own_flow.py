@@ -1,6 +1,5 @@
 """Tame anyone's flow on images, and measure it on images that had no part in taming."""
 
-import inspect
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.border.answers import images_of
 from forgetting.border.checks import check_decoded
-from forgetting.border.conditions import own_conditions
-from forgetting.border.copies import frozen_copy, name_of
+from forgetting.border.copies import name_of
 from forgetting.border.options import check_seed
 from forgetting.border.preflight import check_flow
 from forgetting.data.digits import load_digits
 from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
-from forgetting.errors import DataError, ParameterError
-from forgetting.experiments.own_report import N_SHOWN, picture
+from forgetting.errors import DataError, ModelError, ParameterError
+from forgetting.experiments.own_flow_doubts import (
+    N_SHOWN,
+    once_each,
+    samples,
+    warn_of_likelihoods,
+)
+from forgetting.experiments.own_report import picture
 from forgetting.foundation.progress import phase
 from forgetting.methods import taming
 from forgetting.methods.image_sets import check_sets
@@ -27,13 +30,10 @@ from forgetting.methods.results import TamingResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
-from forgetting.zoo.saved import inner_module, save_model, state_digest
+from forgetting.zoo.saved import save_model, state_digest
 
 MIN_RETAINED = 160
 """Retained images of which a quarter is enough for a likelihood reference and for a shift."""
-
-TEMPERATURE = 0.7
-"""Of the samples that are shown, where a flow's `sample` takes one."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def tame(
     False
     """
     config = TamingConfig(seed=seed, **checked_options(seed, **settings))
-    check_taming(flow, forget, retain)
+    forget, retain = check_taming(flow, forget, retain)
     kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
     result = taming.tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
@@ -233,20 +233,29 @@ def checked_options(seed: int, **settings: Any) -> dict[str, Any]:
     return checked_settings(TamingConfig, settings, "Taming")
 
 
-def check_taming(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -> None:
-    """Raise an error unless a flow can be tamed on images and measured.
+def check_taming(
+    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return both sets, each image once, if a flow can be tamed on them and measured.
+
+    Warnings say what seems to be wrong with the images or with the flow's likelihoods.
 
     Raises
     ------
     DataError, ModelError
         As `tame` raises them.
     """
+    forget = once_each(forget, "The images to forget")
+    retain = once_each(retain, "The images to retain")
     if len(retain) < MIN_RETAINED:
         raise DataError(
             f"{len(retain)} images to retain are too few to tame with and to measure on: give at "
             f"least {MIN_RETAINED}."
         )
-    check_flow(flow, check_sets(forget, retain)[1], is_tuned=True)
+    forget, retain = check_sets(forget, retain)
+    check_flow(flow, retain, is_tuned=True)
+    warn_of_likelihoods(flow, retain)
+    return forget, retain
 
 
 def _shown(base: nn.Module, tamed: nn.Module, seed: int) -> torch.Tensor | None:
@@ -257,15 +266,10 @@ def _shown(base: nn.Module, tamed: nn.Module, seed: int) -> torch.Tensor | None:
 
 
 def _samples(flow: nn.Module, seed: int) -> torch.Tensor | None:
-    """Return samples (N, C, H, W) of a flow whose `sample(n)` returns images, or None."""
-    module = frozen_copy(inner_module(flow))
-    sample: Any = getattr(module, "sample", None)
+    """Return samples (N, C, H, W) of a flow that draws images in [0, 1], or None."""
+    images = samples(flow, seed)
     try:
-        takes_it = "temperature" in inspect.signature(sample).parameters
-        options = {"temperature": TEMPERATURE} if takes_it else {}
-        with own_conditions(seed, gradients=False):
-            images = images_of(sample(N_SHOWN, **options), name_of(flow)).float().cpu()
         check_decoded(images, N_SHOWN, name_of(flow))
-    except Exception:  # whatever a stranger's `sample` raises, it shows nothing
+    except ModelError:
         return None
     return images

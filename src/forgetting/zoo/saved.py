@@ -6,6 +6,7 @@ and, of a generator, `samples.png`. Pickles are never read.
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +19,16 @@ from torch import nn
 
 from forgetting.border.adapters import AdaptedClassifier, AdaptedFlow, AdaptedGenerator
 from forgetting.border.answers import uncompiled
-from forgetting.errors import ForgettingError, WeightsError
+from forgetting.errors import DataWarning, ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, replacing_all, sha256
 
 WEIGHTS, RECORD, CARD, PICTURE = "weights.safetensors", "record.json", "README.md", "samples.png"
 
 ADAPTERS = (AdaptedFlow, AdaptedGenerator, AdaptedClassifier, nn.DataParallel)
 """Modules that hold the model under the name `module`."""
+
+CONSTANTS = (bool, int, float, str, tuple)
+"""Types of the attributes of a module that count as its constants."""
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -39,10 +43,9 @@ def inner_module(model: nn.Module) -> nn.Module:
 def state_digest(model: nn.Module) -> str:
     """Return the sha256 of a model's state: names, number formats, shapes and values."""
     digest = hashlib.sha256()
-    for name, value in sorted(inner_module(model).state_dict().items()):
-        tensor = value.detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    for name, value in sorted(_tensors(model).items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(_bytes(value))
     return digest.hexdigest()
 
 
@@ -91,15 +94,14 @@ def save_model(
     """
     names = (*((PICTURE,) if picture is not None else ()), CARD, WEIGHTS, RECORD)
     check_new(folder)
-    state = inner_module(model).state_dict()
-    own = {name: value.detach().cpu().clone().contiguous() for name, value in state.items()}
+    own = {n: value.detach().cpu().clone().contiguous() for n, value in _tensors(model).items()}
     with replacing_all([folder / name for name in names]) as temporaries:
         card_file, weights_file, record_file = temporaries[-3:]
         if picture is not None:
             Image.fromarray(picture.numpy()).save(temporaries[0], format="PNG")
         card_file.write_text(card, encoding="utf-8")
         save_file(own, weights_file)
-        full = {**record, "sha256": sha256(weights_file)}
+        full = {**record, "sha256": sha256(weights_file), "modules": _modules(model)}
         record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
 
 
@@ -150,7 +152,8 @@ def restore(folder: Path | str, into: M) -> M:
             "writes them."
         )
     try:
-        expected = json.loads(record_path.read_text(encoding="utf-8"))["sha256"]
+        record = json.loads(record_path.read_text(encoding="utf-8"))
+        expected = record["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             f"{record_path} cannot be read ({error}): save the model anew."
@@ -162,12 +165,66 @@ def restore(folder: Path | str, into: M) -> M:
         )
     try:
         state = load_file(weights_path)
-        _check_fits(inner_module(into).state_dict(), state)
-        inner_module(into).load_state_dict(state)
+        _check_fits(_tensors(into), state)
+        inner_module(into).load_state_dict(state, strict=False)  # what is no tensor stays
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{weights_path} does not fit the module: {error}") from error
     into.eval()
+    _warn_of_other_modules(record.get("modules"), _modules(into), folder)
     return into
+
+
+def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the tensors of a model's state, without an adapter around it.
+
+    What a module adds with `get_extra_state` is no tensor, and not tuned.
+    """
+    state = inner_module(model).state_dict()
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    values = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return values.numpy().tobytes()
+
+
+def _modules(model: nn.Module) -> dict[str, str]:
+    """Return what each part of a model computes with beside its weights, as a text.
+
+    It is the class, the constants, the buffers that are not saved, and the number of hooks.
+    """
+    return {name: _text(module) for name, module in inner_module(model).named_modules()}
+
+
+def _text(module: nn.Module) -> str:
+    """Return a module's class, constants, buffers that are not saved, and number of hooks."""
+    facts = []
+    for name, value in vars(module).items():
+        if not name.startswith("_") and name != "training" and isinstance(value, CONSTANTS):
+            facts.append(f"{name}={value!r}")
+    for name in sorted(module._non_persistent_buffers_set):
+        buffer = module._buffers[name]
+        if buffer is not None:
+            facts.append(f"{name}={hashlib.sha256(_bytes(buffer)).hexdigest()[:8]}")
+    if n_hooks := len(module._forward_hooks) + len(module._forward_pre_hooks):
+        facts.append(f"hooks={n_hooks}")
+    return f"{type(module).__name__}({', '.join(facts)})"
+
+
+def _warn_of_other_modules(saved: Any, own: Mapping[str, str], folder: Path) -> None:
+    """Warn if the modules of a saved model, where its record has them, were others."""
+    if not isinstance(saved, dict) or saved == own:
+        return
+    differing = [name for name in {**saved, **own} if saved.get(name) != own.get(name)]
+    name = differing[0]
+    warnings.warn(
+        f"The weights of {folder} fit the module, but the saved model was another: "
+        f"{len(differing)} of its parts differ, as {name or 'the model'}, which was "
+        f"{saved.get(name, 'missing')} and is {own.get(name, 'missing')}. Answers will be others, "
+        "if what differs counts.",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def _check_fits(own: Mapping[str, torch.Tensor], saved: Mapping[str, torch.Tensor]) -> None:

@@ -1,0 +1,105 @@
+"""What speaks against the images, or against the likelihoods, with which a flow is to be tamed."""
+
+import inspect
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+
+from forgetting.border.adapters import AdaptedFlow
+from forgetting.border.answers import images_of
+from forgetting.border.checks import MARGIN, check_images
+from forgetting.border.conditions import own_conditions
+from forgetting.border.contracts import log_prob_of
+from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.errors import DataWarning
+from forgetting.methods.image_sets import distinct
+from forgetting.zoo.saved import inner_module
+
+N_SHOWN = 12
+"""Samples that are drawn of a flow."""
+
+N_COMPARED = 16
+"""Images, and images of noise, whose likelihoods are compared."""
+
+TEMPERATURE = 0.7
+"""Of the samples, where a flow's `sample` takes one."""
+
+BEYOND = 0.25
+"""Share of a sample's values outside [0, 1] from which its range seems to be another."""
+
+
+def once_each(images: Any, name: str) -> torch.Tensor:
+    """Return images (N, ...), each once; a warning says of how many there are several.
+
+    An image that comes twice would be tuned on and held out, or count twice in an interval.
+
+    Raises
+    ------
+    DataError
+        They are no images in [0, 1].
+    """
+    checked = check_images(images, name)
+    kept = checked[distinct(checked)]
+    if n_left_out := len(checked) - len(kept):
+        warnings.warn(
+            f"{name}: {n_left_out} of {len(checked)} equal another and are left out.",
+            DataWarning,
+            stacklevel=4,
+        )
+    return kept
+
+
+def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
+    """Warn if a flow seems to return no log-likelihood, or one of images in another range.
+
+    Noise is less likely than images under every flow that has learned from images, unless its
+    `log_prob` has the other sign or is given values that it does not know.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        It passed the preflight.
+    images : Tensor, (N, ...)
+        Of points, which may have any values, nothing is said.
+    """
+    if images.ndim < 4:
+        return
+    model, name = frozen_copy(flow), name_of(flow)
+    some = images[:N_COMPARED]
+    noise = torch.rand(some.shape, generator=torch.Generator().manual_seed(0))
+    with own_conditions(gradients=False):
+        of_images, of_noise = (log_prob_of(model, x.to(device_of(model))) for x in (some, noise))
+    if of_noise.min() > of_images.max():
+        warnings.warn(
+            f"{name} finds noise more likely than each of {len(some)} images to retain: is its "
+            "`log_prob` a loss, with the other sign, or of images in another range than [0, 1]?",
+            DataWarning,
+            stacklevel=4,
+        )
+    drawn = None if isinstance(flow, AdaptedFlow) and not flow.is_own else samples(flow, 0)
+    if drawn is None or drawn.shape[1:] != images.shape[1:] or not drawn.isfinite().all():
+        return
+    if float(((drawn < -MARGIN) | (drawn > 1 + MARGIN)).float().mean()) > BEYOND:
+        warnings.warn(
+            f"{name} draws images with values from {drawn.min():g} to {drawn.max():g}, so that "
+            "its `log_prob` may be of that range, too, and not of [0, 1]. Then give as_flow(flow, "
+            "log_prob=lambda flow, images: ...), which scales them, as by images - 0.5.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def samples(flow: nn.Module, seed: int) -> torch.Tensor | None:
+    """Return images of a flow that has `sample(n)`, (12, ...), on the CPU; None of any other."""
+    module = frozen_copy(inner_module(flow))
+    sample: Any = getattr(module, "sample", None)
+    try:
+        takes_it = "temperature" in inspect.signature(sample).parameters
+        options = {"temperature": TEMPERATURE} if takes_it else {}
+        with own_conditions(seed, gradients=False):
+            images = images_of(sample(N_SHOWN, **options), name_of(flow)).float().cpu()
+    except Exception:  # whatever a stranger's `sample` raises, it shows nothing
+        return None
+    return images

@@ -1,0 +1,86 @@
+"""What is saved of a tuned model, and into which modules it is restored."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import forgetting as fg
+from forgetting.errors import DataWarning
+from forgetting.zoo.saved import save_model, state_digest
+
+
+class Decoder(nn.Module):
+    """A decoder with a constant, and with a buffer that is not saved."""
+
+    def __init__(self, last=None, slope=0.2, gain=1.0, offset=0.0):
+        super().__init__()
+        self.gain = gain
+        self.register_buffer("offset", torch.tensor(offset), persistent=False)
+        self.net = nn.Sequential(nn.Linear(6, 16), nn.LeakyReLU(slope), last or nn.Sigmoid())
+
+    def forward(self, z):
+        return (self.gain * self.net(z) + self.offset).view(-1, 1, 4, 4)
+
+
+class Reversed(Decoder):
+    def forward(self, z):
+        return super().forward(z.flip(1))
+
+
+def hooked():
+    model = Decoder()
+    model.net[2].register_forward_hook(lambda module, inputs, output: output / 2)
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_model(tmp_path / "saved", fg.as_generator(Decoder(), 6), {}, "# A decoder\n")
+    return tmp_path / "saved"
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: Decoder(nn.Tanh()), r"net\.2, which was Sigmoid\(\) and is Tanh"),
+        (lambda: Decoder(slope=0.9), r"net\.1, which was .*0\.2.* and is .*0\.9"),
+        (lambda: Decoder(gain=0.5), r"the model, which was Decoder\(gain=1\.0"),
+        (lambda: Decoder(offset=0.1), "the model, which was Decoder"),
+        (Reversed, r"the model, which was Decoder.* and is Reversed"),
+        (hooked, r"net\.2, which was Sigmoid\(\) and is Sigmoid\(hooks=1"),
+    ],
+)
+def test_another_module_of_equal_shapes_is_noted(folder, make, what):
+    with pytest.warns(DataWarning, match=f"1 of its parts differ, as {what}"):
+        fg.restore(folder, into=make())
+
+
+def test_a_module_as_it_was_is_restored_without_a_word(folder):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fg.restore(folder, into=Decoder().train())
+        fg.restore(folder, into=fg.as_generator(Decoder(), 6))
+        record = json.loads((folder / "record.json").read_text())
+        del record["modules"]  # as an earlier version wrote it
+        (folder / "record.json").write_text(json.dumps(record))
+        fg.restore(folder, into=Decoder(nn.Tanh()))
+
+
+class Counting(Decoder):
+    """A decoder whose state holds more than tensors."""
+
+    def get_extra_state(self):
+        return {"epochs": 3}
+
+    def set_extra_state(self, state):
+        raise AssertionError("nothing is to be set")
+
+
+def test_state_that_is_no_tensor_stays_where_it_is(tmp_path):
+    first, second = Counting(), Counting()
+    save_model(tmp_path / "saved", first, {}, "# A decoder\n")
+    fg.restore(tmp_path / "saved", into=second)
+    assert state_digest(first) == state_digest(second)
