@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from forgetting.book.beside import compare_run
 from forgetting.book.checkout import Checkout
+from forgetting.book.schema import digest, read_record
 from forgetting.cli import main
 from forgetting.errors import DataError
 
@@ -44,6 +45,16 @@ def test_seeds_of_the_nearest_setting_stand_together(checkout, tmp_path):
     assert here == "11.5 % (10.5 to 12.5)"
     assert compared.outside == []
     assert compared.differing == {"seed": ("0, 1, 2", "7"), "torch": ("2.1", "2.2")}
+
+
+def test_a_record_that_was_changed_after_its_run_is_refused(checkout, tmp_path):
+    own = write(tmp_path, "own", 0.115, lr=0.1, seed=7)
+    noted = own.with_name("own.run.json")
+    noted.write_text(json.dumps({"record": digest(read_record(own)), "cpu": "some"}))
+    assert compare_run(own, checkout=checkout).outside == []
+    write(tmp_path, "other", 0.5, lr=0.1, seed=7).replace(own)
+    with pytest.raises(DataError, match=r"something else than when its run ended.*own\.run\.json"):
+        compare_run(own, checkout=checkout)
 
 
 def test_a_figure_that_does_not_touch_the_published_is_marked(checkout, tmp_path):

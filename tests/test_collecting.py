@@ -136,3 +136,27 @@ def test_labels_for_another_feature_or_generator_are_refused(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="holds no labels"):
         ManualLabels(Bright(), "bright", 60, path)
+
+
+def test_of_two_notebooks_that_label_into_one_file_the_second_is_refused(tmp_path):
+    path = tmp_path / "both.safetensors"
+    first, second = (LabelGrid(ManualLabels(Bright(), "bright", 120, path)) for _ in range(2))
+    first.marked[3] = True
+    first.turn()
+    first.turn()
+    second.marked[5] = True
+    second.turn()
+    assert "another one labels into it" in second.words.value
+    assert second.labels.seen == second.start == 0
+    assert second.marked[5]
+    kept = ManualLabels(Bright(), "bright", 120, path)
+    assert (kept.seen, kept.present) == (100, 1)
+    with pytest.raises(DataError, match="has changed since this notebook read it"):
+        second.labels.answer([True])
+    first.undo()
+    assert ManualLabels(Bright(), "bright", 120, path).seen == 50
+    third = LabelGrid(ManualLabels(Bright(), "bright", 120, path))
+    third.turn()
+    first.undo()
+    assert "another one labels into it" in first.words.value
+    assert first.labels.seen == 50

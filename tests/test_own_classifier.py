@@ -200,3 +200,8 @@ def test_images_of_folders_that_are_enlarged_are_said_to_be(tmp_path):
         warnings.simplefilter("always")
         fg.train_classifier(*folders, size=32, steps=1)
     assert not [each for each in caught if "enlarged" in str(each.message)]
+
+
+def test_channels_are_a_number(tmp_path):
+    with pytest.raises(ParameterError, match="channels = True: give a whole number"):
+        fg.load_images(tmp_path, channels=True)

@@ -15,7 +15,7 @@ from torchvision.utils import save_image
 
 import forgetting as fg
 from forgetting.book import execution
-from forgetting.book.schema import read_record
+from forgetting.book.schema import digest, read_record
 from forgetting.cli import main, own_models
 from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.experiments.own_flow import load_sets, tame
@@ -174,6 +174,8 @@ def test_a_command_tames_on_folders_in_a_notebook(places, tmp_path):
     fg.restore(tmp_path / "tamed", into=Sampling())
     names = {path.name for path in (tmp_path / "tamed").iterdir()}
     assert names == LEFT | {"taming.ipynb", "taming.json", "taming.run.json"}
+    folder, noted = tmp_path / "tamed", read_record(tmp_path / "tamed" / "taming.run.json")
+    assert noted["record"] == digest(read_record(folder / "taming.json"))
     run = read_record(tmp_path / "tamed" / "taming.json")
     assert run["parameters"]["model"] == f"{tmp_path / 'mine.py'}:Sampling"
     assert run["parameters"]["max_steps"] == 5

@@ -144,6 +144,16 @@ def test_a_metric_in_a_record_is_a_finite_number(written, value):
         read_record(written(RECORD | {"metrics": {"fid": value}}))
 
 
+@pytest.mark.parametrize("ends", [(0.4, 0.9), (-0.5, 0.05), (0.9, 0.1), (0.2, 0.1)])
+def test_a_metric_outside_its_interval_was_changed_by_hand(written, ends):
+    low, high = ends
+    metrics = {"share": 0.1, "share_low": 0.05, "share_high": 0.1 - 1e-9, "other_low": 7.0}
+    assert read_record(written(RECORD | {"metrics": metrics}))["metrics"] == metrics
+    metrics |= {"share_low": low, "share_high": high}
+    with pytest.raises(DataError, match=r"the metric share is 0\.1, outside its interval from"):
+        read_record(written(RECORD | {"metrics": metrics}))
+
+
 @pytest.mark.parametrize("content", [[1, 2], 3, "text", RECORD | {"metrics": [1.0]}])
 def test_json_of_another_kind_is_no_record(written, content):
     with pytest.raises(DataError, match="is not a record"):

@@ -1,5 +1,7 @@
 """The loop: the same weights whether a training is undisturbed, stopped or killed."""
 
+import functools
+import importlib
 import itertools
 import os
 import signal
@@ -15,6 +17,7 @@ from small_tasks import train_alone
 from forgetting.errors import TrainingError
 from forgetting.foundation import precision
 from forgetting.models.glow import Glow, GlowConfig
+from forgetting.zoo.code import code_digest
 from forgetting.zoo.learner import Averaged, Learner
 from forgetting.zoo.recipes.learners import follow_average, start_averaged_glow, start_glow
 from forgetting.zoo.recipes.losses import averaged_faces_glow, glow
@@ -52,6 +55,7 @@ def stopping(loss, error, at=15):
     """Return a loss that raises an error at a call."""
     calls = itertools.count(1)
 
+    @functools.wraps(loss)
     def failing(*arguments):
         if next(calls) == at:
             raise error
@@ -95,7 +99,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
         train(student, images, labels, CONFIG, checkpoint=checkpoint)
     assert step_of(checkpoint) == 12
     again, steps = learner(), []
-    again.loss = lambda *arguments: steps.append(1) or loss(*arguments)
+    again.loss = functools.wraps(loss)(lambda *arguments: steps.append(1) or loss(*arguments))
     rest = train(again, images, labels, CONFIG, checkpoint=checkpoint)
     assert len(steps) == CONFIG.steps - 12
     assert same(undisturbed, again.model)
@@ -190,6 +194,50 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     checkpoint.write_bytes(b"broken")
     with pytest.raises(TrainingError, match="cannot be read"):
         run(checkpoint)
+
+
+def half_glow(model, images, labels, generator):
+    return {name: value / 2 for name, value in glow(model, images, labels, generator).items()}
+
+
+def scaled_glow(model, images, labels, generator, factor):
+    return half_glow(model, images, labels, generator) | {"factor": torch.tensor(factor)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda student: setattr(student, "loss", half_glow),
+        lambda student: setattr(student, "loss", functools.partial(scaled_glow, factor=2.0)),
+        lambda student: setattr(student, "after", lambda model: None),
+        lambda student: setattr(student, "start", None),
+        lambda student: student.model.add_module("more", torch.nn.Identity()),
+    ],
+)
+def test_a_checkpoint_of_another_loss_or_model_is_refused(tmp_path, change):
+    checkpoint = tmp_path / "c.safetensors"
+    run(checkpoint)
+    student = learner()
+    change(student)
+    with pytest.raises(TrainingError, match="with another loss or model, or with other code"):
+        train(student, data(), torch.zeros(30), CONFIG, checkpoint=checkpoint)
+
+
+def test_code_is_its_tree_and_not_its_words(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = {
+        "first": 'def loss(model):\n    """Return one."""\n    return 1\n',
+        "reworded": '# A loss.\ndef loss(model):\n    """Return 1."""\n\n    return 1\n',
+        "changed": "def loss(model):\n    return 2\n",
+    }
+    digests = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        student = learner()
+        student.loss = importlib.import_module(name).loss
+        student.loss.__module__ = "recipe"
+        digests[name] = code_digest(student)
+    assert digests["first"] == digests["reworded"] != digests["changed"]
 
 
 def test_the_learning_rate_rises_stays_and_falls():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from forgetting.book.labels import ManualLabels
 from forgetting.border.inference import generate
+from forgetting.errors import DataError
 
 __all__ = ["LabelGrid", "ManualLabels"]
 
@@ -92,14 +93,25 @@ class LabelGrid:
     def turn(self) -> None:
         """Keep the labels of the page, and show the next one."""
         end = min(self.start + self.size, len(self.labels.answers))
-        if self.start < end:
+        if self.start == end:
+            return
+        try:
             self.labels.answer(self.marked[: end - self.start])
+        except DataError as error:
+            self.words.value = str(error)  # an error in a click is shown nowhere
+        else:
             self._show()
 
     def undo(self) -> None:
         """Return to the previous page with its marks, also if it was labelled on another day."""
-        if self.start:
-            self._show(self.labels.undo((self.start - 1) % self.size + 1))
+        if not self.start:
+            return
+        try:
+            marked = self.labels.undo((self.start - 1) % self.size + 1)
+        except DataError as error:
+            self.words.value = str(error)
+        else:
+            self._show(marked)
 
     def _show(self, marked: list[bool] | None = None) -> None:
         """Show the page that begins with the first sample without a label."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.numerals import in_figures
-from forgetting.book.schema import Record, read_record
+from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import DataError, shortened
 
 NO_SETTING = ("seed", "device")
@@ -85,7 +85,7 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     Raises
     ------
     DataError
-        The file is no record, or no published run has its template.
+        The file is no record or was changed after its run, or no published run has its template.
     """
     own = _read(path)
     published = _nearest(own, path, checkout)
@@ -107,6 +107,13 @@ def _read(path: Path) -> Record:
     record = read_record(path)
     if not {"template", "parameters", "metrics"} <= record.keys():
         raise DataError(f"{path} is no record of a run: give the NAME.json that a run left.")
+    circumstances = path.with_name(f"{path.stem}.run.json")
+    noted = read_record(circumstances) if circumstances.is_file() else {}
+    if noted.get("record", digest(record)) != digest(record):
+        raise DataError(
+            f"{path} says something else than when its run ended, by {circumstances.name}: bring "
+            "the record back as it was, or make the run again."
+        )
     return record
 
 

@@ -87,6 +87,7 @@ class ManualLabels:
             )
         self.answers = torch.full((n,), UNSEEN, dtype=torch.int8)
         self.answers[: len(stored)] = stored[:n]
+        self._written = stored
 
     @classmethod
     def read(cls, generator: nn.Module, path: Path) -> "ManualLabels":
@@ -139,7 +140,13 @@ class ManualLabels:
         ----------
         shows : list of bool
             For each of the next samples, whether it shows the feature.
+
+        Raises
+        ------
+        DataError
+            Another notebook has labelled into the file meanwhile.
         """
+        self._check_file()
         start = self.seen
         self.answers[start : start + len(shows)] = torch.tensor(shows, dtype=torch.int8)
         self._write()
@@ -156,14 +163,36 @@ class ManualLabels:
         -------
         list of bool
             For each removed label, whether the sample showed the feature.
+
+        Raises
+        ------
+        DataError
+            Another notebook has labelled into the file meanwhile.
         """
+        self._check_file()
         last = slice(max(self.seen - n, 0), self.seen)
         removed: list[bool] = (self.answers[last] == PRESENT).tolist()
         self.answers[last] = UNSEEN
         self._write()
         return removed
 
+    def _check_file(self) -> None:
+        """Raise an error if the file holds other labels than were read or written last.
+
+        Raises
+        ------
+        DataError
+            Another notebook has labelled meanwhile.
+        """
+        present = _read(self.path)[1]["answers"] if self.path.is_file() else torch.zeros(0)
+        if self._written.tolist() != present.tolist():
+            raise DataError(
+                f"{self.path} has changed since this notebook read it: another one labels into "
+                "it. Close one of them, and run the other from its first cell to go on from there."
+            )
+
     def _write(self) -> None:
+        self._written = self.answers.clone()
         with replacing(self.path) as temporary:
             tensors = {"answers": self.answers, "images": self._images}
             save_file(tensors, temporary, metadata=self._about)

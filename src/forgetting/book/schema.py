@@ -21,6 +21,9 @@ Record = dict[str, Any]
 SCHEMA = 2
 """Number of the present schema."""
 
+ROUNDED = 1e-6
+"""By how much the end of an interval may miss its metric, as a part of it."""
+
 PARAMETERS = {
     "by_hand": "manual_labels",
     "threshold": "projection_threshold",
@@ -170,8 +173,8 @@ def read_record(path: Path) -> Record:
     Raises
     ------
     DataError
-        The file is not valid JSON or no record, a metric is no finite number or comes twice, or
-        the record is of an older or a newer schema.
+        The file is not valid JSON or no record, a metric is no finite number, comes twice or lies
+        outside its interval, or the record is of an older or a newer schema.
     """
     record: Record | None = _json(path)
     if record is None:
@@ -189,7 +192,20 @@ def read_record(path: Path) -> Record:
             raise DataError(
                 f"{path}: the metric {name} is {value!r}, not a finite number. Make the run again."
             )
+    _check_intervals(record.get("metrics", {}), path)
     return record
+
+
+def _check_intervals(metrics: dict[str, float], path: Path) -> None:
+    """Raise an error if a metric lies outside the interval that stands beside it."""
+    for name, value in metrics.items():
+        low, high = (metrics.get(f"{name}_{end}", value) for end in ("low", "high"))
+        rounded = ROUNDED * max(1.0, abs(value))
+        if not low - rounded <= value <= high + rounded:
+            raise DataError(
+                f"{path}: the metric {name} is {value:g}, outside its interval from {low:g} to "
+                f"{high:g}. Make the run again."
+            )
 
 
 def read_records(folder: Path, names: Iterable[str]) -> dict[str, Record]:

@@ -55,7 +55,7 @@ def load_images(
     >>> images.shape
     torch.Size([3, 3, 32, 32])
     """
-    check_counts(size=size)
+    check_counts(size=size, channels=channels)
     names = [name for name in CROPS if name != "astronaut"]
     chosen: Crop = CROPS[check_option("crop", crop, names)]
     folder = Path(folder).expanduser()

@@ -68,7 +68,8 @@ def write_checkpoint(
     generator : Generator
         From which the losses draw.
     identity : dict of str to str
-        What the training is: its "config", a digest of its "data", and its kind of "device".
+        What the training is: its "config", digests of its "data" and of its "code", and its kind
+        of "device".
     progress : Progress
         How far the training has come.
     """
@@ -125,6 +126,11 @@ def read_checkpoint(
         raise TrainingError(
             f"The checkpoint {path} belongs to a training on another kind of device "
             f"({metadata.get('device', 'cpu')}). Delete it, or go on there."
+        )
+    if metadata.get("code") != identity["code"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training with another loss or model, or with "
+            "other code of these. Delete it, or bring back the code that it was begun with."
         )
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:

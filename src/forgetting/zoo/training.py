@@ -20,6 +20,7 @@ from forgetting.foundation.devices import is_complete, mend_layout
 from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.foundation.progress import bar
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
+from forgetting.zoo.code import code_digest
 from forgetting.zoo.learner import Learner, Loss
 
 CPU = torch.device("cpu")
@@ -177,6 +178,7 @@ def train(
         "config": config.model_dump_json(),
         "data": _digest(images, labels),
         "device": device.type,
+        "code": code_digest(learner),
     }
     generator = torch.Generator().manual_seed(config.seed)
     images, labels = images.to(device), labels.to(device)
