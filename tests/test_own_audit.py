@@ -107,6 +107,8 @@ def test_a_command_audits_a_folder_in_a_notebook_that_stands_beside_the_weights(
     assert record["metrics"] == run["metrics"]
     assert unexplained(run["metrics"]) == []
     assert record["parameters"]["after"]["sha256"] == state_digest(narrowed())
+    assert record["parameters"]["feature"] == "wide"
+    assert [row["classifier"] for row in record["parameters"]["classifiers"]] == ["mine.py:eyes"]
     again = audit(place, str(folder), "--output", str(folder))
     assert again.exit_code == 1
     assert "holds an audit already" in again.output

@@ -1,11 +1,23 @@
 """Classifiers of a feature from two sets of images, or two folders."""
 
+import json
+import warnings
+
 import pytest
 import torch
+from torch import nn
 from torchvision.utils import save_image
 
 import forgetting as fg
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import (
+    DataError,
+    DataWarning,
+    ForgettingError,
+    ModelError,
+    ParameterError,
+    WeightsError,
+)
+from forgetting.zoo.saved import state_digest
 
 
 def crossed(n, seed, *, has_bar):
@@ -85,6 +97,109 @@ def test_images_with_their_channels_last_are_refused():
     images = [crossed(60, i, has_bar=bool(i)).permute(0, 2, 3, 1) for i in range(2)]
     with pytest.raises(DataError, match=r"channels are last: give images\.permute"):
         fg.train_classifier(*images)
+
+
+class Noise(nn.Module):
+    """Images with values around a half, of which a latent is the mean of a column."""
+
+    latent_dim = 4
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, z):
+        rows = (self.scale * z).sigmoid().repeat(1, 8)
+        return rows[:, None, :, None].expand(-1, self.channels, 32, 32)
+
+
+def test_a_pair_grades_grey_images_as_three_equal_channels(pair):
+    grey = crossed(8, 4, has_bar=True)[:, :1]
+    for score in (pair.steering, pair.grader):
+        torch.testing.assert_close(score(grey), score(grey.expand(-1, 3, -1, -1)))
+        assert fg.prevalence(Noise(1), score, n=200).n == 200
+        with pytest.raises(ModelError, match="takes images of 3 channels, not of 2"):
+            fg.prevalence(Noise(2), score, n=200)
+
+
+def test_grey_images_are_trained_on_as_three_equal_channels():
+    grey = [crossed(60, i, has_bar=bool(i))[:, :1] for i in range(2)]
+    pair = fg.train_classifier(*grey, steps=1)
+    assert pair.steering.classifier.config.channels == 3
+    with pytest.raises(DataError, match=r"\(60, 2, 32, 32\): give \(N, 3, H, W\) or"):
+        fg.train_classifier(*(image.expand(-1, 2, -1, -1) for image in grey))
+    with pytest.raises(DataError, match=r"\(60, 32, 32\): give"):
+        fg.train_classifier(*(image[:, 0] for image in grey))
+
+
+def test_a_saved_pair_is_loaded_by_the_name_of_its_folder(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pair.save("loop")
+    assert {path.name for path in (tmp_path / "loop").iterdir()} == {
+        "README.md",
+        "record.json",
+        "weights.safetensors",
+    }
+    images = crossed(4, 5, has_bar=True)
+    with warnings.catch_warnings(action="error"):
+        loaded = fg.load("loop")
+    for place in ("loop/", str(tmp_path / "loop")):
+        assert fg.load(place).name == "bar"
+    for role in ("steering", "grader"):
+        given, again = getattr(pair, role), getattr(loaded, role)
+        assert torch.equal(given(images), again(images))
+        assert (again.attribute, again.title) == ("bar", f"loop/{role}")
+        assert not again.classifier.training
+        assert not any(weight.requires_grad for weight in again.classifier.parameters())
+    assert str(loaded) == str(pair)
+    record = json.loads((tmp_path / "loop" / "record.json").read_text())
+    assert (record["name"], record["size"], record["channels"]) == ("bar", 32, 3)
+    for role, architecture in (("steering", "plain"), ("grader", "residual")):
+        network = record["networks"][role]
+        assert network["config"]["architecture"] == architecture
+        assert network["auc"]["value"] == getattr(pair, f"{role}_auc").value
+        assert network["state_sha256"] == state_digest(getattr(pair, role).classifier)
+    with pytest.raises(ForgettingError, match="holds a model already"):
+        pair.save("loop")
+
+
+def test_a_damaged_pair_is_refused(pair, tmp_path):
+    pair.save(tmp_path / "loop")
+    record = tmp_path / "loop" / "record.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"networks": {}}))
+    with pytest.raises(WeightsError, match=r"record\.json cannot be read .*save the pair anew"):
+        fg.load(str(tmp_path / "loop"))
+    record.write_text(json.dumps(content))
+    weights = tmp_path / "loop" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"none")
+    with pytest.raises(WeightsError, match="its sha256 differs"):
+        fg.load(str(tmp_path / "loop"))
+    record.write_text(json.dumps(content | {"kind": "generator"}))
+    with pytest.raises(WeightsError, match="The zoo has no"):
+        fg.load(str(tmp_path / "loop"))
+
+
+def test_a_pair_and_its_scores_are_shown_in_a_line(pair):
+    assert repr(pair).startswith("TrainedPair('bar', AUC ")
+    assert repr(pair.steering) == "FeatureScore('bar' by Classifier)"
+    assert repr(pair.grader.at(0.5)) == "FeatureScore('bar' by Classifier, threshold 0.5)"
+    assert "\n" not in repr(pair)
+
+
+def test_images_of_folders_that_are_enlarged_are_said_to_be(tmp_path):
+    for name, has_bar in (("with", True), ("without", False)):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(crossed(60, int(has_bar), has_bar=has_bar)):
+            save_image(image, tmp_path / name / f"{i}.png")
+    folders = tmp_path / "with", tmp_path / "without"
+    with pytest.warns(DataWarning, match="at most 32 px and are enlarged to 40: give size=32"):
+        fg.train_classifier(*folders, size=40, steps=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fg.train_classifier(*folders, size=32, steps=1)
+    assert not [each for each in caught if "enlarged" in str(each.message)]
 
 
 def test_channels_are_a_number(tmp_path):

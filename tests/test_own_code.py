@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from bars import BendingBars
+import torch
+from bars import BendingBars, width
 from click.testing import CliRunner
 from explained import unexplained
 from torch import nn
@@ -13,8 +14,9 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.schema import read_record
 from forgetting.cli import main, own_models
-from forgetting.errors import ModelError, ParameterError
+from forgetting.errors import ModelError, ParameterError, WeightsError
 from forgetting.experiments import own_code
+from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.own_code import call_function, load_scores
 from forgetting.experiments.own_parameters import OwnUnlearningParameters
 from forgetting.zoo.saved import state_digest
@@ -33,6 +35,12 @@ def make_classifier():
     return fg.as_classifier(
         BendingBars(), ("wide",), logits=lambda module, images: 4 * width(images)[:, None] - 40
     )
+
+def steer():
+    return make_classifier()["wide"]
+
+def wrapped():
+    return fg.as_classifier(BendingBars(), ("wide",))  # it does not return logits
 
 def nothing():
     return None
@@ -181,6 +189,101 @@ def test_a_file_with_a_wrong_line_is_named(tmp_path):
     (tmp_path / "mine.py").write_text("def make(:\n")
     with pytest.raises(ModelError, match=r"mine\.py:make fails \(SyntaxError"):
         call_function(f"{tmp_path / 'mine.py'}:make")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    images = BendingBars()(torch.randn(2000, 6, generator=torch.Generator().manual_seed(0)))
+    images, is_wide = images.detach(), width(images) > 10
+    return fg.train_classifier(images[is_wide][:200], images[~is_wide], name="loop", steps=40)
+
+
+@pytest.fixture
+def pair(trained, tmp_path):
+    trained.save(tmp_path / "loop")
+    return trained
+
+
+def test_a_folder_of_a_pair_steers_and_grades(pair, mine, tmp_path):
+    folder = str(tmp_path / "loop")
+    steering, (grading,) = load_scores(BendingBars(), "loop", folder, [])
+    for score, role in ((steering, "steering"), (grading, "grader")):
+        assert state_digest(score.classifier) == state_digest(getattr(pair, role).classifier)
+        assert score.title == f"loop/{role}"
+    _, (grading,) = load_scores(BendingBars(), "loop", folder, [folder])
+    assert grading.title == "loop/grader"
+    with pytest.raises(ParameterError, match=r"--feature loop: .*make_classifier cannot tell it"):
+        load_scores(BendingBars(), "loop", folder, [f"{mine}:make_classifier"])
+    with pytest.raises(WeightsError, match="holds no pair of classifiers"):
+        load_scores(BendingBars(), "loop", str(tmp_path), [])
+
+
+def test_a_command_names_the_pair_and_its_hashes(pair, mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    options = ["--feature", "loop", "--classifier", f"{tmp_path / 'loop'}/", "--samples", "400"]
+    options += ["--output", str(tmp_path / "new"), *(part for q in QUICK for part in ("-p", q))]
+    done = CliRunner().invoke(main, ["unlearn", f"{mine}:make_generator", *options])
+    assert done.exit_code == 0, done.output
+    assert "loop in BendingBars" in done.output
+    assert "\nloop/grader " in done.output
+    record = json.loads((tmp_path / "new" / "record.json").read_text())
+    assert record["feature"] == "loop"
+    saved = json.loads((tmp_path / "loop" / "record.json").read_text())["networks"]
+    assert record["parameters"]["classifiers"] == [
+        {"part": part, "classifier": f"loop/{role}", "sha256": saved[role]["state_sha256"]}
+        for part, role in (("what steers", "steering"), ("what grades", "grader"))
+    ]
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert "BendingBars without loop" in card
+    assert saved["grader"]["state_sha256"] in card
+
+
+def test_a_run_notes_both_classifiers_of_a_pair(pair, tmp_path):
+    run = Experiment("unlearning_own", Parameters(device="cpu"))
+    load_scores(BendingBars(), "loop", str(tmp_path / "loop"), [], run)
+    assert run.weights == {
+        f"loop/{role}": state_digest(getattr(pair, role).classifier)
+        for role in ("steering", "grader")
+    }
+
+
+def test_a_function_may_return_a_score(mine):
+    steering, graders = load_scores(BendingBars(), "wide", f"{mine}:steer", [])
+    assert (str(steering), steering.title, graders) == ("wide", "mine.py:steer", [])
+    with pytest.raises(ParameterError, match=r"mine\.py:steer cannot tell it\. Did you mean wide"):
+        load_scores(BendingBars(), "wite", f"{mine}:steer", [])
+    with pytest.raises(ModelError, match=r"returns a NoneType, not a classifier: return what"):
+        load_scores(BendingBars(), "wide", f"{mine}:nothing", [])
+    with pytest.raises(ModelError, match=r"make_generator is BendingBars, which is no classifier"):
+        load_scores(BendingBars(), "wide", f"{mine}:make_generator", [])
+
+
+def test_scores_are_tried_before_a_notebook_starts(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "execute", None)
+    options = ["--feature", "wide", "--classifier", f"{mine}:wrapped"]
+    options += ["--output", str(tmp_path / "new")]
+    done = CliRunner().invoke(main, ["unlearn", f"{mine}:make_generator", *options])
+    assert done.exit_code == 1
+    assert "The score fails on images of shape" in done.output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("feature", "lacking", "option"),
+    [
+        ("loop", "digits-classifier-a and digits-classifier-b", "--classifier"),
+        ("thick", "digits-classifier-b", "--grader"),
+    ],
+)
+def test_a_feature_that_no_classifier_tells_is_answered_with_what_to_do(feature, lacking, option):
+    with pytest.raises(ParameterError) as refusal:
+        load_scores(fg.load("digits-vae"), feature, None, [])
+    sentence = str(refusal.value)
+    assert sentence.startswith(f"--feature {feature}: {lacking} cannot tell it.")
+    assert "steered and graded here: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in sentence
+    assert f"give {option} a classifier that can" in sentence
+    assert "fg.train_classifier makes a pair of two folders" in sentence
+    assert "left_slant" not in sentence
 
 
 def test_a_setting_that_is_a_parameter_of_its_own_is_not_given_twice():

@@ -85,7 +85,7 @@ def test_samples_are_shown_before_and_after_of_the_same_random_numbers(tmp_path)
     assert torch.allclose(before, after, atol=1e-6)
     assert before.std() > 0.1
     report.save(tmp_path / "tamed")
-    assert Image.open(tmp_path / "tamed" / "samples.png").size == (12 * 8, 2 * 8)
+    assert Image.open(tmp_path / "tamed" / "samples.png").size == (12 * 64, 2 * 64)
     assert "samples.png" in (tmp_path / "tamed" / "README.md").read_text()
 
 

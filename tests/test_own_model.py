@@ -1,6 +1,7 @@
 """Anyone's generator unlearns a feature, and a report says whether it did."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -93,6 +94,48 @@ def test_without_features_the_verdict_says_nothing_of_damage():
     result = fg.unlearn(BendingBars(), score, **QUICK | {"steps": 1, "rounds": 1})
     assert "fid_after" not in result.metrics
     assert "Without FID nothing is said of damage." in str(result)
+    assert "no classifier describes these images by features" in str(result)
+
+
+def test_a_report_says_how_many_samples_give_a_fid(eyes, grader):
+    few = QUICK | {"n": 200, "steps": 1, "rounds": 1}
+    steering = fg.as_classifier(
+        Eyes(4.0),
+        ("wide", "right"),
+        logits=lambda module, images: module.logits(images),
+        features=lambda module, images: images[:, 0, :2].flatten(1),
+    )
+    text = str(fg.unlearn(BendingBars(), steering["wide"], grader["wide"], **few))
+    said = re.search(
+        r"There is no FID: 64 features need 256 samples without the feature, and (\d+) of n = 200 "
+        r"lack it\. fg\.unlearn\(\.\.\., n=(\d+)\), or --samples \d+, would give one\.",
+        text,
+    )
+    lack, enough = map(int, said.groups())
+    assert lack < 200 < 256 * 200 / lack < enough < 600
+    result = fg.unlearn(BendingBars(), steering["wide"], grader["wide"], **few | {"n": enough})
+    assert result.metrics["fid_after"] >= 0
+    assert "no FID" not in str(result)
+
+
+def test_a_report_tells_what_gone_needs(result):
+    (evidence,) = result.verdict.evidence
+    limit = evidence.reference + 0.01
+    assert f"Gone needs an upper limit of at most {limit:.1%} by grader" in str(result)
+
+
+def test_a_record_and_a_card_have_the_classifiers_hashes(result, eyes, grader, tmp_path):
+    result.save(tmp_path / "narrow")
+    record = json.loads((tmp_path / "narrow" / "record.json").read_text())
+    expected = [
+        {"part": part, "classifier": "AdaptedClassifier(Eyes)", "sha256": state_digest(classifier)}
+        for part, classifier in (("what steers", eyes), ("what grades", grader))
+    ]
+    assert record["parameters"]["classifiers"] == expected
+    card = (tmp_path / "narrow" / "README.md").read_text()
+    for row in expected:
+        assert f"- {row['part']}: AdaptedClassifier(Eyes), sha256 of its state" in card
+        assert row["sha256"] in card
 
 
 def test_a_feature_of_degree_is_in_the_given_share_of_the_samples():
@@ -185,7 +228,7 @@ def test_a_saved_result_is_restored_into_a_module_of_the_same_class(result, tmp_
     assert record["verdict"] == "gone"
     assert record["parameters"]["base_sha256"] == state_digest(BendingBars())
     assert record["metrics"]["prevalence_after"] == result.metrics["prevalence_after"]
-    assert Image.open(tmp_path / "narrow" / "samples.png").size == (12 * 32, 2 * 32)
+    assert Image.open(tmp_path / "narrow" / "samples.png").size == (12 * 64, 2 * 64)
     assert str(result.verdict) in (tmp_path / "narrow" / "README.md").read_text()
     with pytest.raises(ForgettingError, match="holds a model already"):
         result.save(tmp_path / "narrow")

@@ -89,24 +89,24 @@ def root_of_zero(model, x):
 
 
 EVERYWHERE = {
-    r"has the shape \(2, 2\) for 2 images, not \(2,\): sum over": lambda m, x: (
+    r"has the shape \(\d, 2\) for \d images, not \(\d,\): sum over": lambda m, x: (
         -((m.scale * x) ** 2)
     ),
     r"has the shape \(B, 1\), .*as_flow": lambda m, x: each(m, x)[:, None],
-    r"has the shape \(\) for 2 images.*not a sum or a mean of the batch": lambda m, x: each(
+    r"has the shape \(\) for \d images.*not a sum or a mean of the batch": lambda m, x: each(
         m, x
     ).sum(),
     "beside other images": lambda m, x: each(m, x).mean().expand(len(x)),
     "statistics of the batch": lambda m, x: (
         each(m, x) - F.batch_norm(x, None, None, training=True).sum(1)
     ),
-    r"is not finite .*\[nan, nan\]": lambda m, x: each(m, x) * torch.nan,
+    r"is not finite .*\[nan, nan": lambda m, x: each(m, x) * torch.nan,
     "type list, not a tensor": lambda m, x: each(m, x).tolist(),
     "has the format torch.int64: return floats": lambda m, x: each(m, x).long(),
     "after another call": Stateful(),
     "draws random numbers that torch's seed": lambda m, x: each(m, x) + float(np.random.rand()),
     "changes its input in place": lambda m, x: each(m, x.add_(1)),
-    r"fails on a batch of shape \(2, 2\) in float32 \(ZeroDivisionError": lambda m, x: 1 / 0,
+    r"fails on a batch of shape \(\d, 2\) in float32 \(ZeroDivisionError": lambda m, x: 1 / 0,
 }
 
 TUNED = {
@@ -174,10 +174,10 @@ GENERATORS = {
     r"value_range=\(-1, 1\)": torch.tanh,
     r"value_range=\(0, 255\)\), with": lambda x: 255 * torch.sigmoid(x),
     "uint8, which have no gradient.*value_range=": lambda x: (255 * torch.sigmoid(x)).byte(),
-    r"returns the shape \(2, 64\) .*forward=": lambda x: torch.sigmoid(x).flatten(1),
+    r"returns the shape \(5, 64\) .*forward=": lambda x: torch.sigmoid(x).flatten(1),
     "not finite": lambda x: torch.sigmoid(x) * torch.nan,
     "statistics of the batch": lambda x: torch.sigmoid(x - x.mean(0)),
-    r"\(2, 8, 8, 1\), whose channels are last": lambda x: x.sigmoid().permute(0, 2, 3, 1),
+    r"\(5, 8, 8, 1\), whose channels are last": lambda x: x.sigmoid().permute(0, 2, 3, 1),
     "returns the same tensor from every call": Buffered(),
 }
 
@@ -197,6 +197,33 @@ def test_a_generator_that_breaks_its_contract_is_refused_everywhere(sentence):
     ):
         with pytest.raises(ModelError, match=sentence):
             call()
+
+
+def unpacking(module, batch):
+    z, _ = batch
+    return module(z[None])
+
+
+def test_a_module_that_fails_is_told_what_to_try_and_what_it_gets():
+    layers = nn.Sequential(nn.ConvTranspose2d(8, 1, 8), nn.Sigmoid())
+    for shape, shown in (
+        ((4, 4, 4), r"\(5, 4, 4, 4\)"),
+        ([(8, 1, 1), (2,)], r"\(5, 8, 1, 1\) and \(5, 2\)"),
+    ):
+        generator = fg.as_generator(layers, latent_shape=shape)
+        sentence = rf"fails on a batch of shape {shown} in .*`latent_shape`.*forward=lambda"
+        with pytest.raises(ModelError, match=sentence) as refusal:
+            check_generator(generator)
+        assert "\n" not in str(refusal.value)
+    flow = fg.as_flow(Density(lambda m, x: each(m, x.view(len(x), 3))))
+    with pytest.raises(ModelError, match=r"shape \(5, 2\) in .*as_flow\(flow, log_prob="):
+        check_flow(flow, POINTS)
+
+
+def test_a_batch_is_no_pair_that_a_module_could_unpack():
+    generator = fg.as_generator(Decoder(torch.sigmoid), 6, forward=unpacking)
+    with pytest.raises(ModelError, match="too many values to unpack"):
+        check_generator(generator)
 
 
 def test_images_that_are_no_floats_in_0_1_are_refused_in_a_sentence():

@@ -44,6 +44,18 @@ def test_a_model_whose_fid_is_over_twice_its_floor_is_damaged():
     assert str(verdict).startswith("Gone, and damaged: classifier B 40.0% -> 1.0% (up to 1.4%")
 
 
+def test_the_rule_is_told_with_the_numbers_of_every_grader():
+    two = [evidence(share=0.05, reference=0.03), evidence(reference=0.011, grader="face-api")]
+    verdict = decide(two, 1.0, 1.0)
+    assert verdict.word == "rarer"
+    assert verdict.rule == (
+        "Gone needs an upper limit of at most 4.0% by classifier B and 2.1% by face-api, a point "
+        "above none, and an AUC of 0.45 to 0.55."
+    )
+    for each in two:
+        assert each.is_down == (each.model.high <= each.limit)
+
+
 def test_one_grader_is_not_enough_to_be_sure():
     assert "Not independently graded" in str(decide([evidence()], 1.0, 1.0))
     two = decide([evidence(), evidence(grader="face-api")], 1.0, 1.0)

@@ -285,6 +285,30 @@ def test_what_a_softmax_returns_is_not_taken_for_logits():
             fg.as_classifier(Softmax(), names, n_classes=n_classes)
 
 
+def test_a_whole_number_is_the_shape_of_a_flat_latent():
+    generator = fg.as_generator(FourByFour(), latent_shape=16)
+    assert generator.latent_shapes == ((16,),)
+    assert generator(torch.randn(3, 16)).shape == (3, 1, 4, 4)
+    for shape in (0, 2.5, True, "16"):
+        with pytest.raises(ParameterError, match="give a whole number of at least 1"):
+            fg.as_generator(FourByFour(), latent_shape=shape)
+
+
+def test_a_generator_is_shown_in_a_line():
+    generator = fg.as_generator(Bars(), latent_shape=[(2,), (4, 1)], value_range=(-1, 1))
+    expected = "AdaptedGenerator(Bars, latents (2,) and (4, 1), value_range (-1, 1))"
+    assert repr(generator) == expected
+
+
+def test_a_classifier_that_cannot_be_called_is_refused_at_once():
+    with pytest.raises(ModelError, match=r"Classifier has no `forward`.*logits=.*index it by"):
+        fg.as_classifier(fg.load("digits-classifier-a"), ("7",))
+    logits = fg.as_classifier(
+        fg.load("digits-classifier-a"), ("0",), logits=lambda module, x: module.logits(x)[:, :1]
+    )
+    assert logits["0"](torch.rand(2, 1, 28, 28)).shape == (2,)
+
+
 class FourByFour(nn.Module):
     """Images of 4 px."""
 

@@ -89,6 +89,8 @@ class AdaptedGenerator(nn.Module):
         The module as it was given.
     latent_dim : int
         Number of values in a latent, or in all latents of an image.
+    latent_shapes : tuple of tuple of int
+        The shapes of a latent, or of all latents of an image, as the module takes them.
     value_range : tuple of float
         The values of black and white in the module's images.
     """
@@ -104,8 +106,13 @@ class AdaptedGenerator(nn.Module):
         self.module = module
         self._sizes = [math.prod(shape) for shape in latent_shapes]
         self.latent_dim = sum(self._sizes)
-        self._latent_shapes, self._forward = latent_shapes, forward
+        self.latent_shapes, self._forward = latent_shapes, forward
         self.value_range = value_range
+
+    def __repr__(self) -> str:
+        shapes = " and ".join(map(str, self.latent_shapes))
+        name = type(self.module).__name__
+        return f"AdaptedGenerator({name}, latents {shapes}, value_range {self.value_range})"
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
@@ -118,7 +125,7 @@ class AdaptedGenerator(nn.Module):
         parts = [
             part.reshape(len(part), *shape)
             for part, shape in zip(
-                latents.split(self._sizes, dim=1), self._latent_shapes, strict=True
+                latents.split(self._sizes, dim=1), self.latent_shapes, strict=True
             )
         ]
         answer = self._forward(self.module, *parts)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from forgetting.border.contracts import Classifier
-from forgetting.border.copies import on_device_of
+from forgetting.border.copies import name_of, on_device_of
 from forgetting.errors import check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
 """The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeatureScore:
     """The log-odds of one attribute of images, and where the attribute begins.
 
@@ -62,6 +62,10 @@ class FeatureScore:
 
     def __str__(self) -> str:
         return self.attribute
+
+    def __repr__(self) -> str:
+        given = f", threshold {self.threshold:g}" if self.threshold else ""
+        return f"FeatureScore({self.attribute!r} by {name_of(self.classifier)}{given})"
 
 
 Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]

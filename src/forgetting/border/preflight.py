@@ -23,8 +23,8 @@ from forgetting.border.copies import check_module, name_of
 from forgetting.border.trial import Trial
 from forgetting.errors import DataWarning
 
-N_TRIED = 2
-"""Images in the batch on which a model is tried."""
+N_TRIED = 5
+"""Images in the batch on which a model is tried: no pair or triple that a module could unpack."""
 
 USUAL_RANGES = ((0, 1), (-1, 1))
 """The values of black and white in the images of most modules."""
@@ -38,7 +38,7 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False)
     flow : nn.Module
         Has `log_prob(images) -> (B,)`. It does not change.
     images : Tensor, (N, ...)
-        The first two are tried.
+        The first five are tried.
     is_tuned : bool
         Whether a copy of the flow is to be tuned, so that it needs gradients.
 
@@ -58,6 +58,8 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False)
             log_prob_of,
             lambda answer, batch: check_log_probs(answer, len(batch), name),
             images[:N_TRIED].detach().clone(),
+            "Give as_flow(flow, log_prob=lambda flow, images: ...), which brings images to the "
+            "form that the flow takes.",
         )
         trial.evaluate()
         if is_tuned:
@@ -99,6 +101,10 @@ def check_generator(
             lambda model, batch: model(batch),
             lambda answer, batch: check_decoded(answer, len(batch), name),
             first_latents(generator, N_TRIED),
+            "Give as_generator the `latent_shape` of one latent, without the batch, where its "
+            "dimensions do not fit, and forward=lambda module, latents: ... where the module "
+            "takes something else than one tensor of latents.",
+            getattr(generator, "latent_shapes", ()),
         )
         _warn_of_range(generator, trial.evaluate())
         if is_tuned:

@@ -1,7 +1,7 @@
 """Samples of generators that pass the preflight, and the scores of these samples."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -25,6 +25,29 @@ def first_samples(generator: nn.Module) -> torch.Tensor:
         latents = first_latents(generator, N_SCORED).to(device_of(duplicate))
         images: torch.Tensor = duplicate(latents)
     check_decoded(images, N_SCORED, name_of(generator))
+    return images
+
+
+def check_scores_on(
+    generator: nn.Module, scores: Sequence[Callable[..., Any]], *, is_logit: bool
+) -> torch.Tensor:
+    """Return a few images of a generator, unless one of several scores fails on them.
+
+    Parameters
+    ----------
+    generator, scores
+        As the contracts describe them.
+    is_logit : bool
+        Whether scores above 0 mean that an image has the feature.
+
+    Raises
+    ------
+    ModelError
+        A score does not keep its contract.
+    """
+    images = first_samples(generator)
+    for score in scores:
+        check_score(score, images, is_logit=is_logit)
     return images
 
 

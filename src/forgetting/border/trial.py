@@ -44,6 +44,10 @@ class Trial:
         Raises an error unless an answer to a batch has the right shape and values.
     batch : Tensor, (B, ...)
         The batch.
+    remedy : str
+        A sentence: what to give where the model fails on the batch.
+    shapes : tuple of tuple of int
+        Those in which the model takes an input of the batch; empty: as the batch has it.
     """
 
     model: nn.Module
@@ -51,6 +55,8 @@ class Trial:
     call: Callable[[Any, torch.Tensor], Any]
     check: Callable[[Any, torch.Tensor], None]
     batch: torch.Tensor
+    remedy: str
+    shapes: tuple[tuple[int, ...], ...] = ()
 
     def evaluate(self) -> torch.Tensor:
         """Return the answer to the batch, unless it does not follow from each input alone.
@@ -234,9 +240,11 @@ class Trial:
         except (ForgettingError, TouchedError):
             raise
         except Exception as error:
+            shapes = self.shapes or (tuple(batch.shape[1:]),)
+            tried = " and ".join(str((len(batch), *shape)) for shape in shapes)
             raise ModelError(
-                f"{self.name} fails on a batch of shape {tuple(batch.shape)} in float32 "
-                f"({type(error).__name__}: {_first_line(error)})."
+                f"{self.name} fails on a batch of shape {tried} in float32 "
+                f"({type(error).__name__}: {_first_line(error)}). {self.remedy}"
             ) from error
         if not torch.equal(batch, given):
             raise ModelError(f"{self.name} changes its input in place: let it work on a copy.")

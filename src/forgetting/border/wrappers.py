@@ -6,8 +6,8 @@ first argument. The tuned module is `result.model.module`.
 
 import inspect
 import math
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -22,9 +22,9 @@ from forgetting.border.adapters import (
 )
 from forgetting.border.answers import uncompiled
 from forgetting.border.checks import check_log_prob
-from forgetting.border.copies import check_module
+from forgetting.border.copies import check_module, name_of
 from forgetting.border.options import check_counts
-from forgetting.errors import ParameterError
+from forgetting.errors import ModelError, ParameterError
 
 
 def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> AdaptedFlow:
@@ -90,7 +90,7 @@ def as_generator(
     module: nn.Module,
     latent_dim: int | None = None,
     *,
-    latent_shape: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    latent_shape: int | Sequence[int] | Sequence[Sequence[int]] | None = None,
     value_range: tuple[float, float] = (0, 1),
     forward: ModuleFunction = call,
 ) -> AdaptedGenerator:
@@ -102,7 +102,7 @@ def as_generator(
         Any module. It is not copied and not changed.
     latent_dim : int, optional
         Number of values in a latent, for a module that takes latents (B, latent_dim).
-    latent_shape : sequence of int, or of sequences of int, optional
+    latent_shape : int, sequence of int, or of sequences of int, optional
         Shape of a latent, for a module that takes another, such as (100, 1, 1) of a DCGAN. The
         shapes of several latents, such as [(64,), (16, 4, 4)], for a module that takes several.
     value_range : tuple of float
@@ -136,19 +136,21 @@ def as_generator(
     check_module(module)
     if (latent_dim is None) == (latent_shape is None):
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
-    given: list[Any] = [latent_dim] if latent_shape is None else list(latent_shape)
-    has_several = bool(given) and all(isinstance(shape, Sequence) for shape in given)
-    shapes = [list(shape) for shape in given] if has_several else [given]
-    for shape in shapes:
-        for size in shape:
+    given: list[Any] = [latent_dim if latent_shape is None else latent_shape]
+    if isinstance(latent_shape, Iterable):
+        given = list(latent_shape)
+    has_several = bool(given) and all(isinstance(each, Sequence) for each in given)
+    shapes = [list(each) for each in given] if has_several else [given]
+    for sizes in shapes:
+        for size in sizes:
             check_counts(latent_dim=size)
     low, high = value_range
     if not -math.inf < low < high < math.inf:
         raise ParameterError(
             f"value_range = {value_range}: give two finite numbers, the lower one first."
         )
-    sizes = tuple(tuple(cast(list[int], shape)) for shape in shapes)
-    return AdaptedGenerator(uncompiled(module), sizes, (low, high), forward)
+    latent_shapes = tuple(tuple(map(int, sizes)) for sizes in shapes)
+    return AdaptedGenerator(uncompiled(module), latent_shapes, (low, high), forward)
 
 
 def as_classifier(
@@ -186,6 +188,8 @@ def as_classifier(
     ------
     ParameterError
         There are no attributes, a name comes twice, or there are fewer attributes than classes.
+    ModelError
+        There is no function of logits, and the module cannot be called.
 
     Examples
     --------
@@ -197,6 +201,12 @@ def as_classifier(
     torch.Size([5])
     """
     check_module(module)
+    if logits is call and getattr(module.forward, "__func__", None) is nn.Module.forward:
+        raise ModelError(
+            f"{name_of(module)} has no `forward`, so that it cannot be called: give "
+            "as_classifier(module, ..., logits=lambda module, images: ...). What is a classifier "
+            "already needs no adapter: index it by the name of an attribute."
+        )
     names = () if isinstance(attributes, str) else tuple(attributes)
     if not names or len(set(names)) < len(names):
         raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")

@@ -14,9 +14,10 @@ from forgetting.foundation.pairs import read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 MODEL = "NAME|FILE.py:FUNCTION"
+SCORED = f"{MODEL}|FOLDER"
 
 classifier_option = click.option(
-    "--classifier", metavar=MODEL, help="What steers [classifier A of digits or of faces]."
+    "--classifier", metavar=SCORED, help="What steers [classifier A of digits or of faces]."
 )
 seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, help="Of all random draws."
@@ -35,14 +36,16 @@ output_option = click.option("--output", type=FOLDER, required=True, help="New f
     "--grader",
     "graders",
     multiple=True,
-    metavar=MODEL,
+    metavar=SCORED,
     help="What grades; may be repeated [classifier B; of faces also face-api].",
 )
 @click.option("--method", default="until_gone", show_default=True, help="Or moon2024: one pass.")
 @click.option("--share", type=float, help="Of a feature of degree: the share that has it.")
 @device_option("auto")
 @seed_option
-@click.option("--samples", type=int, default=5000, show_default=True, help="In every measure.")
+@click.option(
+    "--samples", type=int, default=5000, show_default=True, help="In every measure; n in Python."
+)
 @settings_option
 @output_option
 def unlearn(
@@ -59,10 +62,13 @@ def unlearn(
     """Make a generator of your own unlearn a feature.
 
     FUNCTION in FILE.py takes no argument and returns the generator, as `forgetting.as_generator`
-    makes one. A classifier is a name of the zoo, or a function that returns one. The folder gets
-    weights, record, card and a picture, and with `forgetting[book]` a notebook of the run.
+    makes one. A classifier is a name of the zoo, the FOLDER of a pair that `train_classifier` made
+    and `save` wrote, or a function that returns one, or one of its scores. The other classifier of
+    a pair grades. The output gets weights, record, card, picture and, with `forgetting[book]`, a
+    notebook of the run.
     """
     from forgetting.border.preflight import check_generator
+    from forgetting.border.sampling import check_scores_on
     from forgetting.experiments import own_model
     from forgetting.experiments.own_code import load_model, load_scores
     from forgetting.foundation.devices import choose_device
@@ -74,6 +80,7 @@ def unlearn(
     model = load_model(generator).to(choose_device(device))
     check_generator(model, is_tuned=True)
     steering, grading = load_scores(model, feature, classifier, graders)
+    check_scores_on(model, [steering, *grading], is_logit=options["share"] is None)
     if _has_notebooks():
         del model, steering, grading  # the notebook makes its own
         _leave_notebook(
@@ -157,14 +164,16 @@ def tame(
 @classifier_option
 @click.option(
     "--grader",
-    metavar=MODEL,
+    metavar=SCORED,
     help="What grades [classifier B of digits or of faces].",
 )
 @click.option("--retrained", metavar=MODEL, help="A model that never had the feature.")
-@click.option("--samples", type=int, default=1000, show_default=True, help="In every share.")
+@click.option(
+    "--samples", type=int, default=1000, show_default=True, help="In every share; n in Python."
+)
 @device_option("auto")
 @seed_option
-@click.option("--output", type=FOLDER, help="Folder for the record, such as AFTER [none].")
+@click.option("--output", type=FOLDER, help="Folder for the record, may be AFTER [none].")
 def audit(
     before: str,
     after: str,

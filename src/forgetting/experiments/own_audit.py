@@ -21,6 +21,7 @@ from forgetting.errors import ForgettingError, ModelError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_report import share_text, text_table
 from forgetting.experiments.own_samples import has_feature, images_with_feature
+from forgetting.experiments.own_sources import classifiers_used, feature_name
 from forgetting.foundation.files import check_writable, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
@@ -63,7 +64,8 @@ class AuditReport:
     models : tuple of str
         The keys.
     parameters : dict
-        Options, and by each model's key its class and the sha256 of its weights.
+        Options, the feature and the classifiers, and by each model's key its class and the sha256
+        of its weights.
     """
 
     metrics: dict[str, float]
@@ -159,8 +161,8 @@ def audit(
     grader : callable, optional
         What grades, by another classifier; without it `feature` does.
     n, n_attacked, steps, seed : int
-        Fresh samples in every share, latents that are attacked, steps of the search for latents,
-        and the seed of all random draws.
+        Fresh samples in every share (`--samples` on the command line), latents that are attacked,
+        steps of the search for latents, and the seed of all random draws.
     retrained : nn.Module, optional
         A generator that never had the feature.
 
@@ -231,7 +233,9 @@ def audit(
         name: {"model": name_of(model), "sha256": state_digest(model)}
         for name, model in models.items()
     }
-    return AuditReport(metrics, tuple(models), {**audited, **options, "seed": seed})
+    used = classifiers_used(feature, [] if grader is None else [grader])
+    scored = {"feature": feature_name(feature, grades), "classifiers": used}
+    return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
 
 
 def check_audit(

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,16 @@ from forgetting.border.feature_score import FeatureScore
 from forgetting.border.sampling import first_samples
 from forgetting.errors import DataError, ModelError, ParameterError, did_you_mean
 from forgetting.experiments.context import Experiment
+from forgetting.experiments.own_sources import SOURCES, check_feature, networks_of, score_of
 from forgetting.zoo import store
+from forgetting.zoo.classifier_pair import TrainedPair, load_pair
 from forgetting.zoo.face_api import has_face_api
 from forgetting.zoo.graders import GRADERS, OUTSIDE, load_outside_classifier, load_thresholds
 from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
 from forgetting.zoo.saved import restore, state_digest
 
 
-def call_function(place: str) -> Any:
+def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     """Return what a function of a Python file returns.
 
     Parameters
@@ -29,13 +30,15 @@ def call_function(place: str) -> Any:
     place : str
         FILE.py:FUNCTION; the function takes no argument. The file is executed, and modules beside
         it can be imported.
+    kinds : tuple of type
+        Of which classes what it returns may be.
 
     Raises
     ------
     ParameterError
         The text is of another form, or there is no such file or function.
     ModelError
-        The file or the function fails.
+        The file or the function fails, or returns something else.
     """
     file, _, name = place.rpartition(":")
     path = Path(file).expanduser()
@@ -57,10 +60,14 @@ def call_function(place: str) -> Any:
             hint = did_you_mean(name, functions) if functions else "It has no function."
             raise ParameterError(f"{path} has no function {name!r}. {hint}")
         made = function()
-        if not isinstance(made, nn.Module):
+        if not isinstance(made, kinds):
+            wanted, makers = "module", "as_generator, as_flow or as_classifier makes"
+            if FeatureScore in kinds:
+                wanted = "classifier"
+                makers = 'as_classifier or train_classifier makes, or classifier["NAME"]'
             raise ModelError(
-                f"{place} returns a {type(made).__name__}, not a module: return what "
-                "forgetting.as_generator, as_flow or as_classifier makes."
+                f"{place} returns a {type(made).__name__}, not a {wanted}: return what forgetting."
+                f"{makers}."
             )
         return made
     except (ParameterError, ModelError):
@@ -91,7 +98,7 @@ def load_model(place: str, run: Experiment | None = None) -> Any:
     if ":" not in place:
         return run.load(place)
     model = call_function(place).to(run.device)
-    _note(run, place, model)
+    _note(run, Path(place).name, place, model)
     return model
 
 
@@ -117,13 +124,13 @@ def load_tuned(place: str, original: str, run: Experiment | None = None) -> Any:
     model = restore(place, into=load_model(original))
     if run is not None:
         model = model.to(run.device)
-        _note(run, place, model)
+        _note(run, Path(place).name, place, model)
     return model
 
 
-def _note(run: Experiment, place: str, model: nn.Module) -> None:
-    """Note the sha256 of a user's model for the record, by the name of its file or folder."""
-    digest, name = state_digest(model), Path(place).name
+def _note(run: Experiment, name: str, place: str, model: nn.Module) -> None:
+    """Note the sha256 of a user's model for the record, by a name or, if it is taken, a place."""
+    digest = state_digest(model)
     is_of_another = run.weights.get(name, digest) != digest  # in another folder
     run.weights[place if is_of_another else name] = digest
 
@@ -144,10 +151,11 @@ def load_scores(
     feature : str
         An attribute of all classifiers.
     classifier : str or None
-        A name of the zoo, or FILE.py:FUNCTION; without it classifier A.
+        A name of the zoo, the folder of a pair of classifiers, or FILE.py:FUNCTION; without it
+        classifier A.
     graders : sequence of str
         As `classifier`, or `face-api`; without them, where classifier A steers, classifier B and,
-        of faces, face-api where it is at hand.
+        of faces, face-api where it is at hand. Where a pair steers, its other classifier.
     run : Experiment, optional
         The classifiers are noted in its record.
 
@@ -155,6 +163,8 @@ def load_scores(
     ------
     ParameterError
         A classifier has no such attribute, or one that steers is to grade as well.
+    ModelError
+        What is named is no classifier.
     """
     images = first_samples(generator)
     kind = "digits" if images.shape[1] == 1 else "faces"
@@ -163,18 +173,26 @@ def load_scores(
         if kind == "faces" and has_face_api() and feature in FACE_FEATURES:
             graders.append(OUTSIDE)
     classifier = classifier or f"{kind}-classifier-a"
-    if classifier in graders:
+    size = int(images.shape[-1])
+    first = _load_source(classifier, size, run)
+    is_pair = isinstance(first, TrainedPair)
+    if classifier in graders and not is_pair:
         raise ParameterError(f"{classifier} steers, and so cannot grade: name another grader.")
-    device, size = device_of(generator), int(images.shape[-1])
-    steering, *scores = (
-        _load_classifier(name, size, run).to(device)[feature] for name in (classifier, *graders)
-    )
-    grading = zip(graders, scores, strict=True)
-    return steering, [_at_its_threshold(score, name, size) for name, score in grading]
+    graders = graders or [classifier] * is_pair
+    grading = [
+        (name, first if name == classifier else _load_source(name, size, run)) for name in graders
+    ]
+    check_feature(feature, (classifier, first), grading)
+    for name, source in ((classifier, first), *grading):
+        for network in networks_of(source, name).values():
+            network.to(device_of(generator))
+    steering = score_of(first, feature, "steering", classifier)
+    scores = [(name, score_of(source, feature, "grader", name)) for name, source in grading]
+    return steering, [_at_its_threshold(score, name, size) for name, score in scores]
 
 
-def _load_classifier(name: str, size: int, run: Experiment | None) -> Any:
-    """Return a classifier as `load_model` does, or the one from outside.
+def _load_source(place: str, size: int, run: Experiment | None) -> Any:
+    """Return what scores features: of the zoo, in a folder, in a user's file, or from outside.
 
     Parameters
     ----------
@@ -182,16 +200,23 @@ def _load_classifier(name: str, size: int, run: Experiment | None) -> Any:
         Side of the images. The outside classifier was fitted to faces of two sizes; the nearest
         is taken.
     """
-    if name != OUTSIDE:
-        return load_model(name, run)
+    if place == OUTSIDE:
+        if run is not None:
+            run.record(GRADERS)
+        return load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
+    is_folder = Path(place).is_dir()
+    if not is_folder and ":" not in place:
+        return load_model(place, run)
+    source = load_pair(place) if is_folder else call_function(place, SOURCES)
     if run is not None:
-        run.record(GRADERS)
-    return load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
+        name = Path(place).resolve().name if is_folder else Path(place).name
+        for key, network in networks_of(source, name).items():
+            _note(run, key, f"{place}/{key}", network)
+    return source
 
 
 def _at_its_threshold(score: FeatureScore, name: str, size: int) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
-    score = replace(score, title=Path(name).name)
     try:
         return score.at(load_thresholds(name, score.attribute, size).balanced)
     except DataError:

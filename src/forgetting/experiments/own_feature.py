@@ -1,6 +1,7 @@
 """A feature of anyone's generator: what steers, what grades, and what they say of a model."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,17 +13,24 @@ from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy, on_device_of
 from forgetting.border.feature_score import FeatureScore, Score, log_odds
-from forgetting.border.sampling import first_samples
-from forgetting.border.scores import check_score, check_scores
+from forgetting.border.sampling import check_scores_on
+from forgetting.border.scores import check_scores
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.experiments.own_graders import Scorer, check_graders
+from forgetting.experiments.own_sources import feature_name
 from forgetting.foundation.progress import tracked
 from forgetting.methods.results import Look
-from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
+from forgetting.metrics.fidelity import MIN_SAMPLES, SAMPLES_PER_FEATURE, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Evidence, Verdict, decide
+
+NO_FEATURES = (
+    "There is no FID: no classifier describes these images by features, which `as_classifier` "
+    "takes as features=lambda module, images: ..."
+)
+"""Why a report has no FID where neither what steers nor a grader has features."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class OwnFeature:
         The original's samples.
     names : tuple of str
         Names of the attributes in `Graded.others`.
+    without_fid : str
+        A sentence: why there is no FID, and what gives one; empty where there is one.
     """
 
     def __init__(
@@ -84,9 +94,7 @@ class OwnFeature:
             A grader is what steers, does not see the feature, or has no threshold of the share.
         """
         scores = (steering, *graders)
-        images = first_samples(generator)
-        for score in scores:
-            check_score(score, images, is_logit=share is None)
+        images = check_scores_on(generator, scores, is_logit=share is None)
         latent_dim = check_latent_dim(generator)
         named = [s for s in (*graders, steering) if isinstance(s, FeatureScore)]
         described = [score for score in named if _has_features(score, images)]
@@ -103,6 +111,7 @@ class OwnFeature:
         self._scorers = scorers
         self.steering, self.graders = scorers[0], tuple(scorers[1:])
         self.before = self.grade(generator, self.latents)
+        self.without_fid = ""
         self._target, self._other = self._halves(reference)
 
     def on_fresh_latents(self, generator: nn.Module, random: torch.Generator) -> "OwnFeature":
@@ -119,8 +128,7 @@ class OwnFeature:
     @property
     def name(self) -> str:
         """What the feature is called."""
-        named = [score for score in self._scores if isinstance(score, FeatureScore)]
-        return named[0].attribute if named else "the feature"
+        return feature_name(*self._scores)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -155,12 +163,22 @@ class OwnFeature:
     def _halves(self, reference: Graded) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Return two halves of the features of samples that lack the feature, if FID can be."""
         if reference.features is None:
+            self.without_fid = NO_FEATURES
             return None, None
         lacks = reference.scores[0] <= self.steering.threshold
-        if (half := int(lacks.sum()) // 2) < MIN_SAMPLES:
-            return None, None
-        target, other = reference.features[lacks][: 2 * half].split(half)
-        return (target, other) if carries_fid(*target.shape) else (None, None)
+        n, half = len(lacks), int(lacks.sum()) // 2
+        n_features = reference.features.shape[1]
+        if half >= MIN_SAMPLES and carries_fid(half, n_features):
+            target, other = reference.features[lacks][: 2 * half].split(half)
+            return target, other
+        needed = 2 * max(MIN_SAMPLES, SAMPLES_PER_FEATURE * n_features)
+        enough = math.ceil(1.1 * needed * n / max(2 * half, 1) / 100) * 100
+        self.without_fid = (
+            f"There is no FID: {n_features} features need {needed} samples without the feature, "
+            f"and {int(lacks.sum())} of n = {n} lack it. fg.unlearn(..., n={enough}), or "
+            f"--samples {enough}, would give one."
+        )
+        return None, None
 
     def prevalences(self, graded: Graded) -> list[Prevalence]:
         """Return the prevalence by what steers, and by every grader."""

@@ -22,7 +22,7 @@ from forgetting.experiments.own_flow_doubts import (
     samples,
     warn_of_likelihoods,
 )
-from forgetting.experiments.own_report import picture
+from forgetting.experiments.own_picture import picture
 from forgetting.foundation.progress import phase
 from forgetting.methods import taming
 from forgetting.methods.image_sets import check_sets

@@ -15,6 +15,7 @@ from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
+from forgetting.experiments.own_sources import classifiers_used
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -68,7 +69,7 @@ def unlearn(
         Of a feature of degree, such as thickness: the part of the samples that has it, those with
         the highest scores.
     n : int
-        Samples in every measure.
+        Samples in every measure; `--samples` on the command line.
     trainable : callable
         From a copy of the generator to the part that is tuned; all of it by default.
     seed : int
@@ -123,6 +124,9 @@ def unlearn(
         "n": n,
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
+        "classifiers": classifiers_used(
+            looked.steering.score, [grader.score for grader in looked.graders]
+        ),
         **settings,
     }
     return UnlearningReport(

@@ -13,6 +13,7 @@ from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
 from forgetting.experiments.own_feature import OwnFeature
+from forgetting.experiments.own_picture import picture
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.latent_filter import LatentFilter
@@ -55,12 +56,15 @@ class Measured:
     shown : torch.Tensor
         (2, 12, C, H, W), samples before and after of the same latents. Of these the first six had
         the feature, or as many as there are.
+    without_fid : str
+        A sentence: why there is no FID; empty where there is one.
     """
 
     verdict: Verdict
     metrics: dict[str, float]
     changed: dict[str, tuple[float, float]]
     shown: torch.Tensor
+    without_fid: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class UnlearningReport(UnlearningResult):
     measured : Measured
         What was measured.
     parameters : dict
-        Settings, with the sha256 of the original's weights.
+        Settings, with the sha256 of the weights of the original and of the classifiers.
     """
 
     feature: str
@@ -116,7 +120,9 @@ class UnlearningReport(UnlearningResult):
     def _sentences(self) -> list[str]:
         """Return what the table does not say."""
         metrics = self.metrics
-        sentences = []
+        sentences = [self.verdict.rule]
+        if self.measured.without_fid:
+            sentences.append(self.measured.without_fid)
         if "still_shown_after" in metrics:
             sentences.append(
                 f"Of the samples that had it, {metrics['still_shown_after']:.1%} still do."
@@ -163,9 +169,15 @@ class UnlearningReport(UnlearningResult):
             "changed": self.measured.changed,
             "history": self.history,
         }
+        used = (
+            f"- {row['part']}: {row['classifier']}"
+            + (f", sha256 of its state {row['sha256']}" if "sha256" in row else "")
+            for row in self.parameters["classifiers"]
+        )
         card = (
             f"# {self.parameters['model']} without {self.feature}\n\n"
             f"```\n{self.report()}\n```\n\n"
+            "What scored the feature:\n\n" + "\n".join(used) + "\n\n"
             "![Samples before, above, and after, below.](samples.png)\n\n"
             "`fg.restore(FOLDER, into=module)` loads the weights into a module of its class.\n"
         )
@@ -218,7 +230,8 @@ def measure(
     shown = _chosen(had)
     pair: tuple[Any, Any] = original, tuned
     pictures = torch.stack([generate(model, feature.latents[shown]).float() for model in pair])
-    return Measured(verdict, metrics, _changed(feature, graded["after"].others), pictures)
+    changed = _changed(feature, graded["after"].others)
+    return Measured(verdict, metrics, changed, pictures, feature.without_fid)
 
 
 def _record_names(n_graders: int) -> list[tuple[str, ...]]:
@@ -278,11 +291,3 @@ def share_text(metrics: Mapping[str, float], name: str) -> str:
     """Return a share of metrics by its name, with the ends of its interval, in percent."""
     low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
     return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def picture(shown: torch.Tensor) -> torch.Tensor:
-    """Return rows of images (R, N, C, H, W) as one, uint8 (R * H, N * W, 3)."""
-    rows, n, channels, height, width = shown.shape
-    images = (shown.clamp(0, 1) * 255).round().to(torch.uint8)
-    images = images.expand(rows, n, 3, height, width) if channels == 1 else images
-    return images.permute(0, 3, 1, 4, 2).reshape(rows * height, n * width, -1).contiguous()

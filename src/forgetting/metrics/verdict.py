@@ -49,14 +49,19 @@ class Evidence:
     auc: Auc
 
     @property
+    def limit(self) -> float:
+        """What the upper limit of a share may be at most that is as low as the reference's."""
+        return self.reference + MARGIN
+
+    @property
     def is_down(self) -> bool:
         """Whether the share is as low as the reference's."""
-        return self.model.high <= self.reference + MARGIN
+        return self.model.high <= self.limit
 
     @property
     def was_down(self) -> bool:
         """Whether the original's share is as low as the reference's."""
-        return self.original.high <= self.reference + MARGIN
+        return self.original.high <= self.limit
 
     def __str__(self) -> str:
         shares = f"{self.original.share:.1%} -> {self.model.share:.1%}"
@@ -85,6 +90,16 @@ class Verdict:
     is_damaged: bool | None
     evidence: tuple[Evidence, ...]
     is_independent: bool
+
+    @property
+    def rule(self) -> str:
+        """What a feature that is gone needs, as a sentence with the numbers of every grader."""
+        limits = " and ".join(f"{each.limit:.1%} by {each.grader}" for each in self.evidence)
+        low, high = ALIKE
+        return (
+            f"Gone needs an upper limit of at most {limits}, a point above none, and an AUC of "
+            f"{low:g} to {high:g}."
+        )
 
     def __str__(self) -> str:
         word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")

@@ -80,14 +80,23 @@ class Classifier(nn.Module):
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
         A larger image is cropped to its middle if the configuration's `fit` is "crop": of a digit
-        padded to 32 px the middle 28 px count. Otherwise an image of another size is resized.
+        padded to 32 px the middle 28 px count. Otherwise an image of another size is resized. A
+        grey image becomes one of as many equal channels as the classifier takes.
 
         Raises
         ------
         ValueError
-            The images are not square, or cannot be cropped to the classifier's size.
+            The images are not square, have other channels, or cannot be cropped to the
+            classifier's size.
         """
-        height, width = images.shape[-2:]
+        channels, height, width = images.shape[-3:]
+        if channels == 1:
+            images = images.expand(-1, self.config.channels, -1, -1)
+        elif channels != self.config.channels:
+            raise ValueError(
+                f"this classifier takes images of {self.config.channels} channels, not of "
+                f"{channels}"
+            )
         if height != width:
             raise ValueError(f"a classifier takes square images, not of {height} x {width} px")
         fit = _centre if self.config.fit == "crop" else _resize

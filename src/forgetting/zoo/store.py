@@ -25,6 +25,7 @@ from forgetting.foundation import resources
 from forgetting.foundation.files import replacing, sha256, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
+from forgetting.zoo.classifier_pair import holds_pair, load_pair
 
 VARIABLE = "FORGETTING_ZOO"
 
@@ -138,7 +139,8 @@ def load(name: str, folder: Path | None = None) -> Any:
     Parameters
     ----------
     name : str
-        Name of the entry; `list_models` returns them.
+        Name of the entry; `list_models` returns them. Or a folder in which a pair of classifiers
+        was saved, as `train_classifier` returns one.
     folder : Path, optional
         Folder of the entry; without it, the first place that holds it.
 
@@ -146,7 +148,7 @@ def load(name: str, folder: Path | None = None) -> Any:
     -------
     nn.Module
         Of the class that the entry's kind says: a `Glow`, a VAE's `Decoder`, a `Generator`, a
-        `Classifier` or an `Embedding`.
+        `Classifier` or an `Embedding`. Of a folder the `TrainedPair`.
 
     Raises
     ------
@@ -160,6 +162,8 @@ def load(name: str, folder: Path | None = None) -> Any:
     >>> fg.load("digits-vae").latent_dim
     32
     """
+    if folder is None and holds_pair(name) and not has(name):
+        return load_pair(name)
     entry = record(name, folder)
     if folder is None:
         _warn_of_others(name, entry)

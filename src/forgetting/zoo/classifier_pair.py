@@ -1,0 +1,154 @@
+"""Two classifiers of one feature, in a folder of their owner: weights, record and card.
+
+One steers and the other grades. The folder is written as that of a tuned model is; `fg.load` loads
+it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from forgetting.border.feature_score import FeatureScore
+from forgetting.errors import DataError, WeightsError
+from forgetting.metrics.calibration import Auc
+from forgetting.models.classifier import Classifier, ClassifierConfig
+from forgetting.zoo.saved import RECORD, restore, save_model, state_digest
+
+KIND = "classifier-pair"
+"""What the record of a pair says it is."""
+
+DISTINCT = 0.95
+"""AUC below which a classifier is said to tell the feature poorly."""
+
+ROLES = {"steering": "steers", "grader": "grades"}
+"""The networks of a pair, and what each does."""
+
+
+@dataclass(frozen=True, repr=False)
+class TrainedPair:
+    """Two classifiers of different architecture: one steers, the other grades.
+
+    Attributes
+    ----------
+    steering, grader : FeatureScore
+        The feature by either classifier.
+    steering_auc, grader_auc : Auc
+        On held-out images.
+    """
+
+    steering: FeatureScore
+    grader: FeatureScore
+    steering_auc: Auc
+    grader_auc: Auc
+
+    @property
+    def name(self) -> str:
+        """What the feature is called."""
+        return self.steering.attribute
+
+    def __repr__(self) -> str:
+        aucs = f"AUC {self.steering_auc.value:.3f} and {self.grader_auc.value:.3f}"
+        return f"TrainedPair({self.name!r}, {aucs})"
+
+    def __str__(self) -> str:
+        lines = []
+        for role, verb in ROLES.items():
+            auc: Auc = getattr(self, f"{role}_auc")
+            line = f"{verb}: AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})"
+            poor = " on held-out images, which is poor: give more images, or clearer ones."
+            lines.append(line + (poor if auc.low < DISTINCT else " on held-out images"))
+        return "\n".join(lines)
+
+    def save(self, folder: Path | str) -> None:
+        """Write weights, record and card to a folder; `fg.load` loads them.
+
+        Parameters
+        ----------
+        folder : Path or str
+            It must not hold a model.
+
+        Raises
+        ------
+        ForgettingError
+            The folder holds a model, or cannot be written to.
+        """
+        networks, entries = nn.ModuleDict(), {}
+        for role in ROLES:
+            classifier: Any = getattr(self, role).classifier
+            networks[role] = classifier
+            entries[role] = {
+                "auc": asdict(getattr(self, f"{role}_auc")),
+                "state_sha256": state_digest(classifier),
+                "config": classifier.config.model_dump(mode="json"),
+            }
+        config = entries["steering"]["config"]
+        record = {
+            "kind": KIND,
+            "name": self.name,
+            "size": config["image_size"],
+            "channels": config["channels"],
+            "report": str(self),
+            "networks": entries,
+        }
+        kinds = (f"{ROLES[role]}: {entries[role]['config']['architecture']}" for role in ROLES)
+        card = (
+            f"# Two classifiers of {self.name!r}\n\n"
+            f"Images of {config['image_size']} px, {config['channels']} channels; "
+            f"{', '.join(kinds)}.\n\n```\n{self}\n```\n\n"
+            "`fg.load(FOLDER)` loads the pair, and `forgetting unlearn --classifier FOLDER` takes "
+            "it.\n"
+        )
+        save_model(Path(folder), networks, record, card)
+
+
+def holds_pair(folder: Path | str) -> bool:
+    """Return whether a folder holds a pair of classifiers, as its record says."""
+    try:
+        record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("kind") == KIND
+
+
+def load_pair(folder: Path | str) -> TrainedPair:
+    """Return the pair of classifiers that a folder holds, after a check of its hash.
+
+    Parameters
+    ----------
+    folder : Path or str
+        What `TrainedPair.save` wrote.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds no such pair, or its files are damaged or do not belong together.
+    """
+    folder = Path(folder)
+    if not holds_pair(folder):
+        raise WeightsError(
+            f"{folder} holds no pair of classifiers: name a folder that `save` of what "
+            "fg.train_classifier returns wrote."
+        )
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    try:
+        entries = record["networks"]
+        configs = {role: ClassifierConfig(**entries[role]["config"]) for role in ROLES}
+        aucs = [Auc(**entries[role]["auc"]) for role in ROLES]
+    except (KeyError, TypeError, ValidationError, DataError) as error:
+        reason = str(error).split("\n")[0]
+        raise WeightsError(
+            f"{folder / RECORD} cannot be read ({reason}): save the pair anew."
+        ) from error
+    with torch.device("cpu"):
+        classifiers = {role: Classifier(config) for role, config in configs.items()}
+    restore(folder, into=nn.ModuleDict(classifiers)).requires_grad_(False)
+    steering, grader = (
+        FeatureScore(classifier, classifier.attributes[0], title=f"{folder.resolve().name}/{role}")
+        for role, classifier in classifiers.items()
+    )
+    return TrainedPair(steering, grader, *aucs)
