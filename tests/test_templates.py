@@ -294,7 +294,7 @@ def test_a_run_that_is_refused_late_keeps_its_cells(tmp_path, monkeypatch, broke
 def test_a_name_made_of_many_parameters_is_short_enough_for_a_file(monkeypatch, tmp_path):
     names = []
 
-    def execute(template, values, notebook, *, name, results, progress):
+    def execute(template, values, notebook, *, name, results):
         names.append(name)
         (results / f"{name}.run.json").write_text('{"data": {}}')
         return {"metrics": {}}

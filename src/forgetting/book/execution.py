@@ -105,7 +105,8 @@ def execute(
         Goes into the notebook with the hashes of the record and of all weights, or into the
         circumstances where no notebook is wanted.
     progress : bool
-        Whether to show the bar of the cells and, below it, those of what a cell does.
+        Whether to show the bar of the cells and, below it, those of what a cell does; where
+        stderr is no terminal, a line a minute on what a cell does.
 
     Returns
     -------
@@ -129,7 +130,8 @@ def execute(
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
         context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         try:
-            more = {CONTEXT: json.dumps(context)} | ({} if progress else {"TQDM_DISABLE": "1"})
+            more, shown = kernel.progress(sys.stderr) if progress else kernel.QUIET
+            more = {**more, CONTEXT: json.dumps(context)}
             with kernel.environment(fresh, **more):
                 executed = papermill.execute_notebook(
                     fresh / "template.ipynb",
@@ -137,8 +139,8 @@ def execute(
                     parameters=dict(values),
                     kernel_name=templates.KERNEL["name"],
                     cwd=checkout.root,
-                    progress_bar=progress,
-                    stderr_file=kernel.BarsBelow(sys.stderr) if progress else None,
+                    progress_bar=isinstance(shown, kernel.BarsBelow),
+                    stderr_file=shown,
                     config=kernel.CONFIG,
                 )
             record = read_record(fresh / f"{name}.json")

@@ -30,8 +30,8 @@ def main() -> None:
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
             os.environ[variable] = str(Path(folder).expanduser().resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
-    if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
-        os.environ.setdefault("TQDM_DISABLE", "1")
+    if not sys.stderr.isatty():  # bars would fill a log; `foundation.progress` has lines then
+        os.environ.setdefault("TQDM_DISABLE", "lines")
 
 
 @main.command()
@@ -81,7 +81,11 @@ def run(
     with own_runs.claimed(output, name):
         click.echo(execution.announcement(template, values))
         done = execution.execute(
-            template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+            template,
+            values,
+            notebook,
+            name=name,
+            results=output,
         )
     table = Table("measure", "value", title=name)
     for key, value in done["metrics"].items():
