@@ -245,7 +245,7 @@ def test_a_log_has_a_line_at_the_start_of_long_work_and_then_one_a_minute(
     lines = stderr.getvalue().splitlines(keepends=True)
     mark = bars.MARK if in_kernel else ""
     told = [line.removeprefix(mark).strip() for line in "".join(lines).split("\n") if line]
-    assert told[0] == "unlearning: 1 of 300, 5 min left"
+    assert told[0] == "unlearning: 1 of 300, 5 min left"  # 6 s after the first bar appeared
     assert len(told) == 5
     assert told[2] == "unlearning: 121 of 300, 3 min left"
 

@@ -47,18 +47,25 @@ def announcement(template: str, given: Mapping[str, Any], checkout: Checkout = H
     values = {name: parameter.default for name, parameter in declared.items()} | dict(given)
     compared = [name for name in ("preset", "model") if name in declared]
     settings = ", ".join(f"{name} {values[name]}" for name in dict.fromkeys([*compared, *given]))
-    minutes, threads = [], set()
+    minutes, threads, is_published = [], set(), False
     for path in checkout.results.rglob("*.run.json"):
         record_path = path.with_name(path.name.replace(".run.json", ".json"))
         record = read_record(record_path) if record_path.is_file() else {}
         recorded = record.get("parameters", {})
+        is_published = is_published or record.get("template") == template
         is_alike = all(recorded.get(name) == values[name] for name in compared)
         if record.get("template") == template and is_alike:
             circumstances = read_record(path)
             minutes.append(circumstances["seconds"] / 60)
             threads.add(circumstances["threads"])
     if not minutes:
-        return f"{heading}: {settings}. No comparable run is published."
+        if not is_published:
+            return f"{heading}: {settings}. No run of this template is published."
+        alike = " and ".join(f"{name} {values[name]}" for name in compared)
+        return (
+            f"{heading}: {settings}. No run of {alike} is published; `forgetting compare` shows "
+            "the nearest."
+        )
     ends = " to ".join(dict.fromkeys(f"{end(minutes):.1f}" for end in (min, max)))
     counts = " or ".join(map(str, sorted(threads)))
     return (

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from forgetting import __version__
 from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option
@@ -75,7 +73,7 @@ def run(
     values = templates.convert(template, given)
     templates.check_notebook(template)
     name = own_runs.name_run(template, given, name)
-    from forgetting.book import execution  # only now, because it takes seconds
+    from forgetting.book import execution, headline  # only now, because it takes seconds
 
     notebook = output / f"{name}.ipynb"
     with own_runs.claimed(output, name):
@@ -87,13 +85,8 @@ def run(
             name=name,
             results=output,
         )
-    table = Table("measure", "value", title=name)
-    for key, value in done["metrics"].items():
-        if not key.endswith(("_low", "_high")):
-            table.add_row(key, f"{value:.4g}")
-    console = Console()
-    console.print(table)
-    console.print(execution.closing(notebook, output / f"{name}.json"), soft_wrap=True)
+    click.echo("\n".join(headline.lines(done)))
+    click.echo(execution.closing(notebook, output / f"{name}.json"))
 
 
 @main.command("templates")
@@ -223,11 +216,14 @@ def compare(records: tuple[Path, ...], every: bool) -> None:
     """Put runs of your own beside the published ones.
 
     RECORDS are the files NAME.json that runs left. A published run of the nearest setting stands
-    beside each, with intervals, and what differs in parameters, weights and versions.
+    beside each, with intervals, and what differs in parameters, weights and versions. Beside each
+    stands NAME.run.json, the circumstances of the run, such as its seconds; among several files
+    it is passed over.
     """
     from forgetting.book.beside import compare_run
 
-    for record in records:
+    runs = [record for record in records if not record.name.endswith(".run.json")]
+    for record in runs or records:
         click.echo(f"\n{record}")
         click.echo("\n".join(compare_run(record, every).lines()))
 

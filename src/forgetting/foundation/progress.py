@@ -36,6 +36,9 @@ switches off all other bars of tqdm, as any value does."""
 MINUTE = 60.0
 """Seconds between two lines in a log, and what takes longer has a first line at once."""
 
+SURE = 5.0
+"""Seconds after which the speed of something tells how long it takes."""
+
 MARK = "\r"
 """How a line of a kernel begins, so that whoever started it tells it from warnings."""
 
@@ -165,7 +168,8 @@ class _Told(tqdm):
         _Told.began = now if _Told.began is None else _Told.began
         left = self._seconds_left(state)
         if _Told.told is None:
-            is_due = state["elapsed"] + (left or 0.0) > MINUTE or now - _Told.began > MINUTE
+            whole = state["elapsed"] + (left or 0.0)
+            is_due = now - _Told.began > (SURE if whole > MINUTE else MINUTE)
         else:
             is_due = now - _Told.told >= MINUTE
         if is_due:
