@@ -71,6 +71,8 @@ check: $(READY)
 	$(BIN)/forgetting check
 
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), which takes minutes: pip downloads PyTorch and all packages" \
+	  "$(if $(TORCH_INDEX),(PyTorch from $(TORCH_INDEX)),(about 5.5 GB on Linux; less with TORCH_INDEX))"
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet --no-deps \
 	  --constraint constraints.txt --index-url $(TORCH_INDEX) torch torchvision)

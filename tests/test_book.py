@@ -275,7 +275,11 @@ def test_the_others_are_executed_when_a_run_fails(tmp_path):
     lines = []
     with pytest.raises(ForgettingError, match=r"some/bad: lr = -1\.0"):
         batch.execute([bad, good], tmp_path, tmp_path, lines.append, jobs_at_once=1)
-    assert [line.split(" (")[0] for line in lines] == ["some/bad: failed", "some/good: executed"]
+    assert [line.split(" (")[0] for line in lines] == [
+        "to execute: 2, 1 at once",
+        "some/bad: failed",
+        "some/good: executed",
+    ]
     assert (tmp_path / "some" / "good.json").is_file()
 
 

@@ -1,5 +1,7 @@
 """Distances between sets of features: zero for equal sets, and those of other libraries."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,14 @@ def test_kid_and_precision_tell_near_from_far():
     precision, recall = precision_recall(0.05 * near, a)  # all alike, amid the real ones
     assert precision > 0.9
     assert recall < 0.1
+
+
+def test_kid_of_few_samples_says_that_it_is_noise():
+    with pytest.warns(DataWarning, match=r"KID of 300 samples is mostly noise.*at least 1,000"):
+        kid(draw(300, 8, 0), draw(2000, 8, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        kid(draw(1000, 8, 0), draw(2000, 8, 1))
 
 
 def test_a_sample_is_precise_within_the_distance_of_a_real_ones_third_neighbour():

@@ -218,15 +218,29 @@ def row(step, within=0.0, shift=0.0, bpd=7.0):
     ("rows", "settle_within", "sentence"),
     [
         ([row(10, within=1.0, bpd=8)], 0.0, "The rule is met: after 10 steps .* at [+]4.00 sigma"),
-        ([row(10), row(20, 0.5)], 0.0, "not met: .* 50% of them .* The share still rises: raise"),
-        ([row(10, 0.5), row(20, 0.5)], 0.0, "no longer rises: raise `lr`"),
-        ([row(10, 1.0, shift=0.3)], 0.1, "moved by 0.30 sigma, where 0.1 are allowed: lower `lr`"),
+        (
+            [row(10), row(20, 0.5)],
+            0.0,
+            "50% of them .* step 10 to 20 their share rose from 0%: r",
+        ),
+        ([row(10, 0.5), row(20, 0.5)], 0.0, "From step 10 to 20 neither .*: raise `lr`"),
+        ([row(0), *(row(s, 0.5) for s in (150, 300, 400))], 0.0, "300 to 400 neither .* improved"),
+        (
+            [row(300, 0.5, bpd=6.0), row(400, 0.5)],
+            0.0,
+            "fell from 2.00 to 1.00 sigma of the",
+        ),
+        (
+            [row(10, 1.0, shift=0.3)],
+            0.1,
+            "by 0.30 sigma of the base, where 0.1 are allowed: lower",
+        ),
         ([{"step": 5, "met": 0}], 0.0, "The target distribution is not met after 5 steps"),
         ([{"step": 5, "met": 1}], 0.0, "The target distribution is met after 5 steps"),
     ],
 )
 def test_a_tamed_flow_says_whether_the_rule_was_met_and_what_to_try(rows, settle_within, sentence):
-    assert re.search(sentence, str(TamingResult(Bars(), rows, settle_within)))
+    assert re.search(sentence, str(TamingResult(Bars(), rows, settle_within, 4.0)))
 
 
 def test_without_a_stopping_rule_the_result_says_where_the_images_lie():

@@ -53,9 +53,14 @@ def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
     assert report.parameters["images_to_retain"] == 150
     assert len(report.comparison.before["held_out"]) == 25
     text = str(report)
+    assert "25 images held out (mean and sigma are of 25 more)" in text
+    bpd = [bits["held_out"].mean() for bits in (report.comparison.before, report.comparison.after)]
+    gain = math.log(2) * float(bpd[0] - bpd[1])
+    assert f"log-likelihood {gain:+.3g} nats a dimension" in text
+    assert "sigma of the tuned flow in the mean, where +4 are to be reached" in text
+    assert text.count("sigma of the base") == 2
     assert text.startswith("The rule is ")
     assert "2 images to forget: quantile" in text
-    assert "25 images held out: quantile" in text
     assert report.metrics["shift_forget"] > report.metrics["shift_held_out"]
     report.save(tmp_path / "tamed")
     restored = fg.restore(tmp_path / "tamed", into=Pixels())

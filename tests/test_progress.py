@@ -1,4 +1,4 @@
-"""Bars: they show in terminals and notebooks, on one line, and change no result."""
+"""Bars in terminals and notebooks, lines in logs; both change no result."""
 
 import builtins
 import io
@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import tqdm
 from bars import Bars, BendingBars, width
 from points import CONFIG, sets
 
 import forgetting as fg
-from forgetting.book.kernel import BarsBelow
+from forgetting.book import kernel
+from forgetting.book.kernel import BarsBelow, LinesOnly
 from forgetting.border.inference import generate
 from forgetting.foundation import progress as bars
 from forgetting.foundation.progress import bar, phase, progress, tracked
@@ -90,7 +92,7 @@ def test_bars_show_in_terminals_and_notebooks_and_not_in_logs(
     with bar(4, "counting", start=1) as line:
         line.update()
     advance = progress(2, "tuning")
-    assert (advance is not None) is is_shown
+    assert (advance is None) is is_off
     for step in range(3) if advance else ():
         advance({"step": step, "loss": 0.25}, Bars())
     shown = stderr.getvalue()
@@ -203,6 +205,102 @@ def test_bars_change_no_result_and_a_log_gets_none(flow, stderr, monkeypatch, ca
     assert log.getvalue() == capsys.readouterr().err == ""
     assert torch.equal(with_bars[0], without[0])
     assert with_bars[1:] == without[1:]
+
+
+class Clock:
+    """Time that passes as a test says."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(bars.time, "monotonic", clock)
+    monkeypatch.setattr(tqdm.tqdm, "_time", staticmethod(clock), raising=False)
+    monkeypatch.setattr(bars._Told, "_time", staticmethod(clock), raising=False)
+    monkeypatch.setattr(tqdm.std, "time", clock)
+    for name in ("began", "told"):
+        monkeypatch.setattr(bars._Told, name, None)
+    return clock
+
+
+@pytest.mark.parametrize("stderr", [io.StringIO], indirect=True)
+@pytest.mark.usefixtures("_at_once")
+@pytest.mark.parametrize("in_kernel", [False, True])
+def test_a_log_has_a_line_at_the_start_of_long_work_and_then_one_a_minute(
+    stderr, clock, in_kernel, monkeypatch
+):
+    if in_kernel:
+        monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+        monkeypatch.setenv("TQDM_DISABLE", bars.AS_LINES)
+    for _ in tracked(range(5), "short"):
+        clock.now += 1
+    for _ in tracked(range(300), "unlearning"):
+        clock.now += 1
+    lines = stderr.getvalue().splitlines(keepends=True)
+    mark = bars.MARK if in_kernel else ""
+    told = [line.removeprefix(mark).strip() for line in "".join(lines).split("\n") if line]
+    assert told[0] == "unlearning: 1 of 300, 5 min left"  # 6 s after the first bar appeared
+    assert len(told) == 5
+    assert told[2] == "unlearning: 121 of 300, 3 min left"
+
+
+@pytest.mark.parametrize("stderr", [io.StringIO], indirect=True)
+def test_a_log_is_not_silent_over_many_short_phases_or_without_a_total(stderr, clock):
+    for _ in range(50):
+        for _ in tracked(range(2), "scoring"):
+            clock.now += 2
+    with bar(None, "counting", unit="step") as line:
+        for _ in range(100):
+            clock.now += 2
+            line.update()
+    told = stderr.getvalue().splitlines()
+    assert 5 <= len(told) <= 6
+    assert told[0].startswith("scoring: ")
+    assert "counting: 40 after " in stderr.getvalue() or "counting: " in told[-1]
+
+
+@pytest.mark.parametrize("stderr", [io.StringIO], indirect=True)
+def test_a_log_says_how_far_the_rule_of_taming_is(stderr, clock):
+    advance = progress(400, "taming")
+    for step in range(3):
+        advance({"step": step, "farthest": 2.5, "within": 0.5, "shift": 0.1}, Bars())
+        clock.now += 61
+    told = stderr.getvalue().splitlines()
+    assert told[0].startswith("taming: 50% within the rule, farthest 2.5 sigma off")
+    assert told[0].endswith("of at most 400")
+
+
+def test_what_a_kernel_tells_reaches_the_log_and_warnings_do_not():
+    log = io.StringIO()
+    stream = LinesOnly(log)
+    stream.write("A warning.\n")
+    stream.write("\rtuning: 1 of 3\n\rtuning: 2 of 3, 2 min left\nAnother.\n")
+    stream.flush()
+    assert log.getvalue() == "tuning: 1 of 3\ntuning: 2 of 3, 2 min left\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "terminal", "kind", "variables"),
+    [
+        (None, Terminal, BarsBelow, {}),
+        (None, io.StringIO, LinesOnly, {"TQDM_DISABLE": "lines"}),
+        ("lines", io.StringIO, LinesOnly, {"TQDM_DISABLE": "lines"}),
+        ("1", Terminal, type(None), {}),
+    ],
+)
+def test_a_kernel_is_told_how_to_tell(variable, terminal, kind, variables, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    if variable:
+        monkeypatch.setenv("TQDM_DISABLE", variable)
+    given, stream = kernel.progress(terminal())
+    assert isinstance(stream, kind)
+    assert given == variables
 
 
 def test_a_kernels_bars_stand_below_the_bar_of_the_cells():

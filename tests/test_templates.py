@@ -211,7 +211,7 @@ def test_an_announcement_gives_the_time_that_comparable_published_runs_took(tmp_
     assert "Unlearning a feature: preset default, model faces-gan, feature Bangs" in text
     assert "took 1.5 to 2.0 minutes (threads: 1)" in text
     assert "took 10.0 minutes" in announcement({})
-    assert "No comparable run is published" in announcement({"preset": "smoke"})
+    assert "shows the nearest" in announcement({"preset": "smoke"})
 
 
 def test_a_feature_is_unlearned_by_manual_labels(tmp_path):
@@ -294,10 +294,10 @@ def test_a_run_that_is_refused_late_keeps_its_cells(tmp_path, monkeypatch, broke
 def test_a_name_made_of_many_parameters_is_short_enough_for_a_file(monkeypatch, tmp_path):
     names = []
 
-    def execute(template, values, notebook, *, name, results, progress):
+    def execute(template, values, notebook, *, name, results):
         names.append(name)
         (results / f"{name}.run.json").write_text('{"data": {}}')
-        return {"metrics": {}}
+        return {"metrics": {}, "template": template}
 
     monkeypatch.setattr(execution, "execute", execute)
     for seed in (1, 2):

@@ -2,9 +2,11 @@
 
 import math
 import os
+import signal
+import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import nbformat
 
-from forgetting.book import execution, templates
+from forgetting.book import execution, stopping, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.published import is_current, is_worded
@@ -22,6 +24,11 @@ from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_text, write_texts
 
 Log = Callable[[str], None]
+
+MINUTE = 60.0
+"""Seconds after which a line says what is under way, if no page was finished meanwhile."""
+
+STOPPED = "Stopped. What is finished is kept: run the same command again."
 
 
 def execute(
@@ -105,33 +112,62 @@ def _execute_wave(
     cores = os.cpu_count() or 1
     workers = jobs_at_once or min(4, cores)
     threads = max(1, cores // workers)
-    failed = []
-    with ProcessPoolExecutor(workers, get_context("spawn"), _set_threads, (threads,)) as pool:
-        jobs: dict[Future[None], Entry] = {
-            pool.submit(execute_entry, entry, folder, results, checkout): entry for entry in wave
-        }
-        try:
-            for number, job in enumerate(as_completed(jobs), 1):
-                name, error = jobs[job].name, job.exception()
-                minutes = (time.monotonic() - started) / 60
-                progress = f"({number}/{len(jobs)}, {minutes:.1f} min)"
-                if error is None:
-                    log(f"{name}: executed {progress}")
-                elif isinstance(error, ForgettingError):
-                    failed.append(f"{name}: {error}")
-                    log(f"{name}: failed {progress}")
-                else:
-                    raise error
-        except BrokenProcessPool as error:
-            raise ForgettingError(
-                "The system ended the process of a page, perhaps because memory ran out. The "
-                "pages executed so far are kept: run the same command again."
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    if not wave:
+        return
+    log(f"to execute: {len(wave)}, {workers} at once{_expected(wave, workers, checkout)}")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        begin = (threads, scratch)
+        with (
+            ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, begin) as pool,
+            stopping.stoppable(STOPPED, stopping.workers),
+        ):
+            with stopping.held_back():
+                jobs = {
+                    pool.submit(execute_entry, entry, folder, results, checkout): entry.name
+                    for entry in wave
+                }
+            try:
+                failed = _follow(jobs, workers, log, started)
+            except BrokenProcessPool as error:
+                raise ForgettingError(
+                    "The system ended the process of a page, perhaps because memory ran out. The "
+                    "pages executed so far are kept: run the same command again."
+                ) from error
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     if failed:
         raise ForgettingError("\n".join(failed))
+
+
+def _expected(wave: list[Entry], workers: int, checkout: Checkout) -> str:
+    """Return how long a wave takes if every page takes as long as it did when published."""
+    seconds = sum(_published_seconds(entry, checkout) for entry in wave) / workers
+    return f", about {seconds / 60:.0f} min" if MINUTE <= seconds < math.inf else ""
+
+
+def _follow(jobs: dict[Future[None], str], workers: int, log: Log, started: float) -> list[str]:
+    """Log what becomes of jobs, and what is under way; return a sentence for each that failed."""
+    failed, running, n_done = [], list(jobs), 0
+    while running:
+        done, _ = wait(running, MINUTE, FIRST_COMPLETED)
+        minutes = (time.monotonic() - started) / 60
+        if not done:
+            names = [jobs[job] for job in running if job.running()][:workers]
+            log(f"under way: {', '.join(names)} ({n_done}/{len(jobs)}, {minutes:.1f} min)")
+        for job in [job for job in running if job in done]:
+            running.remove(job)
+            n_done += 1
+            name, error = jobs[job], job.exception()
+            place = f"({n_done}/{len(jobs)}, {minutes:.1f} min)"
+            if error is None:
+                log(f"{name}: executed {place}")
+            elif isinstance(error, ForgettingError):
+                failed.append(f"{name}: {error}")
+                log(f"{name}: failed {place}")
+            else:
+                raise error
+    return failed
 
 
 def _take(run: Entry, folder: Path, results: Path, checkout: Checkout) -> str:
@@ -165,8 +201,17 @@ def _setting(entry: Entry, checkout: Checkout) -> tuple[str, str, dict[str, Any]
     return entry.template, entry.role, defaults | entry.parameters
 
 
-def _set_threads(threads: int) -> None:
+def _begin_worker(threads: int, scratch: str) -> None:
+    """Prepare a process that executes pages.
+
+    In a session of its own it gets no Ctrl-C of the terminal, and whoever ends it removes what it
+    leaves in the folder.
+    """
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping.SIGNALS)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(Path(scratch) / "kernels")
+    tempfile.tempdir = scratch
 
 
 def execute_entry(entry: Entry, folder: Path, results: Path, checkout: Checkout = HERE) -> None:

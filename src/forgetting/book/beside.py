@@ -7,7 +7,7 @@ setting stand for it together.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,24 @@ from forgetting.errors import DataError, shortened
 
 NO_SETTING = ("seed", "device")
 """Parameters that may differ between runs of one setting."""
+
+WITHOUT_USE = {
+    "moon2024": ("rounds",),
+    "until_gone": (
+        *("lr", "alpha", "perceptual", "pixels", "reconstruction"),
+        *("form", "projection_threshold", "manual_labels"),
+    ),
+}
+"""Parameters by the `method` of a template that has two, of which that one makes no use."""
+
+OF_SETS = ("fid", "kid", "precision", "recall")
+"""What the names of metrics begin with that depend on how many samples there are."""
+
+SAME_SIZE = 0.1
+"""Share by which two numbers of samples may differ so that these metrics are comparable."""
+
+SHARES = ("prevalence", "still_shown", "near_share", "class_share", "share_change")
+"""What the names of metrics begin with that are shown in percent."""
 
 FIRST = (
     "prevalence",
@@ -46,13 +64,23 @@ class Compared:
     figures : dict of str to (published, own)
         Metrics as texts; of several published runs the mean, the least and the greatest.
     outside : list of str
-        The metrics whose intervals do not touch: those of one's own run and of the published.
+        The metrics whose intervals do not touch: those of one's own run and of the published. A
+        value without an interval is one that lies outside of the published.
+    sizes : tuple of (published, own)
+        Numbers of samples where they differ, so that distances of sets are not comparable.
+    lacking : list of str
+        Metrics that the published runs have and one's own has not.
+    more : list of str
+        Metrics that both have and that are not among the figures.
     """
 
     names: list[str]
     differing: dict[str, tuple[str, str]]
     figures: dict[str, tuple[str, str]]
     outside: list[str]
+    sizes: tuple[int, int] | None = None
+    lacking: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what a terminal shows."""
@@ -62,9 +90,16 @@ class Compared:
         lines.append(f"{'metric':{width}}  {'published':{max(middle, 9)}}  here")
         for name, (published, own) in self.figures.items():
             mark = "  *" if name in self.outside else ""
+            if self.sizes and name.startswith(OF_SETS):
+                mark = f"  not comparable: n differs, {self.sizes[0]} -> {self.sizes[1]}"
             lines.append(f"{name:{width}}  {published:{max(middle, 9)}}  {own}{mark}")
         if self.outside:
-            lines.append("* the intervals, or the range over seeds, do not touch")
+            lines.append("* the intervals, or the range over seeds, do not touch;")
+            lines.append("  a value without an interval lies outside of the published")
+        if self.lacking:
+            lines.append(f"not in this run: {shortened(self.lacking)}")
+        if self.more:
+            lines.append(f"with --every also: {shortened(self.more)}")
         lines += [
             f"{name:{width}}  {published}  ->  {own}"
             for name, (published, own) in self.differing.items()
@@ -90,16 +125,38 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     own = _read(path)
     published = _nearest(own, path, checkout)
     records = list(published.values())
-    names = [name for name in own["metrics"] if all(name in r["metrics"] for r in records)]
-    shown = [n for n in names if not n.endswith(("_low", "_high"))]
-    shown = [n for n in shown if every or n.startswith(FIRST)]
+    theirs = [
+        name
+        for name in records[0]["metrics"]
+        if all(name in r["metrics"] for r in records) and not name.endswith(("_low", "_high"))
+    ]
+    both = [name for name in own["metrics"] if name in theirs]
+    shown = [name for name in both if every or name.startswith(FIRST)]
+    sizes = _sizes(records[0], own)
     figures, outside = {}, []
     for name in shown:
-        theirs, ours = _over([r["metrics"] for r in records], name), _over([own["metrics"]], name)
-        figures[name] = _text(name, theirs), _text(name, ours)
-        if _apart(theirs, ours):
+        values = _over([r["metrics"] for r in records], name), _over([own["metrics"]], name)
+        figures[name] = figure(name, values[0]), figure(name, values[1])
+        if _apart(*values) and not (sizes and name.startswith(OF_SETS)):
             outside.append(name)
-    return Compared(list(published), _differing(own, path, published, checkout), figures, outside)
+    return Compared(
+        list(published),
+        _differing(own, path, published, checkout),
+        figures,
+        outside,
+        sizes,
+        [name for name in theirs if name not in both and (every or name.startswith(FIRST))],
+        [name for name in both if name not in shown],
+    )
+
+
+def _sizes(published: Record, own: Record) -> tuple[int, int] | None:
+    """Return the numbers of samples of two runs, if both are known and differ."""
+    for part, name in (("metrics", "n_fid"), ("parameters", "n_samples")):
+        theirs, ours = (record[part].get(name) for record in (published, own))
+        if theirs and ours:
+            return (int(theirs), int(ours)) if abs(ours / theirs - 1) > SAME_SIZE else None
+    return None
 
 
 def _read(path: Path) -> Record:
@@ -143,9 +200,24 @@ def _nearest(own: Record, path: Path, checkout: Checkout) -> dict[str, Record]:
     return settings[min(settings, key=distance)]
 
 
+def _used(record: Record) -> dict[str, str]:
+    """Return the parameters of a run as texts, without those that its method has no use for.
+
+    Records from before a template had two methods have no `method`, and are of the first.
+    """
+    parameters = {n: str(v) for n, v in record["parameters"].items()}
+    method = parameters.get("method", "")
+    idle = WITHOUT_USE.get(method, ())
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in idle and (name, value) != ("method", "moon2024")
+    }
+
+
 def _setting(record: Record) -> dict[str, str]:
     """Return the parameters that make the setting of a run, as texts."""
-    return {n: str(v) for n, v in record["parameters"].items() if n not in NO_SETTING}
+    return {n: v for n, v in _used(record).items() if n not in NO_SETTING}
 
 
 def _over(runs: Sequence[Mapping[str, float]], name: str) -> tuple[float, float, float]:
@@ -157,18 +229,20 @@ def _over(runs: Sequence[Mapping[str, float]], name: str) -> tuple[float, float,
     return values[0], low, high
 
 
-def _text(name: str, value: tuple[float, float, float]) -> str:
-    is_share = name.startswith(("prevalence", "still_shown", "near_share", "class_share"))
+def figure(name: str, value: tuple[float, float, float]) -> str:
+    """Return a metric as text, a share in percent, with its interval (low, high) if it has one."""
+    is_share = name.startswith(SHARES)
     factor, unit = (100.0, " %") if is_share else (1.0, "")
     first, low, high = (factor * x for x in value)
     return in_figures(first, low, high, unit, math.isfinite(high - low) and high > low)
 
 
 def _apart(theirs: tuple[float, float, float], ours: tuple[float, float, float]) -> bool:
-    """Return whether two intervals do not touch; a value without one cannot tell."""
-    if not all(math.isfinite(x) for x in (*theirs, *ours)):
+    """Return whether two intervals do not touch; where there is none published, it is unclear."""
+    low, high = (x if math.isfinite(x) else ours[0] for x in ours[1:])
+    if not all(map(math.isfinite, (*theirs, low, high))):
         return False
-    return theirs[2] < ours[1] or ours[2] < theirs[1]
+    return theirs[2] < low or high < theirs[1]
 
 
 def _differing(
@@ -177,8 +251,7 @@ def _differing(
     """Return parameters, weights and circumstances that differ from the first published run."""
     name, record = next(iter(published.items()))
     seeds = map(str, sorted({r["parameters"].get("seed", 0) for r in published.values()}))
-    theirs = {n: str(v) for n, v in record["parameters"].items()} | {"seed": ", ".join(seeds)}
-    ours = {n: str(v) for n, v in own["parameters"].items()}
+    theirs, ours = _used(record) | {"seed": ", ".join(seeds)}, _used(own)
     theirs |= {f"weights of {n}": h[:12] for n, h in record["weights"].items()}
     ours |= {f"weights of {n}": h[:12] for n, h in own.get("weights", {}).items()}
     theirs |= _circumstances(checkout.results / f"{name}.run.json")

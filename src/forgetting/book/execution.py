@@ -47,18 +47,25 @@ def announcement(template: str, given: Mapping[str, Any], checkout: Checkout = H
     values = {name: parameter.default for name, parameter in declared.items()} | dict(given)
     compared = [name for name in ("preset", "model") if name in declared]
     settings = ", ".join(f"{name} {values[name]}" for name in dict.fromkeys([*compared, *given]))
-    minutes, threads = [], set()
+    minutes, threads, is_published = [], set(), False
     for path in checkout.results.rglob("*.run.json"):
         record_path = path.with_name(path.name.replace(".run.json", ".json"))
         record = read_record(record_path) if record_path.is_file() else {}
         recorded = record.get("parameters", {})
+        is_published = is_published or record.get("template") == template
         is_alike = all(recorded.get(name) == values[name] for name in compared)
         if record.get("template") == template and is_alike:
             circumstances = read_record(path)
             minutes.append(circumstances["seconds"] / 60)
             threads.add(circumstances["threads"])
     if not minutes:
-        return f"{heading}: {settings}. No comparable run is published."
+        if not is_published:
+            return f"{heading}: {settings}. No run of this template is published."
+        alike = " and ".join(f"{name} {values[name]}" for name in compared)
+        return (
+            f"{heading}: {settings}. No run of {alike} is published; `forgetting compare` shows "
+            "the nearest."
+        )
     ends = " to ".join(dict.fromkeys(f"{end(minutes):.1f}" for end in (min, max)))
     counts = " or ".join(map(str, sorted(threads)))
     return (
@@ -105,7 +112,8 @@ def execute(
         Goes into the notebook with the hashes of the record and of all weights, or into the
         circumstances where no notebook is wanted.
     progress : bool
-        Whether to show the bar of the cells and, below it, those of what a cell does.
+        Whether to show the bar of the cells and, below it, those of what a cell does; where
+        stderr is no terminal, a line a minute on what a cell does.
 
     Returns
     -------
@@ -129,7 +137,8 @@ def execute(
         (fresh / "template.ipynb").write_text(text, encoding="utf-8")
         context = {"name": name, "role": role, "folder": temporary, "results": str(results)}
         try:
-            more = {CONTEXT: json.dumps(context)} | ({} if progress else {"TQDM_DISABLE": "1"})
+            more, shown = kernel.progress(sys.stderr) if progress else kernel.QUIET
+            more = {**more, CONTEXT: json.dumps(context)}
             with kernel.environment(fresh, **more):
                 executed = papermill.execute_notebook(
                     fresh / "template.ipynb",
@@ -137,8 +146,8 @@ def execute(
                     parameters=dict(values),
                     kernel_name=templates.KERNEL["name"],
                     cwd=checkout.root,
-                    progress_bar=progress,
-                    stderr_file=kernel.BarsBelow(sys.stderr) if progress else None,
+                    progress_bar=isinstance(shown, kernel.BarsBelow),
+                    stderr_file=shown,
                     config=kernel.CONFIG,
                 )
             record = read_record(fresh / f"{name}.json")

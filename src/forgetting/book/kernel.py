@@ -16,6 +16,7 @@ from forgetting.book import templates
 from forgetting.book.run import INLINE
 from forgetting.errors import ForgettingError
 from forgetting.foundation import resources
+from forgetting.foundation.progress import AS_LINES, MARK
 
 CONFIG = Config(
     {
@@ -29,6 +30,10 @@ it was interrupted when it is shut down. Errors of cells are no messages of this
 
 ERASE_THE_REST, UP = "\x1b[K", "\x1b[A"
 """What a terminal is sent to empty the line from the cursor on, and to go to the line above."""
+
+
+QUIET: tuple[dict[str, str], None] = {"TQDM_DISABLE": "1"}, None
+"""What `progress` returns, for a kernel that tells nothing."""
 
 
 class BarsBelow:
@@ -51,6 +56,39 @@ class BarsBelow:
     def flush(self) -> None:
         """Send what was written to the terminal."""
         self._terminal.flush()
+
+
+class LinesOnly:
+    """A stream that passes on the lines in which a kernel tells its progress, and nothing else."""
+
+    def __init__(self, log: TextIO) -> None:
+        """Take the log, such as `sys.stderr`."""
+        self._log = log
+
+    def write(self, text: str) -> None:
+        """Pass on the lines on progress of a text."""
+        for line in text.split("\n"):
+            if line.startswith(MARK):
+                print(line.removeprefix(MARK), file=self._log)
+
+    def flush(self) -> None:
+        """Send what was written to the log."""
+        self._log.flush()
+
+
+def progress(stderr: TextIO) -> tuple[dict[str, str], BarsBelow | LinesOnly | None]:
+    """Return variables for a kernel that tells its progress, and the stream that shows it.
+
+    Parameters
+    ----------
+    stderr : TextIO
+        A terminal gets bars, a log lines; nothing is shown where the user's TQDM_DISABLE is set.
+    """
+    if os.environ.get("TQDM_DISABLE", AS_LINES) != AS_LINES:
+        return {}, None
+    if stderr.isatty():
+        return {}, BarsBelow(stderr)
+    return {"TQDM_DISABLE": AS_LINES}, LinesOnly(stderr)
 
 
 def check_package(folder: Path) -> None:

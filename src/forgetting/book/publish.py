@@ -30,6 +30,7 @@ def make(log: Log, checkout: Checkout = HERE) -> Path:
     """
     wanted = [page for page in pages(checkout) if page.needs == "none" and not page.slow]
     execute(wanted, checkout.build / "runs", checkout.build / "results", log, checkout=checkout)
+    log(f"rendering {len(pages(checkout))} executed pages and the chapters, which takes minutes")
     return render(checkout.root, checkout)
 
 

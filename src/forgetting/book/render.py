@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -14,6 +12,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import pages
 from forgetting.book.published import is_current
 from forgetting.book.staging import clean_download, lecturers, staged, titles_of
+from forgetting.book.stopping import run_python
 from forgetting.errors import ForgettingError
 from forgetting.foundation import project
 from forgetting.foundation.files import write_text
@@ -97,9 +96,8 @@ def render(output: Path = HERE.root, checkout: Checkout = HERE) -> Path:
 
 def _run(*arguments: str) -> None:
     """Run Python in a process of its own."""
-    command = [sys.executable, "-W", "ignore", *arguments]
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    if subprocess.run(command, env=environment, check=False).returncode:
+    if run_python(["-W", "ignore", *arguments], environment, "Stopped while rendering."):
         raise ForgettingError("The book could not be rendered: see the messages of Sphinx above.")
 
 

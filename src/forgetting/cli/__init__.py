@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from forgetting import __version__
 from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option
@@ -30,8 +28,8 @@ def main() -> None:
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
             os.environ[variable] = str(Path(folder).expanduser().resolve())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
-    if not sys.stderr.isatty():  # progress bars would fill a log; tqdm reads this variable
-        os.environ.setdefault("TQDM_DISABLE", "1")
+    if not sys.stderr.isatty():  # bars would fill a log; `foundation.progress` has lines then
+        os.environ.setdefault("TQDM_DISABLE", "lines")
 
 
 @main.command()
@@ -75,21 +73,20 @@ def run(
     values = templates.convert(template, given)
     templates.check_notebook(template)
     name = own_runs.name_run(template, given, name)
-    from forgetting.book import execution  # only now, because it takes seconds
+    from forgetting.book import execution, headline  # only now, because it takes seconds
 
     notebook = output / f"{name}.ipynb"
     with own_runs.claimed(output, name):
         click.echo(execution.announcement(template, values))
         done = execution.execute(
-            template, values, notebook, name=name, results=output, progress=sys.stderr.isatty()
+            template,
+            values,
+            notebook,
+            name=name,
+            results=output,
         )
-    table = Table("measure", "value", title=name)
-    for key, value in done["metrics"].items():
-        if not key.endswith(("_low", "_high")):
-            table.add_row(key, f"{value:.4g}")
-    console = Console()
-    console.print(table)
-    console.print(execution.closing(notebook, output / f"{name}.json"), soft_wrap=True)
+    click.echo("\n".join(headline.lines(done)))
+    click.echo(execution.closing(notebook, output / f"{name}.json"))
 
 
 @main.command("templates")
@@ -219,11 +216,14 @@ def compare(records: tuple[Path, ...], every: bool) -> None:
     """Put runs of your own beside the published ones.
 
     RECORDS are the files NAME.json that runs left. A published run of the nearest setting stands
-    beside each, with intervals, and what differs in parameters, weights and versions.
+    beside each, with intervals, and what differs in parameters, weights and versions. Beside each
+    stands NAME.run.json, the circumstances of the run, such as its seconds; among several files
+    it is passed over.
     """
     from forgetting.book.beside import compare_run
 
-    for record in records:
+    runs = [record for record in records if not record.name.endswith(".run.json")]
+    for record in runs or records:
         click.echo(f"\n{record}")
         click.echo("\n".join(compare_run(record, every).lines()))
 

@@ -1,7 +1,6 @@
 """Commands for anyone's model: it is made by a function in a file, and forgets."""
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -285,7 +284,6 @@ def _leave_notebook(
         output / f"{name}.ipynb",
         name=name,
         results=output,
-        progress=sys.stderr.isatty(),
     )
 
 

@@ -89,17 +89,27 @@ class TamingReport:
     def __str__(self) -> str:
         metrics = self.metrics
         n = {name: len(bpd) for name, bpd in self.comparison.before.items()}
+        n_others = self.parameters["images_held_out"] - n["held_out"]
+        sizes = {
+            "forget": f"{n['forget']} images to forget",
+            "held_out": f"{n['held_out']} images held out (mean and sigma are of {n_others} more)",
+        }
         lines = [str(self.result)]
-        for name, title in (("forget", "to forget"), ("held_out", "held out")):
+        for name, size in sizes.items():
             line = (
-                f"{n[name]} images {title}: quantile {metrics[f'quantile_before_{name}']:.2f} -> "
+                f"{size}: quantile {metrics[f'quantile_before_{name}']:.2f} -> "
                 f"{metrics[f'quantile_after_{name}']:.2f}, shift "
                 f"{metrics[f'shift_{name}']:+.2f} sigma of the base"
             )
             if (low := metrics.get(f"shift_{name}_low")) is not None:
                 line += f" ({low:+.2f} to {metrics[f'shift_{name}_high']:+.2f})"
-            lines.append(line)
+            lines.append(f"{line}, log-likelihood {self._gain(name):+.3g} nats a dimension")
         return "\n".join(lines)
+
+    def _gain(self, name: str) -> float:
+        """Return how much a set's mean log-likelihood rose, in nats a dimension."""
+        before, after = self.comparison.before[name], self.comparison.after[name]
+        return float((before - after).double().mean()) * math.log(2)
 
     def save(self, folder: Path | str) -> None:
         """Write weights, record, card and, of a flow that samples, a picture to a folder.
@@ -168,7 +178,7 @@ def tame(
         As `as_flow` returns it; it is not changed.
     forget, retain : Tensor
         (N, C, H, W), images to forget, and (M, C, H, W), at least 160 others. A quarter of these
-        are held out and measured.
+        are held out: half of it gives mean and sigma of the bits/dim, half is measured.
     seed : int
         Of all random draws.
     **settings
@@ -216,6 +226,7 @@ def tame(
         "base_sha256": state_digest(flow),
         "images_to_forget": len(forget),
         "images_to_retain": len(kept),
+        "images_held_out": len(held_out),
         **config.model_dump(mode="json"),
     }
     return TamingReport(result, comparison, parameters, _shown(flow, result.model, seed))

@@ -10,6 +10,12 @@ from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import undisturbed
 from forgetting.methods.direction import Direction
 
+LATE = 0.75
+"""Part of a run after which it shows whether more steps would help."""
+
+MOVED = 0.1
+"""By how much images come nearer to their threshold at least then, in the mean, in sigma."""
+
 Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
 
@@ -51,9 +57,12 @@ class TamingResult(UnlearningResult):
     settle_within : float
         Largest mean shift of retained images that the stopping rule allows, in standard
         deviations of the base; 0: the rule sets no limit.
+    delta : float or None
+        Where the images to forget shall lie, as `position` says it; None: nowhere.
     """
 
     settle_within: float = 0.0
+    delta: float | None = None
 
     @property
     def is_within_rule(self) -> bool:
@@ -90,8 +99,10 @@ class TamingResult(UnlearningResult):
             return f"The target distribution is {word} after {last['step']:.0f} steps."
         where = (
             f"after {last['step']:.0f} steps the images to forget lie at {self.position:+.2f} "
-            "sigma in the mean"
+            "sigma of the tuned flow in the mean"
         )
+        if self.delta is not None:
+            where += f", where {self.delta:+g} are to be reached"
         if share is None:
             return f"There is no stopping rule; {where}."
         if self.is_within_rule:
@@ -106,13 +117,31 @@ class TamingResult(UnlearningResult):
         shift = self.history[-1].get("shift", 0.0)
         if self.settle_within and shift > self.settle_within:
             return (
-                f"Retained images moved by {shift:.2f} sigma, where {self.settle_within:g} are "
-                "allowed: lower `lr`, or give more of them."
+                f"Retained images moved by {shift:.2f} sigma of the base, where "
+                f"{self.settle_within:g} are allowed: lower `lr`, or give more of them."
             )
-        shares = [row["within"] for row in self.history if "within" in row]
-        if shares[-1] > shares[(len(shares) - 1) // 2]:
-            return "The share still rises: raise `max_steps`."
-        return "The share no longer rises: raise `lr` or `alpha`, or forget fewer images at once."
+        rows = [row for row in self.history if "within" in row]
+        last = rows[-1]
+        late = [row for row in rows if row["step"] >= LATE * last["step"]]
+        if late[0] is last and len(rows) > 1:  # few rows
+            late = rows[-2:]
+        first, steps = late[0], f"From step {late[0]['step']:.0f} to {last['step']:.0f}"
+        if last["within"] > first["within"]:
+            return f"{steps} their share rose from {first['within']:.0%}: raise `max_steps`."
+        distances = [self._distance(row) for row in (first, last)]
+        if distances[0] - distances[1] >= MOVED:
+            return (
+                f"{steps} their mean distance from the threshold fell from {distances[0]:.2f} to "
+                f"{distances[1]:.2f} sigma of the tuned flow: raise `max_steps`."
+            )
+        return (
+            f"{steps} neither their share nor their mean distance improved: raise `lr` or "
+            "`alpha`, or forget fewer images at once."
+        )
+
+    def _distance(self, row: dict[str, float]) -> float:
+        """Return how far the images to forget lie from their threshold in the mean, in sigma."""
+        return abs((row["forget_bpd"] - row["mu"]) / row["sigma"] - (self.delta or 0.0))
 
 
 State = Literal["short", "there", "past"]

@@ -141,13 +141,13 @@ def _tame(
     retained = RetainSet(base, retain, config)
     forget_batches = batches(len(forget), min(config.batch_size, len(forget)), generator)
     retain_batches = batches(retained.n_tuned, config.retain_batch_size, generator)
+    has_aim = steer is None and (config.objective != "ascent" or config.stop_within)
     if steer is not None:
         config = config.model_copy(update={"stop_within": 0.0})
     watched = forget if config.stop_within else forget[: config.n_statistics]
     pressures: torch.Tensor | None = None
     history: list[dict[str, float]] = []
-    figures: dict[str, float] = {}
-    seen: dict[str, float] = {}
+    figures, seen = dict[str, float](), dict[str, float]()
     if callback is None:
         callback = progress(config.max_steps, "taming")
     is_promising = False
@@ -184,7 +184,8 @@ def _tame(
         figures, is_promising = _step(tamed, batch, reference, config, optimizer, generator)
         row |= figures
         _check_finite(row, step)
-    return TamingResult(freeze(tamed), history, config.settle_within)
+    delta = config.delta if has_aim else None
+    return TamingResult(freeze(tamed), history, config.settle_within, delta)
 
 
 def _settle_limit(config: TamingConfig) -> float:

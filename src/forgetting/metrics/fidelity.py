@@ -12,6 +12,9 @@ from forgetting.metrics.feature_statistics import Statistics, checked_features
 
 KID_SUBSETS = 20
 
+KID_SUBSET = 1000
+"""Samples in a subset of KID; of fewer, all subsets are the same, and no mean takes out noise."""
+
 SAMPLES_PER_FEATURE = 2
 """Samples for each feature below which a covariance is too poor for a Frechet distance."""
 
@@ -95,7 +98,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
     It is the mean over 20 pairs of subsets of the unbiased squared maximum mean discrepancy with
     the kernel (x y / F + 1)^3, by torch-fidelity. A subset has 1,000 samples, or all of the
     smaller set. The distance scales with the sixth power of the features, so it is read only
-    beside its floor. It can be negative.
+    beside its floor. It can be negative: of fewer samples it may lie far below 0, and a
+    `DataWarning` says so.
 
     Parameters
     ----------
@@ -110,13 +114,20 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
         There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(a, b, MIN_SAMPLES, "KID")
+    if (n := min(len(a), len(b))) < KID_SUBSET:
+        warnings.warn(
+            f"KID of {n} samples is mostly noise, and may be far below 0: take at least "
+            f"{KID_SUBSET:,} in each set.",
+            DataWarning,
+            stacklevel=2,
+        )
     from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
 
     metrics = kid_features_to_metric(
         first.double(),
         second.double(),
         kid_subsets=KID_SUBSETS,
-        kid_subset_size=min(1000, len(a), len(b)),
+        kid_subset_size=min(KID_SUBSET, n),
         rng_seed=seed,
         verbose=False,
     )

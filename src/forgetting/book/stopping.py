@@ -1,0 +1,118 @@
+"""One Ctrl-C or SIGTERM ends a command with all processes that it has started."""
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+from forgetting.errors import ForgettingError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a terminal, a scheduler and a terminal that closes send."""
+
+
+class StoppedError(ForgettingError):
+    """Somebody stopped the command."""
+
+
+@contextmanager
+def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[None]:
+    """End processes and raise a StoppedError if a signal stops this process within the block.
+
+    The processes must be in sessions of their own, so that a terminal's Ctrl-C reaches this
+    process alone, and not kernels and workers that would print what broke off.
+
+    Parameters
+    ----------
+    sentence : str
+        Of the error.
+    children : callable
+        Returns the numbers of the processes; those that they have started end as well.
+
+    Raises
+    ------
+    StoppedError
+        A signal came.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # a second one would break off the end
+        raise StoppedError(sentence)
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    except StoppedError:
+        end(children())
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold signals back within the block; a process that it starts holds them until `begin`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def workers() -> list[int]:
+    """Return the numbers of the processes that multiprocessing has started here."""
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+
+
+def end(numbers: Iterable[int]) -> None:
+    """End processes, and those that they have started, such as kernels."""
+    family = []
+    for number in numbers:
+        try:
+            parent = psutil.Process(number)
+            family += [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    for process in family:  # parents first, so that none starts another
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=5)
+
+
+def run_python(arguments: Iterable[str], environment: Mapping[str, str], sentence: str) -> int:
+    """Run Python in a process that ends with this one, and return its exit code.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Of Python.
+    environment : mapping of str to str
+        All variables.
+    sentence : str
+        Of the error if somebody stops it.
+
+    Raises
+    ------
+    StoppedError
+        A signal came.
+    """
+    started: list[int] = []
+    with stoppable(sentence, lambda: started):
+        process = subprocess.Popen(
+            [sys.executable, *arguments], env=environment, start_new_session=True
+        )
+        started.append(process.pid)
+        return process.wait()
