@@ -64,18 +64,25 @@ def eyes():
     )
 
 
+@pytest.fixture(scope="module")
+def grader():
+    return fg.as_classifier(Eyes(2.0), ("wide",), logits=lambda m, images: m.logits(images)[:, :1])
+
+
 @pytest.mark.parametrize("method", ["until_gone", "moon2024"])
-def test_unlearning_moves_no_statistics_of_a_generator_in_training_mode(untouched, eyes, method):
+def test_unlearning_moves_no_statistics_of_a_generator_in_training_mode(
+    untouched, eyes, grader, method
+):
     module = untouched(InTraining().train())
     settings = QUICK if method == "until_gone" else {"n": 400, "steps": 2}
-    report = fg.unlearn(module, eyes["wide"], eyes["wide"], method=method, **settings)
+    report = fg.unlearn(module, eyes["wide"], grader["wide"], method=method, **settings)
     assert report.metrics["prevalence_before"] > 0
 
 
-def test_the_pictures_are_those_of_the_model_in_evaluation_mode(eyes):
+def test_the_pictures_are_those_of_the_model_in_evaluation_mode(eyes, grader):
     module = InTraining().train()
-    shown = fg.unlearn(module, eyes["wide"], eyes["wide"], **QUICK).measured.shown
-    quiet = fg.unlearn(module.eval(), eyes["wide"], eyes["wide"], **QUICK).measured.shown
+    shown = fg.unlearn(module, eyes["wide"], grader["wide"], **QUICK).measured.shown
+    quiet = fg.unlearn(module.eval(), eyes["wide"], grader["wide"], **QUICK).measured.shown
     assert torch.equal(shown[0], quiet[0])
 
 

@@ -130,7 +130,8 @@ class Hidden(nn.Module):
         self.most = nn.Parameter(torch.tensor([0.85]))
 
     def forward(self, latents):
-        first = torch.minimum(latents[:, :1], self.most)
+        below = self.most - latents[:, :1]
+        first = self.most - nn.functional.softplus(below, beta=20)  # a smooth minimum
         return self.bars(torch.cat([first, latents[:, 1:]], 1))
 
 

@@ -5,6 +5,7 @@ import torch
 from points import CONFIG, sets
 
 from forgetting.border.contracts import mean_bits_per_dim
+from forgetting.border.preflight import N_TRIED
 from forgetting.methods.retain_set import TamedReference, is_near
 from forgetting.methods.taming import TamingConfig, gaussian_kl, retain_divergence, tame
 
@@ -69,7 +70,7 @@ def test_a_large_epsilon_takes_small_steps_and_a_batch_has_its_configured_size(f
         config = CONFIG.model_copy(update={"max_steps": 1, "batch_size": n})
         tame(Counted(), *sets(flow), config)
         assert batch_sizes[-1] == n + CONFIG.retain_batch_size
-        assert max(batch_sizes[:-1]) == 2  # the preflight's
+        assert max(batch_sizes[:-1]) == N_TRIED  # the preflight's
 
 
 @pytest.mark.parametrize("delta", [4.0, -4.0])

@@ -68,8 +68,9 @@ def relearning_means(part: pd.DataFrame, case: str) -> dict[str, float]:
     columns = []
     for model in (f"{kind}{name}" for kind in ("", "control_") for name in RELEARNING_MODELS):
         for images in RELEARNING_IMAGES:
-            if points := relearning_columns(part, model, images):
-                columns += [*points, f"relearning_error_{model}_{images}"]
+            columns += relearning_columns(part, model, images)
+            errors = f"relearning_error_{model}_{images}"
+            columns += [errors] if errors in part else []  # runs of earlier code have none
     return {f"{column}_{case}": float(part[column].mean()) for column in columns}
 
 
