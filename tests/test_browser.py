@@ -111,10 +111,11 @@ def test_no_full_stop_or_comma_begins_a_line_behind_a_figure(chromium, rendered,
     assert torn == []
 
 
-def test_a_claim_is_a_card_on_a_telephone_and_a_row_on_a_wide_screen(opened):
+@pytest.mark.parametrize("name", ["found", "validation"])
+def test_a_row_is_a_card_with_its_heads_on_a_telephone(opened, name):
     label = "(cell) => getComputedStyle(cell, '::before').content"
     for viewport in (NARROW, WIDE):
-        page = opened("found", viewport)
+        page = opened(name, viewport)
         cells = page.locator("table.claims tbody tr").first.locator("td")
         boxes = [cells.nth(index).bounding_box() for index in range(cells.count())]
         labels = [cells.nth(index).evaluate(label) for index in range(cells.count())]

@@ -7,12 +7,11 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from forgetting.book.cells import cell, link_to, row
+from forgetting.book.cells import cell, link_to, table_of
 from forgetting.book.checkout import HERE
 from forgetting.book.claims import figures_of
 
-HEADS = ("claim", "verdict", "figure", "page")
-WIDTHS = (44, 13, 27, 16)
+COLUMNS = (("claim", 44), ("verdict", 13), ("figure", 27), ("page", 16))
 
 
 class Claims(SphinxDirective):
@@ -32,16 +31,7 @@ class Claims(SphinxDirective):
         ]
         if not claims:
             raise self.error(f"results/claims.json has no claims of {self.arguments[0]}.")
-        table = nodes.table(classes=["claims"])
-        self.set_source_info(table)
-        caption, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
-        table += nodes.title("", "", *caption)
-        group = nodes.tgroup(cols=len(HEADS))
-        table += group
-        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
-        group += nodes.thead("", row([cell(head) for head in HEADS]))
-        group += nodes.tbody("", *(row(self._cells(claim)) for claim in claims))
-        return [table, *messages]
+        return table_of(self, COLUMNS, [self._cells(claim) for claim in claims], ["claims"])
 
     def _cells(self, claim: dict[str, Any]) -> list[nodes.Node]:
         """Return the cells of a row: claim and rule, verdict, figure, and page."""

@@ -62,7 +62,7 @@ def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold signals back within the block; a process that it starts holds them until `begin`."""
+    """Hold signals back within the block; a process that it starts inherits that."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

@@ -6,13 +6,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from forgetting.book.cells import cell, link_to, row
+from forgetting.book.cells import cell, link_to, table_of
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import Entry, pages
 from forgetting.book.validated import FILE, digest_of, read_validations
 
-HEADS = ("page", "verdict", "where", "differences")
-WIDTHS = (30, 12, 26, 32)
+COLUMNS = (("page", 30), ("verdict", 12), ("where", 26), ("found", 32))
 
 
 class Validated(SphinxDirective):
@@ -35,16 +34,9 @@ class Validated(SphinxDirective):
             if n_agree == len(shown)
             else f"{n_agree} agree with what is published, and {len(shown) - n_agree} do not."
         )
-        table = nodes.table(classes=["claims"])
-        self.set_source_info(table)
-        caption, messages = self.parse_inline(" ".join(self.content), lineno=self.lineno)
-        table += nodes.title("", "", *caption)
-        group = nodes.tgroup(cols=len(HEADS))
-        table += group
-        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
-        group += nodes.thead("", row([cell(head) for head in HEADS]))
-        group += nodes.tbody("", *(row(_cells(page, noted[page.name])) for page in shown))
-        return [nodes.paragraph("", counted), table, *messages]
+        rows = [_cells(page, noted[page.name]) for page in shown]
+        table = table_of(self, COLUMNS, rows, ["claims", "validated"])
+        return [nodes.paragraph("", counted), *table]
 
 
 def _cells(page: Entry, entry: dict[str, Any]) -> list[nodes.Node]:

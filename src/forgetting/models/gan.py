@@ -60,7 +60,7 @@ class Generator(LatentDecoder):
                 for before, after in zip(widths, [*widths[1:], config.width], strict=True)
             )
             self.last = nn.Conv2d(config.width, config.channels, 3, padding=1)
-        self.to(memory_format=torch.channels_last)  # a third less time on a CPU
+        self.to(memory_format=torch.channels_last)  # faster on a CPU
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Decode latents (B, latent_dim) to images (B, C, H, W) in [0, 1]."""
