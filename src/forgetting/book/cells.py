@@ -7,9 +7,17 @@ from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
 
-def cell(text: str) -> nodes.paragraph:
+def cell(text: str, *classes: str) -> nodes.paragraph:
     """Return a paragraph of a table, in which no line breaks before a percent sign."""
-    return nodes.paragraph("", text.replace(" %", "\N{NO-BREAK SPACE}%"))
+    paragraph = nodes.paragraph("", text.replace(" %", "\N{NO-BREAK SPACE}%"))
+    paragraph["classes"] += classes
+    return paragraph
+
+
+def badge(verdict: str, text: str = "") -> nodes.paragraph:
+    """Return a verdict as a coloured word, or another text in the colour of the verdict."""
+    classes = ["verdict", verdict.replace(" ", "-")]
+    return nodes.paragraph("", "", nodes.inline("", text or verdict, classes=classes))
 
 
 def row(cells: list[nodes.Node]) -> nodes.row:
@@ -24,6 +32,9 @@ def table_of(
     classes: list[str],
 ) -> list[nodes.Node]:
     """Return a table whose caption is the content of a directive, and messages on the caption.
+
+    A narrow screen shows each row as a card, in which every cell stands behind the head of its
+    column.
 
     Parameters
     ----------
@@ -42,9 +53,22 @@ def table_of(
     group = nodes.tgroup(cols=len(columns))
     group += [nodes.colspec(colwidth=width) for _, width in columns]
     group += nodes.thead("", row([cell(head) for head, _ in columns]))
-    group += nodes.tbody("", *map(row, rows))
+    heads = [head for head, _ in columns]
+    group += nodes.tbody("", *(row(_with_heads(cells, heads)) for cells in rows))
     table += [nodes.title("", "", *caption), group]
     return [table, *messages]
+
+
+def _with_heads(cells: list[nodes.Node], heads: list[str]) -> list[nodes.Node]:
+    """Return the cells of a row; all but the first that say something begin with their head."""
+    first, *others = cells
+    return [
+        first,
+        *(
+            nodes.container("", cell(head, "column"), inner) if inner.astext() else inner
+            for inner, head in zip(others, heads[1:], strict=True)
+        ),
+    ]
 
 
 def link_to(page: str) -> addnodes.pending_xref:

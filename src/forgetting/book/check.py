@@ -8,6 +8,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import check_claims
 from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
+from forgetting.book.papers import check_papers
 from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
 from forgetting.foundation.progress import tracked
@@ -39,7 +40,8 @@ def report(checkout: Checkout = HERE) -> list[str]:
             f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
             "`forgetting contents`."
         )
-    return problems + check_claims(checkout) + _pages(checkout) + _sweeps(checkout)
+    problems += check_claims(checkout) + check_papers(checkout)
+    return problems + _pages(checkout) + _sweeps(checkout)
 
 
 def _pages(checkout: Checkout) -> list[str]:

@@ -21,8 +21,10 @@ VerdictWord = Literal[
     "holds", "holds in part", "does not hold", "cannot be told", "not tested yet"
 ]
 
+Relation = Literal["at most", "at least"]
+
 Than = str | float
-Comparison = tuple[str, Literal["at most", "at least"], Than]
+Comparison = tuple[str, Relation, Than]
 """A metric, the relation, and a number or another metric of the record."""
 
 SHARES = (
@@ -78,12 +80,25 @@ class Claim(BaseModel):
     def _outcome(self, results: Results, record: str, comparison: Comparison) -> Outcome:
         """Return whether a whole interval is on the side of another that the claim says."""
         metric, relation, than = comparison
-        low, high = _ends(results.value(record, metric))
         bound = (than,) * 3 if isinstance(than, float) else results.value(record, than)
-        least, most = _ends(tuple(self.factor * x + self.margin for x in bound))
-        if relation == "at least":
-            low, high, least, most = -high, -low, -most, -least
-        return "holds" if high <= least else "fails" if low > most else "open"
+        moved = tuple(self.factor * x + self.margin for x in bound)
+        return compared(results.value(record, metric), relation, moved)
+
+
+def compared(value: tuple[float, ...], relation: Relation, bound: tuple[float, ...]) -> Outcome:
+    """Return whether a whole interval is on the right side of another.
+
+    Parameters
+    ----------
+    value, bound : (centre, low, high)
+        Without an interval the ends are NaN.
+    relation : "at most" or "at least"
+        What the value shall be.
+    """
+    (low, high), (least, most) = _ends(value), _ends(bound)
+    if relation == "at least":
+        low, high, least, most = -high, -low, -most, -least
+    return "holds" if high <= least else "fails" if low > most else "open"
 
 
 def _figure(results: Results, label: str, record: str, metric: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from forgetting.book.cells import cell, link_to, table_of
+from forgetting.book.cells import badge, cell, link_to, table_of
 from forgetting.book.checkout import HERE
 from forgetting.book.claims import figures_of
 
@@ -37,11 +37,9 @@ class Claims(SphinxDirective):
         """Return the cells of a row: claim and rule, verdict, figure, and page."""
         first = nodes.paragraph("", claim["claim"])
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
-        verdict = claim["verdict"]
-        badge = nodes.inline("", verdict, classes=["verdict", verdict.replace(" ", "-")])
         return [
-            nodes.container("", first, nodes.paragraph("", detail, classes=["rule"])),
-            nodes.paragraph("", "", badge),
+            nodes.container("", first, cell(detail, "rule")),
+            badge(claim["verdict"]),
             nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link_to(claim["page"])),
         ]

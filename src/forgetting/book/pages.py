@@ -57,7 +57,7 @@ class Figure(SphinxRole):
             if options not in ([], ["interval"]):
                 raise ForgettingError(f"After record and metric only `interval`, not {options}.")
             value, low, high = (self.factor * x for x in RESULTS.value(record, metric))
-            _note_use(self.env, {record})
+            note_use(self.env, {record})
             text = in_figures(value, low, high, self.unit, bool(options))
         except ForgettingError as error:
             message = self.inliner.reporter.warning(str(error), line=self.lineno)
@@ -94,7 +94,7 @@ class ChartDirective(SphinxDirective):
         RESULTS.used.clear()
         try:
             paths = draw(name, Path(self.env.srcdir) / FOLDER)
-            _note_use(self.env, RESULTS.used)
+            note_use(self.env, RESULTS.used)
         except ForgettingError as error:
             raise self.error(str(error)) from error
         figure = nodes.figure(classes=["chart"])
@@ -170,7 +170,7 @@ def drawing(chart: Chart, theme: Theme, width: float) -> str:
     return stream.getvalue()
 
 
-def _note_use(env: BuildEnvironment, names: Iterable[str]) -> None:
+def note_use(env: BuildEnvironment, names: Iterable[str]) -> None:
     """Note which records the page that is read cites."""
     env.temp_data.setdefault("records", set()).update(names)
 

@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from forgetting.book.cells import cell, link_to, table_of
+from forgetting.book.cells import badge, cell, link_to, table_of
 from forgetting.book.checkout import HERE
 from forgetting.book.entries import Entry, pages
 from forgetting.book.validated import FILE, digest_of, read_validations
@@ -35,20 +35,18 @@ class Validated(SphinxDirective):
             else f"{n_agree} agree with what is published, and {len(shown) - n_agree} do not."
         )
         rows = [_cells(page, noted[page.name]) for page in shown]
-        table = table_of(self, COLUMNS, rows, ["claims", "validated"])
+        table = table_of(self, COLUMNS, rows, ["claims"])
         return [nodes.paragraph("", counted), *table]
 
 
 def _cells(page: Entry, entry: dict[str, Any]) -> list[nodes.Node]:
     """Return the cells of a row: page, verdict, where and how long, and differences."""
     verdict = "agrees" if entry["agrees"] else "differs"
-    badge = nodes.inline(
-        "", verdict, classes=["verdict", "holds" if entry["agrees"] else "does-not-hold"]
-    )
+    word = badge("holds" if entry["agrees"] else "does not hold", verdict)
     where = nodes.container("", *map(cell, _where(entry)))
     found = nodes.container("", *map(cell, _differences(page, entry)))
     link = nodes.paragraph("", "", link_to(f"runs/{page.name}"))
-    return [link, nodes.paragraph("", "", badge), where, found]
+    return [link, word, where, found]
 
 
 def _where(entry: dict[str, Any]) -> list[str]:

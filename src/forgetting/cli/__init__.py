@@ -240,9 +240,11 @@ def notebooks() -> None:
 
 @main.command(cls=OfACheckout)
 def claims() -> None:
-    """Judge every claim of both papers anew, from the records."""
+    """Judge every claim of both papers anew, and set their tables beside the records."""
     from forgetting.book.claims import write_claims
+    from forgetting.book.papers import write_papers
 
+    write_papers()
     for claim in write_claims():
         click.echo(f"{claim['verdict']:15} {claim['claim']}")
 

@@ -11,13 +11,8 @@ from forgetting.book.charts import CHARTS, NARROW, Chart
 from forgetting.book.charts.drawing import Row, legend, percent, table
 from forgetting.book.charts.taming import PEOPLE, SIZES, place
 from forgetting.book.numerals import Results
+from forgetting.book.papers import printed
 from forgetting.book.theme import MARKERS, Theme
-
-PAPER = {
-    "forget": {1: 0.47, 4: 0.41, 8: 0.32, 15: 0.37},
-    "reference": {1: 0.01, 4: 0.07, 8: 0.08, 15: 0.15},
-}
-"""Quantile drops of the identity table of Malnick et al. (WACV 2024)."""
 
 SETS = {
     "forget": "the forgotten photographs",
@@ -34,6 +29,9 @@ def people_drop(results: Results) -> Chart:
         }
         for name in SETS
     }
+    papers = {
+        name: dict(zip(SIZES, printed("identity", "drop", name), strict=True)) for name in SETS
+    }
 
     def draw(theme: Theme, width: float) -> Figure:
         is_narrow = width <= NARROW
@@ -42,8 +40,9 @@ def people_drop(results: Results) -> Chart:
         for axis, (name, title) in zip(axes, SETS.items(), strict=True):
             for x, n in enumerate(SIZES):
                 place(axis, x - 0.1, ours[name][n], "tamed", theme)
-                paper = PAPER[name][n]
-                place(axis, x + 0.15, (paper, math.nan, math.nan), "reference", theme, "_")
+                place(
+                    axis, x + 0.15, (papers[name][n], math.nan, math.nan), "reference", theme, "_"
+                )
             axis.set_title(title, fontsize=10, loc="left")
             axis.set_xticks(range(len(SIZES)), [str(n) for n in SIZES])
             axis.set_xlim(-0.5, len(SIZES) - 0.5)
@@ -58,7 +57,7 @@ def people_drop(results: Results) -> Chart:
         return figure
 
     rows = [
-        Row(f"{name}, {n}", {"tamed": ours[name][n], "the paper": (PAPER[name][n],) * 3})
+        Row(f"{name}, {n}", {"tamed": ours[name][n], "the paper": (papers[name][n],) * 3})
         for name in SETS
         for n in SIZES
     ]
