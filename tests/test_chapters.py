@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from forgetting.book import pages as chapter_pages
+from forgetting.book import staging
 from forgetting.book.charts import CHARTS, NARROW, WIDE
 from forgetting.book.charts.drawing import check_mean
 from forgetting.book.checkout import HERE
@@ -148,6 +149,14 @@ def test_an_outdated_page_says_so():
     for lecturer in ("one", "zero"):
         title = staged(page(), entry, lecturer).cells[0].source
         assert "has changed since it was executed: it waits." in title
+
+
+def test_a_table_of_outdated_runs_says_so(monkeypatch):
+    sweep = ENTRY.model_copy(update={"name": "many", "outdated": "they wait."})
+    monkeypatch.setattr(staging, "sweeps", lambda _: [sweep])
+    told = staged(page(), ENTRY.model_copy(update={"reads": "many"}), "one").cells[0].source
+    assert "are of an earlier code: they wait." in told
+    assert "earlier code" not in staged(page(), ENTRY, "one").cells[0].source
 
 
 def test_a_page_ends_with_its_command_and_how_long_it_takes():

@@ -12,7 +12,7 @@ import nbformat
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import with_installation
-from forgetting.book.entries import Entry, pages
+from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.schema import read_record
 
 ALT, CAPTION = "alt", "caption"
@@ -58,6 +58,8 @@ def staged(
         _note(
             notebook, f"The code of this page has changed since it was executed: {entry.outdated}"
         )
+    elif reason := next((s.outdated for s in sweeps(checkout) if s.name == entry.reads), ""):
+        _note(notebook, f"The runs that this page reads are of an earlier code: {reason}")
     if lecturer != entry.name:
         _leave_out_lecture(notebook, lecturer)
     notebook.cells = with_installation(notebook.cells)

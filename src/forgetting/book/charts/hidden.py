@@ -24,8 +24,8 @@ from forgetting.book.numerals import Results
 from forgetting.book.theme import LABELS, MARKERS, Theme
 from forgetting.experiments.grading import record_key
 
-PROBES = "probe_features_table"
-"""Page with the means of every case of the probes."""
+SWEEPS = {"digits": "probe_features", "faces": "probe_faces"}
+"""Sweeps of the probes, by what their generators make; the page of a sweep is its `_table`."""
 
 COMPARED = ("original", "unlearned", "until gone", "filter", "retrained")
 """Models that are attacked, by role."""
@@ -45,16 +45,21 @@ STEPS = (0, 5, 10, 20, 50)
 """Steps of relearning after which samples are counted."""
 
 
+def sweep_of(case: str) -> str:
+    """Return the sweep that a case of the probes belongs to."""
+    return SWEEPS[case.partition("_")[0]]
+
+
 def probed(results: Results, metrics_of: Mapping[str, str], xlabel: str) -> Chart:
     """Return the success of a probe on every model, from what a case's metrics begin with."""
     rows: list[Row] = []
-    metrics = results.metrics(PROBES)
     for case, label in PROBED.items():
+        page = f"{sweep_of(case)}_table"
         names = {role: f"{metrics_of[case]}_{record_key(role)}_{case}" for role in COMPARED}
         values = {
-            role: percent(results.value(PROBES, name))
+            role: percent(results.value(page, name))
             for role, name in names.items()
-            if name in metrics
+            if name in results.metrics(page)
         }
         rows.append(Row(label, values))
 
@@ -87,16 +92,16 @@ def relearning(results: Results, case: str, model: str, n_images: int) -> list[V
     entries: the runs have no such curve.
     """
     values = []
+    sweep = sweep_of(case)
     for steps in STEPS:
         name = f"relearned_{model}_{n_images}_{steps}"
-        runs = [run for run in seeds_of(results, "probe_features", case) if name in run]
+        runs = [run for run in seeds_of(results, sweep, case) if name in run]
         if not runs:
             return []
         shares = [run[name] for run in runs]
         mean = float(np.mean(shares))
-        check_mean(
-            f"{name} of {case}", results.metrics(PROBES).get(f"{name}_{case}", mean), shares
-        )
+        of_table = results.metrics(f"{sweep}_table").get(f"{name}_{case}", mean)
+        check_mean(f"{name} of {case}", of_table, shares)
         low, high = min(shares), max(shares)
         if len(runs) == 1:
             low, high = (runs[0].get(f"{name}_{end}", math.nan) for end in ("low", "high"))
