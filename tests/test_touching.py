@@ -25,6 +25,7 @@ from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
 from forgetting.metrics.likelihood import cached_bits_per_dim, compare, mean_bits_per_dim
 from forgetting.metrics.prevalence import prevalence
+from forgetting.probes.ball_attack import ball_attack
 from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
@@ -111,6 +112,7 @@ CALLS = {
     "until_gone": lambda m: until_gone(m, width, lambda tuned: Look("there"), FEW),
     "prevalence": lambda m: prevalence(m, width, n=20, threshold=8),
     "latent_attack": lambda m: latent_attack(m, width, 2, steps=2),
+    "ball_attack": lambda m: ball_attack(m, width, Z, 0.5, steps=2),
     "inversion_attack": lambda m: inversion_attack(m, Bars()(Z), lambda x: x.flatten(1), steps=2),
     "search_latents": lambda m: search_latents(
         m, 3, brightness, brightness, steps=2, restarts=1, lr=0.1, seed=0

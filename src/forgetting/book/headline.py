@@ -25,10 +25,18 @@ PROBED = (
 )
 """Metrics of probes."""
 
+IN_BALLS = tuple(
+    f"ball_{radius}_{model}"
+    for radius in (0, 20, 80)
+    for model in ("before", "after", "retrained")
+)
+"""Metrics of the paper's own attack, with the radii of its template."""
+
 LEADING = {
     "feature_unlearning": UNLEARNED,
     "unlearning_own": UNLEARNED,
     "probes": PROBED,
+    "ball_attack": IN_BALLS,
     "auditing_own": PROBED,
 }
 """The metrics that lead by template; those of a tamed flow for every other that has some."""

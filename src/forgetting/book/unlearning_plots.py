@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from forgetting.book import plots
+from forgetting.experiments.balls import AROUND, BallOutcome
 from forgetting.experiments.feature_evaluator import FeatureEvaluator
 from forgetting.experiments.grading import GradedSamples, surely_lacking
 from forgetting.experiments.own_audit import TITLES, AuditReport
@@ -240,6 +241,26 @@ def relearning_curves(
     if curves[0]:
         axes[0, 0].plot([], [], ":", color="gray", label="on images without it")
         axes[0, 0].legend()
+    return figure
+
+
+def ball_curves(outcomes: Mapping[str, BallOutcome]) -> Figure:
+    """Draw how often the attack succeeds against the radius of its balls, by the model's name."""
+    figure, axis = plt.subplots(figsize=(6.5, 3.2))
+    for name, outcome in outcomes.items():
+        places = range(len(outcome.prevalence))
+        shares = outcome.prevalence.values()
+        low, high = ([100 * getattr(x, end) for x in shares] for end in ("low", "high"))
+        colour, style = role_colour(name.removesuffix(" around")), "--" if name == AROUND else "-"
+        axis.plot(
+            places, [100 * x.share for x in shares], f"o{style}", color=colour, label=name, ms=4
+        )
+        axis.fill_between(places, low, high, color=colour, alpha=0.12, lw=0)
+        axis.set_xticks(places, [f"{radius:g}" for radius in outcome.prevalence])
+    axis.set_xlabel("radius of the ball")
+    axis.set_ylabel("attacked latents\nthat show the feature, %")
+    axis.set_ylim(bottom=0)
+    axis.legend()
     return figure
 
 

@@ -155,6 +155,14 @@ def attacks_table(
     return comparison_table(metrics, names, columns)
 
 
+def balls_table(
+    metrics: Mapping[str, float], names: Sequence[str], radii: Sequence[int]
+) -> pd.DataFrame:
+    """Return what the attack finds in balls of several radii, which are given in hundredths."""
+    columns = {f"ball_{radius}": (f"radius {radius / 100:g}", ".0%") for radius in radii}
+    return comparison_table(metrics, names, columns)
+
+
 def changes_table(metrics: Mapping[str, float], others: Sequence[str]) -> pd.DataFrame:
     """Return what else changed in the samples of one model, in words.
 

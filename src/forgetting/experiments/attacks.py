@@ -89,6 +89,21 @@ class AttackOutcome:
         return metrics | {f"attack_value_{key}": self.value}
 
 
+def check_has_gradient(task: FeatureTask) -> None:
+    """Raise an error unless classifier A has the feature, whose gradient an attack follows.
+
+    Raises
+    ------
+    ParameterError
+        It has not.
+    """
+    if not task.has_gradient:
+        raise ParameterError(
+            f"feature = {task.evaluator.feature!r} is measured, and an attack follows a "
+            "classifier's gradient: choose a feature that classifier A has."
+        )
+
+
 def attack_latents(
     task: FeatureTask, models: Mapping[str, Any], n: int, budget: AttackBudget, seed: int
 ) -> dict[str, AttackOutcome]:
@@ -112,13 +127,8 @@ def attack_latents(
     ParameterError
         Classifier A does not have the feature.
     """
-    evaluator = task.evaluator
-    if not task.has_gradient:
-        raise ParameterError(
-            f"feature = {evaluator.feature!r} is measured, and an attack follows a classifier's "
-            "gradient: choose a feature that classifier A has."
-        )
-    outcomes = {}
+    check_has_gradient(task)
+    evaluator, outcomes = task.evaluator, {}
     for name, model in models.items():
         ladder = {}
         for steps in budget.ladder:
