@@ -90,10 +90,12 @@ def compared(value: tuple[float, ...], relation: Relation, bound: tuple[float, .
 
     Parameters
     ----------
-    value, bound : (centre, low, high)
+    value : (centre, low, high)
         Without an interval the ends are NaN.
     relation : "at most" or "at least"
         What the value shall be.
+    bound : (centre, low, high)
+        What it is compared with.
     """
     (low, high), (least, most) = _ends(value), _ends(bound)
     if relation == "at least":

@@ -1,8 +1,9 @@
 """Measures of forgetting: numbers from tensors, with their intervals.
 
 `prevalence`, `likelihood` and `locality` measure what changed, `fidelity` how good samples are,
-`calibration` and `identity` how far a classifier and an embedding can be trusted. A metric takes
-tensors and functions and depends on no model's name. `METRICS` lists those that compare a model's
+`membership` what an attacker learns, `calibration` and `identity` how far a classifier and an
+embedding can be trusted. A metric takes tensors and functions and depends on no model's name.
+`METRICS` lists those that compare a model's
 samples with other images; another package adds one through an entry point in the group
 `forgetting.metrics`. This wing may import `border`, `foundation` and `errors`.
 """
