@@ -122,6 +122,13 @@ def test_an_image_that_is_given_twice_counts_once():
         tame(Pixels(), images(2, 0), images(159, 1).repeat(2, 1, 1, 1))
 
 
+def test_copies_of_what_is_forgotten_among_what_is_retained_are_noted():
+    forget, retain = images(2, 0), images(160, 1)
+    copies = [forget[:1] + 0.01 * images(1, 2), forget[1:].roll((1, -1), (2, 3))]
+    with pytest.warns(DataWarning, match="2 of 2 images to forget nearly equal one to retain"):
+        tame(Pixels(), forget, torch.cat([retain, *copies]).clamp(0, 1), max_steps=1)
+
+
 def smooth(n, seed):
     return 0.45 + 0.1 * images(n, seed)
 

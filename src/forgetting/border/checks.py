@@ -24,6 +24,12 @@ A device may add in another order at another call; what depends on the batch dif
 MAX_BITS = 16
 """Largest `n_bits` of a flow: a larger number counts levels, as 256 does."""
 
+FEW_PERCENT, MANY_PERCENT = 5, 50
+"""Of percentages the lowest lies below the first, the highest beyond the second.
+
+Logits reach from nearly 0 to so much only where many are negative, too.
+"""
+
 ROUGH_PRECISION = 1e-2
 """The same for batches of two sizes on a GPU, which may compute one of them in TensorFloat-32."""
 
@@ -233,6 +239,12 @@ def are_probabilities(scores: torch.Tensor) -> bool:
     """Return whether all scores lie from 0 to 1, and not all of them at the ends."""
     inside = (scores >= 0) & (scores <= 1)
     return bool(inside.all() and ((scores > 0) & (scores < 1)).any())
+
+
+def are_percentages(scores: torch.Tensor) -> bool:
+    """Return whether all scores lie from 0 to 100, and reach towards either end."""
+    least, most = float(scores.min()), float(scores.max())
+    return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
 
 
 def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:

@@ -5,7 +5,13 @@ from typing import Any
 
 import torch
 
-from forgetting.border.checks import are_equal, are_probabilities, check_floats, starts_alike
+from forgetting.border.checks import (
+    are_equal,
+    are_percentages,
+    are_probabilities,
+    check_floats,
+    starts_alike,
+)
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
 from forgetting.errors import ModelError
@@ -41,7 +47,8 @@ def check_score(
     ------
     ModelError
         The score is no function, or its answers are not one finite float for each image, depend
-        on the other images, are probabilities where logits are needed, or have no gradient.
+        on the other images, are probabilities or percentages where logits are needed, or have no
+        gradient.
     """
     if not callable(score):
         raise ModelError(
@@ -96,7 +103,7 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
     Raises
     ------
     ModelError
-        It has not, or has probabilities where logits are needed.
+        It has not, or has probabilities or percentages where logits are needed.
     """
     check_floats(answer, f"The {name}")
     if tuple(answer.shape) != (n,):
@@ -112,6 +119,12 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
         raise ModelError(
             f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
             "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."
+        )
+    if is_logit and are_percentages(answer):
+        raise ModelError(
+            f"All of {n} scores lie between 0 and 100, as percentages do, so that a threshold of "
+            "0 says nothing: return logits, such as torch.logit(scores / 100), or give "
+            "threshold=50 where there is a threshold."
         )
 
 

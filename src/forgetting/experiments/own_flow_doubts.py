@@ -13,6 +13,7 @@ from forgetting.border.checks import MARGIN, check_images
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
 from forgetting.zoo.saved import inner_module
@@ -49,6 +50,19 @@ def once_each(images: Any, name: str) -> torch.Tensor:
             stacklevel=4,
         )
     return kept
+
+
+def warn_of_copies(forget: torch.Tensor, retain: torch.Tensor) -> None:
+    """Warn if images to forget (N, ...) are nearly equal to some to retain (M, ...)."""
+    if forget.ndim < 4:
+        return
+    if n_near := int(near_copies(forget, retain).sum()):
+        warnings.warn(
+            f"{n_near} of {len(forget)} images to forget nearly equal one to retain, as copies of "
+            "a photograph do: what is forgotten would be retained. Take them out of one set.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
