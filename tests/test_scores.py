@@ -69,7 +69,7 @@ def test_percentages_are_not_taken_for_logits(bars):
         lambda: collect_latents(bars, percentage, 200, threshold=0.0),
         lambda: prevalence(bars, percentage, n=200),
     ):
-        with pytest.raises(ModelError, match="as percentages do.*threshold=50"):
+        with pytest.raises(ModelError, match=r"as percentages do.*threshold=50"):
             call()
     assert prevalence(bars, percentage, n=200, threshold=50).share < 1
 
