@@ -140,6 +140,28 @@ def test_a_loss_in_place_of_a_likelihood_is_noted(factor):
         tame(flow, smooth(2, 0), smooth(160, 1), max_steps=1)
 
 
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        (lambda x: x.flip(1), "to {} more likely with red and blue exchanged"),
+        (lambda x: 1 - x, "to {} more likely as negatives"),
+    ],
+)
+def test_images_in_another_form_than_a_flow_has_learned_are_noted(form, sentence):
+    flow = Pixels()
+    with torch.no_grad():
+        flow.mean.copy_(torch.tensor([0.7, 0.5, 0.4])[:, None, None].expand(3, 8, 8))
+    forget, retain = (flow.mean.detach() - 0.1 + 0.2 * images(n, n) for n in (4, 160))
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        tame(flow, forget, retain, max_steps=1)
+    assert not [each for each in noted if "more likely" in str(each.message)]
+    with pytest.warns(DataWarning, match=f"each of 4 images {sentence.format('forget')}"):
+        tame(flow, form(forget), retain, max_steps=1)
+    with pytest.warns(DataWarning, match=f"each of 16 images {sentence.format('retain')}"):
+        tame(flow, forget, form(retain), max_steps=1)
+
+
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (-1, 1), (0, 255)])
 def test_a_flow_that_draws_images_of_another_range_is_noted(low, high):
     flow = Pixels()

@@ -7,7 +7,6 @@ import torch
 
 from forgetting.border.checks import (
     are_equal,
-    are_percentages,
     are_probabilities,
     check_floats,
     starts_alike,
@@ -18,6 +17,19 @@ from forgetting.errors import ModelError
 
 N_SCORED = 8
 """Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
+
+
+FEW_PERCENT, MANY_PERCENT = 5, 50
+"""Of percentages the lowest lies below the first, the highest beyond the second.
+
+Logits reach from nearly 0 to so much only where many are negative, too.
+"""
+
+
+def are_percentages(scores: torch.Tensor) -> bool:
+    """Return whether all scores lie from 0 to 100, and reach towards either end."""
+    least, most = float(scores.min()), float(scores.max())
+    return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
 
 
 def check_score(

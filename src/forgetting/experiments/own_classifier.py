@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from forgetting.border.checks import check_images, has_channels_last
+from forgetting.border.checks import check_images, check_scale, has_channels_last
 from forgetting.border.conditions import own_conditions
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.inference import logits
@@ -143,6 +143,7 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
     """
     if isinstance(given, torch.Tensor):
         images = check_images(given, "The images")
+        check_scale(images, "The images")
     else:
         images = load_images(given, size=size)
         _warn_of_size(Path(given).expanduser(), size)

@@ -21,6 +21,7 @@ from forgetting.experiments.own_flow_doubts import (
     once_each,
     samples,
     warn_of_copies,
+    warn_of_forms,
     warn_of_likelihoods,
 )
 from forgetting.experiments.own_picture import picture
@@ -268,6 +269,7 @@ def check_taming(
     warn_of_copies(forget, retain)
     check_flow(flow, retain, is_tuned=True)
     warn_of_likelihoods(flow, retain)
+    warn_of_forms(flow, forget, retain)
     return forget, retain
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy.stats import norm, rankdata
 
-from forgetting.border.checks import are_percentages, are_probabilities
+from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
+from forgetting.border.scores import are_percentages
 from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50
