@@ -206,3 +206,5 @@ def test_a_probability_is_no_logit_in_a_calibration_error():
     calibration_error(scores, truth)
     with pytest.raises(DataError, match="as probabilities do"):
         calibration_error(scores.sigmoid(), truth)
+    with pytest.raises(DataError, match="as percentages do"):
+        calibration_error(100 * scores.sigmoid(), truth)

@@ -1,6 +1,7 @@
 """Options: counts, seeds and settings out of their range are refused in a sentence."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, ModelError, ParameterError
+from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods.direction import Direction, LabelledLatents, collect_latents
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.taming import tame
@@ -200,3 +201,49 @@ def test_a_direction_does_not_change_with_the_tensor_that_it_was_made_of():
     expected = direction.project(latents)
     vector.zero_()
     assert torch.equal(direction.project(latents), expected)
+
+
+@pytest.mark.parametrize("share", ["0.1", True, None])
+def test_a_share_that_is_no_number_is_refused(bars, share):
+    with pytest.raises(ParameterError, match=r"share = .*: give a number"):
+        collect_latents(bars, width, 200, share=share)
+
+
+def test_labelled_latents_are_finite_floats_of_one_dimension():
+    z = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    for wrong in (z.numpy(), z.long(), z[:, :, None], z / 0, z[0]):
+        with pytest.raises(DataError, match="give a tensor of finite floats"):
+            LabelledLatents(z[:20], wrong)
+    with pytest.raises(DataError, match="Positive latents have 3 values, negative ones 4"):
+        LabelledLatents(z[:20, :3], z[20:])
+    direction = fg.find_direction(LabelledLatents(z[:20].double(), z[20:].half()))
+    assert direction.vector.dtype == torch.float32
+
+
+def test_few_labelled_latents_give_no_direction_and_those_of_another_prior_are_noted():
+    z = torch.randn(40, 64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(DataError, match="9 positive and 31 negative latents are given"):
+        fg.find_direction(LabelledLatents(z[:9], z[9:]))
+    for other in (z / z.norm(dim=1, keepdim=True), 2 * torch.rand(40, 64) - 1, 9 * z):
+        with pytest.warns(DataWarning, match="where it is 1 in N"):
+            LabelledLatents(other[:20], other[20:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        LabelledLatents(z[:20], z[20:])
+
+
+def test_images_that_were_divided_by_255_twice_are_refused():
+    images = torch.rand(20, 1, 8, 8)
+    for call in (fg.train_classifier, lambda *sets: fg.tame(nn.Flatten(), *sets)):
+        with pytest.raises(DataError, match="divided by 255 twice"):
+            call(images / 255, images)
+
+
+@pytest.mark.parametrize("given", [lambda x: 255 * x, lambda x: 2 * x - 1])
+def test_a_feature_is_not_scored_of_images_in_another_range(given):
+    layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 1))
+    smile = fg.as_classifier(layers, ("Smiling",))["Smiling"]
+    images = torch.rand(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert smile(images).shape == (5,)
+    with pytest.raises(DataError, match=r"give images in \[0, 1\]"):
+        smile(given(images))

@@ -181,3 +181,18 @@ def test_a_pair_that_is_none_is_said_to_be_none():
         rare.widths[8:].sub_(0.05)
     swapped = fg.audit(rare, BendingBars(), wide, **QUICK | {"n": 1000})
     assert "more frequent after than before: are the models swapped?" in str(swapped)
+
+
+@pytest.mark.parametrize(
+    ("grader", "error", "sentence"),
+    [
+        (lambda images: -wide(images), DataError, "The grader does not see the feature"),
+        (lambda images: 0 * wide(images) - 1, DataError, "The grader does not see"),
+        (lambda images: 100 * torch.sigmoid(wide(images)), ModelError, "as percentages do"),
+        (lambda images: torch.sigmoid(wide(images)), ModelError, "as probabilities do"),
+        (lambda images: wide(images) / (wide(images) < 4), ModelError, "is not finite"),
+    ],
+)
+def test_a_grader_that_does_not_see_what_is_attacked_is_refused(grader, error, sentence):
+    with pytest.raises(error, match=sentence):
+        fg.audit(BendingBars(), narrowed(), wide, grader, **QUICK)

@@ -205,3 +205,38 @@ def test_images_of_folders_that_are_enlarged_are_said_to_be(tmp_path):
 def test_channels_are_a_number(tmp_path):
     with pytest.raises(ParameterError, match="channels = True: give a whole number"):
         fg.load_images(tmp_path, channels=True)
+
+
+def test_held_out_images_that_nearly_equal_ones_that_are_trained_on_are_noted():
+    photographs = crossed(60, 4, has_bar=False)
+    frames = photographs.repeat(4, 1, 1, 1) + 0.02 * crossed(240, 6, has_bar=False)
+    with pytest.warns(DataWarning, match=r"\d+ of 75 images that are held out nearly equal"):
+        fg.train_classifier(frames, crossed(60, 5, has_bar=True), steps=1)
+    mirrored = torch.cat([photographs, photographs.flip(3)])
+    with pytest.warns(DataWarning, match="images that are held out nearly equal"):
+        fg.train_classifier(mirrored, crossed(60, 5, has_bar=True), steps=1)
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        fg.train_classifier(photographs, crossed(60, 5, has_bar=True), steps=1)
+    assert not [each for each in noted if "nearly equal" in str(each.message)]
+
+
+def test_a_pair_is_the_same_under_whatever_a_program_has_set():
+    sets = [crossed(60, seed, has_bar=bool(seed)) for seed in (1, 0)]
+
+    def train():
+        return fg.train_classifier(*sets, steps=2).grader.classifier
+
+    state = torch.get_rng_state()
+    usual = state_digest(train())
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        assert state_digest(train()) == usual
+    with torch.device("meta"), torch.no_grad():
+        assert state_digest(train()) == usual
+
+
+@pytest.mark.parametrize("name", ["", " ", 7])
+def test_a_feature_has_a_name(name):
+    with pytest.raises(ParameterError, match="give the name of the feature as a text"):
+        fg.train_classifier(crossed(60, 0, has_bar=True), crossed(60, 1, has_bar=False), name=name)

@@ -122,6 +122,13 @@ def test_an_image_that_is_given_twice_counts_once():
         tame(Pixels(), images(2, 0), images(159, 1).repeat(2, 1, 1, 1))
 
 
+def test_copies_of_what_is_forgotten_among_what_is_retained_are_noted():
+    forget, retain = images(2, 0), images(160, 1)
+    copies = [forget[:1] + 0.01 * images(1, 2), forget[1:].roll((1, -1), (2, 3))]
+    with pytest.warns(DataWarning, match="2 of 2 images to forget nearly equal one to retain"):
+        tame(Pixels(), forget, torch.cat([retain, *copies]).clamp(0, 1), max_steps=1)
+
+
 def smooth(n, seed):
     return 0.45 + 0.1 * images(n, seed)
 
@@ -131,6 +138,28 @@ def test_a_loss_in_place_of_a_likelihood_is_noted(factor):
     flow = fg.as_flow(Pixels(), log_prob=lambda flow, x: factor * flow.log_prob(x))
     with pytest.warns(DataWarning, match="finds noise more likely than each of 16 images"):
         tame(flow, smooth(2, 0), smooth(160, 1), max_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        (lambda x: x.flip(1), "to {} more likely with red and blue exchanged"),
+        (lambda x: 1 - x, "to {} more likely as negatives"),
+    ],
+)
+def test_images_in_another_form_than_a_flow_has_learned_are_noted(form, sentence):
+    flow = Pixels()
+    with torch.no_grad():
+        flow.mean.copy_(torch.tensor([0.7, 0.5, 0.4])[:, None, None].expand(3, 8, 8))
+    forget, retain = (flow.mean.detach() - 0.1 + 0.2 * images(n, n) for n in (4, 160))
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        tame(flow, forget, retain, max_steps=1)
+    assert not [each for each in noted if "more likely" in str(each.message)]
+    with pytest.warns(DataWarning, match=f"each of 4 images {sentence.format('forget')}"):
+        tame(flow, form(forget), retain, max_steps=1)
+    with pytest.warns(DataWarning, match=f"each of 16 images {sentence.format('retain')}"):
+        tame(flow, forget, form(retain), max_steps=1)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (-1, 1), (0, 255)])

@@ -61,6 +61,19 @@ def test_probabilities_are_not_taken_for_logits(bars):
     assert collect_latents(bars, probability, 200).positive.shape == (20, 6)
 
 
+def test_percentages_are_not_taken_for_logits(bars):
+    def percentage(images):
+        return 100 * torch.sigmoid(width(images) - 8)
+
+    for call in (
+        lambda: collect_latents(bars, percentage, 200, threshold=0.0),
+        lambda: prevalence(bars, percentage, n=200),
+    ):
+        with pytest.raises(ModelError, match=r"as percentages do.*threshold=50"):
+            call()
+    assert prevalence(bars, percentage, n=200, threshold=50).share < 1
+
+
 def test_a_score_without_gradient_is_refused_where_its_gradient_is_followed(bars):
     for call in (
         lambda: gradient_ascent(bars, ALONG, lambda x: width(x.detach())),

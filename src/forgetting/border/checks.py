@@ -15,6 +15,9 @@ from forgetting.errors import DataError, ModelError
 MARGIN = 0.05
 """How far beyond [0, 1] the values of an image may lie."""
 
+NEXT_TO_BLACK = 1.001 / 255
+"""Largest value of images of 8 bits that were divided by 255 twice."""
+
 PRECISION = 1e-4
 """Largest difference of two equal answers, in units of the largest one.
 
@@ -75,6 +78,21 @@ def check_range(images: torch.Tensor, name: str) -> None:
         raise DataError(
             f"{name} have values from {images.min():g} to {images.max():g}: give images in "
             f"[0, 1], such as {remedy}."
+        )
+
+
+def check_scale(images: torch.Tensor, name: str) -> None:
+    """Raise an error if images (N, C, H, W) look as if they were divided by 255 twice.
+
+    Raises
+    ------
+    DataError
+        No value is above the first step of 8 bits, and not all are 0.
+    """
+    if images.ndim > 2 and images.numel() and 0 < images.max() <= NEXT_TO_BLACK:
+        raise DataError(
+            f"{name} have values up to {images.max():.4f}, as those have that were divided by 255 "
+            "twice: give images in [0, 1]."
         )
 
 
@@ -203,7 +221,7 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
         )
     if not answer.isfinite().all():
         raise ModelError(f"{name} returns images with values that are not finite.")
-    if not _in_range(answer):
+    if not -MARGIN <= answer.min() <= answer.max() <= 1 + MARGIN:
         value_range = "(-1, 1)" if answer.max() <= 2 else "(0, 255)"
         raise ModelError(
             f"{name} returns values from {answer.min():g} to {answer.max():g}, where images must "
@@ -278,7 +296,3 @@ def _differ_at_most(a: torch.Tensor, b: torch.Tensor, precision: float) -> bool:
     """Return whether two answers differ at most by a share of the larger one."""
     a, b = a.detach(), b.detach()
     return bool((a - b).abs().max() <= precision * max(float(a.abs().max()), 1e-6))
-
-
-def _in_range(images: torch.Tensor) -> bool:
-    return bool(images.min() >= -MARGIN and images.max() <= 1 + MARGIN)

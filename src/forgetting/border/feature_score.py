@@ -6,12 +6,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from forgetting.border.checks import check_range
 from forgetting.border.contracts import Classifier
 from forgetting.border.copies import name_of, on_device_of
 from forgetting.errors import check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
 """The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
+
+
+FAR = 0.5
+"""How far beyond [0, 1] a value shows another range: that of a model in tuning may overshoot."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,7 +57,14 @@ class FeatureScore:
         """Return the log-odds (B,) of the attribute of images (B, C, H, W), differentiably.
 
         Images on another device than the classifier go there, and their log-odds come back.
+
+        Raises
+        ------
+        DataError
+            Values lie far outside [0, 1], as those of images from -1 to 1 or up to 255 do.
         """
+        if images.numel() and (images.min() < -FAR or images.max() > 1 + FAR):
+            check_range(images.detach(), "The images")
         odds = log_odds(self.classifier, images)
         return odds[:, column_of(self.attribute, self.classifier.attributes)].to(images.device)
 

@@ -43,6 +43,19 @@ def check_rate(**rates: Any) -> None:
             raise ParameterError(f"{name} = {value!r}: give a finite number above 0.")
 
 
+def check_number(**numbers: Any) -> None:
+    """Raise an error unless each option is a number.
+
+    Raises
+    ------
+    ParameterError
+        An option is not.
+    """
+    for name, value in numbers.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise ParameterError(f"{name} = {value!r}: give a number.")
+
+
 def check_seed(seed: Any) -> None:
     """Raise an error unless a seed is a whole number from 0 to `MAX_SEED`.
 

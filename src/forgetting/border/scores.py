@@ -5,13 +5,31 @@ from typing import Any
 
 import torch
 
-from forgetting.border.checks import are_equal, are_probabilities, check_floats, starts_alike
+from forgetting.border.checks import (
+    are_equal,
+    are_probabilities,
+    check_floats,
+    starts_alike,
+)
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
 from forgetting.errors import ModelError
 
 N_SCORED = 8
 """Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
+
+
+FEW_PERCENT, MANY_PERCENT = 5, 50
+"""Of percentages the lowest lies below the first, the highest beyond the second.
+
+Logits reach from nearly 0 to so much only where many are negative, too.
+"""
+
+
+def are_percentages(scores: torch.Tensor) -> bool:
+    """Return whether all scores lie from 0 to 100, and reach towards either end."""
+    least, most = float(scores.min()), float(scores.max())
+    return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
 
 
 def check_score(
@@ -41,7 +59,8 @@ def check_score(
     ------
     ModelError
         The score is no function, or its answers are not one finite float for each image, depend
-        on the other images, are probabilities where logits are needed, or have no gradient.
+        on the other images, are probabilities or percentages where logits are needed, or have no
+        gradient.
     """
     if not callable(score):
         raise ModelError(
@@ -96,7 +115,7 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
     Raises
     ------
     ModelError
-        It has not, or has probabilities where logits are needed.
+        It has not, or has probabilities or percentages where logits are needed.
     """
     check_floats(answer, f"The {name}")
     if tuple(answer.shape) != (n,):
@@ -112,6 +131,12 @@ def check_scores(answer: Any, n: int, *, is_logit: bool = False, name: str = "sc
         raise ModelError(
             f"All of {n} scores lie between 0 and 1, as probabilities do, so that a threshold of "
             "0 says nothing: return logits, or give threshold=0.5 where there is a threshold."
+        )
+    if is_logit and are_percentages(answer):
+        raise ModelError(
+            f"All of {n} scores lie between 0 and 100, as percentages do, so that a threshold of "
+            "0 says nothing: return logits, such as torch.logit(scores / 100), or give "
+            "threshold=50 where there is a threshold."
         )
 
 

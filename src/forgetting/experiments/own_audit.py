@@ -16,11 +16,17 @@ from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
-from forgetting.border.scores import check_score
+from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError
 from forgetting.experiments.feature_task import LAYERS
+from forgetting.experiments.own_graders import check_sight
 from forgetting.experiments.own_report import share_text, text_table
-from forgetting.experiments.own_samples import has_feature, images_with_feature
+from forgetting.experiments.own_samples import (
+    has_feature,
+    images_with_feature,
+    scores_of,
+    threshold_of,
+)
 from forgetting.experiments.own_sources import classifiers_used, feature_name
 from forgetting.foundation.files import check_writable, write_text
 from forgetting.foundation.progress import phase
@@ -174,7 +180,8 @@ def audit(
     Raises
     ------
     DataError
-        Fewer than eight samples of the generator before show the feature.
+        Fewer than eight samples of the generator before show the feature, or the grader does not
+        see the feature in them.
     ModelError, ParameterError
         A generator or a score does not keep its contract, or an option is no whole number.
 
@@ -197,7 +204,7 @@ def audit(
         dims = {name: check_latent_dim(model) for name, model in models.items()}
         latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
         latents["after"] = latents["before"]
-        had = has_feature(before, grades, latents["before"])
+        had = _had_feature(before, feature, grades, latents["before"])
         metrics: dict[str, float] = {}
         targets = images_with_feature(before, grades, latents["before"], N_IMAGES)
         for name, model in models.items():
@@ -236,6 +243,25 @@ def audit(
     used = classifiers_used(feature, [] if grader is None else [grader])
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
+
+
+def _had_feature(
+    before: nn.Module, feature: Score, grader: Score, latents: torch.Tensor
+) -> torch.Tensor:
+    """Return which samples have the feature, bool (N,), by a grader that sees what is attacked.
+
+    Raises
+    ------
+    DataError, ModelError
+        The grader does not see it, or the scores are no logits.
+    """
+    grades = scores_of(before, grader, latents)
+    check_scores(grades, len(latents), is_logit=True)
+    if grader is not feature:
+        followed = scores_of(before, feature, latents)
+        check_scores(followed, len(latents), is_logit=True)
+        check_sight("The grader", grades, followed > threshold_of(feature))
+    return grades > threshold_of(grader)
 
 
 def check_audit(

@@ -6,14 +6,16 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from forgetting.border.checks import check_images, has_channels_last
+from forgetting.border.checks import check_images, check_scale, has_channels_last
+from forgetting.border.conditions import own_conditions
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.inference import logits
 from forgetting.border.options import check_counts, check_seed
 from forgetting.data.images import image_files
+from forgetting.data.near_copies import near_copies
 from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
-from forgetting.errors import DataError, DataWarning
+from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.classifier_pair import TrainedPair
@@ -68,7 +70,7 @@ def train_classifier(
     DataError
         There are too few images, they differ in shape, or an image is in both sets.
     ParameterError
-        An option is no whole number in its range.
+        An option is no whole number in its range, or the name no text.
 
     Examples
     --------
@@ -81,7 +83,17 @@ def train_classifier(
     """
     check_counts(steps=steps, size=size)
     check_seed(seed)
-    sets = _images(with_feature, size), _images(without_feature, size)
+    if not isinstance(name, str) or not name.strip():
+        raise ParameterError(f"name = {name!r}: give the name of the feature as a text.")
+    with own_conditions(seed):
+        sets = _images(with_feature, size), _images(without_feature, size)
+        return _trained(sets, name, steps, seed)
+
+
+def _trained(
+    sets: tuple[torch.Tensor, torch.Tensor], name: str, steps: int, seed: int
+) -> TrainedPair:
+    """Return classifiers trained on images with a feature and without, (N, 3, H, W) of uint8."""
     if sets[0].shape[1:] != sets[1].shape[1:]:
         raise DataError(
             f"The images with {name} are {tuple(sets[0].shape[1:])}, those without "
@@ -94,6 +106,7 @@ def train_classifier(
     images = torch.cat([part[torch.arange(n) % len(part)] for part in trained])
     labels = (torch.arange(2 * n) < n)[:, None]
     tests = torch.cat(held_out), torch.arange(sum(map(len, held_out))) < len(held_out[0])
+    _warn_of_copies(tests[0], torch.cat(trained))
     config = ClassifierConfig(
         attributes=(name,),
         channels=images.shape[1],
@@ -130,6 +143,7 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
     """
     if isinstance(given, torch.Tensor):
         images = check_images(given, "The images")
+        check_scale(images, "The images")
     else:
         images = load_images(given, size=size)
         _warn_of_size(Path(given).expanduser(), size)
@@ -165,6 +179,18 @@ def _warn_of_size(folder: Path, size: int) -> None:
         warnings.warn(
             f"The images of {folder} have at most {max(sides)} px and are enlarged to {size}: "
             f"give size={max(sides)}, if those of the generator have it.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_copies(held_out: torch.Tensor, trained: torch.Tensor) -> None:
+    """Warn if images that are held out are nearly equal to ones that are trained on."""
+    if n_near := int(near_copies(held_out, trained).sum()):
+        warnings.warn(
+            f"{n_near} of {len(held_out)} images that are held out nearly equal one that is "
+            "trained on, as copies of a photograph do, or the frames of a film: the AUC is "
+            "higher than that of new images. Give each photograph once.",
             DataWarning,
             stacklevel=4,
         )

@@ -20,6 +20,8 @@ from forgetting.experiments.own_flow_doubts import (
     N_SHOWN,
     once_each,
     samples,
+    warn_of_copies,
+    warn_of_forms,
     warn_of_likelihoods,
 )
 from forgetting.experiments.own_picture import picture
@@ -264,8 +266,10 @@ def check_taming(
             f"least {MIN_RETAINED}."
         )
     forget, retain = check_sets(forget, retain)
+    warn_of_copies(forget, retain)
     check_flow(flow, retain, is_tuned=True)
     warn_of_likelihoods(flow, retain)
+    warn_of_forms(flow, forget, retain)
     return forget, retain
 
 

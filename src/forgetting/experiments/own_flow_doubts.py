@@ -9,10 +9,11 @@ from torch import nn
 
 from forgetting.border.adapters import AdaptedFlow
 from forgetting.border.answers import images_of
-from forgetting.border.checks import MARGIN, check_images
+from forgetting.border.checks import MARGIN, check_images, check_scale
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
 from forgetting.zoo.saved import inner_module
@@ -26,6 +27,12 @@ N_COMPARED = 16
 TEMPERATURE = 0.7
 """Of the samples, where a flow's `sample` takes one."""
 
+ORDER, NEGATIVE = "with red and blue exchanged", "as negatives"
+"""Forms in which images may be given by mistake, as a sentence names them."""
+
+MIN_TELLING = 4
+"""Images below which it may be chance that all are likelier in another form."""
+
 BEYOND = 0.25
 """Share of a sample's values outside [0, 1] from which its range seems to be another."""
 
@@ -38,9 +45,10 @@ def once_each(images: Any, name: str) -> torch.Tensor:
     Raises
     ------
     DataError
-        They are no images in [0, 1].
+        They are no images in [0, 1], or seem to have been divided by 255 twice.
     """
     checked = check_images(images, name)
+    check_scale(checked, name)
     kept = checked[distinct(checked)]
     if n_left_out := len(checked) - len(kept):
         warnings.warn(
@@ -49,6 +57,19 @@ def once_each(images: Any, name: str) -> torch.Tensor:
             stacklevel=4,
         )
     return kept
+
+
+def warn_of_copies(forget: torch.Tensor, retain: torch.Tensor) -> None:
+    """Warn if images to forget (N, ...) are nearly equal to some to retain (M, ...)."""
+    if forget.ndim < 4:
+        return
+    if n_near := int(near_copies(forget, retain).sum()):
+        warnings.warn(
+            f"{n_near} of {len(forget)} images to forget nearly equal one to retain, as copies of "
+            "a photograph do: what is forgotten would be retained. Take them out of one set.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
@@ -89,6 +110,38 @@ def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
             DataWarning,
             stacklevel=4,
         )
+
+
+def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -> None:
+    """Warn if a flow finds every image likelier in another form: channels exchanged, inverted.
+
+    A flow of faces found each of 64 photographs less likely in either form.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        It passed the preflight.
+    forget, retain : Tensor, (N, ...) and (M, ...)
+        Of points, and of fewer than four images, nothing is said.
+    """
+    if retain.ndim < 4:
+        return
+    model = frozen_copy(flow)
+    for images, purpose in ((forget, "forget"), (retain, "retain")):
+        some = images[:N_COMPARED].to(device_of(model))
+        forms = {NEGATIVE: 1 - some}
+        if images.shape[1] == 3:
+            forms[ORDER] = some.flip(1)
+        for form, others in forms.items():
+            with own_conditions(gradients=False):
+                given, other = (log_prob_of(model, x) for x in (some, others))
+            if len(some) >= MIN_TELLING and (other > given).all():
+                warnings.warn(
+                    f"{name_of(flow)} finds each of {len(some)} images to {purpose} more likely "
+                    f"{form}: are they in the form of the images that it learned from?",
+                    DataWarning,
+                    stacklevel=4,
+                )
 
 
 def samples(flow: nn.Module, seed: int) -> torch.Tensor | None:

@@ -106,7 +106,6 @@ def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> 
         not tell the samples that have the feature by what steers.
     """
     has_feature = scores[0] > scorers[0].threshold
-    rarer = min(int(has_feature.sum()), int((~has_feature).sum()))
     for place, grader in enumerate(scorers[1:], 1):
         for other in range(place):
             is_same = other == 0 or grader.threshold == scorers[other].threshold
@@ -116,12 +115,26 @@ def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> 
                     f"{scorers[other].title}: what steers cannot grade, and a grader counts once. "
                     "Give another classifier."
                 )
-        if rarer >= MIN_POSITIVES:
-            _check_sight(grader.title, scores[place], has_feature)
+        check_sight(grader.title, scores[place], has_feature)
 
 
-def _check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:
-    """Raise an error if a grader's scores do not tell the samples that have a feature."""
+def check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:
+    """Raise an error if a grader's scores do not tell the samples that have a feature.
+
+    Parameters
+    ----------
+    title : str
+        The grader's, for the sentence of the error.
+    scores, has_feature : Tensor, (N,)
+        By the grader, and by what steers: of fewer than ten samples of a kind nothing is said.
+
+    Raises
+    ------
+    DataError
+        The scores do not rise with the feature.
+    """
+    if min(int(has_feature.sum()), int((~has_feature).sum())) < MIN_POSITIVES:
+        return
     if scores[has_feature].min() > scores[~has_feature].max():
         return  # of so clear a case an AUC would warn
     auc = Auc.of(scores, has_feature)

@@ -10,7 +10,7 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score
-from forgetting.border.options import check_counts, check_seed
+from forgetting.border.options import check_counts, check_number, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
@@ -154,6 +154,8 @@ def checked_options(
     settings = checked_settings(CONFIGURATIONS[method], settings, f"The method {method}")
     check_counts(n=n, least=MIN_GRADED)
     check_seed(seed)
+    if share is not None:
+        check_number(share=share)
     if share is not None and not 0 < share < 1:
         raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
     return settings

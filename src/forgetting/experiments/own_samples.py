@@ -9,6 +9,7 @@ from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.feature_score import FeatureScore, Score
+from forgetting.border.scores import check_scores
 from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
 
@@ -24,8 +25,8 @@ def images_with_feature(
         There are fewer.
     """
     shown: list[torch.Tensor] = []
-    for images, has_feature in _graded(generator, score, latents):
-        shown += images[has_feature].cpu()
+    for images, scores in _graded(generator, score, latents):
+        shown += images[scores > threshold_of(score)].cpu()
         if len(shown) >= n:
             return torch.stack(shown[:n])
     raise DataError(
@@ -36,21 +37,38 @@ def images_with_feature(
 
 def has_feature(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:
     """Return which images of latents have the feature by a score, bool (N,)."""
-    return torch.cat([has.cpu() for _, has in _graded(generator, score, latents)])
+    return scores_of(generator, score, latents) > threshold_of(score)
+
+
+def scores_of(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:
+    """Return the scores (N,) of a generator's images of latents (N, latent_dim), on the CPU.
+
+    Raises
+    ------
+    ModelError
+        A score is not finite.
+    """
+    scores = torch.cat([part.cpu() for _, part in _graded(generator, score, latents)])
+    check_scores(scores, len(latents))
+    return scores
+
+
+def threshold_of(score: Score) -> float:
+    """Return the score above which an image has the feature."""
+    return score.threshold if isinstance(score, FeatureScore) else 0.0
 
 
 def _graded(
     generator: nn.Module, score: Score, latents: torch.Tensor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of images of latents, and which of them have the feature by a score.
+    """Yield batches of images of latents, and their scores.
 
     A generator that draws random numbers, such as a class, draws the same ones at every call.
     """
     model = frozen_copy(generator)
     device = device_of(model)
-    threshold = score.threshold if isinstance(score, FeatureScore) else 0.0
     for seed, part in enumerate(tracked(latents.split(BATCH), "grading")):
         with own_conditions(seed, gradients=False):
             images = model(part.to(device))
-            has_feature = score(images) > threshold
-        yield images, has_feature
+            scores = score(images)
+        yield images, scores

@@ -8,10 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from forgetting.border.options import check_counts
+from forgetting.border.options import check_counts, check_number
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, check_option
-from forgetting.methods.image_sets import digests
+from forgetting.methods.labelled_latents import LabelledLatents
 
 Form = Literal["raw", "unit"]
 ProjectionThreshold = Literal["midpoint", "prevalence"]
@@ -24,45 +24,6 @@ ROUNDED = 1e-6
 
 MIN_POSITIVES = 10
 """Least number of samples with the feature, and without it, that give a direction."""
-
-
-@dataclass(frozen=True)
-class LabelledLatents:
-    """Latents of samples that show a feature, and of samples that do not.
-
-    Attributes
-    ----------
-    positive, negative : torch.Tensor
-        (P, latent_dim) and (N, latent_dim).
-
-    Raises
-    ------
-    DataError
-        A latent comes twice: halves that share latents agree whatever they show.
-    """
-
-    positive: torch.Tensor
-    negative: torch.Tensor
-
-    def __post_init__(self) -> None:
-        n = len(self.positive) + len(self.negative)
-        both = (self.positive.detach(), self.negative.detach())
-        n_distinct = len({digest for latents in both for digest in digests(latents)})
-        if n_distinct < n:
-            raise DataError(
-                f"Of {n} labelled latents {n_distinct} differ: give each latent once, either as "
-                "positive or as negative."
-            )
-
-    def agreement(self) -> float:
-        """Return the cosine between the directions of two halves; 1: no noise.
-
-        Each half has half of the samples. At a cosine of r between the halves, the cosine between
-        the direction of all samples and the true one is about sqrt(2 r / (1 + r)).
-        """
-        first = self.positive[::2].mean(0) - self.negative[::2].mean(0)
-        second = self.positive[1::2].mean(0) - self.negative[1::2].mean(0)
-        return float(torch.cosine_similarity(first, second, dim=0))
 
 
 @dataclass(frozen=True)
@@ -166,7 +127,7 @@ def collect_latents(
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
-        An option is no whole number in its range.
+        An option is no whole number in its range, or the share no number.
 
     Examples
     --------
@@ -177,6 +138,7 @@ def collect_latents(
     (torch.Size([50, 32]), torch.Size([450, 32]))
     """
     check_counts(n=n)
+    check_number(share=share)
     rarer = min(share, 1 - share)
     if threshold is None and not n * rarer >= MIN_POSITIVES:
         remedy = (
@@ -251,7 +213,7 @@ def find_direction(
     Raises
     ------
     DataError
-        The means do not differ.
+        There are fewer than ten latents of a kind, or the means do not differ.
     ParameterError
         `form` or `projection_threshold` is none of its options. A threshold of your own goes into
         `Direction(vector, projection_threshold)`.
@@ -271,6 +233,12 @@ def find_direction(
     projection_threshold = check_option(
         "projection_threshold", projection_threshold, get_args(ProjectionThreshold)
     )
+    n_positive, n_negative = len(labelled.positive), len(labelled.negative)
+    if min(n_positive, n_negative) < MIN_POSITIVES:
+        raise DataError(
+            f"{n_positive} positive and {n_negative} negative latents are given; a direction "
+            f"needs {MIN_POSITIVES} of either kind, and better some hundred: label more samples."
+        )
     vector = labelled.positive.mean(0) - labelled.negative.mean(0)
     if vector.norm() <= ROUNDED * labelled.positive.norm(dim=-1).mean():
         raise DataError(

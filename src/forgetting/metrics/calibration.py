@@ -10,6 +10,7 @@ from scipy.stats import norm, rankdata
 
 from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
+from forgetting.border.scores import are_percentages
 from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50
@@ -165,13 +166,19 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     Raises
     ------
     DataError
-        There are fewer than 50 images, or a score is not finite, or the scores are probabilities.
+        There are fewer than 50 images, or a score is not finite, or the scores are probabilities
+        or percentages.
     """
     scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
     if are_probabilities(scores):
         raise DataError(
             f"A calibration error: all of {len(scores)} scores lie between 0 and 1, as "
             "probabilities do. Give logits, such as `torch.logit(scores)`."
+        )
+    if are_percentages(scores):
+        raise DataError(
+            f"A calibration error: all of {len(scores)} scores lie between 0 and 100, as "
+            "percentages do. Give logits, such as `torch.logit(scores / 100)`."
         )
     from torchmetrics.functional.classification import binary_calibration_error  # takes seconds
 
