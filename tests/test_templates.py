@@ -50,6 +50,7 @@ TWICE = ("base_model", "feature_unlearning", "taming_points")
 
 ON_A_SMALL_FLOW = {
     "flow_two_ways": {"feature": "Male", "n_collected": 600},
+    "membership": {},
     "taming_attribute": {},
     "taming_generation": {},
     "taming_person": {},

@@ -29,7 +29,7 @@ Comparison = tuple[str, Relation, Than]
 
 SHARES = (
     *("prevalence", "attack", "inverted", "relearned", "class_changed", "share", "gone", "met"),
-    *("damaged", "within"),
+    *("damaged", "within", "ball"),
 )
 """What the names of metrics begin with that are shares, and are shown in percent."""
 
