@@ -67,6 +67,12 @@ def _text(value: float, decimals: int) -> str:
     return text.lstrip("-") if not text.strip("-0.") else text.replace("-", MINUS)
 
 
+def in_minutes(seconds: float) -> str:
+    """Return a duration as text, in whole minutes."""
+    minutes = round(seconds / 60)
+    return "under a minute" if not minutes else f"{minutes} minute{'s' * (minutes > 1)}"
+
+
 class Results:
     """The published records, read by name and kept.
 
@@ -132,3 +138,18 @@ class Results:
             raise DataError(f"{name} has no {metric}. {did_you_mean(metric, list(metrics))}")
         low, high = (metrics.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
         return metrics[metric], low, high
+
+    def seconds(self, name: str) -> float:
+        """Return how long a published run took.
+
+        Raises
+        ------
+        DataError
+            There is no such record, or nothing says how long it took.
+        """
+        self.record(name)
+        path = self.folder / f"{name}.run.json"
+        if not path.is_file():
+            raise DataError(f"Nothing says how long {name} took.")
+        seconds: float = read_record(path)["seconds"]
+        return seconds

@@ -6,6 +6,7 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
   same with its interval. Digits are rounded as the interval allows.
 - ``{points}`RECORD METRIC` `` is a difference of shares in points, with the same ending.
 - ``{number}`RECORD METRIC` `` is any other figure, with the same ending.
+- ``{minutes}`RECORD` `` is how long a published run took.
 - ``{chart}`` shows a chart of `forgetting.book.charts`, drawn for light and dark pages, for wide
   and narrow screens, with its figures as a file to download. Its option `alt` is obligatory.
 """
@@ -29,7 +30,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from forgetting.book.cells import link_to
 from forgetting.book.charts import CHARTS, NARROW, WIDE, Chart
 from forgetting.book.entries import Entry, entries
-from forgetting.book.numerals import Results, in_figures
+from forgetting.book.numerals import Results, in_figures, in_minutes
 from forgetting.book.theme import LABELS, LIGHT, THEMES, Theme, recoloured, use_theme
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_texts
@@ -77,6 +78,19 @@ class Points(Figure):
     """A difference of shares of a record, in points."""
 
     unit, factor = " points", 100.0
+
+
+class Minutes(SphinxRole):
+    """How long a published run took."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the duration as text, or report why there is none."""
+        try:
+            text = in_minutes(RESULTS.seconds(self.text))
+        except ForgettingError as error:
+            message = self.inliner.reporter.warning(str(error), line=self.lineno)
+            return [nodes.problematic(self.rawtext, self.rawtext)], [message]
+        return [nodes.inline(text, text, classes=["measured"])], []
 
 
 class ChartDirective(SphinxDirective):
@@ -201,10 +215,12 @@ def tell_outdated(app: Sphinx, document: nodes.document) -> None:
         told = nodes.paragraph("", text)
         for place, name in enumerate(names):
             told += nodes.Text(", " if place else "")
-            told += nodes.Text(name) if listed[name].is_sweep else link_to(f"runs/{name}")
+            page = next((e.name for e in listed.values() if e.reads == name), name)
+            told += nodes.Text(name) if listed[page].is_sweep else link_to(f"runs/{page}")
         told += nodes.Text(".")
         note += told
-        document.children[-1].append(note)
+        first = document.next_node(nodes.section)
+        first.insert(first.first_child_matching_class(nodes.title) + 1, note)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -213,6 +229,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("share", Share())
     app.add_role("points", Points())
     app.add_role("number", Figure())
+    app.add_role("minutes", Minutes())
     app.add_directive("chart", ChartDirective)
     app.connect("builder-inited", load_shared)
     app.connect("doctree-read", tell_outdated)

@@ -24,12 +24,13 @@ Place = Literal["within", "higher here", "lower here"]
 
 
 class Column(BaseModel):
-    """A column of a table: its head, and the metric here that stands beside it."""
+    """A column of a table: its head, the metric here that stands beside it, and its label."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     head: str
     metric: str = ""
+    label: str = "here"
     again: bool = False
 
 
@@ -62,7 +63,13 @@ class PaperRow(BaseModel):
     record: str = ""
     case: str = ""
     again: str = ""
+    instead: dict[str, str] = {}
     without: str = ""
+
+    def metric(self, column: Column, case: str) -> str:
+        """Return the name of the metric of a column in one case of the row."""
+        base = self.instead.get(column.metric, column.metric)
+        return f"{base}_{case}" if case else base
 
 
 class PaperTable(BaseModel):
@@ -101,20 +108,22 @@ class PaperTable(BaseModel):
             for row in self.rows
         ]
 
-    def _row(self, row: PaperRow, name: str, part: Part, results: Results) -> dict[str, Any]:
+    def _row(self, row: PaperRow, part_name: str, part: Part, results: Results) -> dict[str, Any]:
         """Return a row of a part."""
         entry: dict[str, Any] = {"table": self.name, "paper": self.paper, "place": self.place}
-        entry |= {"part": name, "row": row.row, "here": row.here}
-        theirs = dict(zip(part.columns, row.figures[name], strict=True))
+        entry |= {"part": part_name, "row": row.row, "here": row.here}
+        theirs = dict(zip(part.columns, row.figures[part_name], strict=True))
         cells: dict[str, Any] = {column: {"paper": theirs[column]} for column in part.columns}
         entry["cells"] = cells
         if reason := row.without or part.without:
             return entry | {"without": reason}
         values = {}
         for key, column in part.columns.items():
-            cells[key]["here"], values[key] = _ours(results, row.record, column, row.case, part)
+            name = row.metric(column, row.case)
+            cells[key]["here"], values[key] = _ours(results, row.record, name, part)
             if column.again and row.again:
-                cells[key]["again"], _ = _ours(results, row.record, column, row.again, part)
+                name = row.metric(column, row.again)
+                cells[key]["again"], _ = _ours(results, row.record, name, part)
         if part.rule is None:
             for key in part.columns:
                 cells[key]["place"] = place_of(theirs[key], values[key], part.decimals)
@@ -130,10 +139,9 @@ class PaperTable(BaseModel):
 
 
 def _ours(
-    results: Results, record: str, column: Column, case: str, part: Part
+    results: Results, record: str, metric: str, part: Part
 ) -> tuple[dict[str, Any], tuple[float, ...]]:
     """Return a figure here, as a record has it, and with its interval in the unit of the part."""
-    metric = f"{column.metric}_{case}" if case else column.metric
     value, low, high = results.value(record, metric)
     figure = {"record": record, "metric": metric, "value": value}
     if math.isfinite(high - low):

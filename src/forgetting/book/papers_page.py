@@ -50,17 +50,19 @@ def _cells(row: dict[str, Any], part: Part) -> list[nodes.Node]:
     first = nodes.container("", cell(row["row"]))
     if row["here"]:
         first += cell(f"here: {row['here']}", "rule")
-    figures = [_figures(row["cells"][key], part) for key in part.columns]
+    figures = [
+        _figures(row["cells"][key], column.label, part) for key, column in part.columns.items()
+    ]
     return [first, *figures] if part.without else [first, *figures, _verdict(row, part)]
 
 
-def _figures(figures: dict[str, Any], part: Part) -> nodes.container:
+def _figures(figures: dict[str, Any], own: str, part: Part) -> nodes.container:
     """Return a cell: the paper's figure, ours below it, and that of rounds."""
     printed = figures["paper"]
     if isinstance(printed, float):
         printed = f"{printed:.{part.decimals}f}{part.unit}"
     inner = nodes.container("", cell(f"paper: {printed or 'none'}"))
-    for key, label in (("here", "here"), ("again", "rounds")):
+    for key, label in (("here", own), ("again", "rounds")):
         if key in figures:
             inner += cell(f"{label}: {_measured(figures[key], part)}")
     return inner

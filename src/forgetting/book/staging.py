@@ -13,6 +13,7 @@ import nbformat
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import with_installation
 from forgetting.book.entries import Entry, pages, sweeps
+from forgetting.book.numerals import in_minutes
 from forgetting.book.schema import read_record
 
 ALT, CAPTION = "alt", "caption"
@@ -95,8 +96,7 @@ def run_it_yourself(entry: Entry, checkout: Checkout = HERE) -> str:
     took = ""
     if path.is_file():
         noted = read_record(path)
-        minutes, threads = noted["seconds"] / 60, noted["threads"]
-        length = "under a minute" if minutes < 1 else f"{minutes:.0f} minutes"
+        threads, length = noted["threads"], in_minutes(noted["seconds"])
         took = f" The published run took {length} with {threads} thread{'s' * (threads > 1)}."
     data = {"mnist": "MNIST", "faces": "CelebA and LFW"}.get(entry.needs, "")
     needs = f" It needs {data} ({{doc}}`../rerun`)." if data else ""
