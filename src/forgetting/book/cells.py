@@ -65,7 +65,7 @@ def _with_heads(cells: list[nodes.Node], heads: list[str]) -> list[nodes.Node]:
     return [
         first,
         *(
-            nodes.container("", cell(head, "column"), inner) if inner.astext() else inner
+            nodes.container("", cell(head, "column"), inner) if inner.children else inner
             for inner, head in zip(others, heads[1:], strict=True)
         ),
     ]

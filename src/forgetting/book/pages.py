@@ -208,15 +208,16 @@ def tell_outdated(app: Sphinx, document: nodes.document) -> None:
     cited = {name.partition("/")[0] for name in app.env.temp_data.get("records", ())}
     listed = _listed()
     read = {listed[name].reads for name in cited if name in listed}
-    names = sorted(n for n in cited | read if n in listed and listed[n].outdated)
+    table_of = {entry.reads: entry.name for entry in listed.values() if entry.reads}
+    outdated = {n for n in cited | read if n in listed and listed[n].outdated}
+    names = sorted({table_of.get(name, name) for name in outdated})
     if names and document.children:
         note = nodes.note(classes=["outdated"])
         text = "Some figures of this page are of runs of earlier code, to be executed anew: "
         told = nodes.paragraph("", text)
         for place, name in enumerate(names):
             told += nodes.Text(", " if place else "")
-            page = next((e.name for e in listed.values() if e.reads == name), name)
-            told += nodes.Text(name) if listed[page].is_sweep else link_to(f"runs/{page}")
+            told += nodes.Text(name) if listed[name].is_sweep else link_to(f"runs/{name}")
         told += nodes.Text(".")
         note += told
         first = document.next_node(nodes.section)
