@@ -207,10 +207,18 @@ def test_relearning_curves_need_every_point():
     full["relearning_error_after_8"] = [0.02, 0.04]
     control = {name.replace("_after", "_control_after"): values for name, values in full.items()}
     part = pd.DataFrame({**full, **control, "relearned_after_32_0": [0.1, 0.2]})
+    for name in [name for name in part if "error" not in name]:
+        part[f"{name}_low"], part[f"{name}_high"] = part[name] - 0.05, part[name] + 0.05
     means = table_plots.relearning_means(part, "case")
     shares = {f"{name}_case": pytest.approx(0.2) for name in {**full, **control}}
     errors = {name: pytest.approx(0.03) for name in shares if "error" in name}
-    assert means == shares | errors
+    ends = {name: value for name, value in means.items() if name.endswith(("_low", "_high"))}
+    assert {name: value for name, value in means.items() if name not in ends} == shares | errors
+    assert len(ends) == 2 * len(shares) - 2 * len(errors)
+    assert (
+        ends["relearned_after_8_5_case_low"] == 0
+    )  # the t-interval of two seeds is the wider one
+    assert ends["relearned_after_8_5_case_high"] == 1
     upper, lower = table_plots.draw_relearning({"case": part}).axes
     line, dotted = upper.get_lines()
     assert list(line.get_xdata()) == list(table_plots.RELEARNING_STEPS)

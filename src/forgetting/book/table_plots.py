@@ -8,6 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from forgetting.book import plots
+from forgetting.book.tables import over_runs
 from forgetting.methods.target_distribution import Target
 
 Parts = Mapping[str, pd.DataFrame]
@@ -62,16 +63,22 @@ def relearning_means(part: pd.DataFrame, case: str) -> dict[str, float]:
 
     Returns
     -------
-    relearned_MODEL_IMAGES_STEP_CASE and relearning_error_MODEL_IMAGES_CASE, MODEL being one that
-    is tuned on images with the feature, or control_MODEL
+    relearned_MODEL_IMAGES_STEP_CASE : with its interval, MODEL being one that is tuned on images
+        with the feature, or control_MODEL
+    relearning_error_MODEL_IMAGES_CASE
     """
-    columns = []
+    metrics = {}
     for model in (f"{kind}{name}" for kind in ("", "control_") for name in RELEARNING_MODELS):
         for images in RELEARNING_IMAGES:
-            columns += relearning_columns(part, model, images)
+            for column in relearning_columns(part, model, images):
+                name = f"{column}_{case}"
+                metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"] = over_runs(
+                    part, column
+                )
             errors = f"relearning_error_{model}_{images}"
-            columns += [errors] if errors in part else []  # runs of earlier code have none
-    return {f"{column}_{case}": float(part[column].mean()) for column in columns}
+            if errors in part:  # runs of earlier code have none
+                metrics[f"{errors}_{case}"] = float(part[errors].mean())
+    return metrics
 
 
 def draw_relearning(parts: Parts) -> Figure:
