@@ -240,7 +240,10 @@ def notebooks() -> None:
 
 @main.command(cls=OfACheckout)
 def claims() -> None:
-    """Judge every claim of both papers anew, and set their tables beside the records."""
+    """Judge the claims and the tables of both papers anew.
+
+    What stands beside them comes from the records.
+    """
     from forgetting.book.claims import write_claims
     from forgetting.book.papers import write_papers
 
