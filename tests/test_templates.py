@@ -45,7 +45,7 @@ def test_every_parameter_has_a_comment_and_papermill_sees_it(name):
     assert set(inferred) == set(declared)
 
 
-TWICE = ("base_model", "feature_unlearning", "taming_points")
+TWICE = ("feature_unlearning", "taming_points")
 """Templates that nbval executes again; the others read records or are made of the same parts."""
 
 ON_A_SMALL_FLOW = {
