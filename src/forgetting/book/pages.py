@@ -220,8 +220,9 @@ def tell_outdated(app: Sphinx, document: nodes.document) -> None:
             told += nodes.Text(name) if listed[name].is_sweep else link_to(f"runs/{name}")
         told += nodes.Text(".")
         note += told
-        first = document.next_node(nodes.section)
-        first.insert(first.first_child_matching_class(nodes.title) + 1, note)
+        page = document.next_node(nodes.section)
+        place = page.first_child_matching_class(nodes.section)
+        page.insert(len(page) if place is None else place, note)  # below what the page says first
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
