@@ -87,10 +87,9 @@ def ball_attack(
     check_seed(seed)
     check_generator(generator, is_followed=True)
     dim = check_latent_dim(generator)
-    if latents.ndim != 2 or latents.shape[1] != dim or not latents.isfinite().all():
-        raise DataError(
-            f"The latents have the shape {tuple(latents.shape)}: give (N, {dim}), all finite."
-        )
+    shape = tuple(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__
+    if shape != (len(latents), dim) or not len(latents) or not latents.isfinite().all():
+        raise DataError(f"The latents are {shape}: give a tensor (N, {dim}), all finite.")
     latents = latents.detach().cpu().float()
     check_score(score, first_samples(generator), is_followed=True)
     with own_conditions(seed):
