@@ -76,6 +76,12 @@ pd.concat({f"{n} steps": shown.drop(columns=models["retrained"]) for n, shown in
 summary("attack")
 
 # %% [markdown]
+# Of digits, those of them whose class classifier B is sure of:
+
+# %% tags=["hide-input"] caption="Attacked latents whose image shows the feature on a sure digit"
+summary("attack_sure")
+
+# %% [markdown]
 # How much of the feature they show: the width of strokes or the slant of digits, in the units of
 # {doc}`../protocol`, or classifier B's logit of a feature of faces.
 
