@@ -6,11 +6,12 @@ import pytest
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import (
+    CLAIMS,
     Claim,
-    check_claims,
     figures_of,
     judged_claims,
     read_claims,
+    tally_of,
     verdict,
 )
 from forgetting.book.entries import pages, sweeps
@@ -78,6 +79,12 @@ def test_a_claim_names_the_figure_its_interval_and_its_records(results):
     assert (figure["value"], figure["interval"]) == (0.05, [0.04, 0.06])
     assert figures_of(claim) == ["wide: 0.050 px (0.040 to 0.060)"]
     assert claim["records"] == ["run"]
+    assert tally_of(claim) == []
+
+
+def test_beside_a_verdict_stands_how_many_of_its_comparisons_hold(results):
+    claim = judged(results, ("a", "at most", "b"), ("b", "at most", "a"))
+    assert tally_of(claim) == ["1 of 2 comparisons hold"]
 
 
 def test_a_claim_without_tests_needs_a_reason(results):
@@ -92,7 +99,7 @@ def test_a_metric_that_no_record_has_is_noticed(results):
 
 
 def test_published_verdicts_are_those_of_the_records():
-    assert check_claims() == []
+    assert CLAIMS.check() == []
     claims = json.loads((HERE.results / "claims.json").read_text(encoding="utf-8"))
     assert claims == judged_claims()
     assert {claim["paper"] for claim in claims} == {"moon2024feature", "malnick2024taming", "ours"}
@@ -104,7 +111,7 @@ def test_a_verdict_that_the_records_do_not_give_is_reported(tmp_path):
     source = (HERE.root / "book" / "claims.yaml").read_text(encoding="utf-8")
     (tmp_path / "book" / "claims.yaml").write_text(source, encoding="utf-8")
     checkout = Checkout(tmp_path)
-    assert "claims.yaml: There is no record" in check_claims(checkout)[0]
+    assert "claims.yaml: There is no record" in CLAIMS.check(checkout)[0]
 
 
 def test_every_claim_points_at_a_page_and_at_published_records():

@@ -8,13 +8,12 @@ import pytest
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.numerals import Results
 from forgetting.book.papers import (
+    PAPERS,
     PaperTable,
-    check_papers,
     paper_rows,
     place_of,
     printed,
     read_papers,
-    write_papers,
 )
 from forgetting.errors import DataError, ForgettingError, ParameterError, validated
 
@@ -131,7 +130,7 @@ def test_a_metric_that_no_record_has_is_noticed(results):
 
 
 def test_published_rows_are_those_of_the_records():
-    assert check_papers() == []
+    assert PAPERS.check() == []
     rows = json.loads((HERE.results / "papers.json").read_text(encoding="utf-8"))
     assert rows == paper_rows()
     assert all(
@@ -145,14 +144,14 @@ def test_rows_that_the_records_do_not_give_are_reported(tmp_path):
     source = (HERE.root / "book" / "papers.yaml").read_text(encoding="utf-8")
     (tmp_path / "book" / "papers.yaml").write_text(source, encoding="utf-8")
     checkout = Checkout(tmp_path)
-    assert "papers.yaml: There is no record" in check_papers(checkout)[0]
+    assert "papers.yaml: There is no record" in PAPERS.check(checkout)[0]
     only_reasons = [
         table(row={"without": "No time."}).model_dump(exclude_defaults=True, mode="json")
     ]
     (tmp_path / "book" / "papers.yaml").write_text(json.dumps(only_reasons), encoding="utf-8")
-    assert "papers.json is not that of the records" in check_papers(checkout)[0]
-    write_papers(checkout)
-    assert check_papers(checkout) == []
+    assert "papers.json is not that of the records" in PAPERS.check(checkout)[0]
+    PAPERS.write(checkout)
+    assert PAPERS.check(checkout) == []
 
 
 def test_both_papers_have_their_tables_whole():

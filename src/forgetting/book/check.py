@@ -5,10 +5,10 @@ import subprocess
 
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.claims import check_claims
+from forgetting.book.claims import CLAIMS
 from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
-from forgetting.book.papers import check_papers
+from forgetting.book.papers import PAPERS
 from forgetting.book.published import is_current, is_worded
 from forgetting.errors import ForgettingError
 from forgetting.foundation.progress import tracked
@@ -40,7 +40,7 @@ def report(checkout: Checkout = HERE) -> list[str]:
             f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
             "`forgetting contents`."
         )
-    problems += check_claims(checkout) + check_papers(checkout)
+    problems += CLAIMS.check(checkout) + PAPERS.check(checkout)
     return problems + _pages(checkout) + _sweeps(checkout)
 
 

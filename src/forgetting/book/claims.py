@@ -4,7 +4,6 @@
 the directive `claims` shows them. A new run can change a verdict.
 """
 
-import json
 import math
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.judged import JudgedFile
 from forgetting.book.numerals import Results, in_figures
 from forgetting.errors import ForgettingError, validated
-from forgetting.foundation.files import write_text
 
 Outcome = Literal["holds", "fails", "open"]
 VerdictWord = Literal[
@@ -150,35 +149,8 @@ def judged_claims(checkout: Checkout = HERE) -> list[dict[str, Any]]:
     return [claim.judged(results) for claim in read_claims(checkout)]
 
 
-def text_of(claims: list[dict[str, Any]]) -> str:
-    """Return the text of results/claims.json."""
-    return json.dumps(claims, indent=1) + "\n"
-
-
-def write_claims(checkout: Checkout = HERE) -> list[dict[str, Any]]:
-    """Write results/claims.json anew, and return what it says.
-
-    Raises
-    ------
-    ForgettingError
-        As `judged_claims` raises it.
-    """
-    claims = judged_claims(checkout)
-    write_text(checkout.results / "claims.json", text_of(claims))
-    return claims
-
-
-def check_claims(checkout: Checkout = HERE) -> list[str]:
-    """Return what does not agree: verdicts that are not those of the present records."""
-    path = checkout.results / "claims.json"
-    if not (checkout.root / "book" / "claims.yaml").is_file():
-        return []
-    try:
-        text = text_of(judged_claims(checkout))
-        is_current = path.is_file() and path.read_text("utf-8") == text
-    except ForgettingError as error:
-        return [f"book/claims.yaml: {error}"]
-    return [] if is_current else [f"{path.name} is not that of the records: `forgetting claims`"]
+CLAIMS = JudgedFile("claims", judged_claims)
+"""Verdicts, as results/claims.json holds them."""
 
 
 def figures_of(claim: dict[str, Any]) -> list[str]:
@@ -192,3 +164,10 @@ def figures_of(claim: dict[str, Any]) -> list[str]:
         text = in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
         texts.append(f"{figure['label']}: {text}" if figure["label"] else text)
     return texts
+
+
+def tally_of(claim: dict[str, Any]) -> list[str]:
+    """Return how many of a claim's comparisons hold, as one text; none where it has one."""
+    tests = claim.get("tests", {})
+    n = sum(tests.values())
+    return [f"{tests['holds']} of {n} comparisons hold"] if n > 1 else []

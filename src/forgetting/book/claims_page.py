@@ -9,7 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from forgetting.book.cells import badge, cell, link_to, table_of
 from forgetting.book.checkout import HERE
-from forgetting.book.claims import figures_of
+from forgetting.book.claims import figures_of, tally_of
 
 COLUMNS = (("claim", 44), ("verdict", 13), ("figure", 27), ("page", 16))
 
@@ -39,7 +39,7 @@ class Claims(SphinxDirective):
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
         return [
             nodes.container("", first, cell(detail, "rule")),
-            badge(claim["verdict"]),
+            nodes.container("", badge(claim["verdict"]), *(cell(text, "rule") for text in tally_of(claim))),
             nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link_to(claim["page"])),
         ]

@@ -4,7 +4,6 @@
 with what they say, and the directive `papers` shows them.
 """
 
-import json
 import math
 from typing import Any, Literal
 
@@ -13,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import Relation, compared, verdict
+from forgetting.book.judged import JudgedFile
 from forgetting.book.numerals import Results
 from forgetting.errors import ForgettingError, validated
-from forgetting.foundation.files import write_text
 
 Printed = float | str | None
 """A figure of a paper: a number, a bound such as "< 0.01", or nothing."""
@@ -221,29 +220,5 @@ def paper_rows(checkout: Checkout = HERE) -> list[dict[str, Any]]:
     return [row for table in read_papers(checkout) for row in table.beside(results)]
 
 
-def write_papers(checkout: Checkout = HERE) -> None:
-    """Write results/papers.json anew.
-
-    Raises
-    ------
-    ForgettingError
-        As `paper_rows` raises it.
-    """
-    write_text(checkout.results / "papers.json", _text(paper_rows(checkout)))
-
-
-def check_papers(checkout: Checkout = HERE) -> list[str]:
-    """Return what does not agree: rows that are not those of the present records."""
-    path = checkout.results / "papers.json"
-    if not (checkout.root / "book" / "papers.yaml").is_file():
-        return []
-    try:
-        text = _text(paper_rows(checkout))
-        is_current = path.is_file() and path.read_text("utf-8") == text
-    except ForgettingError as error:
-        return [f"book/papers.yaml: {error}"]
-    return [] if is_current else [f"{path.name} is not that of the records: `forgetting claims`"]
-
-
-def _text(rows: list[dict[str, Any]]) -> str:
-    return json.dumps(rows, indent=1) + "\n"
+PAPERS = JudgedFile("papers", paper_rows)
+"""Rows of both papers, as results/papers.json holds them."""

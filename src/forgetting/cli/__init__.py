@@ -244,11 +244,11 @@ def claims() -> None:
 
     What stands beside them comes from the records.
     """
-    from forgetting.book.claims import write_claims
-    from forgetting.book.papers import write_papers
+    from forgetting.book.claims import CLAIMS
+    from forgetting.book.papers import PAPERS
 
-    write_papers()
-    for claim in write_claims():
+    PAPERS.write()
+    for claim in CLAIMS.write():
         click.echo(f"{claim['verdict']:15} {claim['claim']}")
 
 
