@@ -33,7 +33,11 @@ from forgetting.border.inference import generate
 from forgetting.experiments import grading, unlearning
 from forgetting.experiments.attribute_images import FaceFlowParameters, load_attribute_images
 from forgetting.experiments.feature_task import load_feature_task
-from forgetting.experiments.sample_fidelity import FidelityReference, fid_metrics
+from forgetting.experiments.sample_fidelity import (
+    FidelityReference,
+    absent_fid_metrics,
+    fid_metrics,
+)
 from forgetting.experiments.watching import SampleWatch
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -144,9 +148,11 @@ print(f"after {steps_early} of {p.max_steps} steps of taming {shares['tamed_as_f
 #
 # The same latents go through every model. The table shows prevalence by classifier B with its
 # interval. FID on classifier A's features compares with the original's own samples that lack the
-# attribute. Where the attribute was present, the table counts other attributes that flipped. Where
-# it was absent, it shows the mean change of a pixel. The shift is that of images without the
-# attribute, in standard deviations of their likelihoods. The filter leaves the density as it was.
+# attribute. *FID, absent* is that of the samples alone in which classifier B finds none, so that
+# the share that is left does not count. Where the attribute was present, the table counts other
+# attributes that flipped. Where it was absent, it shows the mean change of a pixel. The shift is
+# that of images without the attribute, in standard deviations of their likelihoods. The filter
+# leaves the density as it was.
 
 # %%
 models = {
@@ -159,7 +165,8 @@ models = {
 fresh = run.latents("fresh", p.n_samples, original.latent_dim)
 graded = grading.grade_samples(evaluator, models, fresh)
 metrics |= grading.grading_metrics(evaluator, graded)
-metrics |= fid_metrics(FidelityReference.of(task), graded)
+reference = FidelityReference.of(task)
+metrics |= fid_metrics(reference, graded) | absent_fid_metrics(reference, graded)
 metrics |= unlearning.locality_metrics(
     evaluator, graded, ("flipped_present", "l1_absent", "share_change")
 )

@@ -216,6 +216,7 @@ def test_distances_of_too_few_samples_are_left_out_of_a_record():
     reference = sample_fidelity.FidelityReference.of(few)
     assert sample_fidelity.fid_metrics(reference, graded) == {"n_fid": 10}
     assert sample_fidelity.fidelity_metrics(reference, None, graded) == {"n_fid": 10}
+    assert sample_fidelity.absent_fid_metrics(reference, graded) == {"n_fid_absent": 10}
     enough = sample_fidelity.FidelityReference.of(task)
     assert "fid_before" in sample_fidelity.fid_metrics(enough, graded)
 

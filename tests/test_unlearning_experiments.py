@@ -11,6 +11,7 @@ from forgetting.experiments import grading, unlearning
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
+    absent_fid_metrics,
     fid_metrics,
     fid_metrics_by_b,
     fidelity_metrics,
@@ -279,6 +280,16 @@ def test_fidelity_is_measured_against_the_original_s_own_samples_without_the_fea
     alone = fid_metrics(reference, graded)
     assert set(alone) == {"fid_before", "fid_after", "fid_floor", "n_fid"}
     assert alone == {name: metrics[name] for name in alone}
+
+
+def test_a_share_that_is_left_does_not_count_in_the_fid_of_samples_without_it():
+    task = bars_task()
+    reference = FidelityReference.of(task)
+    graded = grading.grade_samples(task.evaluator, {"original": Bars()}, fresh())
+    metrics = absent_fid_metrics(reference, graded)
+    n = int(metrics["n_fid_absent"])
+    assert n == min(reference.n, int(graded["original"].lacks_feature.sum()))
+    assert metrics["fid_absent_before"] < 0.5 * fid_metrics(reference, graded)["fid_before"]
 
 
 def test_fid_by_classifier_b_has_its_own_features_and_floor():

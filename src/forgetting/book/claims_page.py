@@ -39,7 +39,9 @@ class Claims(SphinxDirective):
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
         return [
             nodes.container("", first, cell(detail, "rule")),
-            nodes.container("", badge(claim["verdict"]), *(cell(text, "rule") for text in tally_of(claim))),
+            nodes.container(
+                "", badge(claim["verdict"]), *(cell(text, "rule") for text in tally_of(claim))
+            ),
             nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link_to(claim["page"])),
         ]

@@ -115,6 +115,7 @@ def grades_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataF
 def methods_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
     """Return prevalence, gap, FID and what else changed, with a row for each model."""
     columns = PREVALENCE | {"gap": ("gap", "+.2f"), "fid": ("FID", ".0f")}
+    columns["fid_absent"] = ("FID, absent", ".1f")
     columns |= {"fid_b": ("FID, B", ".1f"), "fid_outside": ("FID, face-api", ".1f")} | LOCALITY
     columns["shift_random_sigma"] = ("shift, sigma", "+.2f")
     return comparison_table(metrics, names, columns)

@@ -77,6 +77,29 @@ def fid_metrics(
     return distances | {"fid_floor": reference.floor, "n_fid": reference.n}
 
 
+def absent_fid_metrics(
+    reference: FidelityReference, graded: Mapping[str, GradedSamples]
+) -> dict[str, float]:
+    """Return `fid_absent_KEY`: as `fid_metrics`, of the samples alone that lack the feature.
+
+    The share of the feature that is left counts as a distance in `fid_metrics`, and not here. All
+    sets are as large as the smallest.
+
+    Returns
+    -------
+    fid_absent_KEY, fid_absent_floor, n_fid_absent : of too few samples, only the last
+    """
+    lacking = {name: samples.images[samples.lacks_feature] for name, samples in graded.items()}
+    n = min(reference.n, *map(len, lacking.values()))
+    if n < MIN_SAMPLES or not carries_fid(n, reference.target.shape[1]):
+        return {"n_fid_absent": n}
+    equal = FidelityReference(reference.features, reference.target[:n], reference.other[:n])
+    distances = {
+        f"fid_absent_{record_key(name)}": equal.fid(images) for name, images in lacking.items()
+    }
+    return distances | {"fid_absent_floor": equal.floor, "n_fid_absent": n}
+
+
 def fid_metrics_by_b(task: FeatureTask, graded: Mapping[str, GradedSamples]) -> dict[str, float]:
     """Return `fid_b_KEY` of every model's samples on classifier B's features, and its floor.
 
