@@ -121,6 +121,19 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
     assert not is_current(run, pages_folder, results, checkout)
 
 
+@pytest.mark.parametrize("circumstances", [None, {"schema": 2, "record": "of another run"}])
+def test_a_page_without_the_circumstances_of_its_record_is_not_current(tmp_path, circumstances):
+    page = next(entry for entry in pages() if entry.name == "tame_points")
+    for end in ("json", "run.json"):
+        shutil.copy(HERE.results / f"tame_points.{end}", tmp_path)
+    assert is_current(page, HERE.published, tmp_path)
+    path = tmp_path / "tame_points.run.json"
+    path.unlink()
+    if circumstances:
+        path.write_text(json.dumps(circumstances), encoding="utf-8")
+    assert not is_current(page, HERE.published, tmp_path)
+
+
 def test_a_current_page_is_executed_only_when_asked_again(monkeypatch):
     waves = []
     monkeypatch.setattr(batch, "_execute_wave", lambda wave, *rest: waves.append(wave))

@@ -24,16 +24,17 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     Returns
     -------
     bool
-        False also where the page or its record is missing, or where they are of two executions.
+        False also where the page, its record or the record's circumstances are missing, or where
+        they are of two executions.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")
-    if not path.is_file():
+    if not path.is_file() or not circumstances.is_file():
         return False
-    record = read_record(path)
-    if entry.is_run_of_a_sweep and circumstances.is_file():
-        stored = {**read_record(circumstances), "weights": record["weights"]}
-    elif not entry.is_run_of_a_sweep and page.is_file():
+    record, noted = read_record(path), read_record(circumstances)
+    if entry.is_run_of_a_sweep:
+        stored = {**noted, "weights": record["weights"]}
+    elif page.is_file() and noted.get("record") in (None, digest(record)):
         stored = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
     else:
         return False

@@ -104,7 +104,8 @@ def run_it_yourself(entry: Entry, checkout: Checkout = HERE) -> str:
         "## Run it yourself\n\n"
         f"```sh\nforgetting run {entry.template}{given}\n```\n\n"
         f"Another value after `-p` is another run.{took}{needs} "
-        f"`forgetting validate {entry.name}` executes this page again and compares."
+        f"`forgetting validate {entry.name}` executes this page again and compares. "
+        f"All figures are in `results/{entry.name}.json`, and {{doc}}`../metrics` explains them."
     )
 
 

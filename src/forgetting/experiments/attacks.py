@@ -187,7 +187,7 @@ def attack_verdict(metrics: Mapping[str, float], key: str = "after") -> str:
     found = (re.fullmatch(r"attack_excess_(\d+)_before", name) for name in metrics)
     steps = sorted(int(match[1]) for match in found if match)
     if not steps:
-        return "cannot be judged: there is no retrained model"
+        return "cannot be judged: no attack on a retrained model is recorded"
     counting = [n for n in steps if metrics[f"attack_excess_{n}_before_low"] > 0]
     if not counting:
         return "cannot be judged: the original shows no more than the retrained model"
