@@ -1,7 +1,5 @@
 """Charts of what parts of the loss do, of two methods on one flow, and of graders."""
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +9,7 @@ from forgetting.book.charts.drawing import (
     Row,
     check_mean,
     forest,
+    label_points,
     legend,
     percent,
     plain_ticks,
@@ -133,23 +132,25 @@ def two_ways(results: Results) -> Chart:
 
     def draw(theme: Theme, width: float) -> Figure:
         figure, axis = plt.subplots(figsize=(width, 3.5))
-        points = dict(zip(WAYS, rows, strict=True))
+        points = {name: row[1:] for name, row in zip(WAYS, rows, strict=True)}
         for path in (("original", "tamed as far", "tamed"), ("original", "unlearned")):
-            x, y = zip(*(points[name][1:] for name in path), strict=True)
+            x, y = zip(*(points[name] for name in path), strict=True)
             axis.plot(x, y, color=theme.faint, lw=1.5, ls="--" if "tamed" in path else "-")
-        for name, (label, *point) in points.items():
-            role, is_left = name.removesuffix(" as far"), name in ("original", "tamed as far")
-            colour, side = theme.colours[role], "right" if is_left else "left"
-            axis.plot(*point, "D" if role == "tamed" else MARKERS[role], color=colour, ms=7)
-            place: dict[str, Any] = {"xytext": (-8 if is_left else 8, -3), "ha": side}
-            place |= {"textcoords": "offset points", "fontsize": 9, "color": colour}
-            axis.annotate(label, (point[0], point[1]), **place)
+        named: dict[str, tuple[float, float]] = {}
+        colours: dict[str, str] = {}
+        for (name, point), (label, *_) in zip(points.items(), rows, strict=True):
+            role = name.removesuffix(" as far")
+            named[label], colours[label] = point, theme.colours[role]
+            axis.plot(
+                *point, "D" if role == "tamed" else MARKERS[role], color=colours[label], ms=7
+            )
         axis.axhline(metrics["fid_floor"], color=theme.ink, lw=0.8, ls=":")
         axis.text(0.6, metrics["fid_floor"], "floor", va="bottom", fontsize=9)
         axis.set(xlabel="samples that smile, by classifier B, %", ylabel="FID", yscale="log")
         axis.set(xlim=(0, 75), ylim=(6, 300))
         plain_ticks(axis.yaxis, (10, 20, 50, 100, 200))
         axis.grid(axis="both")
+        label_points(axis, named, colours)
         return figure
 
     return Chart(data, draw)

@@ -1,5 +1,6 @@
 """What charts are made of: rows of values with intervals, in the colours and markers of roles."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from forgetting.book.charts import NARROW
 from forgetting.book.numerals import Results
@@ -21,6 +23,19 @@ Value = tuple[float, float, float]
 
 SHARES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 """Ticks of shares in percent, on a scale on which small ones stay apart."""
+
+
+SIDES = (
+    *((8, 0, "left", "center"), (-8, 0, "right", "center")),
+    *((0, 8, "center", "bottom"), (0, -8, "center", "top")),
+    *((6, 7, "left", "bottom"), (6, -7, "left", "top")),
+    *((-6, 7, "right", "bottom"), (-6, -7, "right", "top")),
+    *((8, 17, "left", "bottom"), (8, -17, "left", "top")),
+    *((-8, 17, "right", "bottom"), (-8, -17, "right", "top")),
+)
+"""Where a label may stand beside its point: offset in points, and what is aligned."""
+
+Colours = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -134,6 +149,45 @@ def legend(figure: Figure, axis: Axes, is_narrow: bool, columns: int = 4) -> Non
         handletextpad=0.2,
         columnspacing=1.0,
     )
+
+
+def label_points(axis: Axes, points: Mapping[str, tuple[float, float]], colours: Colours) -> None:
+    """Write each point's name beside it, on the side where it covers least.
+
+    Limits and scales of the axis are set before.
+
+    Parameters
+    ----------
+    points : mapping of str to (float, float)
+        By name, in data coordinates.
+    colours : mapping of str to str
+        By name.
+    """
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    area, around = axis.get_window_extent(), 5 * figure.dpi / 72
+    at = {name: axis.transData.transform(point) for name, point in points.items()}
+    taken = {f"point {name}": Bbox([xy - around, xy + around]) for name, xy in at.items()}
+    texts = {
+        name: axis.annotate(
+            name, point, (0, 0), textcoords="offset points", color=colours[name], size=9
+        )
+        for name, point in points.items()
+    }
+
+    def cost(name: str, side: tuple[float, float, str, str]) -> float:
+        """Return how much a label covers on a side: outside the axis counts as ten things."""
+        x, y, ha, va = side
+        texts[name].set(position=(x, y), ha=ha, va=va)
+        box = taken[name] = texts[name].get_window_extent().padded(2)
+        is_inside = all(area.contains(*corner) for corner in box.corners())
+        others = [other for key, other in taken.items() if key != name]
+        return sum(map(box.overlaps, others)) + 10 * (not is_inside)
+
+    for _ in range(3):  # labels that came later may have left a better side
+        for name in points:
+            cost(name, min(SIDES, key=functools.partial(cost, name)))
 
 
 def _mark(axis: Axes, role: str, value: Value, y: float, theme: Theme) -> None:

@@ -4,8 +4,16 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from forgetting.book.charts import CHARTS, NARROW, Chart
-from forgetting.book.charts.drawing import Row, Value, forest, legend, percent, table
+from forgetting.book.charts import CHARTS, Chart
+from forgetting.book.charts.drawing import (
+    Row,
+    Value,
+    forest,
+    label_points,
+    percent,
+    share_scale,
+    table,
+)
 from forgetting.book.numerals import Results
 from forgetting.book.theme import LABELS, MARKERS, Theme
 from forgetting.errors import DataError
@@ -32,9 +40,6 @@ IN_ROUNDS = {"unlearn_gan_smiling": "zoo/faces-gan-without-smiling"}
 
 GRADERS = {"": "classifier B", "outside_": "face-api"}
 """The graders of faces, by what their metrics begin with."""
-
-OTHERS = "oPX*hd"
-"""Markers of methods that have no role of their own."""
 
 SHARE = "share of samples with the feature, %"
 
@@ -158,17 +163,18 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
     floor = metrics["fid_floor"]
 
     def draw(theme: Theme, width: float) -> Figure:
-        figure, axis = plt.subplots(figsize=(width, 3.6 if width > NARROW else 4.6))
-        marks = iter(OTHERS)
+        figure, axis = plt.subplots(figsize=(width, 3.6))
+        points: dict[str, tuple[float, float]] = {}
+        colours: dict[str, str] = {}
         for row in rows:
             is_ours = row.label == "feature unlearning"
-            colour = theme.colours["unlearned"] if is_ours else theme.ink
-            mark = "s" if is_ours else next(marks)
-            x, y = row.values["share"][0], row.values["FID"][0]
-            axis.plot(x, y, mark, color=colour, ms=7, label=row.label, ls="none")
-        for role, (x, y) in beside.items():
-            colour = theme.colours[role]
-            axis.plot(x, y, MARKERS[role], color=colour, ms=7, label=LABELS[role], ls="none")
+            points[row.label] = row.values["share"][0], row.values["FID"][0]
+            colours[row.label] = theme.colours["unlearned"] if is_ours else theme.ink
+            mark = MARKERS["unlearned"] if is_ours else "o"
+            axis.plot(*points[row.label], mark, color=colours[row.label], ms=7, clip_on=False)
+        for role, point in beside.items():
+            points[LABELS[role]], colours[LABELS[role]] = point, theme.colours[role]
+            axis.plot(*point, MARKERS[role], color=theme.colours[role], ms=7, clip_on=False)
         axis.axhline(floor, color=theme.ink, lw=0.8, ls=":")
         axis.text(
             1, floor, "floor ", transform=axis.get_yaxis_transform(), ha="right", va="bottom"
@@ -176,9 +182,9 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
         axis.set(xlabel=SHARE, ylabel="FID", yscale="log")
         for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
-        axis.set_xlim(left=-0.03 * axis.get_xlim()[1])
+        share_scale(axis, max(x for x, _ in points.values()))
         axis.grid(axis="both")
-        legend(figure, axis, width <= NARROW, columns=4)
+        label_points(axis, points, colours)
         return figure
 
     cells = [Row(role, {"share": (x,) * 3, "FID": (y,) * 3}) for role, (x, y) in beside.items()]
