@@ -32,11 +32,19 @@ IN_BALLS = tuple(
 )
 """Metrics of the paper's own attack, with the radii of its template."""
 
+FEW_LABELS = (
+    *("prevalence_before", "prevalence_retrained", "prevalence_after_5000"),
+    *("prevalence_after_500", "prevalence_after_100", "prevalence_after_500_wrong_10"),
+    *("prevalence_after_500_wrong_30", "fid_floor", "fid_after_500"),
+)
+"""Metrics of unlearning with few labels, and with wrong ones."""
+
 LEADING = {
     "feature_unlearning": UNLEARNED,
     "unlearning_own": UNLEARNED,
     "probes": PROBED,
     "ball_attack": IN_BALLS,
+    "few_labels": FEW_LABELS,
     "auditing_own": PROBED,
 }
 """The metrics that lead by template; those of a tamed flow for every other that has some."""
