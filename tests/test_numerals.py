@@ -38,6 +38,7 @@ def test_a_figure_has_its_unit_its_interval_and_a_true_minus():
 
 def test_a_value_that_rounds_to_zero_has_no_sign():
     assert in_figures(-0.0004, -0.005, 0.004, interval=True) == "0.000 (−0.005 to 0.004)"
+    assert in_figures(0.006, -0.0002, 0.012, interval=True) == "0.006 (−0.000 to 0.012)"
 
 
 def test_a_record_or_metric_that_is_not_there_is_refused_with_the_nearest(tmp_path):

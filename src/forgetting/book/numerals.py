@@ -57,7 +57,8 @@ def in_figures(
     decimals = decimals_of(value, low, high)
     if unit == " %" and not math.isfinite(high - low):
         decimals = min(decimals, 1)
-    first, *ends = (_text(x, decimals) for x in (value, low, high))
+    first = _text(value, decimals)
+    ends = [MINUS * (x < 0) + _text(abs(x), decimals) for x in (low, high)]
     return f"{first}{unit} ({ends[0]} to {ends[1]})" if interval else f"{first}{unit}"
 
 

@@ -70,7 +70,8 @@ def _differences(page: Entry, entry: dict[str, Any]) -> list[str]:
         lines.append(f"{entry['equal']} of {entry['metrics']} metrics are equal")
     if "farthest" in entry:
         name, then, now = entry["farthest"]
-        lines.append(f"farthest: {name}, {then:.4g} and {now:.4g}")
+        digits = next((n for n in range(4, 16) if f"{then:.{n}g}" != f"{now:.{n}g}"), 16)
+        lines.append(f"farthest: {name}, {then:.{digits}g} and {now:.{digits}g}")
     lines += entry["differences"]
     if entry["page"] != digest_of(page):
         lines.append("the page was published anew since")
