@@ -122,7 +122,7 @@ shares = {
 for name, share in shares.items():
     print(f"{name:10} {share.share:6.2%} ({share.low:.2%} to {share.high:.2%})")
 is_down = shares["after"].high <= shares["retrained"].share + MARGIN
-print("Gone:" if is_down else "Not gone:", "the rule allows a point above the retrained model.")
+print("As rare" if is_down else "Not as rare", "as in the retrained model, within a point.")
 
 # %% tags=["hide-input", "figure", "samples"] alt="Three rows of digits: before, after, never seen"
 first = torch.nonzero(has_feature).flatten()[:14]

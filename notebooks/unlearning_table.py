@@ -36,7 +36,8 @@ metrics = {"n_runs": len(table.runs)}
 # This interval, and those below, are t-intervals over seeds.
 
 # %% tags=["hide-input"] caption="Share of samples with the feature, by model"
-models = {name: label for name, (label, _) in table_plots.MODELS.items()}
+in_rows = "until_gone"  # runs in rounds are cases of their own here
+models = {name: label for name, (label, _) in table_plots.MODELS.items() if name != in_rows}
 counted = "prevalence" if "prevalence_before" in table.runs else "prevalence_strict"
 shares = {f"{counted}_{name}": (label, "{:.1%}") for name, label in models.items()}
 gap = {"gap_to_retrained": ("gap that remains", "{:.2f}")}

@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const projection = places[place.value];
       const border = `the threshold ${threshold.toFixed(2)}`;
       const isAbove = projection >= threshold;
-      const side = isAbove ? `above ${border}: all but the original should change` : `below ${border}: all should agree`;
+      const side = isAbove ? `above ${border}: the edited and the unlearned image should differ from the original` : `below ${border}: all should agree`;
       const text = `projection ${projection.toFixed(2)}, ${side}`;
       const which = `sample ${Number(sample.value) + 1} of ${Number(sample.max) + 1}`;
       sample.setAttribute("aria-valuetext", which);

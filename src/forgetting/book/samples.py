@@ -91,6 +91,7 @@ class Play(_Pictures):
         told = self.subject()
         places, n, size = told["places"], told["samples"], told["size"]
         middle = len(places) - 3
+        border = next(i for i, place in enumerate(places) if place >= told["threshold"])
         name, alt = self.arguments[0], escape(self.options["alt"])
         tiles = [
             f'<figure class="tile"><span class="image" role="img" style="'
@@ -108,7 +109,8 @@ class Play(_Pictures):
             f'<div class="tiles">{"".join(tiles)}</div>'
             '<div class="controls" hidden>'
             f'<label>How much of the feature the latent has <input type="range" class="place" '
-            f'min="0" max="{len(places) - 1}" step="1" value="{middle}"></label>'
+            f'min="0" max="{len(places) - 1}" step="1" value="{middle}" list="border-{name}">'
+            f'</label><datalist id="border-{name}"><option value="{border}"></option></datalist>'
             f'<label>Sample <input type="range" class="sample" min="0" max="{n - 1}" step="1" '
             'value="0"></label>'
             '<output aria-live="polite"></output></div></div>'

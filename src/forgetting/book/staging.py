@@ -99,7 +99,13 @@ def run_it_yourself(entry: Entry, checkout: Checkout = HERE) -> str:
         threads, length = noted["threads"], in_minutes(noted["seconds"])
         took = f" The published run took {length} with {threads} thread{'s' * (threads > 1)}."
     data = {"mnist": "MNIST", "faces": "CelebA and LFW"}.get(entry.needs, "")
+    is_given = entry.parameters.get("source") not in (None, "auto", "latent", "photograph")
     needs = f" It needs {data} ({{doc}}`../rerun`)." if data else ""
+    if data and not is_given:
+        needs = (
+            f" Its figures are of {data} ({{doc}}`../rerun`); without them other images take "
+            "their place."
+        )
     return (
         "## Run it yourself\n\n"
         f"```sh\nforgetting run {entry.template}{given}\n```\n\n"

@@ -28,12 +28,19 @@ class Validated(SphinxDirective):
         if not shown:
             raise self.error(f"results/{FILE} has no page: run `forgetting validate --note`.")
         n_agree = sum(noted[page.name]["agrees"] for page in shown)
+        n_tables = sum(bool(page.reads) for page in shown)
+        n_since = sum(noted[page.name]["page"] != digest_of(page) for page in shown)
         counted = f"Of {len(listed)} executed pages {len(shown)} were validated. "
         counted += (
-            "All agree with what is published."
+            "All agreed with what was published."
             if n_agree == len(shown)
-            else f"{n_agree} agree with what is published, and {len(shown) - n_agree} do not."
+            else f"{n_agree} agreed with what was published, and {len(shown) - n_agree} did not."
         )
+        counted += f" {n_tables} of them are tables, which only read records again."
+        if n_since:
+            counted += (
+                f" {n_since} were published anew since, and are not validated as they stand."
+            )
         rows = [_cells(page, noted[page.name]) for page in shown]
         table = table_of(self, COLUMNS, rows, ["claims"])
         return [nodes.paragraph("", counted), *table]

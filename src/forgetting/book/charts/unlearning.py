@@ -29,7 +29,6 @@ DIGITS = {
 FACES = {
     "unlearn_bangs": "VAE of faces, bangs",
     "unlearn_gan_bangs": "GAN of faces, bangs",
-    "unlearn_eyeglasses": "VAE of faces, eyeglasses",
     "unlearn_smiling": "VAE of faces, smiles",
     "unlearn_gan_smiling": "GAN of faces, smiles",
 }
