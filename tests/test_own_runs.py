@@ -341,3 +341,14 @@ def test_a_run_of_a_template_with_an_edited_notebook_is_refused(drawn, tmp_path,
 def test_a_book_without_templates_says_so(tmp_path):
     with pytest.raises(ForgettingError, match=r"No template is in .*install the package anew"):
         templates.names(Checkout(tmp_path))
+
+
+def test_another_preset_than_that_of_a_record_brings_its_own_sizes():
+    recorded = {"preset": "default", "n_samples": "5000", "seed": "3", "lr": "0.001"}
+    changed = own_runs.with_changes("feature_unlearning", recorded, {"preset": "smoke"})
+    assert changed == {"preset": "smoke", "seed": "3", "lr": "0.001"}
+    given = {"preset": "smoke", "n_samples": "900"}
+    changed = own_runs.with_changes("feature_unlearning", recorded, given)
+    assert changed["n_samples"] == "900"
+    changed = own_runs.with_changes("feature_unlearning", recorded, {"preset": "default"})
+    assert changed == recorded

@@ -28,6 +28,9 @@ WITHOUT_USE = {
 }
 """Parameters by the `method` of a template that has two, of which that one makes no use."""
 
+CIRCUMSTANCES = ("cpu", "threads", "device", "bfloat16", "revision")
+"""What differs between machines and states of the library, beside data and versions."""
+
 OF_SETS = ("fid", "kid", "precision", "recall")
 """What the names of metrics begin with that depend on how many samples there are."""
 
@@ -103,7 +106,7 @@ class Compared:
         lines += [
             f"{name:{width}}  {published}  ->  {own}"
             for name, (published, own) in self.differing.items()
-        ] or ["parameters, weights and versions are the same"]
+        ] or ["parameters, weights, data, library and versions are the same"]
         return lines
 
 
@@ -120,11 +123,12 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     Raises
     ------
     DataError
-        The file is no record or was changed after its run, or no published run has its template.
+        The file is no record, it or a published one was changed after its run, or no published
+        run has its template.
     """
     own = _read(path)
     published = _nearest(own, path, checkout)
-    records = list(published.values())
+    records = [_read(checkout.results / f"{name}.json") for name in published]
     theirs = [
         name
         for name in records[0]["metrics"]
@@ -248,14 +252,13 @@ def _apart(theirs: tuple[float, float, float], ours: tuple[float, float, float])
 def _differing(
     own: Record, path: Path, published: Mapping[str, Record], checkout: Checkout
 ) -> dict[str, tuple[str, str]]:
-    """Return parameters, weights and circumstances that differ from the first published run."""
-    name, record = next(iter(published.items()))
-    seeds = map(str, sorted({r["parameters"].get("seed", 0) for r in published.values()}))
-    theirs, ours = _used(record) | {"seed": ", ".join(seeds)}, _used(own)
-    theirs |= {f"weights of {n}": h[:12] for n, h in record["weights"].items()}
-    ours |= {f"weights of {n}": h[:12] for n, h in own.get("weights", {}).items()}
-    theirs |= _circumstances(checkout.results / f"{name}.run.json")
-    ours |= _circumstances(path.with_name(f"{path.stem}.run.json"))
+    """Return parameters, weights and circumstances that differ from those of published runs."""
+    described = [_described(r, checkout.results / f"{n}.run.json") for n, r in published.items()]
+    theirs = {
+        key: ", ".join(dict.fromkeys(each.get(key, "–") for each in described))
+        for key in dict.fromkeys(key for each in described for key in each)
+    }
+    ours = _described(own, path.with_name(f"{path.stem}.run.json"))
     return {
         key: (theirs.get(key, "–"), ours.get(key, "–"))
         for key in dict.fromkeys([*theirs, *ours])
@@ -263,10 +266,18 @@ def _differing(
     }
 
 
+def _described(record: Record, circumstances: Path) -> dict[str, str]:
+    """Return the parameters, weights and circumstances of a run as texts."""
+    weights = {f"weights of {n}": h[:12] for n, h in record.get("weights", {}).items()}
+    return _used(record) | weights | _circumstances(circumstances)
+
+
 def _circumstances(path: Path) -> dict[str, str]:
-    """Return processor, threads and versions of a run; nothing where they are not there."""
+    """Return what else a run depends on; nothing where its circumstances are not there."""
     if not path.is_file():
         return {}
     noted = read_record(path)
-    kept = {name: str(noted[name]) for name in ("cpu", "threads", "device") if name in noted}
-    return kept | {name: str(version) for name, version in noted.get("versions", {}).items()}
+    kept = {name: str(noted[name]) for name in CIRCUMSTANCES if name in noted}
+    data = {f"data: {name}": text for name, text in noted.get("data", {}).items()}
+    versions = {name: str(version) for name, version in noted.get("versions", {}).items()}
+    return kept | data | versions
