@@ -171,6 +171,14 @@ def test_the_balanced_threshold_parts_what_can_be_parted_halfway():
         balanced_threshold(scores, torch.zeros(4, dtype=torch.bool))
 
 
+def test_a_threshold_that_tells_nothing_is_noted(recwarn):
+    scores, has_feature = draw(500, 3, shift=3.0)
+    balanced_threshold(scores, has_feature)
+    assert not recwarn.list
+    with pytest.warns(DataWarning, match="scores with the other sign"):
+        assert float((balanced_threshold(-scores, has_feature) < -scores).float().mean()) < 0.01
+
+
 def test_embeddings_of_other_lengths_are_no_embeddings():
     random = torch.Generator().manual_seed(0)
     embeddings = nn.functional.normalize(torch.randn(12, 4, generator=random), dim=1)

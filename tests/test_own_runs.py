@@ -279,6 +279,8 @@ def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     backend, drawn, tmp_path, monkeypatch
 ):
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    with (drawn.templates / "drawn.py").open("a", encoding="utf-8") as source:
+        source.write("\n\n# %%\nimport warnings\n\nwarnings.warn('a note', stacklevel=1)\n")
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     for folder in (kernel, startup):
         folder.mkdir(parents=True)
@@ -289,6 +291,7 @@ def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("MPLBACKEND", backend)
+    monkeypatch.setenv("PYTHONWARNINGS", "error::UserWarning")
     notebook = tmp_path / "x.ipynb"
     execution.execute(
         "drawn", {}, notebook, name="x", results=tmp_path, checkout=drawn, progress=False

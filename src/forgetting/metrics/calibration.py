@@ -122,7 +122,8 @@ def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float
     """Return the threshold at which a classifier is right most often.
 
     It lies halfway between two scores; of several that are right equally often, it is the one in
-    the middle.
+    the middle. Scores that are right no more often than one answer for all images, as those with
+    the other sign, put it at an end, and a `DataWarning` says so.
 
     Parameters
     ----------
@@ -147,6 +148,15 @@ def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float
     n_right = torch.cat([torch.zeros(1, dtype=torch.long), (1 - 2 * positive).cumsum(0)])
     is_cut = torch.ones(len(values) + 1, dtype=torch.bool)
     is_cut[1:-1] = values[1:] > values[:-1]
+    n_positive = int(positive.sum())
+    if int(n_right[is_cut].max()) + n_positive <= max(n_positive, len(values) - n_positive):
+        warnings.warn(
+            f"A balanced threshold: at none are the scores right more often than one answer for "
+            f"all {len(values)} images, of which {n_positive} have the feature. Nearly all or "
+            "none would count: give more images with the feature, or scores with the other sign.",
+            DataWarning,
+            stacklevel=2,
+        )
     best = torch.nonzero(is_cut & (n_right == n_right[is_cut].max())).flatten()
     cut = int(best[len(best) // 2])
     ends = values[[max(cut - 1, 0), min(cut, len(values) - 1)]]
