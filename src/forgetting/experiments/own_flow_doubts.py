@@ -13,6 +13,7 @@ from forgetting.border.checks import MARGIN, check_images, check_scale
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.forms import other_forms
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
@@ -26,9 +27,6 @@ N_COMPARED = 16
 
 TEMPERATURE = 0.7
 """Of the samples, where a flow's `sample` takes one."""
-
-ORDER, NEGATIVE = "with red and blue exchanged", "as negatives"
-"""Forms in which images may be given by mistake, as a sentence names them."""
 
 MIN_TELLING = 4
 """Images below which it may be chance that all are likelier in another form."""
@@ -129,10 +127,7 @@ def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -
     model = frozen_copy(flow)
     for images, purpose in ((forget, "forget"), (retain, "retain")):
         some = images[:N_COMPARED].to(device_of(model))
-        forms = {NEGATIVE: 1 - some}
-        if images.shape[1] == 3:
-            forms[ORDER] = some.flip(1)
-        for form, others in forms.items():
+        for form, others in other_forms(some).items():
             with own_conditions(gradients=False):
                 given, other = (log_prob_of(model, x) for x in (some, others))
             if len(some) >= MIN_TELLING and (other > given).all():
