@@ -274,6 +274,24 @@ def test_on_a_full_disk_record_and_notebook_stay_together(
 # what a user has set
 
 
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (
+            {"cases": {"a": {"seed": 7}}, "grid": {"seed": [0, 1]}},
+            "in the grid, whose values would count",
+        ),
+        ({"cases": {"a": {"seed": []}}}, "some, case a: seed has no values"),
+        ({"grid": {"seed": []}}, "some: seed has no values"),
+        ({"cases": {"a-b": {}, "a-c": {}}}, "'-' ends the name of a case"),
+    ],
+)
+def test_a_sweep_of_which_a_value_would_count_for_nothing_is_refused(parts, sentence):
+    entry = {"name": "some", "title": "Some", "template": "taming_points"}
+    with pytest.raises(ParameterError, match=sentence):
+        validated(Entry, entry | parts)
+
+
 @pytest.mark.parametrize("backend", ["Agg", "TkAgg", "none_of_matplotlib"])
 def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     backend, drawn, tmp_path, monkeypatch
