@@ -6,6 +6,7 @@ import math
 import pytest
 
 from forgetting.book.numerals import Results, decimals_of, in_figures
+from forgetting.book.schema import digest
 from forgetting.errors import DataError
 
 NAN = math.nan
@@ -51,3 +52,15 @@ def test_a_record_or_metric_that_is_not_there_is_refused_with_the_nearest(tmp_pa
         results.value("unlearn_thik", "prevalence_after")
     with pytest.raises(DataError, match="Did you mean prevalence_after"):
         results.value("unlearn_thick", "prevalence_aftr")
+
+
+def test_a_record_that_was_changed_after_its_run_gives_no_figure(tmp_path):
+    record = {"schema": 2, "metrics": {"share": 0.1}}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    circumstances = {"record": digest(record)}
+    path.with_name("run.run.json").write_text(json.dumps(circumstances), encoding="utf-8")
+    assert Results(tmp_path).value("run", "share")[0] == 0.1
+    path.write_text(json.dumps({"schema": 2, "metrics": {"share": 0.01}}), encoding="utf-8")
+    with pytest.raises(DataError, match="something else than when its run ended"):
+        Results(tmp_path).value("run", "share")

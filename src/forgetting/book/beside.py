@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.numerals import in_figures
-from forgetting.book.schema import Record, digest, read_record
+from forgetting.book.numerals import in_figures, read_unchanged
+from forgetting.book.schema import Record, read_record
 from forgetting.errors import DataError, shortened
 
 NO_SETTING = ("seed", "device")
@@ -165,16 +165,9 @@ def _sizes(published: Record, own: Record) -> tuple[int, int] | None:
 
 def _read(path: Path) -> Record:
     """Return a record of a run."""
-    record = read_record(path)
+    record = read_unchanged(path)
     if not {"template", "parameters", "metrics"} <= record.keys():
         raise DataError(f"{path} is no record of a run: give the NAME.json that a run left.")
-    circumstances = path.with_name(f"{path.stem}.run.json")
-    noted = read_record(circumstances) if circumstances.is_file() else {}
-    if noted.get("record", digest(record)) != digest(record):
-        raise DataError(
-            f"{path} says something else than when its run ended, by {circumstances.name}: bring "
-            "the record back as it was, or make the run again."
-        )
     return record
 
 
