@@ -139,7 +139,11 @@ def test_a_value_without_an_interval_outside_of_the_published_range_is_marked(ch
 
 def test_one_published_value_without_an_interval_marks_nothing(checkout, tmp_path):
     own = changed(write(tmp_path, "own", 0.5, lr=0.2, seed=1), metrics={"fid_after": 99})
-    assert compare_run(own, checkout=checkout).outside == []
+    compared = compare_run(own, checkout=checkout)
+    assert compared.outside == []
+    assert "not judged, for no interval is published: fid_after" in compared.lines()
+    same = write(tmp_path, "own", 0.5, lr=0.2, seed=1)
+    assert compare_run(same, checkout=checkout).unclear == []
 
 
 @pytest.mark.parametrize("part", ["metrics", "parameters"])

@@ -75,6 +75,8 @@ class Compared:
         Metrics that the published runs have and one's own has not.
     more : list of str
         Metrics that both have and that are not among the figures.
+    unclear : list of str
+        Figures that differ and of which no interval is published, so that none is marked.
     """
 
     names: list[str]
@@ -84,6 +86,7 @@ class Compared:
     sizes: tuple[int, int] | None = None
     lacking: list[str] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what a terminal shows."""
@@ -99,6 +102,8 @@ class Compared:
         if self.outside:
             lines.append("* the intervals, or the range over seeds, do not touch;")
             lines.append("  a value without an interval lies outside of the published")
+        if self.unclear:
+            lines.append(f"not judged, for no interval is published: {shortened(self.unclear)}")
         if self.lacking:
             lines.append(f"not in this run: {shortened(self.lacking)}")
         if self.more:
@@ -137,12 +142,16 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     both = [name for name in own["metrics"] if name in theirs]
     shown = [name for name in both if every or name.startswith(FIRST)]
     sizes = _sizes(records[0], own)
-    figures, outside = {}, []
+    figures, outside, unclear = {}, [], []
     for name in shown:
         values = _over([r["metrics"] for r in records], name), _over([own["metrics"]], name)
         figures[name] = figure(name, values[0]), figure(name, values[1])
-        if _apart(*values) and not (sizes and name.startswith(OF_SETS)):
+        if sizes and name.startswith(OF_SETS):
+            continue
+        if _apart(*values):
             outside.append(name)
+        elif not all(map(math.isfinite, values[0])) and values[0][0] != values[1][0]:
+            unclear.append(name)
     return Compared(
         list(published),
         _differing(own, path, published, checkout),
@@ -151,6 +160,7 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
         sizes,
         [name for name in theirs if name not in both and (every or name.startswith(FIRST))],
         [name for name in both if name not in shown],
+        unclear,
     )
 
 
