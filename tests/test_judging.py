@@ -66,6 +66,11 @@ def test_an_interval_without_a_width_is_noted_where_few_images_make_it():
     Auc.of(torch.tensor([0.0, 2.0, 1.0, 3.0]), torch.tensor([0, 0, 1, 1]))
 
 
+def test_an_auc_of_equal_scores_is_noted():
+    with pytest.warns(DataWarning, match="all 100 scores are 3, so that they tell nothing"):
+        assert Auc.of(torch.full((100,), 3.0), torch.arange(100) < 49).value == 0.5
+
+
 def test_an_auc_needs_positives_and_negatives():
     with pytest.raises(DataError, match="not 1 and 3"):
         Auc.of(torch.arange(4.0), torch.tensor([True, False, False, False]))

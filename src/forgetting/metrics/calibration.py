@@ -50,6 +50,7 @@ class Auc:
         and Xu, 2014). Its variance is that of the share of negatives below each positive, plus
         that of the share of positives above each negative. Where the scores part both kinds
         entirely, the interval has no width, and a `DataWarning` says so of under 50 of a kind.
+        Another says so where all scores are equal.
 
         Parameters
         ----------
@@ -77,6 +78,13 @@ class Auc:
         below = 1 - (ranks[m:] - rankdata(negative)) / m
         value = float(above.mean())
         half = norm.ppf(0.975) * math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
+        if bool((checked == checked[0]).all()):
+            warnings.warn(
+                f"An AUC: all {m + n} scores are {values[0]:g}, so that they tell nothing, and the "
+                "interval has no width: look at what scores.",
+                DataWarning,
+                stacklevel=2,
+            )
         if value in (0, 1) and min(m, n) < MIN_PARTED:
             warnings.warn(
                 f"An AUC: the scores part {m} images with the feature entirely from {n} without, "
