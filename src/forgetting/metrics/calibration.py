@@ -80,8 +80,8 @@ class Auc:
         half = norm.ppf(0.975) * math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
         if bool((checked == checked[0]).all()):
             warnings.warn(
-                f"An AUC: all {m + n} scores are {values[0]:g}, so that they tell nothing, and the "
-                "interval has no width: look at what scores.",
+                f"An AUC: all {m + n} scores are {values[0]:g}, so that they tell nothing, and "
+                "the interval has no width: look at what scores.",
                 DataWarning,
                 stacklevel=2,
             )
