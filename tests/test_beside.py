@@ -60,6 +60,32 @@ def test_a_record_that_was_changed_after_its_run_is_refused(checkout, tmp_path):
         compare_run(own, checkout=checkout)
 
 
+def test_a_published_record_that_was_changed_after_its_run_is_refused(checkout, tmp_path):
+    own = write(tmp_path, "own", 0.11, lr=0.2, seed=0)
+    path = checkout.results / "b.run.json"
+    path.write_text(json.dumps({"record": "of another"}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"something else than when its run ended.*b\.run\.json"):
+        compare_run(own, checkout=checkout)
+
+
+def test_other_data_another_library_and_another_seeds_version_differ(checkout, tmp_path):
+    own = write(tmp_path, "own", 0.11, lr=0.1, seed=0)
+    same = {"versions": {"torch": "2.1"}, "revision": "one", "data": {"celeba": "9,000 images"}}
+    places = [own.parent, *[checkout.results / "sweep"] * 2, checkout.results]
+    for folder, name in zip(places, ("own", "a-1", "a-2", "page"), strict=True):
+        (folder / f"{name}.run.json").write_text(json.dumps(same), encoding="utf-8")
+    assert compare_run(own, checkout=checkout).differing == {"seed": ("0, 1, 2", "0")}
+    noted = {**same, "revision": "two", "data": {"celeba": "90 images"}}
+    own.with_name("own.run.json").write_text(json.dumps(noted), encoding="utf-8")
+    differing = compare_run(own, checkout=checkout).differing
+    assert differing["data: celeba"] == ("9,000 images", "90 images")
+    assert differing["revision"] == ("one", "two")
+    noted = {**same, "versions": {"torch": "2.2"}}
+    (checkout.results / "sweep" / "a-2.run.json").write_text(json.dumps(noted), encoding="utf-8")
+    own.with_name("own.run.json").write_text(json.dumps(same), encoding="utf-8")
+    assert compare_run(own, checkout=checkout).differing["torch"] == ("2.1, 2.2", "2.1")
+
+
 def test_a_figure_that_does_not_touch_the_published_is_marked(checkout, tmp_path):
     own = write(tmp_path, "own", 0.3, lr=0.1, seed=7)
     compared = compare_run(own, checkout=checkout)
@@ -113,7 +139,11 @@ def test_a_value_without_an_interval_outside_of_the_published_range_is_marked(ch
 
 def test_one_published_value_without_an_interval_marks_nothing(checkout, tmp_path):
     own = changed(write(tmp_path, "own", 0.5, lr=0.2, seed=1), metrics={"fid_after": 99})
-    assert compare_run(own, checkout=checkout).outside == []
+    compared = compare_run(own, checkout=checkout)
+    assert compared.outside == []
+    assert "not judged, for no interval is published: fid_after" in compared.lines()
+    same = write(tmp_path, "own", 0.5, lr=0.2, seed=1)
+    assert compare_run(same, checkout=checkout).unclear == []
 
 
 @pytest.mark.parametrize("part", ["metrics", "parameters"])

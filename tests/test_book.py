@@ -134,6 +134,29 @@ def test_a_page_without_the_circumstances_of_its_record_is_not_current(tmp_path,
     assert not is_current(page, HERE.published, tmp_path)
 
 
+def test_a_page_whose_outputs_were_changed_is_not_current(tmp_path):
+    checkout = Checkout(tmp_path)
+    checkout.templates.mkdir()
+    shutil.copy(templates.source("taming_points"), checkout.templates)
+    page = Entry(
+        name="some", title="Some", template="taming_points", parameters={"preset": "smoke"}
+    )
+    folders = checkout.published, checkout.results
+    batch.execute_entry(page, *folders, checkout)
+    assert is_current(page, *folders, checkout)
+    path = checkout.published / "some.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    output = next(
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "stream"
+    )
+    output["text"] += "as wished\n"
+    nbformat.write(notebook, path)
+    assert not is_current(page, *folders, checkout)
+
+
 def test_a_current_page_is_executed_only_when_asked_again(monkeypatch):
     waves = []
     monkeypatch.setattr(batch, "_execute_wave", lambda wave, *rest: waves.append(wave))

@@ -93,6 +93,19 @@ def test_a_claim_without_tests_needs_a_reason(results):
         judged(results)
 
 
+def test_a_share_is_compared_with_a_share(tmp_path):
+    metrics = {"prevalence_after": 0.2, "prevalence_before": 0.3, "fid_after": 30.0}
+    metrics |= {"attack_value_after": 7.0}
+    (tmp_path / "run.json").write_text(json.dumps({"schema": 2, "metrics": metrics}))
+    results, share = Results(tmp_path), "prevalence_after"
+    assert judged(results, (share, "at most", 0.05))["verdict"] == "does not hold"
+    assert judged(results, ("attack_value_after", "at least", 5))["verdict"] == "holds"
+    assert judged(results, (share, "at most", "prevalence_before"))["verdict"] == "holds"
+    for than, rule in ((5, {}), ("fid_after", {}), ("prevalence_before", {"margin": 5})):
+        with pytest.raises(ForgettingError, match="is a share from 0 to 1 and the other is not"):
+            judged(results, (share, "at most", than), **rule)
+
+
 def test_a_metric_that_no_record_has_is_noticed(results):
     with pytest.raises(ForgettingError, match="run has no e"):
         judged(results, ("e", "at most", 1))

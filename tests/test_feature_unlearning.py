@@ -9,7 +9,14 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 import forgetting as fg
 from forgetting.border.adapters import ConcatenatedLatents
-from forgetting.errors import DataError, ModelError, TrainingError
+from forgetting.errors import (
+    DataError,
+    DataWarning,
+    ModelError,
+    ParameterError,
+    TrainingError,
+    validated,
+)
 from forgetting.methods import feature_unlearning
 from forgetting.methods.direction import (
     Direction,
@@ -247,3 +254,18 @@ def test_without_its_part_of_the_loss_ms_ssim_is_not_computed(bars, monkeypatch)
     assert rows[-1]["loss_percep"] == 0
     with pytest.raises(TypeError):  # the part is there, and what computes it is not
         unlearn_feature(bars, direction, UnlearningConfig(steps=2))
+
+
+@pytest.mark.parametrize("factors", [{"alpha": 0}, {"perceptual": 0, "pixels": 0}])
+def test_factors_with_which_nothing_is_unlearned_are_refused(factors):
+    validated(UnlearningConfig, {"perceptual": 0, "reconstruction": 0})
+    with pytest.raises(ParameterError, match="unlearn nothing: give alpha and one of the others"):
+        validated(UnlearningConfig, factors)
+
+
+def test_a_direction_that_erases_to_where_no_latent_lies_is_noted(recwarn):
+    config = UnlearningConfig(steps=1, batch_size=8)
+    unlearn_feature(Bars(), Direction(3 * torch.eye(6)[0], 1.0), config)  # as long as any found
+    assert not recwarn.list
+    with pytest.warns(DataWarning, match="length 40, .* of 2 is erased to one of -38.*'unit'"):
+        unlearn_feature(Bars(), Direction(40 * torch.eye(6)[0], 1.0), config)

@@ -129,6 +129,17 @@ def test_real_samples_that_are_there_many_times_are_noted(recwarn):
             precision_recall(A, B.repeat(n, 1))
 
 
+def test_samples_that_are_there_twice_are_noted_where_they_are_counted(recwarn):
+    many, others = draw(1500, 8, 0), draw(1500, 8, 1)
+    some = torch.cat([others, others[:70]])  # as sets of photographs have some
+    fid(many, some), kid(many, some)
+    assert not recwarn.list
+    for measure in (fid, kid):
+        for sets in ((many[:100].repeat(15, 1), others), (many, others[:750].repeat(2, 1))):
+            with pytest.warns(DataWarning, match=r"1500 of 1500 samples equal another.*each"):
+                measure(*sets)
+
+
 def test_features_have_at_least_one_dimension():
     for measure in (fid, kid, precision_recall):
         with pytest.raises(DataError, match=r"takes features \(N, F\)"):

@@ -10,9 +10,10 @@ from points import POINTS, Gaussian
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.forms import tells_forms
 from forgetting.border.inference import classes, features, logits
 from forgetting.border.preflight import check_flow
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, DataWarning, ModelError
 from forgetting.metrics.likelihood import mean_bits_per_dim
 
 
@@ -119,3 +120,36 @@ def test_no_classifier_describes_images_of_another_range(read):
             read(Classifier(), images)
     for images in ((255 * IMAGES).to(torch.uint8), IMAGES, IMAGES[:0], IMAGES * math.nan):
         assert len(read(Classifier(), images)) == len(images)
+
+
+class InForm(nn.Module):
+    """A generator of faces whose images come in another form."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.inner, self.form = fg.load("faces-vae"), form
+        self.latent_dim = self.inner.latent_dim
+
+    def forward(self, z):
+        return self.form(self.inner(z))
+
+
+def test_a_classifier_that_is_surer_of_images_in_another_form_is_noted(recwarn):
+    bangs = fg.load("faces-classifier-b")["Bangs"]
+    ink = lambda images: images.sum((1, 2, 3))  # noqa: E731
+    fg.prevalence(fg.load("faces-vae"), bangs, n=20)
+    fg.prevalence(InForm(lambda x: x.flip(1)), ink, threshold=1, n=20)
+    assert not recwarn.list
+    for form, words in (
+        (lambda x: x.flip(1), "red and blue exchanged"),
+        (lambda x: 1 - x, "negat"),
+    ):
+        with pytest.warns(DataWarning, match=f"surer of 64 images of InForm .*{words}.*learned"):
+            fg.prevalence(InForm(form), bangs, n=20)
+
+
+def test_classifiers_of_few_attributes_say_nothing_of_the_form_of_images():
+    assert tells_forms(fg.load("digits-classifier-a")["3"])
+    few = fg.as_classifier(Bars(), ["wide"], logits=lambda model, images: images.mean((2, 3)))
+    assert not tells_forms(few["wide"])
+    assert not tells_forms(width)

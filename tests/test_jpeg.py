@@ -1,6 +1,7 @@
 """A JPEG of which bytes were lost is no picture of grey blocks, and any whole one is read."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def test_a_jpeg_of_which_bytes_were_lost_is_refused(kind, damage):
         middle = scan + round(part * (len(content) - scan))
         with pytest.raises(DataError, match=r"face\.jpg cannot be read as an image"):
             decode(damage(content, middle), FILE)
+
+
+@pytest.mark.parametrize("damage", [shortened, cut_off_with_an_end])
+@pytest.mark.parametrize("options", [{}, {"quality": 30, "subsampling": 0}, {"optimize": True}])
+def test_a_progressive_jpeg_of_which_a_scan_was_lost_is_refused(options, damage):
+    content = encoded(progressive=True, **options)
+    scans = [m.start() for m in re.finditer(b"\xff\xda", content)]
+    for scan in scans[3:]:  # the start of a scan is lost, or all that follows it
+        with pytest.raises(DataError, match="scans are missing"):
+            decode(damage(content, scan - 5), FILE)
 
 
 WHOLE = [FACE, FACE.convert("L"), FACE.convert("CMYK"), Image.new("RGB", (170, 90), "white")]

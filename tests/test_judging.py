@@ -66,6 +66,11 @@ def test_an_interval_without_a_width_is_noted_where_few_images_make_it():
     Auc.of(torch.tensor([0.0, 2.0, 1.0, 3.0]), torch.tensor([0, 0, 1, 1]))
 
 
+def test_an_auc_of_equal_scores_is_noted():
+    with pytest.warns(DataWarning, match="all 100 scores are 3, so that they tell nothing"):
+        assert Auc.of(torch.full((100,), 3.0), torch.arange(100) < 49).value == 0.5
+
+
 def test_an_auc_needs_positives_and_negatives():
     with pytest.raises(DataError, match="not 1 and 3"):
         Auc.of(torch.arange(4.0), torch.tensor([True, False, False, False]))
@@ -169,6 +174,14 @@ def test_the_balanced_threshold_parts_what_can_be_parted_halfway():
     assert balanced_threshold(scores, torch.tensor([True, False, False, True])) == 2.5
     with pytest.raises(DataError, match="with and without"):
         balanced_threshold(scores, torch.zeros(4, dtype=torch.bool))
+
+
+def test_a_threshold_that_tells_nothing_is_noted(recwarn):
+    scores, has_feature = draw(500, 3, shift=3.0)
+    balanced_threshold(scores, has_feature)
+    assert not recwarn.list
+    with pytest.warns(DataWarning, match="scores with the other sign"):
+        assert float((balanced_threshold(-scores, has_feature) < -scores).float().mean()) < 0.01
 
 
 def test_embeddings_of_other_lengths_are_no_embeddings():

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from forgetting.book.numerals import Results, decimals_of, in_figures
+from forgetting.book.schema import digest
 from forgetting.errors import DataError
 
 NAN = math.nan
@@ -42,13 +43,26 @@ def test_a_value_that_rounds_to_zero_has_no_sign():
 
 
 def test_a_record_or_metric_that_is_not_there_is_refused_with_the_nearest(tmp_path):
-    record = {"schema": 2, "metrics": {"prevalence_after": 0.1, "prevalence_after_low": 0.05}}
+    record = {"schema": 2, "metrics": {"prevalence_after": 0.1}}
     (tmp_path / "unlearn_thick.json").write_text(json.dumps(record), encoding="utf-8")
     results = Results(tmp_path)
     value, low, high = results.value("unlearn_thick", "prevalence_after")
-    assert (value, low) == (0.1, 0.05)
+    assert value == 0.1
+    assert math.isnan(low)
     assert math.isnan(high)
     with pytest.raises(DataError, match="unlearn_thick"):
         results.value("unlearn_thik", "prevalence_after")
     with pytest.raises(DataError, match="Did you mean prevalence_after"):
         results.value("unlearn_thick", "prevalence_aftr")
+
+
+def test_a_record_that_was_changed_after_its_run_gives_no_figure(tmp_path):
+    record = {"schema": 2, "metrics": {"share": 0.1}}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    circumstances = {"record": digest(record)}
+    path.with_name("run.run.json").write_text(json.dumps(circumstances), encoding="utf-8")
+    assert Results(tmp_path).value("run", "share")[0] == 0.1
+    path.write_text(json.dumps({"schema": 2, "metrics": {"share": 0.01}}), encoding="utf-8")
+    with pytest.raises(DataError, match="something else than when its run ended"):
+        Results(tmp_path).value("run", "share")

@@ -44,6 +44,16 @@ def test_both_classifiers_tell_images_that_they_have_not_seen(pair):
         assert int((has_bar == (torch.arange(40) < 20)).sum()) >= 36
 
 
+def test_values_a_little_beyond_the_range_are_its_ends():
+    with_bar, without = crossed(60, 0, has_bar=True), crossed(60, 1, has_bar=False)
+    beyond = torch.where(with_bar == 1, 1.04, with_bar)
+    digests = [
+        state_digest(fg.train_classifier(images, without, steps=1).steering.classifier)
+        for images in (with_bar, beyond)
+    ]
+    assert digests[0] == digests[1]
+
+
 def test_what_grades_is_of_another_architecture_than_what_steers(pair):
     steering, grader = pair.steering.classifier, pair.grader.classifier
     assert steering.config.architecture != grader.config.architecture

@@ -140,6 +140,14 @@ def test_a_loss_in_place_of_a_likelihood_is_noted(factor):
         tame(flow, smooth(2, 0), smooth(160, 1), max_steps=1)
 
 
+def test_a_likelihood_for_each_value_is_noted(recwarn):
+    tame(Pixels(), smooth(2, 0), smooth(160, 1), max_steps=1)
+    assert not [warning for warning in recwarn if "is it divided" in str(warning.message)]
+    flow = fg.as_flow(Pixels(), log_prob=lambda flow, x: flow.log_prob(x) / 192)
+    with pytest.warns(DataWarning, match="images of 192 values a log-likelihood of at most .*sum"):
+        tame(flow, smooth(2, 0), smooth(160, 1), max_steps=1)
+
+
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [

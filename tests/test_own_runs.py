@@ -274,11 +274,31 @@ def test_on_a_full_disk_record_and_notebook_stay_together(
 # what a user has set
 
 
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        (
+            {"cases": {"a": {"seed": 7}}, "grid": {"seed": [0, 1]}},
+            "in the grid, whose values would count",
+        ),
+        ({"cases": {"a": {"seed": []}}}, "some, case a: seed has no values"),
+        ({"grid": {"seed": []}}, "some: seed has no values"),
+        ({"cases": {"a-b": {}, "a-c": {}}}, "'-' ends the name of a case"),
+    ],
+)
+def test_a_sweep_of_which_a_value_would_count_for_nothing_is_refused(parts, sentence):
+    entry = {"name": "some", "title": "Some", "template": "taming_points"}
+    with pytest.raises(ParameterError, match=sentence):
+        validated(Entry, entry | parts)
+
+
 @pytest.mark.parametrize("backend", ["Agg", "TkAgg", "none_of_matplotlib"])
 def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     backend, drawn, tmp_path, monkeypatch
 ):
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    with (drawn.templates / "drawn.py").open("a", encoding="utf-8") as source:
+        source.write("\n\n# %%\nimport warnings\n\nwarnings.warn('a note', stacklevel=1)\n")
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     for folder in (kernel, startup):
         folder.mkdir(parents=True)
@@ -289,6 +309,7 @@ def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("MPLBACKEND", backend)
+    monkeypatch.setenv("PYTHONWARNINGS", "error::UserWarning")
     notebook = tmp_path / "x.ipynb"
     execution.execute(
         "drawn", {}, notebook, name="x", results=tmp_path, checkout=drawn, progress=False
@@ -341,3 +362,14 @@ def test_a_run_of_a_template_with_an_edited_notebook_is_refused(drawn, tmp_path,
 def test_a_book_without_templates_says_so(tmp_path):
     with pytest.raises(ForgettingError, match=r"No template is in .*install the package anew"):
         templates.names(Checkout(tmp_path))
+
+
+def test_another_preset_than_that_of_a_record_brings_its_own_sizes():
+    recorded = {"preset": "default", "n_samples": "5000", "seed": "3", "lr": "0.001"}
+    changed = own_runs.with_changes("feature_unlearning", recorded, {"preset": "smoke"})
+    assert changed == {"preset": "smoke", "seed": "3", "lr": "0.001"}
+    given = {"preset": "smoke", "n_samples": "900"}
+    changed = own_runs.with_changes("feature_unlearning", recorded, given)
+    assert changed["n_samples"] == "900"
+    changed = own_runs.with_changes("feature_unlearning", recorded, {"preset": "default"})
+    assert changed == recorded

@@ -2,6 +2,7 @@
 
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -34,6 +35,15 @@ def test_columns_of_rows_of_different_lengths_are_comparable(channels):
     assert long.shape == short.shape
     assert np.array_equal(long[:, : 4 * 10], short[:, : 4 * 10])
     assert not short[:, 4 * 10 :].any()
+
+
+def test_a_figure_does_not_follow_the_style_that_a_user_has_set():
+    usual = plt.rcParams.copy()
+    with plt.rc_context({"image.origin": "lower", "lines.linestyle": "none"}):
+        plots.use_style()
+        assert plots.image_grid(IMAGES).axes[0].get_images()[0].origin == "upper"
+        assert plt.rcParams["lines.linestyle"] == "-"
+    assert plt.rcParams == usual
 
 
 def test_no_curve_is_left_out_of_a_figure():

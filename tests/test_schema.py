@@ -144,6 +144,13 @@ def test_a_metric_in_a_record_is_a_finite_number(written, value):
         read_record(written(RECORD | {"metrics": {"fid": value}}))
 
 
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_half_an_interval_is_none(written, end):
+    metrics = {"share": 0.1, f"share_{end}": 0.1}
+    with pytest.raises(DataError, match="share has half an interval"):
+        read_record(written(RECORD | {"metrics": metrics}))
+
+
 @pytest.mark.parametrize("ends", [(0.4, 0.9), (-0.5, 0.05), (0.9, 0.1), (0.2, 0.1)])
 def test_a_metric_outside_its_interval_was_changed_by_hand(written, ends):
     low, high = ends

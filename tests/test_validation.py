@@ -229,6 +229,22 @@ def test_changed_text_and_a_failing_cell_differ(checkout):
     assert "ZeroDivisionError" in lines[5]
 
 
+def test_a_page_of_which_no_cell_was_compared_does_not_agree(checkout, monkeypatch):
+    path = checkout.published / "first.ipynb"
+    whole = path.read_text(encoding="utf-8")
+    for damaged in (whole[:-40], whole.replace(validation.CHECKED, "checked")):
+        path.write_text(damaged, encoding="utf-8")
+        differing, lines = validate(checkout, "first")
+        assert differing == ["first"]
+        assert "has no cell that is tagged nbval-check-output" in lines[1]
+    path.write_text(whole, encoding="utf-8")
+    monkeypatch.setattr(validation, "_has_checked_cell", lambda notebook: True)
+    path.write_text(whole[:-40], encoding="utf-8")  # nbval has an error here, and no failure
+    differing, lines = validate(checkout, "first")
+    assert differing == ["first"]
+    assert "could not be executed" in lines[1]
+
+
 def test_a_stopped_validation_continues_where_it_stopped(checkout, monkeypatch):
     compare = validation._differences
 

@@ -14,6 +14,7 @@ from forgetting.foundation import resources
 from forgetting.models import MODELS
 from forgetting.models.vae import Decoder, VAEConfig
 from forgetting.zoo import references, release, store
+from forgetting.zoo.graders import load_thresholds
 from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
 from forgetting.zoo.train import card
 
@@ -149,6 +150,28 @@ def test_measurements_were_made_with_the_weights_of_the_zoo(name):
             assert store.record(other)["sha256"] == digest
             assert isinstance(RECIPES[name], Measurement)
             assert other in RECIPES[name].needs
+
+
+@pytest.mark.parametrize(
+    ("other", "read"),
+    [
+        ("digits-classifier-a", references.load_statistics),
+        ("faces-classifier-a", lambda: references.threshold_a("Smiling", 64)),
+        ("faces-classifier-b", lambda: load_thresholds("faces-classifier-b", "Smiling", 64)),
+        ("faces-classifier-a", lambda: store.load("faces-embedding")),
+        ("faces-glow", lambda: store.tensors("faces-likelihoods")),
+    ],
+)
+def test_what_was_measured_with_other_weights_is_refused(other, read, monkeypatch):
+    read()
+    record = store.record
+
+    def trained_anew(name, folder=None):
+        return record(name, folder) | ({"sha256": "f" * 64} if name == other else {})
+
+    monkeypatch.setattr(store, "record", trained_anew)
+    with pytest.raises(WeightsError, match=f"was measured with {other} of sha256 .*measure it"):
+        read()
 
 
 def test_statistics_of_real_images_travel_with_the_zoo():

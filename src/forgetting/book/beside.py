@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.numerals import in_figures
-from forgetting.book.schema import Record, digest, read_record
+from forgetting.book.numerals import in_figures, read_unchanged
+from forgetting.book.schema import Record, read_record
 from forgetting.errors import DataError, shortened
 
 NO_SETTING = ("seed", "device")
@@ -27,6 +27,9 @@ WITHOUT_USE = {
     ),
 }
 """Parameters by the `method` of a template that has two, of which that one makes no use."""
+
+CIRCUMSTANCES = ("cpu", "threads", "device", "bfloat16", "revision")
+"""What differs between machines and states of the library, beside data and versions."""
 
 OF_SETS = ("fid", "kid", "precision", "recall")
 """What the names of metrics begin with that depend on how many samples there are."""
@@ -72,6 +75,8 @@ class Compared:
         Metrics that the published runs have and one's own has not.
     more : list of str
         Metrics that both have and that are not among the figures.
+    unclear : list of str
+        Figures that differ and of which no interval is published, so that none is marked.
     """
 
     names: list[str]
@@ -81,6 +86,7 @@ class Compared:
     sizes: tuple[int, int] | None = None
     lacking: list[str] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return what a terminal shows."""
@@ -96,6 +102,8 @@ class Compared:
         if self.outside:
             lines.append("* the intervals, or the range over seeds, do not touch;")
             lines.append("  a value without an interval lies outside of the published")
+        if self.unclear:
+            lines.append(f"not judged, for no interval is published: {shortened(self.unclear)}")
         if self.lacking:
             lines.append(f"not in this run: {shortened(self.lacking)}")
         if self.more:
@@ -103,7 +111,7 @@ class Compared:
         lines += [
             f"{name:{width}}  {published}  ->  {own}"
             for name, (published, own) in self.differing.items()
-        ] or ["parameters, weights and versions are the same"]
+        ] or ["parameters, weights, data, library and versions are the same"]
         return lines
 
 
@@ -120,11 +128,12 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     Raises
     ------
     DataError
-        The file is no record or was changed after its run, or no published run has its template.
+        The file is no record, it or a published one was changed after its run, or no published
+        run has its template.
     """
     own = _read(path)
     published = _nearest(own, path, checkout)
-    records = list(published.values())
+    records = [_read(checkout.results / f"{name}.json") for name in published]
     theirs = [
         name
         for name in records[0]["metrics"]
@@ -133,12 +142,16 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     both = [name for name in own["metrics"] if name in theirs]
     shown = [name for name in both if every or name.startswith(FIRST)]
     sizes = _sizes(records[0], own)
-    figures, outside = {}, []
+    figures, outside, unclear = {}, [], []
     for name in shown:
         values = _over([r["metrics"] for r in records], name), _over([own["metrics"]], name)
         figures[name] = figure(name, values[0]), figure(name, values[1])
-        if _apart(*values) and not (sizes and name.startswith(OF_SETS)):
+        if sizes and name.startswith(OF_SETS):
+            continue
+        if _apart(*values):
             outside.append(name)
+        elif not all(map(math.isfinite, values[0])) and values[0][0] != values[1][0]:
+            unclear.append(name)
     return Compared(
         list(published),
         _differing(own, path, published, checkout),
@@ -147,6 +160,7 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
         sizes,
         [name for name in theirs if name not in both and (every or name.startswith(FIRST))],
         [name for name in both if name not in shown],
+        unclear,
     )
 
 
@@ -161,16 +175,9 @@ def _sizes(published: Record, own: Record) -> tuple[int, int] | None:
 
 def _read(path: Path) -> Record:
     """Return a record of a run."""
-    record = read_record(path)
+    record = read_unchanged(path)
     if not {"template", "parameters", "metrics"} <= record.keys():
         raise DataError(f"{path} is no record of a run: give the NAME.json that a run left.")
-    circumstances = path.with_name(f"{path.stem}.run.json")
-    noted = read_record(circumstances) if circumstances.is_file() else {}
-    if noted.get("record", digest(record)) != digest(record):
-        raise DataError(
-            f"{path} says something else than when its run ended, by {circumstances.name}: bring "
-            "the record back as it was, or make the run again."
-        )
     return record
 
 
@@ -248,14 +255,13 @@ def _apart(theirs: tuple[float, float, float], ours: tuple[float, float, float])
 def _differing(
     own: Record, path: Path, published: Mapping[str, Record], checkout: Checkout
 ) -> dict[str, tuple[str, str]]:
-    """Return parameters, weights and circumstances that differ from the first published run."""
-    name, record = next(iter(published.items()))
-    seeds = map(str, sorted({r["parameters"].get("seed", 0) for r in published.values()}))
-    theirs, ours = _used(record) | {"seed": ", ".join(seeds)}, _used(own)
-    theirs |= {f"weights of {n}": h[:12] for n, h in record["weights"].items()}
-    ours |= {f"weights of {n}": h[:12] for n, h in own.get("weights", {}).items()}
-    theirs |= _circumstances(checkout.results / f"{name}.run.json")
-    ours |= _circumstances(path.with_name(f"{path.stem}.run.json"))
+    """Return parameters, weights and circumstances that differ from those of published runs."""
+    described = [_described(r, checkout.results / f"{n}.run.json") for n, r in published.items()]
+    theirs = {
+        key: ", ".join(dict.fromkeys(each.get(key, "–") for each in described))
+        for key in dict.fromkeys(key for each in described for key in each)
+    }
+    ours = _described(own, path.with_name(f"{path.stem}.run.json"))
     return {
         key: (theirs.get(key, "–"), ours.get(key, "–"))
         for key in dict.fromkeys([*theirs, *ours])
@@ -263,10 +269,18 @@ def _differing(
     }
 
 
+def _described(record: Record, circumstances: Path) -> dict[str, str]:
+    """Return the parameters, weights and circumstances of a run as texts."""
+    weights = {f"weights of {n}": h[:12] for n, h in record.get("weights", {}).items()}
+    return _used(record) | weights | _circumstances(circumstances)
+
+
 def _circumstances(path: Path) -> dict[str, str]:
-    """Return processor, threads and versions of a run; nothing where they are not there."""
+    """Return what else a run depends on; nothing where its circumstances are not there."""
     if not path.is_file():
         return {}
     noted = read_record(path)
-    kept = {name: str(noted[name]) for name in ("cpu", "threads", "device") if name in noted}
-    return kept | {name: str(version) for name, version in noted.get("versions", {}).items()}
+    kept = {name: str(noted[name]) for name in CIRCUMSTANCES if name in noted}
+    data = {f"data: {name}": text for name, text in noted.get("data", {}).items()}
+    versions = {name: str(version) for name, version in noted.get("versions", {}).items()}
+    return kept | data | versions

@@ -32,6 +32,9 @@ SHARES = (
 )
 """What the names of metrics begin with that are shares, and are shown in percent."""
 
+NO_SHARES = ("attack_value",)
+"""What the names of metrics begin with that are no shares all the same."""
+
 
 class Claim(BaseModel):
     """A claim: what is said, where, and the rule of its verdict."""
@@ -56,7 +59,8 @@ class Claim(BaseModel):
         Raises
         ------
         ForgettingError
-            A record or metric is missing, or there are neither tests nor a reason.
+            A record or metric is missing, a share is compared with something else, or there are
+            neither tests nor a reason.
         """
         entry: dict[str, Any] = {
             name: getattr(self, name) for name in ("claim", "paper", "place", "page", "rule")
@@ -81,7 +85,18 @@ class Claim(BaseModel):
         metric, relation, than = comparison
         bound = (than,) * 3 if isinstance(than, float) else results.value(record, than)
         moved = tuple(self.factor * x + self.margin for x in bound)
+        is_alike = isinstance(than, float) or is_share(than) == is_share(metric)
+        if not is_alike or (is_share(metric) and not -1 <= moved[0] <= 1):
+            raise ForgettingError(
+                f"The claim {self.claim!r} compares {metric} of {record} with {than}, of which "
+                "one is a share from 0 to 1 and the other is not: give 0.05 for 5 %."
+            )
         return compared(results.value(record, metric), relation, moved)
+
+
+def is_share(metric: str) -> bool:
+    """Return whether a metric is a share, by its name."""
+    return metric.startswith(SHARES) and not metric.startswith(NO_SHARES)
 
 
 def compared(value: tuple[float, ...], relation: Relation, bound: tuple[float, ...]) -> Outcome:
@@ -158,8 +173,7 @@ def figures_of(claim: dict[str, Any]) -> list[str]:
     texts = []
     for figure in claim.get("figures", ()):
         low, high = figure.get("interval", (math.nan, math.nan))
-        is_share = figure["metric"].startswith(SHARES)
-        factor, unit = (100, " %") if is_share else (1, claim["unit"])
+        factor, unit = (100, " %") if is_share(figure["metric"]) else (1, claim["unit"])
         value, low, high = (factor * x for x in (figure["value"], low, high))
         text = in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
         texts.append(f"{figure['label']}: {text}" if figure["label"] else text)

@@ -4,11 +4,11 @@ import ast
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import nbformat
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
@@ -45,6 +45,22 @@ class Entry(BaseModel):
         {}, description="of a sweep: parameters of each case; a list holds several values of one"
     )
     grid: dict[str, list[Any]] = Field({}, description="of a sweep: values of each parameter")
+
+    @model_validator(mode="after")
+    def _is_unambiguous(self) -> Self:
+        """Refuse a case that cannot be told from others, and values that no run would have."""
+        for case, given in {"": {}, **self.cases}.items():
+            where = f"{self.name}, case {case}" if case else self.name
+            if "-" in case:
+                raise ValueError(f"{where}: '-' ends the name of a case, so use '_' within it")
+            lists = {name: value for name, value in given.items() if isinstance(value, list)}
+            if twice := sorted((given.keys() - lists.keys()) & self.grid.keys()):
+                raise ValueError(
+                    f"{where}: {twice[0]} is in the grid, whose values would count: give a list"
+                )
+            if empty := [name for name, values in (self.grid | lists).items() if not values]:
+                raise ValueError(f"{where}: {empty[0]} has no values, so that there is no run")
+        return self
 
     @property
     def is_sweep(self) -> bool:

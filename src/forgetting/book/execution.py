@@ -18,6 +18,7 @@ from forgetting import errors
 from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import with_installation, without_installation
+from forgetting.book.fingerprint import outputs_digest
 from forgetting.book.run import CONTEXT, files
 from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import ForgettingError
@@ -171,6 +172,7 @@ def execute(
     texts = files(results, name, record, circumstances)
     if notebook is not None:
         page = clean(executed, title, {**metadata, "weights": record["weights"]})
+        page.metadata["forgetting"]["outputs"] = outputs_digest(page)
         texts[notebook] = nbformat.writes(page) + "\n"
     write_texts(texts)
     return record

@@ -192,6 +192,25 @@ def fingerprint(tree: ast.Module, circumstances: Any) -> str:
     return digest.hexdigest()
 
 
+def outputs_digest(notebook: nbformat.NotebookNode) -> str:
+    """Return a hash of what the cells of an executed notebook have shown, in their order.
+
+    A page carries it, so that outputs which were changed since its execution are noticed.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        Without messages on stderr.
+
+    Returns
+    -------
+    str
+        Hexadecimal sha256.
+    """
+    shown = [cell.outputs for cell in notebook.cells if cell.get("outputs")]
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
 def tokens(value: Any) -> Iterator[str]:
     """Yield a syntax tree as texts that are the same in every version of Python.
 

@@ -120,8 +120,8 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
     """Set the variables with which a kernel is that of this interpreter, and restore them.
 
     The user may have another kernel of the same name, a backend of matplotlib in MPLBACKEND, which
-    would draw no picture into a notebook, and startup files of Python and IPython. None of them
-    counts.
+    would draw no picture into a notebook, startup files of Python and IPython, and filters of
+    warnings in PYTHONWARNINGS, which would make errors of notes. None of them counts.
 
     Parameters
     ----------
@@ -137,6 +137,7 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
         "IPYTHONDIR": str(folder / "ipython"),
         "MPLBACKEND": INLINE,
         "PYTHONSTARTUP": "",
+        "PYTHONWARNINGS": "",
         **more,
     }
     before = {name: os.environ.get(name) for name in variables}

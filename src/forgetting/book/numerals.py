@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.book.checkout import HERE
-from forgetting.book.schema import read_record
+from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import DataError, did_you_mean
 
 MINUS = "−"
@@ -74,6 +74,30 @@ def in_minutes(seconds: float) -> str:
     return "under a minute" if not minutes else f"{minutes} minute{'s' * (minutes > 1)}"
 
 
+def read_unchanged(path: Path) -> Record:
+    """Return a record, unless it was changed after its run.
+
+    Parameters
+    ----------
+    path : Path
+        NAME.json; NAME.run.json beside it holds the record's hash, except of older runs.
+
+    Raises
+    ------
+    DataError
+        It says something else than when its run ended, or cannot be read.
+    """
+    record = read_record(path)
+    circumstances = path.with_name(f"{path.stem}.run.json")
+    noted = read_record(circumstances) if circumstances.is_file() else {}
+    if noted.get("record", digest(record)) != digest(record):
+        raise DataError(
+            f"{path} says something else than when its run ended, by {circumstances.name}: bring "
+            "the record back as it was, or make the run again."
+        )
+    return record
+
+
 class Results:
     """The published records, read by name and kept.
 
@@ -100,7 +124,7 @@ class Results:
         Raises
         ------
         DataError
-            There is none; the most similar name is given.
+            There is none; the most similar name is given. Or it was changed after its run.
         """
         self.used.add(name)
         top = self.folder.parent if name.startswith(ZOO) else self.folder
@@ -111,7 +135,7 @@ class Results:
             raise DataError(f"There is no record {name}. {did_you_mean(path.stem, names)}")
         if name not in self._records:
             is_of_zoo = name.startswith(ZOO)
-            read = json.loads(path.read_text("utf-8")) if is_of_zoo else read_record(path)
+            read = json.loads(path.read_text("utf-8")) if is_of_zoo else read_unchanged(path)
             self._records[name] = read
         return self._records[name]
 

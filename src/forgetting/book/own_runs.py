@@ -79,6 +79,33 @@ def of_record(path: Path, template: str | None = None) -> tuple[str, dict[str, s
     return found, {name: str(value) for name, value in values if name in declared}
 
 
+def with_changes(
+    template: str, recorded: Mapping[str, str], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the parameters of a record with changes; another preset brings its own sizes.
+
+    A record holds the sizes that its preset has filled in, with which another preset would have
+    no effect: they are left out where the preset changes.
+
+    Parameters
+    ----------
+    template : str
+        Of the record.
+    recorded, given : mapping of str to str
+        Parameters as texts, as `of_record` returns them; those given count.
+
+    Raises
+    ------
+    ForgettingError
+        No template has that name.
+    """
+    if given.get("preset", recorded.get("preset")) == recorded.get("preset"):
+        return {**recorded, **given}
+    filled = {p.name for p in parameters(template).values() if p.default == 0 and p.name != "seed"}
+    kept = {name: value for name, value in recorded.items() if name not in filled}
+    return {**kept, **given}
+
+
 @contextmanager
 def claimed(folder: Path, name: str) -> Iterator[None]:
     """Keep a name for the run that the block executes: no other run takes it meanwhile.

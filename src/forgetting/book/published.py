@@ -7,6 +7,7 @@ import nbformat
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.execution import reworded
+from forgetting.book.fingerprint import outputs_digest
 from forgetting.book.schema import digest, read_record
 from forgetting.zoo import store as zoo
 
@@ -24,8 +25,8 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     Returns
     -------
     bool
-        False also where the page, its record or the record's circumstances are missing, or where
-        they are of two executions.
+        False also where the page, its record or the record's circumstances are missing, where they
+        are of two executions, and where outputs of the page were changed after its execution.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")
@@ -35,7 +36,10 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     if entry.is_run_of_a_sweep:
         stored = {**noted, "weights": record["weights"]}
     elif page.is_file() and noted.get("record") in (None, digest(record)):
-        stored = nbformat.read(page, as_version=4).metadata.get("forgetting", {})
+        notebook = nbformat.read(page, as_version=4)
+        stored = notebook.metadata.get("forgetting", {})
+        if stored.get("outputs") not in (None, outputs_digest(notebook)):
+            return False
     else:
         return False
     used = stored.get("weights", {})

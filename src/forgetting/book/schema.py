@@ -17,7 +17,6 @@ from forgetting.errors import DataError
 from forgetting.foundation.files import write_text
 
 Record = dict[str, Any]
-
 SCHEMA = 2
 """Number of the present schema."""
 
@@ -173,8 +172,8 @@ def read_record(path: Path) -> Record:
     Raises
     ------
     DataError
-        The file is not valid JSON or no record, a metric is no finite number, comes twice or lies
-        outside its interval, or the record is of an older or a newer schema.
+        The file is no JSON or no record, a metric is no finite number, comes twice, or does not
+        lie in its whole interval, or the record is of another schema.
     """
     record: Record | None = _json(path)
     if record is None:
@@ -197,9 +196,12 @@ def read_record(path: Path) -> Record:
 
 
 def _check_intervals(metrics: dict[str, float], path: Path) -> None:
-    """Raise an error if a metric lies outside the interval that stands beside it."""
+    """Raise an error if a metric lies outside its interval, or has half of one."""
     for name, value in metrics.items():
-        low, high = (metrics.get(f"{name}_{end}", value) for end in ("low", "high"))
+        ends = [f"{name}_{end}" for end in ("low", "high")]
+        if len(metrics.keys() & {*ends}) == 1:
+            raise DataError(f"{path}: {name} has half an interval. Make the run again.")
+        low, high = (metrics.get(end, value) for end in ends)
         rounded = ROUNDED * max(1.0, abs(value))
         if not low - rounded <= value <= high + rounded:
             raise DataError(

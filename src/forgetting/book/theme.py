@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import matplotlib as mpl
 import seaborn as sns
 
 
@@ -95,7 +96,11 @@ LABELS: Mapping[str, str] = MappingProxyType(
 
 
 def use_theme(theme: Theme) -> None:
-    """Set the style of every figure that follows, on a transparent background."""
+    """Set the style of every figure that follows, on a transparent background.
+
+    Nothing of a user's own matplotlibrc counts, whose `image.origin` would turn images over.
+    """
+    mpl.rcdefaults()
     sns.set_theme(
         context="notebook",
         style="ticks",

@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
+
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.kernel import check_package
@@ -34,6 +36,9 @@ SLOWER = 20
 
 PATIENCE = 1200
 """Seconds that a cell may take in any case."""
+
+CHECKED = "nbval-check-output"
+"""Tag of the cells whose outputs are compared."""
 
 
 def validate(
@@ -126,6 +131,8 @@ def _reason_to_skip(page: Entry) -> str:
 def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
     """Execute a page, and return lines that say how it differs from the published one."""
     published = checkout.published / f"{page.name}.ipynb"
+    if not _has_checked_cell(published):
+        return [f"{published.name} has no cell that is tagged {CHECKED} and has outputs."]
     circumstances = checkout.results / f"{page.name}.run.json"
     known = read_record(circumstances) if circumstances.is_file() else {}
     report = folder / f"{page.name}.xml"
@@ -152,10 +159,20 @@ def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
     )
     if done.returncode == 0:
         return []
-    if not report.is_file():
-        return ["The page could not be executed:", *(done.stdout + done.stderr).splitlines()[-20:]]
-    failures = ElementTree.parse(report).getroot().iter("failure")
-    return [line for failure in failures for line in _told(failure.text or "")]
+    failures = ElementTree.parse(report).getroot().iter("failure") if report.is_file() else ()
+    lines = [line for failure in failures for line in _told(failure.text or "")]
+    output = (done.stdout + done.stderr).splitlines()[-20:]
+    return lines or ["The page could not be executed:", *output]
+
+
+def _has_checked_cell(notebook: Path) -> bool:
+    """Return whether a notebook can be read, and has an output that an execution can miss."""
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (AttributeError, OSError, ValueError, nbformat.ValidationError):
+        return False
+    tagged = (cell for cell in cells if CHECKED in cell.metadata.get("tags", []))
+    return any(cell.get("outputs") for cell in tagged)
 
 
 def _told(failure: str) -> list[str]:

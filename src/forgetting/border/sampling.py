@@ -11,6 +11,7 @@ from torch import nn
 from forgetting.border.checks import check_decoded, check_latent_dim, first_latents
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.scores import N_SCORED, check_score, check_scores
@@ -18,13 +19,13 @@ from forgetting.errors import DataError, ParameterError
 from forgetting.foundation.progress import tracked
 
 
-def first_samples(generator: nn.Module) -> torch.Tensor:
-    """Return a few images (N_SCORED, C, H, W) of a generator, on which a score is tried."""
+def first_samples(generator: nn.Module, n: int = N_SCORED) -> torch.Tensor:
+    """Return a few images (n, C, H, W) of a generator, on which a score is tried."""
     duplicate = frozen_copy(generator)
     with own_conditions(gradients=False):
-        latents = first_latents(generator, N_SCORED).to(device_of(duplicate))
-        images: torch.Tensor = duplicate(latents)
-    check_decoded(images, N_SCORED, name_of(generator))
+        latents = first_latents(generator, n).to(device_of(duplicate))
+        images = torch.cat([duplicate(part) for part in latents.split(N_SCORED)])
+    check_decoded(images, n, name_of(generator))
     return images
 
 
@@ -32,6 +33,8 @@ def check_scores_on(
     generator: nn.Module, scores: Sequence[Callable[..., Any]], *, is_logit: bool
 ) -> torch.Tensor:
     """Return a few images of a generator, unless one of several scores fails on them.
+
+    A `DataWarning` says where a score's classifier is surer of them in another form.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def check_scores_on(
     images = first_samples(generator)
     for score in scores:
         check_score(score, images, is_logit=is_logit)
+        if tells_forms(score):
+            warn_of_forms(score, first_samples(generator, N_COMPARED), name_of(generator))
     return images
 
 
@@ -115,7 +120,7 @@ def scored_samples(
         threshold = _finite(threshold)
     is_logit = threshold is not None and threshold <= 0
     check_generator(generator)
-    check_score(score, first_samples(generator), is_logit=is_logit)
+    check_scores_on(generator, [score], is_logit=is_logit)
     model = frozen_copy(generator)
     random = torch.Generator().manual_seed(seed)
     with own_conditions(seed, gradients=False):

@@ -38,7 +38,8 @@ def main() -> None:
     "--from",
     "record",
     type=FILE,
-    help="Take the template and its parameters from a record; -p changes some of them.",
+    help="Take the template and its parameters from a record; -p changes some of them, and "
+    "another preset brings its own sizes.",
 )
 @click.option(
     "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be repeated."
@@ -67,7 +68,7 @@ def run(
     given = read_pairs(pairs)
     if record is not None:
         template, recorded = own_runs.of_record(record, template)
-        given = recorded | given
+        given = own_runs.with_changes(template, recorded, given)
     if template is None:
         raise ForgettingError("Name a template, or give `--from` a record.")
     values = templates.convert(template, given)

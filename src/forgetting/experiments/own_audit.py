@@ -15,7 +15,7 @@ from forgetting.border.copies import frozen_copy, name_of
 from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
-from forgetting.border.sampling import first_samples
+from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError
 from forgetting.experiments.feature_task import LAYERS
@@ -285,9 +285,8 @@ def check_audit(
     check_seed(seed)
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
-    images = first_samples(models["before"])
+    images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)
-    check_score(grader, images, is_logit=True)
     before, after = (check_latent_dim(models[key]) for key in ("before", "after"))
     if before != after:
         raise ModelError(

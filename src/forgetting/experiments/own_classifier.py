@@ -158,7 +158,8 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
             "images, (N, 1, H, W)."
         )
     images = images.expand(-1, 3, -1, -1)
-    images = (images * 255).round().to(torch.uint8).unique(dim=0)
+    # a value a little beyond the range, as resizing leaves some, would come round to its other end
+    images = (images.clamp(0, 1) * 255).round().to(torch.uint8).unique(dim=0)
     if len(images) < MIN_IMAGES:
         raise DataError(
             f"{len(images)} different images of one kind are too few to train a classifier and to "

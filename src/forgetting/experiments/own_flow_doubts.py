@@ -13,6 +13,7 @@ from forgetting.border.checks import MARGIN, check_images, check_scale
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.forms import other_forms
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
@@ -27,11 +28,15 @@ N_COMPARED = 16
 TEMPERATURE = 0.7
 """Of the samples, where a flow's `sample` takes one."""
 
-ORDER, NEGATIVE = "with red and blue exchanged", "as negatives"
-"""Forms in which images may be given by mistake, as a sentence names them."""
-
 MIN_TELLING = 4
 """Images below which it may be chance that all are likelier in another form."""
+
+PER_VALUE, MIN_VALUES = 0.05, 100
+"""Nats for each value of an image that no log-likelihood exceeds which was divided by the number
+of values, and values below which it may exceed them.
+
+Bits/dim of images of 8 bits are all of 7.93 to 8.07 then: those of noise, whatever the image.
+"""
 
 BEYOND = 0.25
 """Share of a sample's values outside [0, 1] from which its range seems to be another."""
@@ -73,7 +78,7 @@ def warn_of_copies(forget: torch.Tensor, retain: torch.Tensor) -> None:
 
 
 def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
-    """Warn if a flow seems to return no log-likelihood, or one of images in another range.
+    """Warn if a flow seems to return no log-likelihood, one of a value, or of another range.
 
     Noise is less likely than images under every flow that has learned from images, unless its
     `log_prob` has the other sign or is given values that it does not know.
@@ -96,6 +101,15 @@ def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
         warnings.warn(
             f"{name} finds noise more likely than each of {len(some)} images to retain: is its "
             "`log_prob` a loss, with the other sign, or of images in another range than [0, 1]?",
+            DataWarning,
+            stacklevel=4,
+        )
+    n_values, most = some[0].numel(), float(of_images.abs().max())
+    if n_values >= MIN_VALUES and most <= PER_VALUE * n_values:
+        warnings.warn(
+            f"{name} gives each of {len(some)} images of {n_values} values a log-likelihood of at "
+            f"most {most:.3g} in size: is it divided by their number? Return the sum over all "
+            "values, in nats, or bits/dim are wrong.",
             DataWarning,
             stacklevel=4,
         )
@@ -129,10 +143,7 @@ def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -
     model = frozen_copy(flow)
     for images, purpose in ((forget, "forget"), (retain, "retain")):
         some = images[:N_COMPARED].to(device_of(model))
-        forms = {NEGATIVE: 1 - some}
-        if images.shape[1] == 3:
-            forms[ORDER] = some.flip(1)
-        for form, others in forms.items():
+        for form, others in other_forms(some).items():
             with own_conditions(gradients=False):
                 given, other = (log_prob_of(model, x) for x in (some, others))
             if len(some) >= MIN_TELLING and (other > given).all():

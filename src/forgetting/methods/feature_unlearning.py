@@ -1,7 +1,9 @@
 """Feature unlearning for pre-trained GANs and VAEs (Moon, Cho and Kim, AAAI 2024)."""
 
+from typing import Self
+
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from forgetting.errors import DataError
@@ -38,6 +40,16 @@ class UnlearningConfig(FinetuneConfig):
     reconstruction: float = Field(
         1.0, ge=0, description="factor of reconstruction; 1 as published"
     )
+
+    @model_validator(mode="after")
+    def _unlearns_something(self) -> Self:
+        """Refuse factors with which the copy stays what the original is."""
+        if not self.alpha * (self.perceptual + self.pixels):
+            raise ValueError(
+                f"alpha = {self.alpha:g}, perceptual = {self.perceptual:g} and pixels = "
+                f"{self.pixels:g} unlearn nothing: give alpha and one of the others above 0"
+            )
+        return self
 
 
 @unlearning_method(

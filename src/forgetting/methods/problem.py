@@ -1,5 +1,6 @@
 """What a method that unlearns a feature is given: a generator, and where the feature lies."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from torch import nn
 
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.copies import frozen_copy, tunable_copy
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.methods.direction import Direction
 from forgetting.methods.results import Callback
 
@@ -31,6 +32,8 @@ def all_weights(model: nn.Module) -> nn.Module:
 @dataclass(frozen=True)
 class UnlearningProblem:
     """A feature to unlearn, and the generator that shall unlearn it.
+
+    A `DataWarning` says where the direction is so long that latents are erased to where none lie.
 
     Attributes
     ----------
@@ -72,6 +75,15 @@ class UnlearningProblem:
                 f"The projection threshold is {t:g}, and projections of latents are standard "
                 f"normal, so that the direction selects {what}: give one between -{FARTHEST:g} "
                 f"and {FARTHEST:g}, as `find_direction` does."
+            )
+        length = float(self.direction.vector.norm())
+        if t + 1 - length < -FARTHEST:
+            warnings.warn(
+                f"The direction has the length {length:.3g}, so that a latent with a projection "
+                f"of {t + 1:.2g} is erased to one of {t + 1 - length:.2g}, where hardly any lies: "
+                "divide it by its length, as form='unit' does.",
+                DataWarning,
+                stacklevel=4,
             )
 
     @property

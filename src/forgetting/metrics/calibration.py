@@ -50,6 +50,7 @@ class Auc:
         and Xu, 2014). Its variance is that of the share of negatives below each positive, plus
         that of the share of positives above each negative. Where the scores part both kinds
         entirely, the interval has no width, and a `DataWarning` says so of under 50 of a kind.
+        Another says so where all scores are equal.
 
         Parameters
         ----------
@@ -77,6 +78,13 @@ class Auc:
         below = 1 - (ranks[m:] - rankdata(negative)) / m
         value = float(above.mean())
         half = norm.ppf(0.975) * math.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
+        if bool((checked == checked[0]).all()):
+            warnings.warn(
+                f"An AUC: all {m + n} scores are {values[0]:g}, so that they tell nothing, and "
+                "the interval has no width: look at what scores.",
+                DataWarning,
+                stacklevel=2,
+            )
         if value in (0, 1) and min(m, n) < MIN_PARTED:
             warnings.warn(
                 f"An AUC: the scores part {m} images with the feature entirely from {n} without, "
@@ -122,7 +130,8 @@ def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float
     """Return the threshold at which a classifier is right most often.
 
     It lies halfway between two scores; of several that are right equally often, it is the one in
-    the middle.
+    the middle. Scores that are right no more often than one answer for all images, as those with
+    the other sign, put it at an end, and a `DataWarning` says so.
 
     Parameters
     ----------
@@ -147,6 +156,15 @@ def balanced_threshold(scores: torch.Tensor, has_feature: torch.Tensor) -> float
     n_right = torch.cat([torch.zeros(1, dtype=torch.long), (1 - 2 * positive).cumsum(0)])
     is_cut = torch.ones(len(values) + 1, dtype=torch.bool)
     is_cut[1:-1] = values[1:] > values[:-1]
+    n_positive = int(positive.sum())
+    if int(n_right[is_cut].max()) + n_positive <= max(n_positive, len(values) - n_positive):
+        warnings.warn(
+            f"A balanced threshold: at none are the scores right more often than one answer for "
+            f"all {len(values)} images, of which {n_positive} have the feature. Nearly all or "
+            "none would count: give more images with the feature, or scores with the other sign.",
+            DataWarning,
+            stacklevel=2,
+        )
     best = torch.nonzero(is_cut & (n_right == n_right[is_cut].max())).flatten()
     cut = int(best[len(best) // 2])
     ends = values[[max(cut - 1, 0), min(cut, len(values) - 1)]]

@@ -1,14 +1,18 @@
 """Mean and covariance of the features of samples."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 
 ROUNDING = 1e-4
 """By which part of the greatest variance a covariance may differ from one, by rounding."""
+
+MAX_REPEATED = 0.1
+"""Largest share of samples that may equal as many others as a measure allows for."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Statistics:
     def of(cls, features: torch.Tensor, weights: torch.Tensor | None = None) -> "Statistics":
         """Compute the statistics of features.
 
+        A `DataWarning` says where over a tenth of the samples equal another.
+
         Parameters
         ----------
         features : Tensor, (N, F)
@@ -70,7 +76,11 @@ class Statistics:
         DataError
             There are fewer than two samples, or a value is not finite.
         """
-        array = checked_features(features, 2, "A covariance").cpu().double().numpy()
+        checked = checked_features(features, 2, "A covariance")
+        warn_of_repeated(
+            checked, 1, "A covariance: {n_repeated}, which say no more than each of them once."
+        )
+        array = checked.double().numpy()
         if weights is None:
             n, sample_weights = float(len(array)), None
         else:
@@ -113,3 +123,25 @@ def checked_features(features: torch.Tensor, least: int, measure: str) -> torch.
             "Look at these samples."
         )
     return features
+
+
+def warn_of_repeated(features: torch.Tensor, n_others: int, text: str) -> None:
+    """Warn where over a tenth of samples equal others, as those of a set do that was repeated.
+
+    Parameters
+    ----------
+    features : Tensor, (N, F)
+        Features of the samples.
+    n_others : int
+        How many others a sample that counts as repeated equals at least.
+    text : str
+        The sentence, with `{n_repeated}` for the number of samples.
+    """
+    _, number, counts = features.unique(dim=0, return_inverse=True, return_counts=True)
+    n_repeated = int((counts[number] > n_others).sum())
+    if n_repeated > MAX_REPEATED * len(features):
+        equal = "another" if n_others == 1 else f"{n_others} others"
+        told = f"{n_repeated} of {len(features)} samples equal {equal}"
+        warnings.warn(
+            f"{text.format(n_repeated=told)} Take each sample once.", DataWarning, stacklevel=3
+        )

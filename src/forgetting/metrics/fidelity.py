@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
-from forgetting.metrics.feature_statistics import Statistics, checked_features
+from forgetting.metrics.feature_statistics import Statistics, checked_features, warn_of_repeated
 
 KID_SUBSETS = 20
 
@@ -24,9 +24,6 @@ MIN_SAMPLES = 50
 
 NEIGHBOUR = 3
 """The neighbour of a sample whose distance is the radius of its place, k of precision."""
-
-MAX_REPEATED = 0.1
-"""Largest share of real samples whose neighbours are all equal to them."""
 
 FAR, LARGEST = 30.0, 1e12
 """Distance from 0, in units of their spread, and spread, beyond which features are moved."""
@@ -99,7 +96,7 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
     the kernel (x y / F + 1)^3, by torch-fidelity. A subset has 1,000 samples, or all of the
     smaller set. The distance scales with the sixth power of the features, so it is read only
     beside its floor. It can be negative: of fewer samples it may lie far below 0, and a
-    `DataWarning` says so.
+    `DataWarning` says so. Another says where over a tenth of the samples equal another.
 
     Parameters
     ----------
@@ -121,6 +118,8 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
             DataWarning,
             stacklevel=2,
         )
+    for features in (first, second):
+        warn_of_repeated(features, 1, "KID: {n_repeated}, which moves it away from 0.")
     from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
 
     metrics = kid_features_to_metric(
@@ -156,15 +155,9 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
         There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
-    _, number, counts = second.unique(dim=0, return_inverse=True, return_counts=True)
-    n_repeated = int((counts[number] > NEIGHBOUR).sum())
-    if n_repeated > MAX_REPEATED * len(second):
-        warnings.warn(
-            f"Precision and recall: {n_repeated} of {len(second)} real samples equal "
-            f"{NEIGHBOUR} others, so that no sample is near them. Take each sample once.",
-            DataWarning,
-            stacklevel=2,
-        )
+    warn_of_repeated(
+        second, NEIGHBOUR, "Precision and recall: {n_repeated}, so that no other is near them."
+    )
     first, second = _placed(first, second)
     from torch_fidelity.metric_prc import prc_features_to_metric  # takes seconds
 

@@ -14,6 +14,7 @@ from forgetting.metrics.feature_statistics import Statistics
 from forgetting.models.face_api import OutsideClassifier
 from forgetting.zoo import store
 from forgetting.zoo.face_api import load_face_api
+from forgetting.zoo.made_with import check_made_with
 
 GRADERS = "faces-graders"
 CLASSIFIER_A, CLASSIFIER_B, OUTSIDE = "faces-classifier-a", "faces-classifier-b", "face-api"
@@ -53,8 +54,12 @@ def load_thresholds(grader: str, attribute: str, size: int) -> Thresholds:
     ------
     DataError
         The entry has no such thresholds.
+    WeightsError
+        A classifier has other weights than those whose thresholds they are.
     """
-    entry = store.record(GRADERS)["graders"]
+    made = store.record(GRADERS)
+    check_made_with(GRADERS, made, store.record)
+    entry = made["graders"]
     try:
         row = entry[grader][str(size)][attribute]
     except KeyError:

@@ -9,6 +9,7 @@ from typing import Any
 from forgetting.errors import DataError
 from forgetting.metrics.feature_statistics import Statistics
 from forgetting.zoo import store
+from forgetting.zoo.made_with import check_made_with
 
 DIGITS, FACES = "digits-reference", "faces-reference"
 LIKELIHOODS = "faces-likelihoods"
@@ -69,8 +70,15 @@ def threshold_a(attribute: str, size: int) -> float:
         One of CelebA's 40.
     size : int
         Side of the faces in pixels, one of `FACE_SIZES`.
+
+    Raises
+    ------
+    WeightsError
+        The classifier has other weights than those whose threshold it is.
     """
-    thresholds = store.record(FACES)["thresholds"]["faces-classifier-a"]
+    entry = store.record(FACES)
+    check_made_with(FACES, entry, store.record)
+    thresholds = entry["thresholds"]["faces-classifier-a"]
     return float(thresholds[str(size)][attribute])
 
 

@@ -26,6 +26,7 @@ from forgetting.foundation.files import replacing, sha256, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.classifier_pair import holds_pair, load_pair
+from forgetting.zoo.made_with import check_made_with
 
 VARIABLE = "FORGETTING_ZOO"
 
@@ -47,8 +48,7 @@ def list_models() -> list[str]:
     >>> "digits-vae" in fg.list_models()
     True
     """
-    entries = release.manifest().items()
-    return [name for name, entry in entries if entry["kind"] not in NO_MODELS]
+    return [n for n, entry in release.manifest().items() if entry["kind"] not in NO_MODELS]
 
 
 def names(folder: Path | None = None) -> list[str]:
@@ -109,16 +109,18 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
     Raises
     ------
     WeightsError
-        The file is missing, corrupt, not the one that NAME.json describes, or cannot be fetched.
+        The file is missing, corrupt, another, or of a model that has changed since.
     """
-    expected = record(name, folder)["sha256"]
+    entry = record(name, folder)
+    if folder is None:
+        check_made_with(name, entry, record)
     path = _path(name, "safetensors", folder)
     if not path.is_file():
         raise WeightsError(
             f"The weights {path} are missing. Restore them from git, or train them: "
             f"`forgetting train {name}`."
         )
-    digest = sha256(path)
+    digest, expected = sha256(path), entry["sha256"]
     if digest != expected:
         raise WeightsError(
             f"The weights {path} have sha256 {digest[:12]}..., but {name}.json says "
@@ -153,8 +155,7 @@ def load(name: str, folder: Path | None = None) -> Any:
     Raises
     ------
     WeightsError
-        There is no such entry, it is no model, or its weights are missing, corrupt, of another
-        model, or cannot be fetched.
+        There is no such entry, it is no model, or its weights cannot be used.
 
     Examples
     --------
@@ -201,10 +202,9 @@ def save(
     name : str
         Name of the entry.
     model : Module | dict[str, Tensor]
-        Module or dict of str to Tensor Whose tensors are written.
+        Whose tensors are written.
     entry : dict
-        At least "kind"; of a model also "config". "parts" maps a submodule to the entry whose
-        tensors it has: these are not written again.
+        "kind", of a model "config". Tensors of its "parts" are in the entries that these name.
     card : str
         The model card, Markdown.
     folder : Path, optional
