@@ -154,6 +154,7 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
         role: (100 * metrics[f"{share}_{name}"], metrics[f"fid_{name}"])
         for role, name in (
             ("original", "before"),
+            ("until gone", "until_gone"),
             ("filter", "latent_filter"),
             ("retrained", "retrained"),
         )
@@ -167,10 +168,11 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
         colours: dict[str, str] = {}
         for row in rows:
             is_ours = row.label == "feature unlearning"
-            points[row.label] = row.values["share"][0], row.values["FID"][0]
-            colours[row.label] = theme.colours["unlearned"] if is_ours else theme.ink
+            label = LABELS["unlearned"] if is_ours else row.label
+            points[label] = row.values["share"][0], row.values["FID"][0]
+            colours[label] = theme.colours["unlearned"] if is_ours else theme.ink
             mark = MARKERS["unlearned"] if is_ours else "o"
-            axis.plot(*points[row.label], mark, color=colours[row.label], ms=7, clip_on=False)
+            axis.plot(*points[label], mark, color=colours[label], ms=7, clip_on=False)
         for role, point in beside.items():
             points[LABELS[role]], colours[LABELS[role]] = point, theme.colours[role]
             axis.plot(*point, MARKERS[role], color=theme.colours[role], ms=7, clip_on=False)
