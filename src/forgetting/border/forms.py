@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 import torch
@@ -9,7 +10,6 @@ import torch
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import FeatureScore, log_odds
-from forgetting.border.scores import N_SCORED
 from forgetting.errors import DataWarning
 
 ORDER, NEGATIVE = "with red and blue exchanged", "as negatives"
@@ -43,25 +43,30 @@ def tells_forms(score: Any) -> TypeGuard[FeatureScore]:
     return isinstance(score, FeatureScore) and len(score.classifier.attributes) >= MIN_ATTRIBUTES
 
 
-def warn_of_forms(score: FeatureScore, images: torch.Tensor, name: str) -> None:
+def warn_of_forms(score: FeatureScore, batches: Iterable[torch.Tensor], name: str) -> None:
     """Warn if a classifier is surer of the attributes of images in another form.
 
     Parameters
     ----------
     score : FeatureScore
         Of which `tells_forms`.
-    images : Tensor, (N, C, H, W)
-        In [0, 1].
+    batches : iterable of Tensor, (B, C, H, W)
+        The images, in [0, 1].
     name : str
         Whose images they are.
     """
-    given = _sureness(score, images)
-    for form, others in other_forms(images).items():
-        gain = _sureness(score, others) - given
-        least = DEVIATIONS * gain.std() / math.sqrt(len(gain))
-        if gain.mean() > max(least, (SURER - 1) * given.mean()):
+    given: list[torch.Tensor] = []
+    gains: dict[str, list[torch.Tensor]] = {}
+    for images in batches:
+        given.append(_sureness(score, images))
+        for form, others in other_forms(images).items():
+            gains.setdefault(form, []).append(_sureness(score, others) - given[-1])
+    least = (SURER - 1) * torch.cat(given).mean()
+    for form, parts in gains.items():
+        gain = torch.cat(parts)
+        if gain.mean() > max(least, DEVIATIONS * gain.std() / math.sqrt(len(gain))):
             warnings.warn(
-                f"{name_of(score.classifier)} is surer of {len(images)} images of {name} {form}: "
+                f"{name_of(score.classifier)} is surer of {len(gain)} images of {name} {form}: "
                 "are they in the form of the images that it learned from?",
                 DataWarning,
                 stacklevel=4,
@@ -69,7 +74,6 @@ def warn_of_forms(score: FeatureScore, images: torch.Tensor, name: str) -> None:
 
 
 def _sureness(score: FeatureScore, images: torch.Tensor) -> torch.Tensor:
-    """Return the mean size of the log-odds of all attributes of each image, (N,)."""
+    """Return the mean size of the log-odds of all attributes of each image, (B,)."""
     with own_conditions(gradients=False):
-        odds = [log_odds(score.classifier, part) for part in images.split(N_SCORED)]
-    return torch.cat(odds).abs().mean(1)
+        return log_odds(score.classifier, images).abs().mean(1)

@@ -1,7 +1,7 @@
 """Samples of generators that pass the preflight, and the scores of these samples."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Real
 from typing import Any
 
@@ -19,14 +19,19 @@ from forgetting.errors import DataError, ParameterError
 from forgetting.foundation.progress import tracked
 
 
-def first_samples(generator: nn.Module, n: int = N_SCORED) -> torch.Tensor:
-    """Return a few images (n, C, H, W) of a generator, on which a score is tried."""
+def first_samples(generator: nn.Module) -> torch.Tensor:
+    """Return a few images (N_SCORED, C, H, W) of a generator, on which a score is tried."""
+    return next(_batches(generator, N_SCORED))
+
+
+def _batches(generator: nn.Module, n: int) -> Iterator[torch.Tensor]:
+    """Yield the first n images of a generator, N_SCORED at a time: large ones fill no memory."""
     duplicate = frozen_copy(generator)
-    with own_conditions(gradients=False):
-        latents = first_latents(generator, n).to(device_of(duplicate))
-        images = torch.cat([duplicate(part) for part in latents.split(N_SCORED)])
-    check_decoded(images, n, name_of(generator))
-    return images
+    for part in first_latents(generator, n).split(N_SCORED):
+        with own_conditions(gradients=False):
+            images: torch.Tensor = duplicate(part.to(device_of(duplicate)))
+        check_decoded(images, len(part), name_of(generator))
+        yield images
 
 
 def check_scores_on(
@@ -52,7 +57,7 @@ def check_scores_on(
     for score in scores:
         check_score(score, images, is_logit=is_logit)
         if tells_forms(score):
-            warn_of_forms(score, first_samples(generator, N_COMPARED), name_of(generator))
+            warn_of_forms(score, _batches(generator, N_COMPARED), name_of(generator))
     return images
 
 
