@@ -201,6 +201,9 @@ def test_a_table_is_made_of_the_runs_that_exist(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(catalogue, "is_current", lambda *arguments: True)
     catalogue.table("some", run, checkout)
     assert "earlier" not in capsys.readouterr().out
+    (checkout.results / "some" / "far-1.run.json").unlink()
+    with pytest.raises(ForgettingError, match="no circumstances beside them, such as some/far-1"):
+        catalogue.table("some", run, checkout)
 
 
 def test_the_book_renders_without_a_warning(rendered):

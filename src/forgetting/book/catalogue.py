@@ -37,7 +37,8 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
     Raises
     ------
     ForgettingError
-        runs.yaml has no such sweep, or none of its runs has a record.
+        runs.yaml has no such sweep, none of its runs has a record, or a record has no
+        circumstances beside it.
     """
     entry = sweep(name, checkout)
     listed = entry.runs()
@@ -45,6 +46,11 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
     beside = read_records(checkout.results, [f"{label}.run" for label in published])
     if not published:
         raise ForgettingError(f"{name} has no records yet: `forgetting sweep {name}` makes them.")
+    if lost := [label for label in published if f"{label}.run" not in beside]:
+        raise ForgettingError(
+            f"{len(lost)} records of {name} have no circumstances beside them, such as {lost[0]}: "
+            f"`forgetting sweep {name}` executes these runs again."
+        )
     rows = []
     for label, record in published.items():
         run.weights |= record["weights"]
