@@ -186,8 +186,20 @@ def test_a_reader_plays_by_mouse_and_by_keyboard(opened):
     assert after.split()[1] != moved.split()[1]
 
 
-def test_the_pictures_of_the_widget_are_there(opened):
-    page = opened("feature_unlearning")
+def test_steps_of_taming_are_played_with_the_same_two_sliders(opened):
+    play = opened("taming").locator(".play")
+    place, output = play.locator("input.place"), play.locator("output")
+    assert "after 600 steps" in output.inner_text()
+    place.focus()
+    place.press("Home")
+    assert "delta 3, before taming" in output.inner_text()
+    play.locator("input.sample").press("End")
+    assert "delta 4, before taming" in output.inner_text()
+
+
+@pytest.mark.parametrize("name", ["feature_unlearning", "taming"])
+def test_the_pictures_of_the_widget_are_there(opened, name):
+    page = opened(name)
     for image in page.locator(".play .image").all():
         address = image.evaluate("x => getComputedStyle(x).backgroundImage.slice(5, -2)")
         loaded = page.evaluate(

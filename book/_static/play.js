@@ -1,23 +1,17 @@
-// A slider along a forgotten direction: it moves which tile of each sprite a page shows.
+// Two sliders move which tile of each sprite a page shows, and the text that says what it is.
 document.addEventListener("DOMContentLoaded", () => {
   for (const play of document.querySelectorAll(".play")) {
-    const places = JSON.parse(play.dataset.places);
-    const threshold = Number(play.dataset.threshold);
+    const texts = JSON.parse(play.dataset.texts);
     const place = play.querySelector(".place");
     const sample = play.querySelector(".sample");
     const output = play.querySelector("output");
     const show = () => {
       play.style.setProperty("--column", place.value);
       play.style.setProperty("--row", sample.value);
-      const projection = places[place.value];
-      const border = `the threshold ${threshold.toFixed(2)}`;
-      const isAbove = projection >= threshold;
-      const side = isAbove ? `above ${border}: the edited and the unlearned image should differ from the original` : `below ${border}: all should agree`;
-      const text = `projection ${projection.toFixed(2)}, ${side}`;
-      const which = `sample ${Number(sample.value) + 1} of ${Number(sample.max) + 1}`;
-      sample.setAttribute("aria-valuetext", which);
+      const text = texts[sample.value][place.value];
+      sample.setAttribute("aria-valuetext", text);
       place.setAttribute("aria-valuetext", text);
-      output.textContent = `${which}, ${text}`;
+      output.textContent = text;
     };
     play.querySelector(".controls").hidden = false;
     place.addEventListener("input", show);

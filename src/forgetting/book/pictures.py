@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.points_pictures import write_points
 from forgetting.book.theme import LIGHT, use_theme
 from forgetting.border.inference import generate
 from forgetting.data.digit_features import FEATURES
@@ -106,7 +107,7 @@ SUBJECTS: Mapping[str, Subject] = {
 
 
 def write_pictures(checkout: Checkout = HERE) -> list[Path]:
-    """Make the pictures of all subjects.
+    """Make the pictures of all subjects, and those of the flow on points.
 
     Returns
     -------
@@ -121,6 +122,7 @@ def write_pictures(checkout: Checkout = HERE) -> list[Path]:
     paths = []
     for name in tracked(list(SUBJECTS), "pictures"):
         paths += _write_subject(name, SUBJECTS[name], checkout.pictures)
+    paths += write_points(checkout.pictures)
     return [*paths, _write_card(checkout.pictures)]
 
 

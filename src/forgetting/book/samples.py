@@ -1,8 +1,8 @@
 """Rows of samples, and something to play with: two directives for chapters.
 
 - ``{samples}`` shows a strip of `forgetting.book.pictures`: a row of images for each model.
-- ``{play}`` shows a slider along a forgotten direction and what each model makes of its place.
-  Without JavaScript it shows one place.
+- ``{play}`` shows a slider along a forgotten direction and what each model makes of its place, or
+  one along the steps of taming. Without JavaScript it shows one place.
 
 Both need the option `alt`. The first argument is the name of a subject; that of ``{samples}`` has
 a second, `with` or `without` the feature.
@@ -82,40 +82,56 @@ def _measured(values: list[float]) -> str:
 
 
 class Play(_Pictures):
-    """A slider along a direction, a choice of sample, and the image of each model."""
+    """Two sliders, and the tile of each sprite at their place: a direction, or steps of taming."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the widget."""
-        told = self.subject()
-        places, n, size = told["places"], told["samples"], told["size"]
-        middle = len(places) - 3
-        border = next(i for i, place in enumerate(places) if place >= told["threshold"])
-        name, alt = self.arguments[0], escape(self.options["alt"])
+        told = _with_texts(self.subject())
+        row, column = told["start"]
+        n, columns, size = told["samples"], len(told["places"]), told["size"]
+        name, alt, shown = self.arguments[0], escape(self.options["alt"]), told["rows"]["play"]
         tiles = [
             f'<figure class="tile"><span class="image" role="img" style="'
-            f"background-image: url('{self.address(row['file'])}'); "
-            f'--columns: {len(places)}; --rows: {n}" '
-            f'aria-label="{alt}: {escape(row["label"])}"></span>'
-            f"<figcaption>{escape(row['label'])}</figcaption></figure>"
-            for row in told["rows"]["play"]
+            f"background-image: url('{self.address(tile['file'])}'); "
+            f'--columns: {columns}; --rows: {n}" '
+            f'aria-label="{alt}: {escape(tile["label"])}"></span>'
+            f"<figcaption>{escape(tile['label'])}</figcaption></figure>"
+            for tile in shown
         ]
-        marks = json.dumps(places)
+        place, sample = (escape(told["controls"][which]) for which in ("place", "sample"))
         html = (
-            f'<div class="play" id="play-{name}" data-places="{marks}" '
-            f'data-threshold="{told["threshold"]}" '
-            f'style="--size: {size}px; --column: {middle}; --row: 0">'
+            f'<div class="play" id="play-{name}" '
+            f'data-texts="{escape(json.dumps(told["texts"]))}" '
+            f'style="--size: {size}px; --tiles: {len(shown)}; --column: {column}; --row: {row}">'
             f'<div class="tiles">{"".join(tiles)}</div>'
             '<div class="controls" hidden>'
-            f'<label>How much of the feature the latent has <input type="range" class="place" '
-            f'min="0" max="{len(places) - 1}" step="1" value="{middle}" list="border-{name}">'
-            f'</label><datalist id="border-{name}"><option value="{border}"></option></datalist>'
-            f'<label>Sample <input type="range" class="sample" min="0" max="{n - 1}" step="1" '
-            'value="0"></label>'
+            f'<label>{place} <input type="range" class="place" '
+            f'min="0" max="{columns - 1}" step="1" value="{column}"></label>'
+            f'<label>{sample} <input type="range" class="sample" min="0" max="{n - 1}" step="1" '
+            f'value="{row}"></label>'
             '<output aria-live="polite"></output></div></div>'
         )
         return self.framed(html, ["playing"])
+
+
+def _with_texts(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a widget; of a direction the texts follow from its threshold."""
+    if "texts" in told:
+        return told
+    threshold, n = told["threshold"], told["samples"]
+    sides = []
+    for place in told["places"]:
+        where, what = "below", "all should agree"
+        if place >= threshold:
+            where, what = "above", "the edited and the unlearned image should differ"
+        sides.append(f"projection {place:.2f}, {where} the threshold {threshold:.2f}: {what}")
+    return told | {
+        "controls": {"place": "How much of the feature the latent has", "sample": "Sample"},
+        "start": [0, len(sides) - 3],
+        "texts": [[f"sample {row + 1} of {n}, {side}" for side in sides] for row in range(n)],
+    }
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
