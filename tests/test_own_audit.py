@@ -13,7 +13,7 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.schema import read_record
 from forgetting.cli import main, own_models
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.own_code import load_model
 from forgetting.experiments.own_samples import images_with_feature
@@ -63,6 +63,16 @@ def test_a_feature_that_was_never_there_and_another_latent_are_refused():
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
         fg.audit(BendingBars(), other, wide, **QUICK)
+
+
+def test_a_retrained_model_that_has_the_feature_is_no_measure():
+    with pytest.raises(ParameterError, match="retrained is before"):
+        fg.audit(BendingBars(), narrowed(), wide, retrained=BendingBars(), **QUICK)
+    other = BendingBars()
+    with torch.no_grad():
+        other.widths.mul_(1.01)
+    text = str(fg.audit(BendingBars(), narrowed(), wide, retrained=other, **QUICK))
+    assert "Retrained shows the feature about as often as before" in text
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score, check_scores
-from forgetting.errors import ForgettingError, ModelError
+from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_graders import check_sight
 from forgetting.experiments.own_report import share_text, text_table
@@ -94,6 +94,9 @@ class AuditReport:
             return ["Before and after are the same weights: nothing was unlearned between them."]
         if self.metrics["prevalence_after_low"] > self.metrics["prevalence_before_high"]:
             return ["The feature is more frequent after than before: are the models swapped?"]
+        never = self.metrics.get("prevalence_retrained_high", 0.0)
+        if never >= self.metrics["prevalence_before_low"]:
+            return ["Retrained shows the feature about as often as before: did it never have it?"]
         return []
 
     @property
@@ -236,10 +239,7 @@ def audit(
                 if name != "retrained" and layers and rarer >= MIN_POSITIVES:
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
-    audited = {
-        name: {"model": name_of(model), "sha256": state_digest(model)}
-        for name, model in models.items()
-    }
+    audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
     used = classifiers_used(feature, [] if grader is None else [grader])
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
@@ -279,12 +279,16 @@ def check_audit(
     Raises
     ------
     ModelError, ParameterError
-        A generator or a score does not keep its contract, or an option is no whole number.
+        A generator or a score does not keep its contract, an option is no whole number, or
+        `retrained` is `before`.
     """
     check_counts(**counts)
     check_seed(seed)
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
+    states = {key: (name_of(model), state_digest(model)) for key, model in models.items()}
+    if states.get("retrained") == states["before"]:
+        raise ParameterError("retrained is before: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)
     before, after = (check_latent_dim(models[key]) for key in ("before", "after"))
