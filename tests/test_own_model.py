@@ -56,6 +56,27 @@ def test_the_report_says_in_one_word_whether_the_feature_is_gone(result):
         assert f"{share:.1%}" in text
 
 
+@pytest.mark.parametrize("method", ["moon2024", "until_gone"])
+def test_the_last_grade_is_on_latents_that_no_step_and_no_look_has_seen(monkeypatch, method):
+    seen = set()
+
+    class Noting(BendingBars):
+        def forward(self, z):
+            seen.update(tuple(latent[:3].tolist()) for latent in z)
+            return super().forward(z)
+
+    def fresh(self, generator, random):
+        before = set(seen)
+        other = on_fresh_latents(self, generator, random)
+        assert before.isdisjoint(tuple(latent[:3].tolist()) for latent in other.latents)
+        return other
+
+    on_fresh_latents = OwnFeature.on_fresh_latents
+    monkeypatch.setattr(OwnFeature, "on_fresh_latents", fresh)
+    options = {"n_collected": 1000, "rounds": 1, "lr": 0.05} if method == "until_gone" else {}
+    fg.unlearn(Noting(), lambda x: width(x) - 10, method=method, n=300, steps=8, **options)
+
+
 def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
     short = fg.unlearn(
         BendingBars(), eyes["wide"], grader["wide"], **QUICK | {"steps": 1, "rounds": 1}

@@ -12,6 +12,7 @@ import time
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from small_tasks import train_alone
 
 from forgetting.errors import TrainingError
@@ -191,6 +192,15 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     other = data().flip(0)
     with pytest.raises(TrainingError, match="on other images or labels"):
         train(learner(), other, torch.zeros(30), CONFIG, checkpoint=checkpoint)
+    held_out = other, torch.zeros(30)
+    with pytest.raises(TrainingError, match="with other held-out images"):
+        train(learner(), data(), torch.zeros(30), CONFIG, checkpoint=checkpoint, held_out=held_out)
+    with safe_open(checkpoint, "pt") as file:
+        earlier = {**file.metadata(), "torch": "1.0"}
+    tensors = load_file(checkpoint)
+    save_file(tensors, checkpoint, earlier)
+    with pytest.raises(TrainingError, match=r"a training with torch 1\.0, and this is"):
+        run(checkpoint)
     checkpoint.write_bytes(b"broken")
     with pytest.raises(TrainingError, match="cannot be read"):
         run(checkpoint)

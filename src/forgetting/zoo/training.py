@@ -177,6 +177,8 @@ def train(
     identity = {
         "config": config.model_dump_json(),
         "data": _digest(images, labels),
+        "held_out": _digest(*held_out) if held_out else "",
+        "torch": torch.__version__,
         "device": device.type,
         "code": code_digest(learner),
     }
