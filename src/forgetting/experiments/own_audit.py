@@ -209,7 +209,8 @@ def audit(
         latents["after"] = latents["before"]
         had = _had_feature(before, feature, grades, latents["before"])
         metrics: dict[str, float] = {}
-        targets = images_with_feature(before, grades, latents["before"], N_IMAGES)
+        others = torch.randn(n, dims["before"], generator=random)  # none of these is counted
+        targets = images_with_feature(before, grades, others, N_IMAGES)
         for name, model in models.items():
             with phase(f"probing {name}"):
                 attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
