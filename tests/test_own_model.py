@@ -1,7 +1,9 @@
 """Anyone's generator unlearns a feature, and a report says whether it did."""
 
+import copy
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -253,6 +255,27 @@ def test_a_saved_result_is_restored_into_a_module_of_the_same_class(result, tmp_
     assert str(result.verdict) in (tmp_path / "narrow" / "README.md").read_text()
     with pytest.raises(ForgettingError, match="holds a model already"):
         result.save(tmp_path / "narrow")
+
+
+def test_a_copy_that_was_changed_since_it_was_measured_is_not_saved(result, tmp_path):
+    changed = replace(result, model=copy.deepcopy(result.model))
+    with torch.no_grad():
+        changed.model.widths.mul_(1.1)
+    with pytest.raises(ForgettingError, match="has changed since it was measured"):
+        changed.save(tmp_path / "narrow")
+    assert not (tmp_path / "narrow").exists()
+
+
+def test_an_audit_is_not_saved_beside_another_model(result, tmp_path):
+    def wide(images):
+        return 4 * (width(images) - 10)
+
+    result.save(tmp_path / "narrow")
+    quick = {"n": 300, "n_attacked": 8, "steps": 2}
+    other = fg.audit(BendingBars(), BendingBars(), wide, **quick)
+    with pytest.raises(ForgettingError, match="holds another model than this"):
+        other.save(tmp_path / "narrow")
+    fg.audit(BendingBars(), result.model, wide, **quick).save(tmp_path / "narrow")
 
 
 def test_the_weights_of_an_adapted_module_are_restored_into_the_module_itself(tmp_path):

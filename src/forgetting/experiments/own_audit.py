@@ -36,7 +36,7 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
-from forgetting.zoo.saved import state_digest
+from forgetting.zoo.saved import check_is_of, state_digest
 
 N_IMAGES = 8
 """Images with the feature on which copies are tuned again."""
@@ -126,9 +126,10 @@ class AuditReport:
         Raises
         ------
         ForgettingError
-            The folder holds an audit, or cannot be written to.
+            The folder holds an audit, or another model, or cannot be written to.
         """
         check_unaudited(Path(folder))
+        check_is_of(Path(folder), self.parameters["after"]["sha256"])
         record = {"report": str(self), "parameters": self.parameters, "metrics": self.metrics}
         write_text(Path(folder) / RECORD, json.dumps(record, indent=1) + "\n")
 
@@ -229,9 +230,8 @@ def audit(
                 def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
                     return Prevalence.of(has_feature(tuned, grades, latents))
 
-                for step, share in relearn(
-                    model, targets, starts, RELEARNING_STEPS, count
-                ).items():
+                shares = relearn(model, targets, starts, RELEARNING_STEPS, count)
+                for step, share in shares.items():
                     metrics |= share.metrics(f"relearned_{name}_{step}")
                     metrics |= share.metrics(f"prevalence_{name}") if step == 0 else {}
                 duplicate = frozen_copy(model)

@@ -119,6 +119,7 @@ def unlearn(
     parameters = {
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
+        "tuned_sha256": state_digest(result.model),
         "method": method,
         "share": share,
         "n": n,

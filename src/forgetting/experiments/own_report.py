@@ -20,7 +20,7 @@ from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.results import UnlearningResult
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Verdict
-from forgetting.zoo.saved import save_model
+from forgetting.zoo.saved import check_unchanged, save_model
 
 NOTABLE = 0.02
 """Change of another attribute's share that a report names."""
@@ -157,8 +157,9 @@ class UnlearningReport(UnlearningResult):
         Raises
         ------
         ForgettingError
-            The folder holds a model, or cannot be written to.
+            The folder holds a model, or cannot be written to, or the copy was changed since.
         """
+        check_unchanged(self.model, self.parameters["tuned_sha256"])
         record = {
             "feature": self.feature,
             "report": self.report(),

@@ -58,6 +58,51 @@ def check_new(folder: Path) -> None:
         folder.rmdir()  # a call that is refused leaves nothing
 
 
+def check_unchanged(model: nn.Module, digest: str) -> None:
+    """Raise an error if a tuned model is not the one that was measured.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    digest : str
+        Of its state when it was measured, as `state_digest` returns it.
+
+    Raises
+    ------
+    ForgettingError
+        Its weights, or their number format, have changed since.
+    """
+    if state_digest(model) != digest:
+        raise ForgettingError(
+            "The tuned copy has changed since it was measured, so that record and card would be "
+            "of another model: change a `copy.deepcopy` of it, or unlearn anew."
+        )
+
+
+def check_is_of(folder: Path, digest: str) -> None:
+    """Raise an error if a folder holds a tuned model, and it is another than one with a digest.
+
+    Parameters
+    ----------
+    folder : Path
+        Perhaps of a tuned model.
+    digest : str
+        Of a model's state, as `state_digest` returns it.
+
+    Raises
+    ------
+    ForgettingError
+        The record in the folder names another state.
+    """
+    try:
+        saved = json.loads((folder / RECORD).read_text("utf-8"))["parameters"]["tuned_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no model, or one of an earlier version
+    if saved != digest:
+        raise ForgettingError(f"{folder} holds another model than this: name another folder.")
+
+
 def save_model(
     folder: Path,
     model: nn.Module,
