@@ -16,7 +16,7 @@ from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.own_code import load_model
+from forgetting.experiments.own_code import load_model, load_tuned
 from forgetting.experiments.own_samples import has_feature, images_with_feature
 from forgetting.zoo.saved import save_model, state_digest
 
@@ -185,6 +185,16 @@ def test_two_files_of_one_name_are_noted_each(place):
         "mine.py:BendingBars": state_digest(BendingBars()),
         f"{other}:BendingBars": state_digest(narrowed()),
     }
+
+
+def test_a_tuned_model_is_audited_beside_the_one_that_it_was_made_of(place, tmp_path):
+    parameters = {"base_sha256": state_digest(BendingBars())}
+    save_model(tmp_path / "narrow", narrowed(), {"parameters": parameters}, "# Narrow\n")
+    folder = str(tmp_path / "narrow")
+    tuned = load_tuned(folder, f"{place}:BendingBars")
+    assert state_digest(tuned) == state_digest(narrowed())
+    with pytest.raises(ModelError, match="was tuned from other weights than"):
+        load_tuned(folder, f"{place}:narrowed")
 
 
 class OfAClass(BendingBars):

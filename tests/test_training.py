@@ -184,6 +184,15 @@ def test_a_loss_that_is_not_finite_is_an_error():
         train(student, data(), torch.zeros(30), CONFIG)
 
 
+def test_images_of_another_scale_and_labels_of_others_are_refused():
+    images, labels = data(), torch.zeros(30)
+    for given in ((images / 255, labels), (images, torch.zeros(31))):
+        with pytest.raises(TrainingError, match=r"Give images of torch\.uint8"):
+            train(learner(), *given, CONFIG)
+        with pytest.raises(TrainingError, match=r"Give images of torch\.uint8"):
+            train(learner(), images, labels, CONFIG, held_out=given)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     run(checkpoint)

@@ -95,12 +95,25 @@ def check_is_of(folder: Path, digest: str) -> None:
     ForgettingError
         The record in the folder names another state.
     """
-    try:
-        saved = json.loads((folder / RECORD).read_text("utf-8"))["parameters"]["tuned_sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # no model, or one of an earlier version
-    if saved != digest:
+    if recorded(folder, "tuned_sha256") not in (None, digest):
         raise ForgettingError(f"{folder} holds another model than this: name another folder.")
+
+
+def recorded(folder: Path, name: str) -> str | None:
+    """Return a parameter in the record of a tuned model; None where the folder holds no such.
+
+    Parameters
+    ----------
+    folder : Path
+        Perhaps of a tuned model, perhaps of an earlier version.
+    name : str
+        Such as "base_sha256".
+    """
+    try:
+        value: str = json.loads((folder / RECORD).read_text("utf-8"))["parameters"][name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return value
 
 
 def save_model(
