@@ -18,6 +18,7 @@ from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
 from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import Direction
+from forgetting.metrics.verdict import decide
 from forgetting.zoo.saved import state_digest
 
 QUICK = {"n": 1000, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 60}
@@ -255,6 +256,15 @@ def test_a_saved_result_is_restored_into_a_module_of_the_same_class(result, tmp_
     assert str(result.verdict) in (tmp_path / "narrow" / "README.md").read_text()
     with pytest.raises(ForgettingError, match="holds a model already"):
         result.save(tmp_path / "narrow")
+
+
+def test_a_feature_that_became_more_frequent_is_not_told_to_go_on(result):
+    (evidence,) = result.verdict.evidence
+    worse = replace(evidence, original=evidence.model, model=evidence.original)
+    measured = replace(result.measured, verdict=decide([worse], None, None))
+    text = str(replace(result, measured=measured))
+    assert "It is more frequent than before" in text
+    assert "To go on" not in text
 
 
 def test_a_copy_that_was_changed_since_it_was_measured_is_not_saved(result, tmp_path):

@@ -137,7 +137,9 @@ class UnlearningReport(UnlearningResult):
         ]
         if changes:
             sentences.append(f"Other shares that changed: {', '.join(changes)}.")
-        if self.verdict.word in ("rarer", "unchanged"):
+        if any(each.model.low > each.original.high for each in self.verdict.evidence):
+            sentences.append("It is more frequent than before: does what steers score its lack?")
+        elif self.verdict.word in ("rarer", "unchanged"):
             sentences.append("To go on, raise `rounds`, `steps` or `n_collected`.")
         sentences.append(LEGEND)
         sentences.append(
