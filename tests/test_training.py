@@ -19,7 +19,7 @@ from forgetting.errors import TrainingError
 from forgetting.foundation import precision
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo.code import code_digest
-from forgetting.zoo.learner import Averaged, Learner
+from forgetting.zoo.learner import Averaged, Learner, follow
 from forgetting.zoo.recipes.learners import follow_average, start_averaged_glow, start_glow
 from forgetting.zoo.recipes.losses import averaged_faces_glow, glow
 from forgetting.zoo.training import TrainingConfig, train
@@ -160,6 +160,15 @@ def test_the_average_of_the_weights_follows_without_a_gradient_and_resumes(tmp_p
     start_averaged_glow(first, images[:4].float() / 255, torch.Generator().manual_seed(0))
     assert same(first.model, first.average)
     assert not same(resumed.model.model, resumed.model.average)
+
+
+def test_the_average_has_the_running_statistics_of_what_learns():
+    model = torch.nn.BatchNorm1d(3)
+    averaged = Averaged(model)
+    model(5 + torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
+    follow(averaged.average, model, 0.9)
+    assert torch.equal(averaged.average.running_mean, model.running_mean)
+    assert not torch.equal(model.running_mean, torch.zeros(3))
 
 
 def test_the_average_is_what_evaluation_measures():
