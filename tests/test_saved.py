@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataWarning
+from forgetting.errors import DataWarning, ForgettingError
 from forgetting.zoo.saved import save_model, state_digest
 
 
@@ -67,6 +67,14 @@ def test_a_module_as_it_was_is_restored_without_a_word(folder):
         del record["modules"]  # as an earlier version wrote it
         (folder / "record.json").write_text(json.dumps(record))
         fg.restore(folder, into=Decoder(nn.Tanh()))
+
+
+@pytest.mark.parametrize("name", ["README.md", "weights.safetensors", "samples.png"])
+def test_files_of_others_are_not_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ForgettingError, match=f"has a {name}, which would be overwritten"):
+        save_model(tmp_path, Decoder(), {}, "# A decoder\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
 
 
 class Counting(Decoder):

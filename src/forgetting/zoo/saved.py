@@ -43,7 +43,7 @@ def state_digest(model: nn.Module) -> str:
 
 
 def check_new(folder: Path) -> None:
-    """Raise an error if a folder holds a model already, or cannot be written to.
+    """Raise an error if a folder holds a model or files of these names, or cannot be written to.
 
     Raises
     ------
@@ -52,6 +52,10 @@ def check_new(folder: Path) -> None:
     """
     if (folder / RECORD).exists():
         raise ForgettingError(f"{folder} holds a model already: name another folder, or move it.")
+    if present := [name for name in (WEIGHTS, CARD, PICTURE) if (folder / name).exists()]:
+        raise ForgettingError(
+            f"{folder} has a {present[0]}, which would be overwritten: name another folder."
+        )
     is_new = not folder.exists()
     check_writable(folder)
     if is_new:
