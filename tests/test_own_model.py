@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from bars import BendingBars, Eyes, width
+from bars import Bars, BendingBars, Eyes, width
 from PIL import Image
 from torch import nn
 
@@ -78,6 +78,17 @@ def test_the_last_grade_is_on_latents_that_no_step_and_no_look_has_seen(monkeypa
     monkeypatch.setattr(OwnFeature, "on_fresh_latents", fresh)
     options = {"n_collected": 1000, "rounds": 1, "lr": 0.05} if method == "until_gone" else {}
     fg.unlearn(Noting(), lambda x: width(x) - 10, method=method, n=300, steps=8, **options)
+
+
+@pytest.mark.parametrize("method", ["moon2024", "until_gone"])
+def test_weights_that_are_frozen_in_the_generator_stay_frozen(method):
+    generator = Bars()
+    generator.bend.requires_grad_(False)
+    options = {"n_collected": 1000, "rounds": 2} if method == "until_gone" else {}
+    settings = {"n": 300, "steps": 8, "lr": 0.05} | options
+    tuned = fg.unlearn(generator, lambda x: width(x) - 10, method=method, **settings).model
+    assert torch.equal(tuned.bend, generator.bend)
+    assert not torch.equal(tuned.gain, generator.gain)
 
 
 def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
