@@ -99,9 +99,10 @@ def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
     assert not str(short).startswith("wide in BendingBars\n\nGone")
 
 
-def test_every_grader_has_a_row(eyes, grader):
+def test_every_grader_has_a_row_and_its_threshold_is_recorded(eyes, grader):
     graders = [grader["wide"].at(0.1 * i) for i in range(4)]
     result = fg.unlearn(BendingBars(), eyes["wide"], graders, **QUICK | {"steps": 1, "rounds": 1})
+    assert result.parameters["thresholds"] == [0.0, *(0.1 * i for i in range(4))]
     rows = [line.split("  ")[0].strip() for line in str(result).splitlines()]
     assert [row for row in rows if row.startswith("grader")] == [
         "grader",

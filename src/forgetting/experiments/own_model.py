@@ -125,6 +125,7 @@ def unlearn(
         "n": n,
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
+        "thresholds": [scorer.threshold for scorer in (looked.steering, *looked.graders)],
         "classifiers": classifiers_used(
             looked.steering.score, [grader.score for grader in looked.graders]
         ),
