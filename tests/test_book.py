@@ -298,6 +298,21 @@ def test_a_list_in_a_case_gives_a_run_for_each_value():
     assert [run.parameters for run in runs] == [{"lr": 0.1, "seed": seed} for seed in (0, 1)]
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"grid": {"seed": [0, 1, 0.0]}}, "seed has the value 0.0 twice"),
+        ({"cases": {"a": {"seed": [1, True]}}}, "case a: seed has the value True twice"),
+        ({"cases": {"a/b": {}, "a/c": {}}}, "name a case with letters"),
+        ({"cases": {"as here": {}, "as_here": {}}}, "name a case with letters"),
+        ({"cases": {"A_b": {"seed": [0]}, "a_b": {"seed": [0]}}}, "one name to two runs"),
+    ],
+)
+def test_runs_of_a_sweep_that_a_table_would_take_for_one_or_for_two_are_refused(given, reason):
+    with pytest.raises((ValueError, ForgettingError), match=reason):
+        Entry(name="some", title="Some", template="probes", **given).runs()
+
+
 def test_the_others_are_executed_when_a_run_fails(tmp_path):
     bad, good = (
         Entry(

@@ -127,6 +127,14 @@ def test_a_verdict_that_the_records_do_not_give_is_reported(tmp_path):
     assert "claims.yaml: There is no record" in CLAIMS.check(checkout)[0]
 
 
+def test_verdicts_without_rules_are_reported(tmp_path):
+    checkout = Checkout(tmp_path)
+    assert CLAIMS.check(checkout) == []
+    checkout.results.mkdir()
+    (checkout.results / "claims.json").write_text("[]")
+    assert "claims.json follows from no rules" in CLAIMS.check(checkout)[0]
+
+
 def test_every_claim_points_at_a_page_and_at_published_records():
     published = {page.name for page in pages()} | {sweep.name for sweep in sweeps()}
     for claim in read_claims():

@@ -160,3 +160,22 @@ def test_of_two_notebooks_that_label_into_one_file_the_second_is_refused(tmp_pat
     first.undo()
     assert "another one labels into it" in first.words.value
     assert first.labels.seen == 50
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        (lambda answers: answers.index_fill(0, torch.tensor([7]), UNSEEN), {}),  # a hole
+        (lambda answers: answers.index_fill(0, torch.tensor([7]), 2), {}),
+        (lambda answers: answers[None], {}),
+        (lambda answers: answers, {"seed": None}),
+    ],
+)
+def test_labels_that_were_edited_by_hand_are_refused(tmp_path, change, about):
+    path = tmp_path / "a.safetensors"
+    labels = ManualLabels(Bright(), "bright", 60, path)
+    labels.answer([True] * 20 + [False] * 20)
+    kept = {key: value for key, value in (labels._about | about).items() if value}
+    save_file({"answers": change(load_file(path)["answers"])}, path, kept)
+    with pytest.raises(DataError, match="holds no labels as a notebook writes them"):
+        ManualLabels.read(Bright(), path)

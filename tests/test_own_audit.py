@@ -13,10 +13,11 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.schema import read_record
 from forgetting.cli import main, own_models
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ModelError, ParameterError
+from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.own_code import load_model
-from forgetting.experiments.own_samples import images_with_feature
+from forgetting.experiments.own_code import load_model, load_tuned
+from forgetting.experiments.own_samples import has_feature, images_with_feature
 from forgetting.zoo.saved import save_model, state_digest
 
 QUICK = {"n": 300, "n_attacked": 8, "steps": 5}
@@ -63,6 +64,34 @@ def test_a_feature_that_was_never_there_and_another_latent_are_refused():
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
         fg.audit(BendingBars(), other, wide, **QUICK)
+
+
+def test_what_a_copy_relearns_from_is_not_among_what_is_counted(monkeypatch):
+    counted, relearned = [], []
+
+    def counting(model, score, latents):
+        counted.extend(latents[:, 0].tolist())
+        return has_feature(model, score, latents)
+
+    def choosing(model, score, latents, n):
+        relearned.extend(latents[:, 0].tolist())
+        return images_with_feature(model, score, latents, n)
+
+    monkeypatch.setattr(own_audit, "has_feature", counting)
+    monkeypatch.setattr(own_audit, "images_with_feature", choosing)
+    fg.audit(BendingBars(), narrowed(), wide, **QUICK)
+    assert relearned
+    assert set(counted).isdisjoint(relearned)
+
+
+def test_a_retrained_model_that_has_the_feature_is_no_measure():
+    with pytest.raises(ParameterError, match="retrained is before"):
+        fg.audit(BendingBars(), narrowed(), wide, retrained=BendingBars(), **QUICK)
+    other = BendingBars()
+    with torch.no_grad():
+        other.widths.mul_(1.01)
+    text = str(fg.audit(BendingBars(), narrowed(), wide, retrained=other, **QUICK))
+    assert "Retrained shows the feature about as often as before" in text
 
 
 @pytest.fixture
@@ -156,6 +185,16 @@ def test_two_files_of_one_name_are_noted_each(place):
         "mine.py:BendingBars": state_digest(BendingBars()),
         f"{other}:BendingBars": state_digest(narrowed()),
     }
+
+
+def test_a_tuned_model_is_audited_beside_the_one_that_it_was_made_of(place, tmp_path):
+    parameters = {"base_sha256": state_digest(BendingBars())}
+    save_model(tmp_path / "narrow", narrowed(), {"parameters": parameters}, "# Narrow\n")
+    folder = str(tmp_path / "narrow")
+    tuned = load_tuned(folder, f"{place}:BendingBars")
+    assert state_digest(tuned) == state_digest(narrowed())
+    with pytest.raises(ModelError, match="was tuned from other weights than"):
+        load_tuned(folder, f"{place}:narrowed")
 
 
 class OfAClass(BendingBars):

@@ -103,6 +103,27 @@ def test_images_of_ones_own_are_cropped_as_asked(tmp_path):
         fg.load_images(tmp_path, crop="lwf")
 
 
+@pytest.mark.parametrize(
+    ("crop", "width", "is_theirs"),
+    [
+        ("celeba", 89, True),
+        ("celeba", 109, False),
+        ("lfw", 109, True),
+        ("lfw", 89, False),
+        ("folder", 60, True),
+    ],
+)
+def test_a_crop_of_photographs_of_another_shape_is_noted(tmp_path, crop, width, is_theirs):
+    save_image(torch.rand(3, 109, width), tmp_path / "a.png")
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        fg.load_images(tmp_path, crop=crop, size=32)
+    named = [
+        str(each.message) for each in noted if "whose shape they have not: a.png" in str(each)
+    ]
+    assert bool(named) is not is_theirs
+
+
 def test_images_with_their_channels_last_are_refused():
     images = [crossed(60, i, has_bar=bool(i)).permute(0, 2, 3, 1) for i in range(2)]
     with pytest.raises(DataError, match=r"channels are last: give images\.permute"):

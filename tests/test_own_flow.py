@@ -67,6 +67,7 @@ def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
     assert state_digest(restored) == state_digest(report.result.model)
     record = json.loads((tmp_path / "tamed" / "record.json").read_text())
     assert record["parameters"]["base_sha256"] == state_digest(flow)
+    assert record["parameters"]["tuned_sha256"] == state_digest(report.model)
     assert not (tmp_path / "tamed" / "samples.png").exists()
 
 

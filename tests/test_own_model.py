@@ -1,11 +1,13 @@
 """Anyone's generator unlearns a feature, and a report says whether it did."""
 
+import copy
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
-from bars import BendingBars, Eyes, width
+from bars import Bars, BendingBars, Eyes, width
 from PIL import Image
 from torch import nn
 
@@ -16,6 +18,7 @@ from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
 from forgetting.foundation.files import ROOT
 from forgetting.methods.direction import Direction
+from forgetting.metrics.verdict import decide
 from forgetting.zoo.saved import state_digest
 
 QUICK = {"n": 1000, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 60}
@@ -56,6 +59,38 @@ def test_the_report_says_in_one_word_whether_the_feature_is_gone(result):
         assert f"{share:.1%}" in text
 
 
+@pytest.mark.parametrize("method", ["moon2024", "until_gone"])
+def test_the_last_grade_is_on_latents_that_no_step_and_no_look_has_seen(monkeypatch, method):
+    seen = set()
+
+    class Noting(BendingBars):
+        def forward(self, z):
+            seen.update(tuple(latent[:3].tolist()) for latent in z)
+            return super().forward(z)
+
+    def fresh(self, generator, random):
+        before = set(seen)
+        other = on_fresh_latents(self, generator, random)
+        assert before.isdisjoint(tuple(latent[:3].tolist()) for latent in other.latents)
+        return other
+
+    on_fresh_latents = OwnFeature.on_fresh_latents
+    monkeypatch.setattr(OwnFeature, "on_fresh_latents", fresh)
+    options = {"n_collected": 1000, "rounds": 1, "lr": 0.05} if method == "until_gone" else {}
+    fg.unlearn(Noting(), lambda x: width(x) - 10, method=method, n=300, steps=8, **options)
+
+
+@pytest.mark.parametrize("method", ["moon2024", "until_gone"])
+def test_weights_that_are_frozen_in_the_generator_stay_frozen(method):
+    generator = Bars()
+    generator.bend.requires_grad_(False)
+    options = {"n_collected": 1000, "rounds": 2} if method == "until_gone" else {}
+    settings = {"n": 300, "steps": 8, "lr": 0.05} | options
+    tuned = fg.unlearn(generator, lambda x: width(x) - 10, method=method, **settings).model
+    assert torch.equal(tuned.bend, generator.bend)
+    assert not torch.equal(tuned.gain, generator.gain)
+
+
 def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
     short = fg.unlearn(
         BendingBars(), eyes["wide"], grader["wide"], **QUICK | {"steps": 1, "rounds": 1}
@@ -64,9 +99,10 @@ def test_a_round_that_is_too_short_is_said_to_be_short(eyes, grader):
     assert not str(short).startswith("wide in BendingBars\n\nGone")
 
 
-def test_every_grader_has_a_row(eyes, grader):
+def test_every_grader_has_a_row_and_its_threshold_is_recorded(eyes, grader):
     graders = [grader["wide"].at(0.1 * i) for i in range(4)]
     result = fg.unlearn(BendingBars(), eyes["wide"], graders, **QUICK | {"steps": 1, "rounds": 1})
+    assert result.parameters["thresholds"] == [0.0, *(0.1 * i for i in range(4))]
     rows = [line.split("  ")[0].strip() for line in str(result).splitlines()]
     assert [row for row in rows if row.startswith("grader")] == [
         "grader",
@@ -232,6 +268,36 @@ def test_a_saved_result_is_restored_into_a_module_of_the_same_class(result, tmp_
     assert str(result.verdict) in (tmp_path / "narrow" / "README.md").read_text()
     with pytest.raises(ForgettingError, match="holds a model already"):
         result.save(tmp_path / "narrow")
+
+
+def test_a_feature_that_became_more_frequent_is_not_told_to_go_on(result):
+    (evidence,) = result.verdict.evidence
+    worse = replace(evidence, original=evidence.model, model=evidence.original)
+    measured = replace(result.measured, verdict=decide([worse], None, None))
+    text = str(replace(result, measured=measured))
+    assert "It is more frequent than before" in text
+    assert "To go on" not in text
+
+
+def test_a_copy_that_was_changed_since_it_was_measured_is_not_saved(result, tmp_path):
+    changed = replace(result, model=copy.deepcopy(result.model))
+    with torch.no_grad():
+        changed.model.widths.mul_(1.1)
+    with pytest.raises(ForgettingError, match="has changed since it was measured"):
+        changed.save(tmp_path / "narrow")
+    assert not (tmp_path / "narrow").exists()
+
+
+def test_an_audit_is_not_saved_beside_another_model(result, tmp_path):
+    def wide(images):
+        return 4 * (width(images) - 10)
+
+    result.save(tmp_path / "narrow")
+    quick = {"n": 300, "n_attacked": 8, "steps": 2}
+    other = fg.audit(BendingBars(), BendingBars(), wide, **quick)
+    with pytest.raises(ForgettingError, match="holds another model than this"):
+        other.save(tmp_path / "narrow")
+    fg.audit(BendingBars(), result.model, wide, **quick).save(tmp_path / "narrow")
 
 
 def test_the_weights_of_an_adapted_module_are_restored_into_the_module_itself(tmp_path):

@@ -165,6 +165,18 @@ def test_relearning_takes_as_many_steps_as_named_and_tunes_the_trainable_part_on
     torch.testing.assert_close(states[1][1], states[0][1] - 0.1)  # the first step of Adam is lr
 
 
+def test_relearning_spares_no_weight_that_is_frozen_in_one_of_the_models():
+    mine, result = Bars(), Bars().requires_grad_(False)
+    mine.bend.requires_grad_(False)
+    z = torch.randn(8, 6, generator=torch.Generator().manual_seed(0))
+    target = torch.zeros(8, 1, 32, 32)
+    bends = [
+        relearn(model, target, z, (3,), lambda m: float(m.bend), lr=0.1)[3]
+        for model in (mine, result)
+    ]
+    assert bends[0] == bends[1] != 0
+
+
 def test_models_that_are_relearned_are_those_of_their_steps():
     z = latents(4)
     models = relearn(ORIGINAL, torch.zeros(4, 1, 8, 8), z, (0, 3), lambda model: model, lr=0.1)

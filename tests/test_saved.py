@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataWarning
+from forgetting.errors import DataWarning, ForgettingError
 from forgetting.zoo.saved import save_model, state_digest
 
 
@@ -69,6 +69,14 @@ def test_a_module_as_it_was_is_restored_without_a_word(folder):
         fg.restore(folder, into=Decoder(nn.Tanh()))
 
 
+@pytest.mark.parametrize("name", ["README.md", "weights.safetensors", "samples.png"])
+def test_files_of_others_are_not_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ForgettingError, match=f"has a {name}, which would be overwritten"):
+        save_model(tmp_path, Decoder(), {}, "# A decoder\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
 class Counting(Decoder):
     """A decoder whose state holds more than tensors."""
 
@@ -84,3 +92,45 @@ def test_state_that_is_no_tensor_stays_where_it_is(tmp_path):
     save_model(tmp_path / "saved", first, {}, "# A decoder\n")
     fg.restore(tmp_path / "saved", into=second)
     assert state_digest(first) == state_digest(second)
+
+
+class Plain(nn.Module):
+    """A module with a tensor and a function as plain attributes, and two weights of one shape."""
+
+    def __init__(self, scale=1.0, last=torch.sigmoid, is_tied=False):
+        super().__init__()
+        self.scale, self.last, self.seen = torch.tensor(scale), last, None
+        self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 16)
+        if is_tied:
+            self.second = self.first
+
+    def forward(self, z):
+        self.seen = z
+        return self.last(self.second(self.first(self.scale * z))).view(-1, 1, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("into", "what"),
+    [
+        (fg.as_generator(Plain(2.0), 16), r"scale, which was torch\.float32 \(\) \w+ and is"),
+        (Plain(last=torch.tanh), r"last, which was .*sigmoid and is .*tanh"),
+        (
+            fg.as_generator(Plain(), 16, value_range=(-1, 1)),
+            r"AdaptedGenerator\.value_range, which was \[0\.0, 1\.0\] and is \[-1, 1\]",
+        ),
+        (Plain(is_tied=True), r"2 of the weights .*, as first\.\w+, have other values"),
+        (Plain().half(), r"4 of the weights .*torch\.float16, where they are torch\.float32"),
+    ],
+)
+def test_what_is_no_weight_of_a_module_and_values_that_it_does_not_take_are_noted(
+    tmp_path, into, what
+):
+    generator = fg.as_generator(Plain(), 16, value_range=(0.0, 1.0))
+    generator(torch.randn(2, 16))  # what a module keeps of its last call is no part of it
+    save_model(tmp_path / "saved", generator, {}, "# Plain\n")
+    with pytest.warns(DataWarning, match=what):
+        fg.restore(tmp_path / "saved", into=into)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fg.restore(tmp_path / "saved", into=Plain())
+        fg.restore(tmp_path / "saved", into=fg.as_generator(Plain(), 16))

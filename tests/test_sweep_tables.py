@@ -20,15 +20,15 @@ from forgetting.book.tables import (
     target_table,
 )
 from forgetting.book.unlearning_tables import large_changes
-from forgetting.errors import ParameterError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.methods.target_distribution import Target
 
 mpl.use("Agg")
 
 
-def plant(monkeypatch, rows, parameters=None, cases=None):
+def plant(monkeypatch, rows, parameters=None, cases=None, grid=None):
     """Make a sweep of these rows, which `load_sweep` finds under any name."""
-    entry = SimpleNamespace(parameters=parameters or {}, cases=cases or {})
+    entry = SimpleNamespace(parameters=parameters or {}, cases=cases or {}, grid=grid or {})
     monkeypatch.setattr(catalogue, "sweep", lambda name: entry)
     monkeypatch.setattr(catalogue, "table", lambda name, run: pd.DataFrame(rows))
 
@@ -68,6 +68,18 @@ def test_a_sweep_without_cases_is_grouped_by_model_and_feature_or_not_at_all(mon
     assert capsys.readouterr().out == "seeds: 2\n"
     plant(monkeypatch, [{"seed": 0, "person": "a"}, {"seed": 1, "person": "b"}])
     assert list(load_sweep("some", None).cases) == ["some"]
+
+
+def test_no_mean_is_taken_over_values_of_a_parameter_that_is_no_seed(monkeypatch):
+    rows = [{"seed": s, "lr": lr, "drop": 1.0} for s in (0, 1) for lr in (0.1, 0.2)]
+    plant(monkeypatch, rows, grid={"seed": [0, 1], "lr": [0.1, 0.2]})
+    with pytest.raises(ForgettingError, match="some: its runs differ in lr"):
+        load_sweep("some", None).summarise({"drop": ("DROP", "{:.1f}")}, extremes, {})
+    for row in rows:
+        row["case"] = f"at_{row['lr']}"
+    plant(monkeypatch, rows, grid={"seed": [0, 1], "lr": [0.1, 0.2]})
+    table = load_sweep("some", None).summarise({"drop": ("DROP", "{:.1f}")}, extremes, {})
+    assert list(table.index) == ["at 0.1", "at 0.2"]
 
 
 def test_a_page_of_tables_begins_with_the_sweep_that_its_parameters_name(monkeypatch):

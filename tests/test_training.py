@@ -12,13 +12,14 @@ import time
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from small_tasks import train_alone
 
 from forgetting.errors import TrainingError
 from forgetting.foundation import precision
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo.code import code_digest
-from forgetting.zoo.learner import Averaged, Learner
+from forgetting.zoo.learner import Averaged, Learner, follow
 from forgetting.zoo.recipes.learners import follow_average, start_averaged_glow, start_glow
 from forgetting.zoo.recipes.losses import averaged_faces_glow, glow
 from forgetting.zoo.training import TrainingConfig, train
@@ -161,6 +162,15 @@ def test_the_average_of_the_weights_follows_without_a_gradient_and_resumes(tmp_p
     assert not same(resumed.model.model, resumed.model.average)
 
 
+def test_the_average_has_the_running_statistics_of_what_learns():
+    model = torch.nn.BatchNorm1d(3)
+    averaged = Averaged(model)
+    model(5 + torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
+    follow(averaged.average, model, 0.9)
+    assert torch.equal(averaged.average.running_mean, model.running_mean)
+    assert not torch.equal(model.running_mean, torch.zeros(3))
+
+
 def test_the_average_is_what_evaluation_measures():
     student = averaged_learner()
     images, labels = data().float() / 255, torch.zeros(30)
@@ -183,6 +193,15 @@ def test_a_loss_that_is_not_finite_is_an_error():
         train(student, data(), torch.zeros(30), CONFIG)
 
 
+def test_images_of_another_scale_and_labels_of_others_are_refused():
+    images, labels = data(), torch.zeros(30)
+    for given in ((images / 255, labels), (images, torch.zeros(31))):
+        with pytest.raises(TrainingError, match=r"Give images of torch\.uint8"):
+            train(learner(), *given, CONFIG)
+        with pytest.raises(TrainingError, match=r"Give images of torch\.uint8"):
+            train(learner(), images, labels, CONFIG, held_out=given)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     checkpoint = tmp_path / "c.safetensors"
     run(checkpoint)
@@ -191,6 +210,15 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     other = data().flip(0)
     with pytest.raises(TrainingError, match="on other images or labels"):
         train(learner(), other, torch.zeros(30), CONFIG, checkpoint=checkpoint)
+    held_out = other, torch.zeros(30)
+    with pytest.raises(TrainingError, match="with other held-out images"):
+        train(learner(), data(), torch.zeros(30), CONFIG, checkpoint=checkpoint, held_out=held_out)
+    with safe_open(checkpoint, "pt") as file:
+        earlier = {**file.metadata(), "torch": "1.0"}
+    tensors = load_file(checkpoint)
+    save_file(tensors, checkpoint, earlier)
+    with pytest.raises(TrainingError, match=r"a training with torch 1\.0, and this is"):
+        run(checkpoint)
     checkpoint.write_bytes(b"broken")
     with pytest.raises(TrainingError, match="cannot be read"):
         run(checkpoint)

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
@@ -53,6 +54,8 @@ class Entry(BaseModel):
             where = f"{self.name}, case {case}" if case else self.name
             if "-" in case:
                 raise ValueError(f"{where}: '-' ends the name of a case, so use '_' within it")
+            if not re.fullmatch(r"[\w.]*", case):
+                raise ValueError(f"{where}: name a case with letters, digits, '.' and '_' alone")
             lists = {name: value for name, value in given.items() if isinstance(value, list)}
             if twice := sorted((given.keys() - lists.keys()) & self.grid.keys()):
                 raise ValueError(
@@ -60,6 +63,9 @@ class Entry(BaseModel):
                 )
             if empty := [name for name, values in (self.grid | lists).items() if not values]:
                 raise ValueError(f"{where}: {empty[0]} has no values, so that there is no run")
+            for name, values in (self.grid | lists).items():
+                if twice := [v for i, v in enumerate(values) if v in values[:i]]:
+                    raise ValueError(f"{where}: {name} has the value {twice[0]} twice")
         return self
 
     @property
@@ -175,8 +181,8 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Check that no two records have one name."""
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+    """Check that no two records have one name, for file systems that ignore case, too."""
+    if repeated := [name for name, n in Counter(map(str.casefold, names)).items() if n > 1]:
         raise ForgettingError(
             f"runs.yaml gives one name to two runs, {shortened(repeated)}: change a name, a case "
             "or a value."

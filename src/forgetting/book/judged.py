@@ -41,10 +41,13 @@ class JudgedFile:
         return entries
 
     def check(self, checkout: Checkout = HERE) -> list[str]:
-        """Return what does not agree; nothing in a checkout without rules."""
+        """Return what does not agree; nothing in a checkout without rules and entries."""
         path = checkout.results / f"{self.name}.json"
         if not (checkout.root / "book" / f"{self.name}.yaml").is_file():
-            return []
+            note = (
+                f"{path.name} follows from no rules: restore book/{self.name}.yaml, or delete it"
+            )
+            return [note] if path.is_file() else []
         try:
             text = _text(self.judge(checkout))
             is_current = path.is_file() and path.read_text("utf-8") == text

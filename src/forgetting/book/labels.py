@@ -16,6 +16,7 @@ from forgetting.border.inference import generate
 from forgetting.errors import DataError
 from forgetting.foundation.files import replacing
 from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
+from forgetting.zoo.same_module import bytes_of
 
 UNSEEN, ABSENT, PRESENT = -1, 0, 1
 """Labels of a sample: not seen yet, without the feature, with it."""
@@ -71,7 +72,7 @@ class ManualLabels:
         self.generator, self.feature, self.path = generator, feature, path
         weights = hashlib.blake2b(digest_size=16)
         for value in generator.state_dict().values():
-            weights.update(value.detach().cpu().contiguous().numpy().tobytes())
+            weights.update(bytes_of(value))
         self._about = {"feature": feature, "generator": weights.hexdigest(), "seed": str(seed)}
         tensors = self._stored() if path.is_file() else {}
         stored = tensors.get("answers", torch.zeros(0, dtype=torch.int8))
@@ -226,11 +227,23 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     try:
         with safe_open(path, framework="pt") as stored:
             names = {"answers", *stored.keys()}
-            return stored.metadata(), {name: stored.get_tensor(name) for name in names}
+            about = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"{path} holds no labels ({error}): make such a file with collect_by_hand.ipynb."
         ) from error
+    answers = tensors["answers"]
+    is_label = torch.isin(answers, torch.tensor([UNSEEN, ABSENT, PRESENT], dtype=answers.dtype))
+    n_seen = int((answers != UNSEEN).sum())
+    is_in_order = answers.ndim == 1 and bool((answers[:n_seen] != UNSEEN).all())
+    if not is_label.all() or not is_in_order or not {"feature", "seed"} <= about.keys():
+        raise DataError(
+            f"{path} holds no labels as a notebook writes them: it needs a feature, a seed, and "
+            f"labels {ABSENT} or {PRESENT} in the order of the samples, then {UNSEEN}. Restore "
+            "the file, or label anew with collect_by_hand.ipynb."
+        )
+    return about, tensors
 
 
 def _latents(n: int, dim: int, seed: int) -> torch.Tensor:

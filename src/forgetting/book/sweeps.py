@@ -9,7 +9,11 @@ import pandas as pd
 from forgetting.book import catalogue, plots
 from forgetting.book.run import Run, begin
 from forgetting.book.tables import Summary, summarise
+from forgetting.errors import ForgettingError
 from forgetting.experiments.context import Parameters
+
+DRAWN = ("seed", "person")
+"""Parameters over whose values a case is averaged."""
 
 
 class SweepParameters(Parameters):
@@ -30,11 +34,14 @@ class SweepTable:
         The rows of each case under its readable name, in the order of runs.yaml.
     settings : dict[str, dict[str, Any]]
         Parameters that differ from the template's defaults, of "every run" and of each case.
+    grid : tuple of str
+        Parameters of which every case has several values.
     """
 
     runs: pd.DataFrame
     cases: dict[str, pd.DataFrame]
     settings: dict[str, dict[str, Any]]
+    grid: tuple[str, ...] = ()
 
     def summarise(
         self,
@@ -48,7 +55,19 @@ class SweepTable:
         ----------
         columns, of : Mapping[str, tuple[str, str]]
             As `tables.summarise` takes them.
+
+        Raises
+        ------
+        ForgettingError
+            Runs of a case differ in a parameter of the grid that is neither seed nor person.
         """
+        for name, part in self.cases.items():
+            for parameter in self.grid:
+                if parameter not in DRAWN and part[parameter].nunique() > 1:
+                    raise ForgettingError(
+                        f"{name}: its runs differ in {parameter}, so that a mean over them is of "
+                        "none: give each value a case of its own in runs.yaml."
+                    )
         rows, figures = summarise(self.cases, dict(columns), of)
         metrics.update(figures)
         return rows
@@ -93,7 +112,7 @@ def load_sweep(name: str, run: Run, **derived: Callable[[pd.DataFrame], pd.Serie
     for case, given in settings.items():
         pairs = ", ".join(f"{parameter} {_text(value)}" for parameter, value in given.items())
         print(f"{case:28} {pairs or 'as by default'}")
-    return SweepTable(runs, cases, settings)
+    return SweepTable(runs, cases, settings, tuple(entry.grid))
 
 
 def begin_table(

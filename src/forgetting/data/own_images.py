@@ -1,14 +1,23 @@
 """Images of one's own: a folder becomes a tensor."""
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torchvision.transforms.functional import rgb_to_grayscale
 
 from forgetting.border.options import check_counts
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
-from forgetting.errors import check_option
+from forgetting.errors import DataWarning, check_option, shortened
+
+SHAPES = {"celeba": 178 / 218, "lfw": 1.0}
+"""Width by height of the photographs by which a crop was chosen."""
+
+SHAPE_ERROR = 0.02
+"""By how much the shape of a photograph may differ, as resizing rounds it."""
 
 
 def load_images(
@@ -22,7 +31,8 @@ def load_images(
         It holds image files; subfolders are left out.
     crop : {"folder", "celeba", "lfw"}
         The square of each image that is kept: the largest in its middle, or the one by which the
-        study crops the photographs of CelebA or of LFW.
+        study crops the photographs of CelebA or of LFW. A warning names images of another shape
+        than these have: their faces lie elsewhere.
     size : int
         Side of the result in pixels.
     channels : {3, 1}
@@ -62,4 +72,21 @@ def load_images(
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255
+    _warn_of_shape(folder, files, crop)
     return rgb_to_grayscale(images) if channels == 1 else images
+
+
+def _warn_of_shape(folder: Path, files: Sequence[Path], crop: str) -> None:
+    """Warn of images that have not the shape of those for which a crop is meant."""
+    others = []
+    for file in files if crop in SHAPES else ():
+        with Image.open(file) as image:
+            if abs(image.width / image.height - SHAPES[crop]) > SHAPE_ERROR:
+                others.append(file.name)
+    if others:
+        warnings.warn(
+            f"{folder}: {len(others):,} cropped as photographs of {crop}, whose shape they have "
+            f"not: {shortened(others)}. Leave out `crop`, unless faces lie as in these.",
+            DataWarning,
+            stacklevel=3,
+        )

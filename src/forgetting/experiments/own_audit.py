@@ -17,7 +17,7 @@ from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score, check_scores
-from forgetting.errors import ForgettingError, ModelError
+from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_graders import check_sight
 from forgetting.experiments.own_report import share_text, text_table
@@ -36,7 +36,7 @@ from forgetting.probes.inversion import inversion_attack
 from forgetting.probes.latent_attack import latent_attack
 from forgetting.probes.linear_probe import linear_probe
 from forgetting.probes.relearning import relearn
-from forgetting.zoo.saved import state_digest
+from forgetting.zoo.saved import check_is_of, state_digest
 
 N_IMAGES = 8
 """Images with the feature on which copies are tuned again."""
@@ -94,6 +94,9 @@ class AuditReport:
             return ["Before and after are the same weights: nothing was unlearned between them."]
         if self.metrics["prevalence_after_low"] > self.metrics["prevalence_before_high"]:
             return ["The feature is more frequent after than before: are the models swapped?"]
+        never = self.metrics.get("prevalence_retrained_high", 0.0)
+        if never >= self.metrics["prevalence_before_low"]:
+            return ["Retrained shows the feature about as often as before: did it never have it?"]
         return []
 
     @property
@@ -123,9 +126,10 @@ class AuditReport:
         Raises
         ------
         ForgettingError
-            The folder holds an audit, or cannot be written to.
+            The folder holds an audit, or another model, or cannot be written to.
         """
         check_unaudited(Path(folder))
+        check_is_of(Path(folder), self.parameters["after"]["sha256"])
         record = {"report": str(self), "parameters": self.parameters, "metrics": self.metrics}
         write_text(Path(folder) / RECORD, json.dumps(record, indent=1) + "\n")
 
@@ -206,7 +210,8 @@ def audit(
         latents["after"] = latents["before"]
         had = _had_feature(before, feature, grades, latents["before"])
         metrics: dict[str, float] = {}
-        targets = images_with_feature(before, grades, latents["before"], N_IMAGES)
+        others = torch.randn(n, dims["before"], generator=random)  # none of these is counted
+        targets = images_with_feature(before, grades, others, N_IMAGES)
         for name, model in models.items():
             with phase(f"probing {name}"):
                 attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
@@ -225,9 +230,8 @@ def audit(
                 def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:
                     return Prevalence.of(has_feature(tuned, grades, latents))
 
-                for step, share in relearn(
-                    model, targets, starts, RELEARNING_STEPS, count
-                ).items():
+                shares = relearn(model, targets, starts, RELEARNING_STEPS, count)
+                for step, share in shares.items():
                     metrics |= share.metrics(f"relearned_{name}_{step}")
                     metrics |= share.metrics(f"prevalence_{name}") if step == 0 else {}
                 duplicate = frozen_copy(model)
@@ -236,10 +240,7 @@ def audit(
                 if name != "retrained" and layers and rarer >= MIN_POSITIVES:
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
-    audited = {
-        name: {"model": name_of(model), "sha256": state_digest(model)}
-        for name, model in models.items()
-    }
+    audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
     used = classifiers_used(feature, [] if grader is None else [grader])
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
@@ -279,12 +280,16 @@ def check_audit(
     Raises
     ------
     ModelError, ParameterError
-        A generator or a score does not keep its contract, or an option is no whole number.
+        A generator or a score does not keep its contract, an option is no whole number, or
+        `retrained` is `before`.
     """
     check_counts(**counts)
     check_seed(seed)
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
+    states = {key: (name_of(model), state_digest(model)) for key, model in models.items()}
+    if states.get("retrained") == states["before"]:
+        raise ParameterError("retrained is before: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)
     before, after = (check_latent_dim(models[key]) for key in ("before", "after"))

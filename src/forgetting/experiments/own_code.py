@@ -19,7 +19,7 @@ from forgetting.zoo.classifier_pair import TrainedPair, load_pair
 from forgetting.zoo.face_api import has_face_api
 from forgetting.zoo.graders import GRADERS, OUTSIDE, load_outside_classifier, load_thresholds
 from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
-from forgetting.zoo.saved import restore, state_digest
+from forgetting.zoo.saved import recorded, restore, state_digest
 
 
 def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
@@ -117,11 +117,18 @@ def load_tuned(place: str, original: str, run: Experiment | None = None) -> Any:
     Raises
     ------
     ParameterError, ModelError, WeightsError
-        As `load_model` raises them, or the weights of the folder do not fit.
+        As `load_model` raises them, or the weights of the folder do not fit, or are those of
+        another model that was tuned.
     """
     if not Path(place).is_dir():
         return load_model(place, run)
-    model = restore(place, into=load_model(original))
+    base = load_model(original)
+    if recorded(Path(place), "base_sha256") not in (None, state_digest(base)):
+        raise ModelError(
+            f"{place} was tuned from other weights than {original} has: name the model that it "
+            "was made of, and see that its function loads its weights."
+        )
+    model = restore(place, into=base)
     if run is not None:
         model = model.to(run.device)
         _note(run, Path(place).name, place, model)

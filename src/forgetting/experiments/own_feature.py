@@ -21,6 +21,7 @@ from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.experiments.own_graders import Scorer, check_graders
 from forgetting.experiments.own_sources import feature_name
 from forgetting.foundation.progress import tracked
+from forgetting.methods.latent_pool import CHUNK
 from forgetting.methods.results import Look
 from forgetting.metrics.fidelity import MIN_SAMPLES, SAMPLES_PER_FEATURE, carries_fid, fid
 from forgetting.metrics.prevalence import Prevalence
@@ -101,7 +102,7 @@ class OwnFeature:
         self._describing = next(iter(described or named), None)
         self._scores = scores
         self._has_features = bool(described)
-        own, self.latents = torch.randn(2, n, latent_dim, generator=random)
+        own, self.latents = _drawn(2, n, latent_dim, random)
         reference = self.grade(generator, own)
         scorers = [
             Scorer.of(_title(place, score), score, values, share)
@@ -117,7 +118,8 @@ class OwnFeature:
     def on_fresh_latents(self, generator: nn.Module, random: torch.Generator) -> "OwnFeature":
         """Return the feature graded on as many other latents, with the same thresholds."""
         other = copy.copy(self)
-        other.latents = torch.randn(self.latents.shape, generator=random)
+        n, dim = self.latents.shape
+        (other.latents,) = _drawn(1, n, dim, random)
         other.before = other.grade(generator, other.latents)
         return other
 
@@ -258,6 +260,15 @@ class OwnFeature:
             return short
         graded = self.grade(model, self.latents)
         return look_at(self.verdict(graded), self.fid(graded), self.fid(self.before))
+
+
+def _drawn(n_sets: int, n: int, dim: int, random: torch.Generator) -> torch.Tensor:
+    """Return sets of latents (n_sets, n, dim).
+
+    Each set takes at least as many from the random stream as the samples that are tuned on, whose
+    first chunk has the same seed: else of a small n they would be graded as well.
+    """
+    return torch.randn(n_sets, max(n, CHUNK), dim, generator=random)[:, :n]
 
 
 def _features(score: FeatureScore, images: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,7 @@ from forgetting.methods.results import TamingResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
-from forgetting.zoo.saved import save_model, state_digest
+from forgetting.zoo.saved import check_unchanged, save_model, state_digest
 
 MIN_RETAINED = 160
 """Retained images of which a quarter is enough for a likelihood reference and for a shift."""
@@ -121,8 +121,9 @@ class TamingReport:
         Raises
         ------
         ForgettingError
-            The folder holds a model, or cannot be written to.
+            The folder holds a model, or cannot be written to, or the copy was changed since.
         """
+        check_unchanged(self.model, self.parameters["tuned_sha256"])
         record = {
             "report": str(self),
             "is_within_rule": self.result.is_within_rule,
@@ -226,6 +227,7 @@ def tame(
     parameters = {
         "model": name_of(flow),
         "base_sha256": state_digest(flow),
+        "tuned_sha256": state_digest(result.model),
         "images_to_forget": len(forget),
         "images_to_retain": len(kept),
         "images_held_out": len(held_out),

@@ -17,7 +17,7 @@ from forgetting.border.forms import other_forms
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
-from forgetting.zoo.saved import inner_module
+from forgetting.zoo.same_module import inner_module
 
 N_SHOWN = 12
 """Samples that are drawn of a flow."""

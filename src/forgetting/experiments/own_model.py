@@ -7,7 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from forgetting.border.conditions import own_conditions
+from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score
 from forgetting.border.options import check_counts, check_number, check_seed
@@ -119,11 +119,13 @@ def unlearn(
     parameters = {
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
+        "tuned_sha256": state_digest(result.model),
         "method": method,
         "share": share,
         "n": n,
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
+        "thresholds": [scorer.threshold for scorer in (looked.steering, *looked.graders)],
         "classifiers": classifiers_used(
             looked.steering.score, [grader.score for grader in looked.graders]
         ),
@@ -186,6 +188,7 @@ def _in_one_pass(
     scores = looked.before.scores[0]
     pool = LatentPool(looked.latents, scores, steering.threshold, steering.lacking)
     direction = pool.direction("raw")
-    config = validated(UnlearningConfig, settings)
+    # of the seed itself the same latents would follow as those that are graded
+    config = validated(UnlearningConfig, settings | {"seed": (settings["seed"] + 1) % MAX_SEED})
     result = unlearn_feature(generator, direction, config, trainable=trainable)
     return result, direction, {"rounds": 1, "lr": config.lr}

@@ -20,7 +20,7 @@ from forgetting.methods.latent_filter import LatentFilter
 from forgetting.methods.results import UnlearningResult
 from forgetting.metrics.prevalence import Prevalence
 from forgetting.metrics.verdict import Verdict
-from forgetting.zoo.saved import save_model
+from forgetting.zoo.saved import check_unchanged, save_model
 
 NOTABLE = 0.02
 """Change of another attribute's share that a report names."""
@@ -137,7 +137,9 @@ class UnlearningReport(UnlearningResult):
         ]
         if changes:
             sentences.append(f"Other shares that changed: {', '.join(changes)}.")
-        if self.verdict.word in ("rarer", "unchanged"):
+        if any(each.model.low > each.original.high for each in self.verdict.evidence):
+            sentences.append("It is more frequent than before: does what steers score its lack?")
+        elif self.verdict.word in ("rarer", "unchanged"):
             sentences.append("To go on, raise `rounds`, `steps` or `n_collected`.")
         sentences.append(LEGEND)
         sentences.append(
@@ -157,8 +159,9 @@ class UnlearningReport(UnlearningResult):
         Raises
         ------
         ForgettingError
-            The folder holds a model, or cannot be written to.
+            The folder holds a model, or cannot be written to, or the copy was changed since.
         """
+        check_unchanged(self.model, self.parameters["tuned_sha256"])
         record = {
             "feature": self.feature,
             "report": self.report(),

@@ -96,5 +96,14 @@ class UnlearningProblem:
         return frozen_copy(self.generator)
 
     def tunable_copy(self) -> nn.Module:
-        """Return a copy in evaluation mode of which the weights to tune take gradients."""
-        return tunable_copy(self.start or self.generator, self.trainable)
+        """Return a copy in evaluation mode of which the weights to tune take gradients.
+
+        Those that are frozen in the generator stay frozen. In `start`, a result, all are.
+        """
+        duplicate: nn.Module = tunable_copy(self.generator, self.trainable)
+        if self.start is not None:
+            with torch.no_grad():
+                pairs = zip(duplicate.parameters(), self.start.parameters(), strict=True)
+                for weight, tuned in pairs:
+                    weight.copy_(tuned)
+        return duplicate

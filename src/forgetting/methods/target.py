@@ -36,11 +36,12 @@ class Target:
     shares: torch.Tensor
 
     def __post_init__(self) -> None:
-        if not len(set(self.attributes)) == len(self.attributes) in range(1, MAX_ATTRIBUTES + 1):
+        names = () if isinstance(self.attributes, str) else self.attributes
+        if not len(set(names)) == len(names) in range(1, MAX_ATTRIBUTES + 1):
             raise ParameterError(
-                f"target: {self.attributes!r} must be one or two different attributes."
+                f"target: {self.attributes!r} must be a tuple of one or two different attributes."
             )
-        shares = self.shares.detach().cpu().clone()  # the caller's may change
+        shares = torch.as_tensor(self.shares).detach().cpu().clone()  # the caller's may change
         n = 2 ** len(self.attributes)
         are_shares = shares.shape == (n,) and bool(((shares >= 0) & (shares <= 1)).all())
         if not are_shares or abs(float(shares.sum()) - 1) > SUM_ERROR:

@@ -139,10 +139,10 @@ def meet_target(
     images = check_images(images, "The images")
     n_cells = len(target.shares)
     are_numbers = (cells >= 0) & (cells < n_cells) & (cells == cells.long())
-    if cells.shape != (len(images),) or not are_numbers.all():
+    if cells.dtype == torch.bool or cells.shape != (len(images),) or not are_numbers.all():
         raise DataError(
             f"cells must be {len(images)} numbers from 0 to {n_cells - 1}, one for each image: "
-            f"which of {', '.join(target.combinations)} it shows."
+            f"which of {', '.join(target.combinations)} it shows, as `Target.cells` returns them."
         )
     cells = cells.long().cpu()
     indices = distinct(images)  # an image that is given twice might end in both halves

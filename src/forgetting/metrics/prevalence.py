@@ -111,7 +111,8 @@ def prevalence(
     n : int
         Number of samples.
     seed : int
-        Of the latents. Take another one than for the latents that a direction was found with.
+        Of the latents. Take another one than for the latents that a direction was found with, and
+        than that of a method, which draws the same latents of the same seed.
     batch_size : int
         Samples that are decoded at a time.
 

@@ -52,7 +52,8 @@ def relearn(
     evaluate : callable
         Maps the model to any result, such as the prevalence among fresh samples.
     trainable : callable, optional
-        Maps the copy to the part of it that is tuned; without it all is tuned.
+        Maps the copy to the part of it that is tuned; without it all is tuned. Weights that are
+        frozen in the generator are tuned, too: models differ in that by how they were made.
     lr : float
         Learning rate of Adam.
 
@@ -89,7 +90,7 @@ def relearn(
     check_generator(generator, trainable, is_tuned=True)
     check_same_shape(generator, images, "The images to relearn")
     with own_conditions():
-        model = tunable_copy(generator, trainable)
+        model = tunable_copy(frozen_copy(generator), trainable)  # of which no weight is spared
         weights = free_weights(model)
         optimizer = torch.optim.Adam(weights, lr)
         device = device_of(model)

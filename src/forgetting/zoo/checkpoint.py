@@ -68,8 +68,8 @@ def write_checkpoint(
     generator : Generator
         From which the losses draw.
     identity : dict of str to str
-        What the training is: its "config", digests of its "data" and of its "code", and its kind
-        of "device".
+        What the training is: its "config", digests of its "data", of what is "held_out" and of
+        its "code", its kind of "device", and the version of "torch".
     progress : Progress
         How far the training has come.
     """
@@ -121,6 +121,16 @@ def read_checkpoint(
         raise TrainingError(
             f"The checkpoint {path} belongs to a training on other images or labels. Delete it, "
             "or bring back the data that it was begun with."
+        )
+    if metadata.get("held_out", identity["held_out"]) != identity["held_out"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training with other held-out images, of which "
+            "its history is. Delete it, or bring back those that it was begun with."
+        )
+    if metadata.get("torch", identity["torch"]) != identity["torch"]:
+        raise TrainingError(
+            f"The checkpoint {path} belongs to a training with torch {metadata['torch']}, and "
+            f"this is {identity['torch']}. Delete it, or go on with that."
         )
     if metadata.get("device", "cpu") != identity["device"]:
         raise TrainingError(

@@ -34,6 +34,8 @@ class Averaged(nn.Module):
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move an average of weights towards a model: decay x average + (1 - decay) x model.
 
+    Buffers, such as running statistics, become those of the model.
+
     Parameters
     ----------
     average : Module
@@ -45,6 +47,8 @@ def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """
     move = get_ema_multi_avg_fn(decay)
     move(list(average.parameters()), list(model.parameters()), 0)
+    for own, theirs in zip(average.buffers(), model.buffers(), strict=True):
+        own.copy_(theirs)
 
 
 def all_of(model: nn.Module) -> nn.Module:

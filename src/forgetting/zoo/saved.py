@@ -6,7 +6,6 @@ and, of a generator, `samples.png`. Pickles are never read.
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,40 +16,34 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from forgetting.border.adapters import AdaptedClassifier, AdaptedFlow, AdaptedGenerator
-from forgetting.border.answers import uncompiled
-from forgetting.errors import DataWarning, ForgettingError, WeightsError
+from forgetting.errors import ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, replacing_all, sha256
+from forgetting.zoo.same_module import (
+    bytes_of,
+    facts_beside,
+    inner_module,
+    modules_of,
+    tensors_of,
+    warn_of_other_modules,
+    warn_of_other_values,
+)
 
 WEIGHTS, RECORD, CARD, PICTURE = "weights.safetensors", "record.json", "README.md", "samples.png"
 
-ADAPTERS = (AdaptedFlow, AdaptedGenerator, AdaptedClassifier, nn.DataParallel)
-"""Modules that hold the model under the name `module`."""
-
-CONSTANTS = (bool, int, float, str, tuple)
-"""Types of the attributes of a module that count as its constants."""
-
 M = TypeVar("M", bound=nn.Module)
-
-
-def inner_module(model: nn.Module) -> nn.Module:
-    """Return the module that adapters hold, or a model that is in none."""
-    while isinstance(model, ADAPTERS):
-        model = model.module
-    return uncompiled(model)
 
 
 def state_digest(model: nn.Module) -> str:
     """Return the sha256 of a model's state: names, number formats, shapes and values."""
     digest = hashlib.sha256()
-    for name, value in sorted(_tensors(model).items()):
+    for name, value in sorted(tensors_of(model).items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        digest.update(_bytes(value))
+        digest.update(bytes_of(value))
     return digest.hexdigest()
 
 
 def check_new(folder: Path) -> None:
-    """Raise an error if a folder holds a model already, or cannot be written to.
+    """Raise an error if a folder holds a model or files of these names, or cannot be written to.
 
     Raises
     ------
@@ -59,10 +52,72 @@ def check_new(folder: Path) -> None:
     """
     if (folder / RECORD).exists():
         raise ForgettingError(f"{folder} holds a model already: name another folder, or move it.")
+    if present := [name for name in (WEIGHTS, CARD, PICTURE) if (folder / name).exists()]:
+        raise ForgettingError(
+            f"{folder} has a {present[0]}, which would be overwritten: name another folder."
+        )
     is_new = not folder.exists()
     check_writable(folder)
     if is_new:
         folder.rmdir()  # a call that is refused leaves nothing
+
+
+def check_unchanged(model: nn.Module, digest: str) -> None:
+    """Raise an error if a tuned model is not the one that was measured.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    digest : str
+        Of its state when it was measured, as `state_digest` returns it.
+
+    Raises
+    ------
+    ForgettingError
+        Its weights, or their number format, have changed since.
+    """
+    if state_digest(model) != digest:
+        raise ForgettingError(
+            "The tuned copy has changed since it was measured, so that record and card would be "
+            "of another model: change a `copy.deepcopy` of it, or unlearn anew."
+        )
+
+
+def check_is_of(folder: Path, digest: str) -> None:
+    """Raise an error if a folder holds a tuned model, and it is another than one with a digest.
+
+    Parameters
+    ----------
+    folder : Path
+        Perhaps of a tuned model.
+    digest : str
+        Of a model's state, as `state_digest` returns it.
+
+    Raises
+    ------
+    ForgettingError
+        The record in the folder names another state.
+    """
+    if recorded(folder, "tuned_sha256") not in (None, digest):
+        raise ForgettingError(f"{folder} holds another model than this: name another folder.")
+
+
+def recorded(folder: Path, name: str) -> str | None:
+    """Return a parameter in the record of a tuned model; None where the folder holds no such.
+
+    Parameters
+    ----------
+    folder : Path
+        Perhaps of a tuned model, perhaps of an earlier version.
+    name : str
+        Such as "base_sha256".
+    """
+    try:
+        value: str = json.loads((folder / RECORD).read_text("utf-8"))["parameters"][name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return value
 
 
 def save_model(
@@ -94,14 +149,15 @@ def save_model(
     """
     names = (*((PICTURE,) if picture is not None else ()), CARD, WEIGHTS, RECORD)
     check_new(folder)
-    own = {n: value.detach().cpu().clone().contiguous() for n, value in _tensors(model).items()}
+    own = {n: value.detach().cpu().clone().contiguous() for n, value in tensors_of(model).items()}
     with replacing_all([folder / name for name in names]) as temporaries:
         card_file, weights_file, record_file = temporaries[-3:]
         if picture is not None:
             Image.fromarray(picture.numpy()).save(temporaries[0], format="PNG")
         card_file.write_text(card, encoding="utf-8")
         save_file(own, weights_file)
-        full = {**record, "sha256": sha256(weights_file), "modules": _modules(model)}
+        known = {"modules": modules_of(model), "beside": facts_beside(model)}
+        full = {**record, "sha256": sha256(weights_file), **known}
         record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
 
 
@@ -165,66 +221,19 @@ def restore(folder: Path | str, into: M) -> M:
         )
     try:
         state = load_file(weights_path)
-        _check_fits(_tensors(into), state)
+        _check_fits(tensors_of(into), state)
         inner_module(into).load_state_dict(state, strict=False)  # what is no tensor stays
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{weights_path} does not fit the module: {error}") from error
     into.eval()
-    _warn_of_other_modules(record.get("modules"), _modules(into), folder)
+    warn_of_other_values(tensors_of(into), state, folder)
+    saved, own = record.get("modules"), modules_of(into)
+    saved = saved if isinstance(saved, dict) else own
+    beside, present = record.get("beside", {}), facts_beside(into)
+    for name in present.keys() & beside.keys():
+        saved, own = saved | {name: beside[name]}, own | {name: present[name]}
+    warn_of_other_modules(saved, own, folder)
     return into
-
-
-def _tensors(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the tensors of a model's state, without an adapter around it.
-
-    What a module adds with `get_extra_state` is no tensor, and not tuned.
-    """
-    state = inner_module(model).state_dict()
-    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-
-
-def _bytes(tensor: torch.Tensor) -> bytes:
-    values = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-    return values.numpy().tobytes()
-
-
-def _modules(model: nn.Module) -> dict[str, str]:
-    """Return what each part of a model computes with beside its weights, as a text.
-
-    It is the class, the constants, the buffers that are not saved, and the number of hooks.
-    """
-    return {name: _text(module) for name, module in inner_module(model).named_modules()}
-
-
-def _text(module: nn.Module) -> str:
-    """Return a module's class, constants, buffers that are not saved, and number of hooks."""
-    facts = []
-    for name, value in vars(module).items():
-        if not name.startswith("_") and name != "training" and isinstance(value, CONSTANTS):
-            facts.append(f"{name}={value!r}")
-    for name in sorted(module._non_persistent_buffers_set):
-        buffer = module._buffers[name]
-        if buffer is not None:
-            facts.append(f"{name}={hashlib.sha256(_bytes(buffer)).hexdigest()[:8]}")
-    if n_hooks := len(module._forward_hooks) + len(module._forward_pre_hooks):
-        facts.append(f"hooks={n_hooks}")
-    return f"{type(module).__name__}({', '.join(facts)})"
-
-
-def _warn_of_other_modules(saved: Any, own: Mapping[str, str], folder: Path) -> None:
-    """Warn if the modules of a saved model, where its record has them, were others."""
-    if not isinstance(saved, dict) or saved == own:
-        return
-    differing = [name for name in {**saved, **own} if saved.get(name) != own.get(name)]
-    name = differing[0]
-    warnings.warn(
-        f"The weights of {folder} fit the module, but the saved model was another: "
-        f"{len(differing)} of its parts differ, as {name or 'the model'}, which was "
-        f"{saved.get(name, 'missing')} and is {own.get(name, 'missing')}. Answers will be others, "
-        "if what differs counts.",
-        DataWarning,
-        stacklevel=3,
-    )
 
 
 def _check_fits(own: Mapping[str, torch.Tensor], saved: Mapping[str, torch.Tensor]) -> None:

@@ -159,8 +159,15 @@ def train(
     Raises
     ------
     TrainingError
-        The loss is not finite, or the checkpoint belongs to another training.
+        The loss is not finite, the checkpoint belongs to another training, or the images are not
+        uint8 with a label each.
     """
+    for some, theirs in ((images, labels), *([held_out] if held_out else [])):
+        if some.dtype != torch.uint8 or len(some) != len(theirs):
+            raise TrainingError(
+                f"{name}: {len(some)} images of {some.dtype} and {len(theirs)} labels. Give "
+                "images of torch.uint8, from 0 to 255, and a label for each."
+            )
     if config.steps < config.log_every:
         raise TrainingError(
             f"{config.steps} steps end before the first row of the history: make log_every = "
@@ -177,6 +184,8 @@ def train(
     identity = {
         "config": config.model_dump_json(),
         "data": _digest(images, labels),
+        "held_out": _digest(*held_out) if held_out else "",
+        "torch": torch.__version__,
         "device": device.type,
         "code": code_digest(learner),
     }
