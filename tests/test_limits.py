@@ -267,7 +267,7 @@ def test_without_a_retrained_model_an_attack_decides_nothing():
     budget = attacks.AttackBudget(12, 1)
     outcomes = attacks.attack_latents(task, {"original": Bars()}, 4, budget, seed=1)
     assert attacks.attack_excess(outcomes) == {}
-    assert "no retrained model" in attacks.attack_verdict({})
+    assert "no attack on a retrained model" in attacks.attack_verdict({})
 
 
 class Offset(nn.Module):

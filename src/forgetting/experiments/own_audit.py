@@ -210,7 +210,7 @@ def audit(
         latents["after"] = latents["before"]
         had = _had_feature(before, feature, grades, latents["before"])
         metrics: dict[str, float] = {}
-        others = torch.randn(n, dims["before"], generator=random)  # none of these is counted
+        others = torch.randn(4 * n, dims["before"], generator=random)  # none of these is counted
         targets = images_with_feature(before, grades, others, N_IMAGES)
         for name, model in models.items():
             with phase(f"probing {name}"):
