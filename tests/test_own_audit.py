@@ -59,7 +59,7 @@ def test_without_a_retrained_model_nothing_is_said_to_be_gone_or_hidden():
 
 
 def test_a_feature_that_was_never_there_and_another_latent_are_refused():
-    with pytest.raises(DataError, match="0 of 300 samples of the generator before"):
+    with pytest.raises(DataError, match="0 of 1200 samples of the generator before"):
         fg.audit(narrowed(), narrowed(), wide, **QUICK)
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
