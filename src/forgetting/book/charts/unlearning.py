@@ -130,15 +130,13 @@ def digits_fid(results: Results) -> Chart:
     )
 
 
-def trade_off(results: Results, page: str, share: str) -> Chart:
+def trade_off(results: Results, page: str) -> Chart:
     """Return FID against what is left of the feature, for every method at every setting.
 
     Parameters
     ----------
     page : str
         Of the template `unlearning_baselines`.
-    share : str
-        Name of the share in the page's metrics, such as `prevalence`.
     """
     metrics = results.metrics(page)
     methods = [name.removeprefix("setting_") for name in metrics if name.startswith("setting_")]
@@ -147,11 +145,11 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
     rows = []
     for method in methods:
         values: dict[str, Value] = {}
-        point = (100 * metrics[f"{share}_{method}"], metrics[f"fid_{method}"])
+        point = (100 * metrics[f"prevalence_{method}"], metrics[f"fid_{method}"])
         values["share"], values["FID"] = (point[0],) * 3, (point[1],) * 3
         rows.append(Row(method.replace("_", " "), values))
     beside = {
-        role: (100 * metrics[f"{share}_{name}"], metrics[f"fid_{name}"])
+        role: (100 * metrics[f"prevalence_{name}"], metrics[f"fid_{name}"])
         for role, name in (
             ("original", "before"),
             ("until gone", "until_gone"),
@@ -177,9 +175,7 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
             points[LABELS[role]], colours[LABELS[role]] = point, theme.colours[role]
             axis.plot(*point, MARKERS[role], color=theme.colours[role], ms=7, clip_on=False)
         axis.axhline(floor, color=theme.ink, lw=0.8, ls=":")
-        axis.text(
-            1, floor, "floor ", transform=axis.get_yaxis_transform(), ha="right", va="bottom"
-        )
+        axis.text(0, floor, " floor", transform=axis.get_yaxis_transform(), ha="left", va="bottom")
         axis.set(xlabel=SHARE, ylabel="FID", yscale="log")
         for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
@@ -198,12 +194,10 @@ def trade_off(results: Results, page: str, share: str) -> Chart:
 @CHARTS.register("ways-thick")
 def ways_thick(results: Results) -> Chart:
     """Return how methods trade thick strokes for FID, in the VAE of digits."""
-    return trade_off(results, "ways_thick", "prevalence")
+    return trade_off(results, "ways_thick")
 
 
 @CHARTS.register("ways-bangs")
 def ways_bangs(results: Results) -> Chart:
     """Return how methods trade bangs for FID, in the VAE of faces."""
-    metrics = results.metrics("ways_bangs")
-    share = "prevalence" if "prevalence_before" in metrics else "prevalence_strict"
-    return trade_off(results, "ways_bangs", share)
+    return trade_off(results, "ways_bangs")
