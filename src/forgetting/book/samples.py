@@ -82,7 +82,7 @@ def _measured(values: list[float]) -> str:
 
 
 class Play(_Pictures):
-    """Two sliders, and the tile of each sprite at their place: a direction, or steps of taming."""
+    """Two sliders that choose one tile of each sprite."""
 
     required_arguments = 1
 

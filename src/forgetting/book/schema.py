@@ -17,6 +17,7 @@ from forgetting.errors import DataError
 from forgetting.foundation.files import write_text
 
 Record = dict[str, Any]
+
 SCHEMA = 2
 """Number of the present schema."""
 
