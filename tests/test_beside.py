@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from forgetting.book import headline
 from forgetting.book.beside import WITHOUT_USE, compare_run
 from forgetting.book.checkout import HERE, Checkout
-from forgetting.book.schema import digest, read_record
+from forgetting.book.records import digest, read_record
 from forgetting.cli import main
 from forgetting.errors import DataError
 from forgetting.experiments import unlearning_methods

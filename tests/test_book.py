@@ -17,7 +17,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import without_installation
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.published import is_current, is_worded
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import ROOT, replacing
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from forgetting.book import entries
 from forgetting.book import publish as publishing
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.cli import main
 
 COMMANDS = sorted(main.commands)

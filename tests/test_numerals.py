@@ -6,7 +6,7 @@ import math
 import pytest
 
 from forgetting.book.numerals import Results, decimals_of, in_figures
-from forgetting.book.schema import digest
+from forgetting.book.records import digest
 from forgetting.errors import DataError
 
 NAN = math.nan

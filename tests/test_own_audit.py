@@ -11,7 +11,7 @@ from explained import unexplained
 
 import forgetting as fg
 from forgetting.book import execution
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments import own_audit

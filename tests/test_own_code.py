@@ -12,7 +12,7 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.book import execution
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.cli import main, own_models
 from forgetting.errors import ModelError, ParameterError, WeightsError
 from forgetting.experiments import own_code

@@ -15,7 +15,7 @@ from torchvision.utils import save_image
 
 import forgetting as fg
 from forgetting.book import execution
-from forgetting.book.schema import digest, read_record
+from forgetting.book.records import digest, read_record
 from forgetting.cli import main, own_models
 from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.experiments.own_flow import load_sets, tame

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from forgetting.book import run as runs
 from forgetting.book.checkout import HERE
-from forgetting.book.schema import SCHEMA, read_record, upgrade, upgrade_folder
+from forgetting.book.records import SCHEMA, read_record
+from forgetting.book.schema import upgrade, upgrade_folder
 from forgetting.cli import main
 from forgetting.errors import DataError
 

@@ -17,8 +17,8 @@ from small_flow import save_small_flow
 from forgetting.book import execution, templates
 from forgetting.book.annotation import ManualLabels
 from forgetting.book.checkout import HERE
+from forgetting.book.records import SCHEMA
 from forgetting.book.run import CONTEXT
-from forgetting.book.schema import SCHEMA
 from forgetting.border.inference import generate
 from forgetting.cli import main
 from forgetting.errors import DataError, ForgettingError, ParameterError

@@ -18,8 +18,8 @@ from forgetting.book import execution, stopping, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.published import is_current, is_worded
+from forgetting.book.records import digest, read_record, read_records
 from forgetting.book.run import files
-from forgetting.book.schema import digest, read_record, read_records
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_text, write_texts
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.numerals import in_figures, read_unchanged
-from forgetting.book.schema import Record, read_record
+from forgetting.book.records import Record, read_record
 from forgetting.errors import DataError, shortened
 
 NO_SETTING = ("seed", "device")

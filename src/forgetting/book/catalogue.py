@@ -5,8 +5,8 @@ import pandas as pd
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.published import is_current
+from forgetting.book.records import read_records
 from forgetting.book.run import Run
-from forgetting.book.schema import read_records
 from forgetting.errors import ForgettingError
 
 __all__ = ["RESULTS", "Entry", "pages", "sweep", "table"]

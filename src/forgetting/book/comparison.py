@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 
 RELATIVE = 0.02
 """Share of a number without an interval by which it may differ on another processor.

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.fingerprint import computing_tree, fingerprint
-from forgetting.book.schema import Record, read_records
+from forgetting.book.records import Record, read_records
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean, shortened, validated
 
 

@@ -19,8 +19,8 @@ from forgetting.book import kernel, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import with_installation, without_installation
 from forgetting.book.fingerprint import outputs_digest
+from forgetting.book.records import Record, digest, read_record
 from forgetting.book.run import CONTEXT, files
-from forgetting.book.schema import Record, digest, read_record
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import check_writable, write_text, write_texts
 

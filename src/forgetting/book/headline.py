@@ -3,7 +3,7 @@
 import math
 
 from forgetting.book.beside import figure
-from forgetting.book.schema import Record
+from forgetting.book.records import Record
 from forgetting.experiments.grading import give_verdict
 
 UNLEARNED = (

@@ -17,7 +17,7 @@ from forgetting.book.entries import Entry, entries
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
 from forgetting.book.proof import read_proofs
-from forgetting.book.schema import Record, digest
+from forgetting.book.records import Record, digest
 from forgetting.errors import ForgettingError, validated
 from forgetting.foundation.files import write_text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.book.checkout import HERE
-from forgetting.book.schema import Record, digest, read_record
+from forgetting.book.records import Record, digest, read_record
 from forgetting.errors import DataError, did_you_mean
 
 MINUS = "−"

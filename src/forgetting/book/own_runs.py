@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.book.templates import parameters
 from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation.files import check_writable

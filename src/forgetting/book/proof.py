@@ -10,7 +10,8 @@ from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, sweeps
 from forgetting.book.fingerprint import computing_tree, tokens
-from forgetting.book.schema import read_record, upgrade_folder
+from forgetting.book.records import read_record
+from forgetting.book.schema import upgrade_folder
 from forgetting.errors import DataError
 
 COMPARED = ("template", "parameters", "metrics", "history")

@@ -8,7 +8,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import outputs_digest
-from forgetting.book.schema import digest, read_record
+from forgetting.book.records import digest, read_record
 from forgetting.zoo import store as zoo
 
 

@@ -24,7 +24,7 @@ import torch
 
 from forgetting.book.checkout import HERE
 from forgetting.book.own_runs import numbered
-from forgetting.book.schema import SCHEMA, Record, read_records
+from forgetting.book.records import SCHEMA, Record, read_records
 from forgetting.data import sources
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters

@@ -1,28 +1,18 @@
-"""The form of run records, how older records reach it, and how records are read.
+"""How records of an older schema become present ones.
 
-A record of an older schema holds the same values under earlier names. `upgrade` renames them;
-`upgrade_folder` does so for all records of a folder.
+They hold the same values under earlier names. `upgrade` renames them; `upgrade_folder` does so for
+all records of a folder.
 """
 
-import hashlib
 import json
-import math
 import re
-from collections.abc import Callable, Iterable
-from numbers import Real
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forgetting.book.records import SCHEMA, Record, each_once, is_record, json_of, refuse_newer
 from forgetting.errors import DataError
 from forgetting.foundation.files import write_text
-
-Record = dict[str, Any]
-
-SCHEMA = 2
-"""Number of the present schema."""
-
-ROUNDED = 1e-6
-"""By how much the end of an interval may miss its metric, as a part of it."""
 
 PARAMETERS = {
     "by_hand": "manual_labels",
@@ -79,7 +69,7 @@ def upgrade(record: Record) -> Record:
         "name": _case(record["name"]),
         "parameters": _renamed(record, "parameters", lambda name: PARAMETERS.get(name, name)),
         "metrics": _renamed(record, "metrics", lambda name: _metric(name, record)),
-        "weights": {weights_name(k): v for k, v in record["weights"].items()},
+        "weights": {k.replace("-judge-", "-classifier-"): v for k, v in record["weights"].items()},
         "history": [{HISTORY.get(k, k): v for k, v in row.items()} for row in record["history"]],
     }
 
@@ -87,25 +77,7 @@ def upgrade(record: Record) -> Record:
 def _renamed(record: Record, part: str, present: Callable[[str], str]) -> dict[str, Any]:
     """Return a part of a record under present names."""
     pairs = [(present(name), value) for name, value in record[part].items()]
-    return _each_once(pairs, f"{record['name']}, in the present schema, {part}")
-
-
-def digest(record: Record) -> str:
-    """Return a hash of what a record says, whatever its name.
-
-    A notebook and circumstances carry it, so that those of another run are noticed.
-
-    Parameters
-    ----------
-    record : dict
-
-    Returns
-    -------
-    str
-        Hexadecimal sha256.
-    """
-    said = {key: record.get(key) for key in ("parameters", "metrics", "weights", "history")}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return each_once(pairs, f"{record['name']}, in the present schema, {part}")
 
 
 def upgrade_folder(folder: Path) -> list[Path]:
@@ -137,10 +109,10 @@ def upgrade_folder(folder: Path) -> list[Path]:
     for path in sorted(folder.rglob("*.json")):
         if path.name.endswith(".run.json"):
             continue
-        record = _json(path)
-        if not _is_record(record) or record.get("schema", 1) == SCHEMA:
+        record = json_of(path)
+        if not is_record(record) or record.get("schema", 1) == SCHEMA:
             continue
-        _refuse_newer(path, record)
+        refuse_newer(path, record)
         renamed = upgrade(record)
         new = path.with_name(path.name.replace(_leaf(record), _leaf(renamed)))
         if new != path and new.exists():
@@ -156,129 +128,6 @@ def upgrade_folder(folder: Path) -> list[Path]:
             path.unlink()
         upgraded.append(new)
     return upgraded
-
-
-def read_record(path: Path) -> Record:
-    """Return the record that a file holds.
-
-    Parameters
-    ----------
-    path : Path
-        `NAME.json`, or `NAME.run.json` with the circumstances of a run, which have no schema.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    DataError
-        The file is no JSON or no record, a metric is no finite number, comes twice, or does not
-        lie in its whole interval, or the record is of another schema.
-    """
-    record: Record | None = _json(path)
-    if record is None:
-        raise DataError(f"{path} is not a record: it is not valid JSON. Make the run again.")
-    if not isinstance(record, dict) or not isinstance(record.get("metrics", {}), dict):
-        raise DataError(f"{path} is not a record: its metrics have no names. Make the run again.")
-    if _is_record(record) and record.get("schema", 1) != SCHEMA:
-        _refuse_newer(path, record)
-        raise DataError(
-            f"{path} is a record of schema {record.get('schema', 1)}, and this version reads "
-            f"schema {SCHEMA}: run `forgetting upgrade {path.parent}` first."
-        )
-    for name, value in record.get("metrics", {}).items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-            raise DataError(
-                f"{path}: the metric {name} is {value!r}, not a finite number. Make the run again."
-            )
-    _check_intervals(record.get("metrics", {}), path)
-    return record
-
-
-def _check_intervals(metrics: dict[str, float], path: Path) -> None:
-    """Raise an error if a metric lies outside its interval, or has half of one."""
-    for name, value in metrics.items():
-        ends = [f"{name}_{end}" for end in ("low", "high")]
-        if len(metrics.keys() & {*ends}) == 1:
-            raise DataError(f"{path}: {name} has half an interval. Make the run again.")
-        low, high = (metrics.get(end, value) for end in ends)
-        rounded = ROUNDED * max(1.0, abs(value))
-        if not low - rounded <= value <= high + rounded:
-            raise DataError(
-                f"{path}: the metric {name} is {value:g}, outside its interval from {low:g} to "
-                f"{high:g}. Make the run again."
-            )
-
-
-def read_records(folder: Path, names: Iterable[str]) -> dict[str, Record]:
-    """Return the records that exist in a folder, by name, in the order of the names.
-
-    Parameters
-    ----------
-    folder : Path
-    names : iterable of str
-        A name may hold a subfolder, as in `SWEEP/RUN`.
-
-    Returns
-    -------
-    dict of str to dict
-
-    Raises
-    ------
-    DataError
-        A record is unreadable or not of the present schema.
-    """
-    paths = {name: folder / f"{name}.json" for name in names}
-    return {name: read_record(path) for name, path in paths.items() if path.is_file()}
-
-
-def weights_name(name: str) -> str:
-    """Return the present name of an entry of the zoo, given its name in schema 1.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-    """
-    return name.replace("-judge-", "-classifier-")
-
-
-def _json(path: Path) -> Any:
-    """Return what a JSON file holds, or None where it is not valid JSON."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=lambda pairs: _each_once(pairs, str(path)))
-    except ValueError:
-        return None
-
-
-def _each_once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
-    """Return a dict of pairs, of which no two have the same name."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{place}: {twice!r} is there twice. Keep the right one.")
-    return values
-
-
-def _is_record(content: Any) -> bool:
-    return isinstance(content, dict) and {"template", "parameters", "metrics"} <= set(content)
-
-
-def _refuse_newer(path: Path, record: Record) -> None:
-    """Raise an error if a record's schema is none that this version knows."""
-    schema = record.get("schema", 1)
-    if isinstance(schema, bool) or schema not in range(1, SCHEMA + 1):
-        remedy = "install a newer version of forgetting"
-        raise DataError(
-            f"{path} is a record of schema {schema!r}, and this version reads schema {SCHEMA}: "
-            f"{remedy if isinstance(schema, int) and schema > SCHEMA else 'make the run again'}."
-        )
 
 
 def _leaf(record: Record) -> str:

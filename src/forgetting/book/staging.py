@@ -14,7 +14,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import with_installation
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.numerals import in_minutes
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 
 ALT, CAPTION = "alt", "caption"
 """What a template's cell says of its figures and of its tables, in its metadata."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
-from forgetting.book.schema import read_record
+from forgetting.book.records import read_record
 from forgetting.foundation.files import write_text
 
 FILE = "validation.json"

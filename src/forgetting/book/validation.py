@@ -22,8 +22,8 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.kernel import check_package
 from forgetting.book.publish import check_data, select
+from forgetting.book.records import read_record, read_records
 from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
-from forgetting.book.schema import read_record, read_records
 from forgetting.book.validated import digest_of, has_note, note
 from forgetting.data import sources
 from forgetting.errors import DataError, ForgettingError

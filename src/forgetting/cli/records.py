@@ -14,7 +14,8 @@ def upgrade(folder: Path) -> None:
 
     An earlier version of forgetting wrote them. Subfolders are included.
     """
-    from forgetting.book.schema import SCHEMA, upgrade_folder
+    from forgetting.book.records import SCHEMA
+    from forgetting.book.schema import upgrade_folder
 
     for path in (upgraded := upgrade_folder(folder)):
         click.echo(path)
