@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from forgetting.book import headline
-from forgetting.book.beside import WITHOUT_USE, compare_run
+from forgetting.book.beside import compare_run
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.differences import WITHOUT_USE
 from forgetting.book.records import digest, read_record
 from forgetting.cli import main
 from forgetting.errors import DataError

@@ -56,6 +56,14 @@ def test_the_rule_is_told_with_the_numbers_of_every_grader():
         assert each.is_down == (each.model.high <= each.limit)
 
 
+def test_a_share_that_has_risen_is_told():
+    risen = evidence(share=0.5, grader="face-api")
+    verdict = decide([evidence(), risen], 1.0, 1.0)
+    assert verdict.word == "unchanged"
+    assert "More than before by face-api." in str(verdict)
+    assert "More than before" not in str(decide([evidence(share=0.403)], 1.0, 1.0))
+
+
 def test_one_grader_is_not_enough_to_be_sure():
     assert "Not independently graded" in str(decide([evidence()], 1.0, 1.0))
     two = decide([evidence(), evidence(grader="face-api")], 1.0, 1.0)

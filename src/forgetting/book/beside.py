@@ -12,24 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.differences import differing, setting_of
 from forgetting.book.numerals import in_figures, read_unchanged
 from forgetting.book.records import Record, read_record
 from forgetting.errors import DataError, shortened
-
-NO_SETTING = ("seed", "device")
-"""Parameters that may differ between runs of one setting."""
-
-WITHOUT_USE = {
-    "moon2024": ("rounds",),
-    "until_gone": (
-        *("lr", "alpha", "perceptual", "pixels", "reconstruction"),
-        *("form", "projection_threshold", "manual_labels"),
-    ),
-}
-"""Parameters by the `method` of a template that has two, of which that one makes no use."""
-
-CIRCUMSTANCES = ("cpu", "threads", "device", "bfloat16", "revision")
-"""What differs between machines and states of the library, beside data and versions."""
 
 OF_SETS = ("fid", "kid", "precision", "recall")
 """What the names of metrics begin with that depend on how many samples there are."""
@@ -40,12 +26,17 @@ SAME_SIZE = 0.1
 SHARES = ("prevalence", "still_shown", "near_share", "class_share", "share_change")
 """What the names of metrics begin with that are shown in percent."""
 
+SPREAD = "_std"
+"""How the name of a metric's standard deviation over draws ends, which stands behind its value."""
+
 FIRST = (
     "prevalence",
     "still_shown",
     "auc",
     "fid",
-    "quantile",
+    "quantile_after_forget",
+    "quantile_before_forget",
+    "quantile_drop",
     "shift",
     "share_of",
     "near",
@@ -137,7 +128,9 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     theirs = [
         name
         for name in records[0]["metrics"]
-        if all(name in r["metrics"] for r in records) and not name.endswith(("_low", "_high"))
+        if all(name in r["metrics"] for r in records)
+        and not name.endswith(("_low", "_high"))
+        and name.removesuffix(SPREAD) not in records[0]["metrics"].keys() - {name}
     ]
     both = [name for name in own["metrics"] if name in theirs]
     shown = [name for name in both if every or name.startswith(FIRST)]
@@ -145,7 +138,10 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
     figures, outside, unclear = {}, [], []
     for name in shown:
         values = _over([r["metrics"] for r in records], name), _over([own["metrics"]], name)
-        figures[name] = figure(name, values[0]), figure(name, values[1])
+        figures[name] = (
+            figure(name, values[0]) + _spread(records, name),
+            figure(name, values[1]) + _spread([own], name),
+        )
         if sizes and name.startswith(OF_SETS):
             continue
         if _apart(*values):
@@ -154,7 +150,7 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
             unclear.append(name)
     return Compared(
         list(published),
-        _differing(own, path, published, checkout),
+        differing(own, path, published, checkout),
         figures,
         outside,
         sizes,
@@ -191,13 +187,13 @@ def _nearest(own: Record, path: Path, checkout: Checkout) -> dict[str, Record]:
         record = read_record(other)
         if record["template"] == own["template"]:
             name = str(other.relative_to(checkout.results).with_suffix(""))
-            key = tuple(sorted(_setting(record).items()))
+            key = tuple(sorted(setting_of(record).items()))
             runs = settings.setdefault(key, {})
             if all(record["parameters"] != other["parameters"] for other in runs.values()):
                 runs[name] = record  # a run of a sweep may be published as a page as well
     if not settings:
         raise DataError(f"No run of {own['template']} is published: there is nothing beside it.")
-    mine = _setting(own)
+    mine = setting_of(own)
 
     def distance(key: tuple[Any, ...]) -> tuple[int, int]:
         theirs = dict(key)
@@ -205,26 +201,6 @@ def _nearest(own: Record, path: Path, checkout: Checkout) -> dict[str, Record]:
         return len(differing), -len(settings[key])
 
     return settings[min(settings, key=distance)]
-
-
-def _used(record: Record) -> dict[str, str]:
-    """Return the parameters of a run as texts, without those that its method has no use for.
-
-    Records from before a template had two methods have no `method`, and are of the first.
-    """
-    parameters = {n: str(v) for n, v in record["parameters"].items()}
-    method = parameters.get("method", "")
-    idle = WITHOUT_USE.get(method, ())
-    return {
-        name: value
-        for name, value in parameters.items()
-        if name not in idle and (name, value) != ("method", "moon2024")
-    }
-
-
-def _setting(record: Record) -> dict[str, str]:
-    """Return the parameters that make the setting of a run, as texts."""
-    return {n: v for n, v in _used(record).items() if n not in NO_SETTING}
 
 
 def _over(runs: Sequence[Mapping[str, float]], name: str) -> tuple[float, float, float]:
@@ -244,43 +220,17 @@ def figure(name: str, value: tuple[float, float, float]) -> str:
     return in_figures(first, low, high, unit, math.isfinite(high - low) and high > low)
 
 
+def _spread(runs: Sequence[Record], name: str) -> str:
+    """Return the standard deviation that a record has of a metric, as a text behind its value."""
+    spread = runs[0]["metrics"].get(f"{name}{SPREAD}")
+    return (
+        "" if spread is None or len(runs) > 1 else f" ± {in_figures(spread, math.nan, math.nan)}"
+    )
+
+
 def _apart(theirs: tuple[float, float, float], ours: tuple[float, float, float]) -> bool:
     """Return whether two intervals do not touch; where there is none published, it is unclear."""
     low, high = (x if math.isfinite(x) else ours[0] for x in ours[1:])
     if not all(map(math.isfinite, (*theirs, low, high))):
         return False
     return theirs[2] < low or high < theirs[1]
-
-
-def _differing(
-    own: Record, path: Path, published: Mapping[str, Record], checkout: Checkout
-) -> dict[str, tuple[str, str]]:
-    """Return parameters, weights and circumstances that differ from those of published runs."""
-    described = [_described(r, checkout.results / f"{n}.run.json") for n, r in published.items()]
-    theirs = {
-        key: ", ".join(dict.fromkeys(each.get(key, "–") for each in described))
-        for key in dict.fromkeys(key for each in described for key in each)
-    }
-    ours = _described(own, path.with_name(f"{path.stem}.run.json"))
-    return {
-        key: (theirs.get(key, "–"), ours.get(key, "–"))
-        for key in dict.fromkeys([*theirs, *ours])
-        if theirs.get(key) != ours.get(key)
-    }
-
-
-def _described(record: Record, circumstances: Path) -> dict[str, str]:
-    """Return the parameters, weights and circumstances of a run as texts."""
-    weights = {f"weights of {n}": h[:12] for n, h in record.get("weights", {}).items()}
-    return _used(record) | weights | _circumstances(circumstances)
-
-
-def _circumstances(path: Path) -> dict[str, str]:
-    """Return what else a run depends on; nothing where its circumstances are not there."""
-    if not path.is_file():
-        return {}
-    noted = read_record(path)
-    kept = {name: str(noted[name]) for name in CIRCUMSTANCES if name in noted}
-    data = {f"data: {name}": text for name, text in noted.get("data", {}).items()}
-    versions = {name: str(version) for name, version in noted.get("versions", {}).items()}
-    return kept | data | versions

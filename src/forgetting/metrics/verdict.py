@@ -63,6 +63,11 @@ class Evidence:
         """Whether the original's share is as low as the reference's."""
         return self.original.high <= self.limit
 
+    @property
+    def has_risen(self) -> bool:
+        """Whether the interval of the share lies above the original's."""
+        return self.model.low > self.original.high
+
     def __str__(self) -> str:
         shares = f"{self.original.share:.1%} -> {self.model.share:.1%}"
         limits = f"up to {self.model.high:.1%}; none is {self.reference:.1%}"
@@ -104,7 +109,9 @@ class Verdict:
     def __str__(self) -> str:
         word = self.word.capitalize() + (", and damaged" if self.is_damaged else "")
         graders = "; ".join(map(str, self.evidence))
-        reserves = "" if self.is_independent else " Not independently graded."
+        more = [each.grader for each in self.evidence if each.has_risen]
+        reserves = f" More than before by {' and '.join(more)}." if more else ""
+        reserves += "" if self.is_independent else " Not independently graded."
         reserves += " Without FID nothing is said of damage." * (self.is_damaged is None)
         return f"{word}: {graders}.{reserves}"
 
