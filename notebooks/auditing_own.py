@@ -51,8 +51,8 @@ print(p.line())
 original = own_code.load_model(p.model, run)
 audited = own_code.load_tuned(p.after, p.model, run)
 retrained_model = own_code.load_model(p.retrained, run) if p.retrained else None
-followed, graders = own_code.load_scores(
-    original, p.feature, p.classifier or None, [p.grader] if p.grader else [], run
+followed, grader_score = own_code.load_audit_scores(
+    original, p.feature, p.classifier or None, p.grader or None, run
 )
 
 # %% [markdown]
@@ -67,7 +67,7 @@ with run.timed("probing"):
         original,
         audited,
         followed,
-        *graders,
+        grader_score,
         n=p.n_samples,
         n_attacked=p.n_attacked,
         steps=p.steps,

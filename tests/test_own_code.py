@@ -17,7 +17,7 @@ from forgetting.cli import main, own_models
 from forgetting.errors import ModelError, ParameterError, WeightsError
 from forgetting.experiments import own_code
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.own_code import call_function, load_scores
+from forgetting.experiments.own_code import call_function, load_audit_scores, load_scores
 from forgetting.experiments.own_parameters import OwnUnlearningParameters
 from forgetting.zoo.saved import state_digest
 
@@ -168,6 +168,14 @@ def test_faces_are_graded_from_outside_where_the_networks_are_at_hand(monkeypatc
     assert sizes == [fitted]
     _, graders = load_scores(Faces(), "Young", None, [])
     assert len(graders) == 1  # the networks do not grade it
+
+
+@pytest.mark.parametrize(
+    ("graders", "grades"), [(["b", "face-api"], "b"), (["b"], "b"), ([], "a")]
+)
+def test_one_of_several_graders_grades_an_audit(monkeypatch, graders, grades):
+    monkeypatch.setattr(own_code, "load_scores", lambda *given: ("a", graders))
+    assert load_audit_scores(BendingBars(), "wide", None, None) == ("a", grades)
 
 
 @pytest.mark.parametrize(

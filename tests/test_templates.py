@@ -53,6 +53,7 @@ ON_A_SMALL_FLOW = {
     "membership": {},
     "taming_attribute": {},
     "taming_generation": {},
+    "taming_in_turn": {"people": "0,1"},
     "taming_person": {},
     "taming_target": {},
 }

@@ -83,9 +83,12 @@ class Claim(BaseModel):
     def _outcome(self, results: Results, record: str, comparison: Comparison) -> Outcome:
         """Return whether a whole interval is on the side of another that the claim says."""
         metric, relation, than = comparison
-        bound = (than,) * 3 if isinstance(than, float) else results.value(record, than)
-        moved = tuple(self.factor * x + self.margin for x in bound)
-        is_alike = isinstance(than, float) or is_share(than) == is_share(metric)
+        moved: tuple[float, ...] = ()
+        if isinstance(than, float):
+            moved, is_alike = (than,) * 3, True
+        else:
+            moved = tuple(self.factor * x + self.margin for x in results.value(record, than))
+            is_alike = is_share(than) == is_share(metric)
         if not is_alike or (is_share(metric) and not -1 <= moved[0] <= 1):
             raise ForgettingError(
                 f"The claim {self.claim!r} compares {metric} of {record} with {than}, of which "

@@ -125,7 +125,7 @@ def _with_texts(told: dict[str, Any]) -> dict[str, Any]:
     for place in told["places"]:
         where, what = "below", "all should agree"
         if place >= threshold:
-            where, what = "above", "the edited and the unlearned image should differ"
+            where, what = "above", "the other two should differ from the original"
         sides.append(f"projection {place:.2f}, {where} the threshold {threshold:.2f}: {what}")
     return told | {
         "controls": {"place": "How much of the feature the latent has", "sample": "Sample"},

@@ -11,6 +11,9 @@ from forgetting.book.checkout import HERE
 from forgetting.book.entries import Entry, pages
 from forgetting.book.validated import FILE, digest_of, read_validations
 
+SHORT = 30.0
+"""Seconds within which a page can only read records."""
+
 COLUMNS = (("page", 30), ("verdict", 12), ("where", 26), ("found", 32))
 
 
@@ -28,7 +31,7 @@ class Validated(SphinxDirective):
         if not shown:
             raise self.error(f"results/{FILE} has no page: run `forgetting validate --note`.")
         n_agree = sum(noted[page.name]["agrees"] for page in shown)
-        n_tables = sum(bool(page.reads) for page in shown)
+        n_read = sum(noted[page.name].get("seconds", 0.0) < SHORT for page in shown)
         n_since = sum(noted[page.name]["page"] != digest_of(page) for page in shown)
         counted = f"Of {len(listed)} executed pages {len(shown)} were validated. "
         counted += (
@@ -36,7 +39,10 @@ class Validated(SphinxDirective):
             if n_agree == len(shown)
             else f"{n_agree} agreed with what was published, and {len(shown) - n_agree} did not."
         )
-        counted += f" {n_tables} of them are tables, which only read records again."
+        counted += (
+            f" {n_read} of them took under half a minute: they only read records again, and "
+            f"{len(shown) - n_read} computed with models."
+        )
         if n_since:
             counted += (
                 f" {n_since} were published anew since, and are not validated as they stand."

@@ -192,7 +192,7 @@ def audit(
     With `--output` the folder gets a record, and with `forgetting[book]` a notebook of the run.
     """
     from forgetting.experiments import own_audit
-    from forgetting.experiments.own_code import load_model, load_scores, load_tuned
+    from forgetting.experiments.own_code import load_audit_scores, load_model, load_tuned
     from forgetting.foundation.devices import choose_device
 
     if output is not None:
@@ -202,13 +202,10 @@ def audit(
         models["retrained"] = load_model(retrained)
     place = choose_device(device)
     models = {name: model.to(place) for name, model in models.items()}
-    steering, graders = load_scores(
-        models["before"], feature, classifier, [grader] if grader else []
-    )
-    grading = graders[0] if graders else steering
+    steering, grading = load_audit_scores(models["before"], feature, classifier, grader)
     own_audit.check_audit(models, steering, grading, seed, n=samples)
     if output is not None and _has_notebooks():
-        del models, steering, graders, grading  # the notebook makes its own
+        del models, steering, grading  # the notebook makes its own
         _leave_notebook(
             "auditing_own",
             output,

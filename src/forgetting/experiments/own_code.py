@@ -198,6 +198,34 @@ def load_scores(
     return steering, [_at_its_threshold(score, name, size) for name, score in scores]
 
 
+def load_audit_scores(
+    generator: nn.Module,
+    feature: str,
+    classifier: str | None,
+    grader: str | None,
+    run: Experiment | None = None,
+) -> tuple[FeatureScore, FeatureScore]:
+    """Return the score that the attacks of an audit follow, and the one that grades.
+
+    Parameters
+    ----------
+    generator, feature, classifier, run
+        As `load_scores` takes them.
+    grader : str or None
+        As `classifier`; without it the first grader of `load_scores`, or where there is none the
+        score that attacks follow.
+
+    Raises
+    ------
+    ParameterError, ModelError
+        As `load_scores` raises them.
+    """
+    followed, graders = load_scores(
+        generator, feature, classifier, [grader] if grader else [], run
+    )
+    return followed, graders[0] if graders else followed
+
+
 def _load_source(place: str, size: int, run: Experiment | None) -> Any:
     """Return what scores features: of the zoo, in a folder, in a user's file, or from outside.
 

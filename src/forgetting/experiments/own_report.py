@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import torch
@@ -24,6 +25,9 @@ from forgetting.zoo.saved import check_unchanged, save_model
 
 NOTABLE = 0.02
 """Change of another attribute's share that a report names."""
+
+LINE = 88
+"""Characters of a line of a report at most."""
 
 N_SHOWN = 12
 """Samples that a picture shows before and after."""
@@ -114,8 +118,8 @@ class UnlearningReport(UnlearningResult):
         if "fid_before" in metrics:
             rows.append(("FID", *(f"{metrics[f'fid_{key}']:.2f}" for key in MODELS)))
         head = f"{self.feature} in {self.parameters['model']}"
-        parts = (head, str(self.verdict), text_table(rows), "\n".join(self._sentences()))
-        return "\n\n".join(parts)
+        sentences = "\n".join(fill(sentence, LINE) for sentence in self._sentences())
+        return "\n\n".join((head, fill(str(self.verdict), LINE), text_table(rows), sentences))
 
     def _sentences(self) -> list[str]:
         """Return what the table does not say."""
@@ -137,7 +141,7 @@ class UnlearningReport(UnlearningResult):
         ]
         if changes:
             sentences.append(f"Other shares that changed: {', '.join(changes)}.")
-        if any(each.model.low > each.original.high for each in self.verdict.evidence):
+        if any(each.has_risen for each in self.verdict.evidence):
             sentences.append("It is more frequent than before: does what steers score its lack?")
         elif self.verdict.word in ("rarer", "unchanged"):
             sentences.append("To go on, raise `rounds`, `steps` or `n_collected`.")

@@ -21,15 +21,20 @@ PRESETS = {
 """Presets of every template on a person; a template adds those of its own parameters."""
 
 
-class PersonTamingParameters(TamingConfig, Parameters):
-    """The parameters of every template that tames a flow on a person."""
+class PeopleTamingParameters(TamingConfig, Parameters):
+    """The parameters of every template that tames a flow on a person, or on several."""
 
-    source: Literal["auto", "lfw", "latent", "photograph"]
-    person: str
     n_forget: int = Field(ge=1, le=15)
     model: str
     n_likelihood_reference: int = Field(ge=20, le=5000)
     n_samples: int = Field(ge=256, le=50_000)
+
+
+class PersonTamingParameters(PeopleTamingParameters):
+    """The parameters of every template that tames a flow on a person."""
+
+    source: Literal["auto", "lfw", "latent", "photograph"]
+    person: str
 
 
 @dataclass(frozen=True)

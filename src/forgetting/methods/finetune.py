@@ -26,11 +26,14 @@ from forgetting.methods.settings import Settings
 class FinetuneConfig(Settings):
     """Settings of the shared loop. The papers publish none of them: the defaults are the study's.
 
-    They follow a pilot on a VAE of digits: 300 steps of 128 latents at a learning rate of 1e-3.
+    Steps and learning rate follow a pilot on a VAE of digits. The runs of the book take the same
+    number of latents per step.
     """
 
     steps: int = Field(300, ge=1, description="steps of the optimizer; default: the pilot's")
-    batch_size: int = Field(128, ge=1, description="latents per step; default: the pilot's")
+    batch_size: int = Field(
+        64, ge=1, description="latents per step; default: that of the book's runs"
+    )
     lr: float = Field(
         1e-3,
         gt=0,
