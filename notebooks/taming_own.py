@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Taming a flow of one's own
 #
-# A flow that nobody here trained forgets a folder of images. A quarter of the images to retain
-# have no part in taming. Half of these give mean and deviation of the likelihoods, the others are
-# measured. {doc}`../own_model` shows how a module becomes a flow, and {doc}`../taming` has the
-# method.
+# A flow forgets a folder of images: yours, or one of the zoo in its place. A quarter of the images
+# to retain have no part in taming. Half of these give mean and deviation of the likelihoods, the
+# others are measured. {doc}`../own_model` shows how a module becomes a flow, and {doc}`../taming`
+# has the method.
 
 # %% tags=["parameters"]
 forget: str = ""  # folder of images to forget; both folders empty: four digits 3

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Unlearning in a generator of one's own
 #
-# A generator that nobody here trained unlearns a feature. One classifier steers and others grade.
+# A generator unlearns a feature: yours, or one of the zoo in its place. One classifier steers, and
+# others grade.
 # {doc}`../own_model` shows how a module becomes a generator, and what to expect of each step.
 
 # %% tags=["parameters"]

@@ -70,7 +70,7 @@ class PrintedDirective(Terminal):
 
 
 def printed(path: Path, beginning: str) -> str:
-    """Return what a cell of an executed notebook prints.
+    """Return what a cell of an executed notebook prints, the first cell that prints it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def printed(path: Path, beginning: str) -> str:
     Raises
     ------
     ForgettingError
-        There is no such notebook, or not exactly one such output in it.
+        There is no such notebook, or no such output in it.
     """
     if not path.is_file():
         raise ForgettingError(f"{path} does not exist: publish the run first.")
@@ -90,12 +90,10 @@ def printed(path: Path, beginning: str) -> str:
         output.text.rstrip()
         for cell in nbformat.read(path, as_version=4).cells
         for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.text.startswith(beginning)
+        if output.output_type == "stream" and output.text.lstrip().startswith(beginning)
     ]
-    if len(texts) != 1:
-        raise ForgettingError(
-            f"{path}: {len(texts)} outputs begin with {beginning!r}, and one is to be shown."
-        )
+    if not texts:
+        raise ForgettingError(f"{path}: no output begins with {beginning!r}.")
     return texts[0]
 
 

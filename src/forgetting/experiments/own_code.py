@@ -209,11 +209,13 @@ def load_audit_scores(
 
     Parameters
     ----------
-    generator, feature, classifier, run
+    generator, feature, classifier
         As `load_scores` takes them.
     grader : str or None
         As `classifier`; without it the first grader of `load_scores`, or where there is none the
         score that attacks follow.
+    run : Experiment, optional
+        As `load_scores` takes it.
 
     Raises
     ------
