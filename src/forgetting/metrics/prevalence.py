@@ -8,7 +8,8 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from forgetting.border.options import check_interval
+from forgetting.border.conditions import stream_seed
+from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
 
@@ -111,8 +112,7 @@ def prevalence(
     n : int
         Number of samples.
     seed : int
-        Of the latents. Take another one than for the latents that a direction was found with, and
-        than that of a method, which draws the same latents of the same seed.
+        Of the latents, which differ from those that `collect_latents` or a method draws.
     batch_size : int
         Samples that are decoded at a time.
 
@@ -137,8 +137,14 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
+    check_seed(seed)
     _, scores = scored_samples(
-        generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold
+        generator,
+        score,
+        n,
+        seed=stream_seed(seed, "prevalence"),
+        batch_size=batch_size,
+        threshold=threshold,
     )
     return Prevalence.of(scores > threshold)
 
