@@ -12,7 +12,7 @@ from torch import nn
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions, stream_seed
 from forgetting.border.copies import frozen_copy, name_of
-from forgetting.border.feature_score import Score
+from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
@@ -21,12 +21,7 @@ from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_graders import check_sight
 from forgetting.experiments.own_report import share_text, text_table
-from forgetting.experiments.own_samples import (
-    has_feature,
-    images_with_feature,
-    scores_of,
-    threshold_of,
-)
+from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
 from forgetting.foundation.files import check_writable, write_text
 from forgetting.foundation.progress import phase

@@ -1,7 +1,6 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +8,7 @@ from scipy.stats import binomtest
 from torch import nn
 
 from forgetting.border.conditions import stream_seed
+from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
@@ -91,9 +91,9 @@ class Excess:
 
 def prevalence(
     generator: nn.Module,
-    score: Callable[[torch.Tensor], torch.Tensor],
+    score: Score,
     *,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     n: int = 5000,
     seed: int = 1,
     batch_size: int = 500,
@@ -107,8 +107,9 @@ def prevalence(
         evaluation mode.
     score : callable
         Maps images (B, C, H, W) to scores (B,), higher where an image shows more of the feature.
-    threshold : float
-        The score above which a sample has the feature.
+    threshold : float, optional
+        The score above which a sample has the feature. Without it that of `score.at(threshold)`
+        counts, and 0 of a score that has none of its own.
     n : int
         Number of samples.
     seed : int
@@ -138,6 +139,7 @@ def prevalence(
     True
     """
     check_seed(seed)
+    threshold = threshold_of(score) if threshold is None else threshold
     _, scores = scored_samples(
         generator,
         score,

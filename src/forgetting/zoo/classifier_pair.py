@@ -110,7 +110,7 @@ class TrainedPair:
             networks[role] = classifier
             entries[role] = {
                 "attribute": score.attribute,
-                "threshold": score.threshold,
+                "threshold": float(score.threshold),
                 "auc": asdict(getattr(self, f"{role}_auc")),
                 "state_sha256": self.digests[role],
                 "config": classifier.config.model_dump(mode="json"),
