@@ -140,8 +140,9 @@ def place(tmp_path):
 
 
 def audit(place, after, *options):
-    given = ["--feature", "wide", "--classifier", f"{place}:eyes", "--samples", "200", *options]
-    return CliRunner().invoke(main, ["audit", f"{place}:BendingBars", after, *given])
+    given = {"--feature": "wide", "--classifier": f"{place}:eyes", "--samples": "200"}
+    usual = [text for name in given.keys() - set(options) for text in (name, given[name])]
+    return CliRunner().invoke(main, ["audit", f"{place}:BendingBars", after, *usual, *options])
 
 
 def test_a_command_audits_a_pair_of_functions(place, tmp_path):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from forgetting.errors import ForgettingError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation import project, resources
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -18,11 +18,17 @@ class Command(click.Command):
     """A command that takes an option once, unless it may be repeated."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments, unless an option is given twice, of which one would be lost."""
+        """Read the arguments.
+
+        Raises
+        ------
+        ParameterError
+            An option is given twice, of which one value would be lost.
+        """
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         once = [each for each in order if isinstance(each, click.Option) and not each.multiple]
         if twice := [each for each in once if once.count(each) > 1 and not each.is_flag]:
-            raise click.UsageError(f"{twice[0].opts[0]} is given twice: give it once.", ctx)
+            raise ParameterError(f"{twice[0].opts[0]} is given twice: give it once.")
         return super().parse_args(ctx, args)
 
 
