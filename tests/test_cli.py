@@ -56,6 +56,21 @@ def test_every_command_has_a_help_and_a_summary_that_fits_the_list(command):
     assert not line.endswith("...")
 
 
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (name, option.opts[0])
+        for name in COMMANDS
+        for option in main.commands[name].params
+        if option.param_type_name == "option" and not option.is_flag and not option.multiple
+    ],
+)
+def test_no_option_is_lost_that_is_given_twice(command, option):
+    done = CliRunner().invoke(main, [command, option, "1", option, "2"])
+    assert done.exit_code == 1
+    assert f"{option} is given twice: give it once." in done.output
+
+
 @pytest.mark.parametrize(("command", "kind"), [("sweep", "sweep"), ("train", "model")])
 def test_nothing_is_done_without_a_name(command, kind):
     result = CliRunner().invoke(main, [command])

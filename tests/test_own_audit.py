@@ -12,6 +12,7 @@ from explained import unexplained
 import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.records import read_record
+from forgetting.border.sampling import scored_samples
 from forgetting.cli import main, own_models
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments import own_audit
@@ -42,7 +43,7 @@ def test_every_probe_is_run_on_every_model_and_the_text_has_their_figures():
         for name in ("prevalence_{}", "attacked_{}", "relearned_{}_5", "relearned_{}_20"):
             name = name.format(key)
             assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
-    assert metrics["prevalence_before"] > 0.15
+    assert metrics["prevalence_before"] > 0.1
     assert metrics["prevalence_after"] == 0
     assert "relearned, 20 steps" in str(report)
     assert str(report).endswith("no faster than in a model that never had it.")
@@ -84,6 +85,36 @@ def test_what_a_copy_relearns_from_is_not_among_what_is_counted(monkeypatch):
     assert set(counted).isdisjoint(relearned)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("method", ["moon2024", "until_gone"])
+def test_no_seed_counts_latents_that_a_method_was_tuned_on(monkeypatch, method, seed):
+    seen = set()
+
+    class Noting(BendingBars):
+        def forward(self, z):
+            seen.update(tuple(latent[:3].tolist()) for latent in z)
+            return super().forward(z)
+
+    def unseen(model, score, latents):
+        assert tuned_on.isdisjoint(tuple(latent[:3].tolist()) for latent in latents)
+        return has_feature(model, score, latents)
+
+    def unseen_samples(*given, **options):
+        latents, scores = scored_samples(*given, **options)
+        assert tuned_on.isdisjoint(tuple(latent[:3].tolist()) for latent in latents)
+        return latents, scores
+
+    options = {"n_collected": 1000, "rounds": 1, "lr": 0.05} if method == "until_gone" else {}
+    settings = {"method": method, "n": 300, "steps": 8} | options
+    tuned = fg.unlearn(Noting(), lambda x: width(x) - 10, seed=seed, **settings).model
+    tuned_on = set(seen)
+    monkeypatch.setattr(own_audit, "has_feature", unseen)
+    monkeypatch.setattr("forgetting.metrics.prevalence.scored_samples", unseen_samples)
+    for other in (0, 1, 2):
+        fg.audit(BendingBars(), tuned, wide, seed=other, **QUICK | {"steps": 1})
+        fg.prevalence(tuned, wide, n=300, seed=other)
+
+
 def test_a_retrained_model_that_has_the_feature_is_no_measure():
     with pytest.raises(ParameterError, match="retrained is before"):
         fg.audit(BendingBars(), narrowed(), wide, retrained=BendingBars(), **QUICK)
@@ -109,8 +140,9 @@ def place(tmp_path):
 
 
 def audit(place, after, *options):
-    given = ["--feature", "wide", "--classifier", f"{place}:eyes", "--samples", "200", *options]
-    return CliRunner().invoke(main, ["audit", f"{place}:BendingBars", after, *given])
+    given = {"--feature": "wide", "--classifier": f"{place}:eyes", "--samples": "200"}
+    usual = [text for name in given.keys() - set(options) for text in (name, given[name])]
+    return CliRunner().invoke(main, ["audit", f"{place}:BendingBars", after, *usual, *options])
 
 
 def test_a_command_audits_a_pair_of_functions(place, tmp_path):

@@ -1,7 +1,9 @@
 """Classifiers of a feature from two sets of images, or two folders."""
 
+import copy
 import json
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -271,3 +273,28 @@ def test_a_pair_is_the_same_under_whatever_a_program_has_set():
 def test_a_feature_has_a_name(name):
     with pytest.raises(ParameterError, match="give the name of the feature as a text"):
         fg.train_classifier(crossed(60, 0, has_bar=True), crossed(60, 1, has_bar=False), name=name)
+
+
+def test_a_saved_pair_keeps_its_thresholds(pair, tmp_path):
+    moved = replace(pair, steering=pair.steering.at(1.5), grader=pair.grader.at(-0.5))
+    moved.save(tmp_path / "loop")
+    loaded = fg.load(str(tmp_path / "loop"))
+    assert (loaded.steering.threshold, loaded.grader.threshold) == (1.5, -0.5)
+
+
+def test_a_pair_of_one_attribute_of_several_is_loaded_as_that_attribute(pair, tmp_path):
+    seven, three = (fg.load("digits-classifier-a")[name] for name in "73")
+    replace(pair, steering=seven, grader=seven).save(tmp_path / "seven")
+    with warnings.catch_warnings(action="ignore"):  # one network stands for both
+        assert fg.load(str(tmp_path / "seven")).name == "7"
+    with pytest.raises(ParameterError, match="A pair is of one feature: '7' steers, and '3'"):
+        replace(pair, steering=seven, grader=three)
+
+
+def test_a_pair_whose_network_was_trained_on_is_not_saved_with_its_old_auc(pair, tmp_path):
+    own = copy.deepcopy(pair)
+    own.save(tmp_path / "loop")
+    with torch.no_grad():
+        next(own.grader.classifier.parameters()).add_(0.1)
+    with pytest.raises(ForgettingError, match="has changed since its AUC was measured"):
+        own.save(tmp_path / "loop-2")

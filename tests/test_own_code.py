@@ -311,3 +311,18 @@ def test_a_report_names_the_graders_of_the_command_line():
     assert result.parameters["graders"] == ["digits-classifier-b"]
     assert "\ndigits-classifier-b " in result.report()
     assert str(result.verdict).split(": ")[1].startswith("digits-classifier-b ")
+
+
+def test_two_files_each_import_the_module_beside_them(tmp_path):
+    for name in ("before", "after"):
+        (tmp_path / name / "parts").mkdir(parents=True)
+        (tmp_path / name / "parts" / "net.py").write_text(
+            "from bars import Bars\ndef make():\n    return Bars()\n"
+        )
+        (tmp_path / name / "mine.py").write_text(
+            "from parts.net import make\ndef place():\n    model = make()\n"
+            "    model.place = make.__code__.co_filename\n    return model\n"
+        )
+    for name in ("before", "after", "before"):
+        model = call_function(f"{tmp_path / name / 'mine.py'}:place")
+        assert model.place == str(tmp_path / name / "parts" / "net.py")

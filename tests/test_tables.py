@@ -10,6 +10,7 @@ from forgetting.book.tables import (
     over_people,
     over_runs,
     over_seeds,
+    retrained_table,
     standard_deviations,
     summarise,
 )
@@ -63,6 +64,16 @@ def test_a_summary_says_what_is_known_and_no_more():
     assert (
         summarise(parts, columns, extremes)[0].loc["both, of them", "DROP"] == "2.0 (1.0 to 3.0)"
     )
+
+
+def test_a_mean_over_some_of_the_runs_is_none_over_all():
+    runs = pd.DataFrame({"person": list("aabb"), "share": [0.1, 0.2, 0.3, math.nan]})
+    assert all(map(math.isnan, over_seeds(runs, "share")))
+    part = pd.DataFrame({"person": ["a", "b"], "retrained": "x", "quantile_before_x": [0.1, None]})
+    part = part.assign(quantile_after_x=0.1, quantile_retrained_x=0.1)
+    _, figures = retrained_table({"all": part}, ["x"])
+    assert math.isnan(figures["of_retrained_before_x_all"])
+    assert figures["of_retrained_after_x_all"] == pytest.approx(0.1)
 
 
 def test_verdicts_of_runs_are_counted():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_tasks import train_alone
 
-from forgetting.errors import TrainingError
+from forgetting.errors import DataWarning, TrainingError
 from forgetting.foundation import precision
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.zoo.code import code_digest
@@ -266,6 +267,32 @@ def test_code_is_its_tree_and_not_its_words(tmp_path, monkeypatch):
         student.loss.__module__ = "recipe"
         digests[name] = code_digest(student)
     assert digests["first"] == digests["reworded"] != digests["changed"]
+
+
+def test_a_training_that_goes_on_with_other_imported_code_names_it(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package, checkpoint = tmp_path / "own_recipes", tmp_path / "c.safetensors"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "parts.py").write_text("from . import scales\n")
+    (package / "scales.py").write_text("FACTOR = 1.0\n")
+    (package / "losses.py").write_text(
+        "from forgetting.zoo.recipes.losses import glow\nfrom own_recipes.parts import scales\n"
+        "def loss(*given):\n"
+        "    return {key: x * scales.FACTOR for key, x in glow(*given).items()}\n"
+    )
+
+    def go_on():
+        student = learner()
+        student.loss = importlib.import_module("own_recipes.losses").loss
+        train(student, data(), torch.zeros(30), CONFIG, checkpoint=checkpoint)
+
+    go_on()
+    with warnings.catch_warnings(action="error"):
+        go_on()
+    (package / "scales.py").write_text("FACTOR = 2.0\n")
+    with pytest.warns(DataWarning, match=r"with other code of own_recipes\.scales\."):
+        go_on()
 
 
 def test_the_learning_rate_rises_stays_and_falls():

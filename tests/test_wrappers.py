@@ -5,7 +5,7 @@ import types
 
 import pytest
 import torch
-from bars import Bars, width
+from bars import Bars, BendingBars, Eyes, width
 from torch import nn
 
 import forgetting as fg
@@ -320,3 +320,15 @@ class FourByFour(nn.Module):
 
     def forward(self, z):
         return torch.sigmoid(self.scale * z).view(-1, 1, 4, 4)
+
+
+def test_a_score_with_a_threshold_is_counted_at_it():
+    classifier = fg.as_classifier(Eyes(4.0), ("wide", "right"), logits=Eyes.logits)
+    wide = classifier["wide"]
+    at_six = prevalence(BendingBars(), wide, threshold=6, n=300)
+    assert prevalence(BendingBars(), wide.at(6), n=300) == at_six
+    assert prevalence(BendingBars(), wide, n=300).share > at_six.share
+    assert prevalence(BendingBars(), wide.at(6), threshold=0, n=300).share > at_six.share
+    with pytest.raises(ParameterError, match="the threshold 6, which a share does not use"):
+        fg.collect_latents(BendingBars(), wide.at(6), 300)
+    assert len(fg.collect_latents(BendingBars(), wide.at(6), 300, threshold=6).positive) > 10

@@ -76,7 +76,7 @@ def relearning_means(part: pd.DataFrame, case: str) -> dict[str, float]:
                     part, column
                 )
             errors = f"relearning_error_{model}_{images}"
-            if errors in part:  # runs of earlier code have none
+            if errors in part and part[errors].notna().all():  # runs of earlier code have none
                 metrics[f"{errors}_{case}"] = float(part[errors].mean())
     return metrics
 

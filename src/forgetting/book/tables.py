@@ -92,8 +92,12 @@ def extremes(runs: pd.DataFrame, column: str) -> Summary:
 
 
 def _interval(values: pd.Series) -> Summary:
-    """Return mean, low and high; the ends of a single value's interval are NaN."""
-    mean, half = float(values.mean()), math.nan
+    """Return mean, low and high; the ends of a single value's interval are NaN.
+
+    All are NaN where a run has no value: a mean over the others is not that of all runs, and its
+    record is refused.
+    """
+    mean, half = float(values.mean(skipna=False)), math.nan
     if len(values) > 1:
         half = t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
     return mean, float(mean - half), float(mean + half)
@@ -206,7 +210,7 @@ def retrained_table(parts: Parts, sets: Sequence[str]) -> Table:
         for group in sets if len(runs) else ():
             rows[name, group] = {}
             for when in ("before", "after", "retrained"):
-                value = float(runs[f"quantile_{when}_{group}"].mean())
+                value = float(runs[f"quantile_{when}_{group}"].mean(skipna=False))
                 figures[f"of_retrained_{when}_{group}_{key(name)}"] = value
                 rows[name, group][when] = f"{value:.3f}"
     return pd.DataFrame(rows).T, figures

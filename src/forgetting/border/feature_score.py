@@ -84,6 +84,11 @@ Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
 """One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
 
 
+def threshold_of(score: Score) -> float:
+    """Return the score above which an image has the feature."""
+    return score.threshold if isinstance(score, FeatureScore) else 0.0
+
+
 def log_odds(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     """Return the log-odds of each attribute of images, (B, A): above 0 where it is probable.
 

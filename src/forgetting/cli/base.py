@@ -8,14 +8,34 @@ from typing import Any, TypeVar
 
 import click
 
-from forgetting.errors import ForgettingError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation import project, resources
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
+class Command(click.Command):
+    """A command that takes an option once, unless it may be repeated."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises
+        ------
+        ParameterError
+            An option is given twice, of which one value would be lost.
+        """
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        once = [each for each in order if isinstance(each, click.Option) and not each.multiple]
+        if twice := [each for each in once if once.count(each) > 1 and not each.is_flag]:
+            raise ParameterError(f"{twice[0].opts[0]} is given twice: give it once.")
+        return super().parse_args(ctx, args)
+
+
 class Commands(click.Group):
     """Commands that report an expected error as one sentence, with exit code 1."""
+
+    command_class = Command
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and print an expected error as a sentence."""
@@ -29,7 +49,7 @@ class Commands(click.Group):
         sys.exit(1)
 
 
-class OfACheckout(click.Command):
+class OfACheckout(Command):
     """A command that works on the files of a checkout, which a wheel does not hold."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -52,7 +72,7 @@ SETTINGS = {
 """Where the settings of each command's methods are, by command and method."""
 
 
-class WithSettings(click.Command):
+class WithSettings(Command):
     """A command whose help ends with the settings that its option `-p` takes."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER, WithSettings, device_option
+from forgetting.cli.base import FOLDER, Command, WithSettings, device_option
 from forgetting.foundation.pairs import read_pairs
 
 IMAGES = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -156,7 +156,7 @@ def tame(
     _tell(output / RECORD)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("before", metavar=MODEL)
 @click.argument("after", metavar=f"{MODEL}|FOLDER")
 @click.option("--feature", required=True, help="Attribute that was unlearned.")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from forgetting.cli.base import FILE, FOLDER, OfACheckout
+from forgetting.cli.base import FILE, FOLDER, Command, OfACheckout
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", type=FOLDER)
 def upgrade(folder: Path) -> None:
     """Bring the records in FOLDER to the present schema.

@@ -4,14 +4,13 @@ An experiment takes its models from the zoo and its random numbers from named st
 took is noted, so that a record can say which weights its figures stand on.
 """
 
-import hashlib
 import time
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from forgetting.border.conditions import MAX_SEED
+from forgetting.border.conditions import MAX_SEED, stream_seed
 from forgetting.errors import ParameterError
 from forgetting.foundation.devices import DEVICE, choose_device
 from forgetting.metrics.feature_statistics import Statistics
@@ -107,8 +106,7 @@ class Experiment:
 
     def seed(self, stream: str) -> int:
         """Return a seed of its own for each named use of randomness in this run."""
-        digest = hashlib.sha256(f"{self.parameters.seed}/{stream}".encode()).digest()
-        return int.from_bytes(digest[:4], "big")
+        return stream_seed(self.parameters.seed, stream)
 
     def generator(self, stream: str) -> torch.Generator:
         """Return a generator of its own for each named use of randomness in this run."""

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_latent_dim
-from forgetting.border.conditions import own_conditions
+from forgetting.border.conditions import own_conditions, stream_seed
 from forgetting.border.copies import frozen_copy, name_of
-from forgetting.border.feature_score import Score
+from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
@@ -21,12 +21,7 @@ from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_graders import check_sight
 from forgetting.experiments.own_report import share_text, text_table
-from forgetting.experiments.own_samples import (
-    has_feature,
-    images_with_feature,
-    scores_of,
-    threshold_of,
-)
+from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
 from forgetting.foundation.files import check_writable, write_text
 from forgetting.foundation.progress import phase
@@ -204,7 +199,8 @@ def audit(
     grades = feature if grader is None else grader
     check_audit(models, feature, grades, seed, **options)
     with own_conditions(seed):
-        random = torch.Generator().manual_seed(seed)
+        own_seed = stream_seed(seed, "audit")
+        random = torch.Generator().manual_seed(own_seed)
         dims = {name: check_latent_dim(model) for name, model in models.items()}
         latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
         latents["after"] = latents["before"]
@@ -214,17 +210,16 @@ def audit(
         targets = images_with_feature(before, grades, others, N_IMAGES)
         for name, model in models.items():
             with phase(f"probing {name}"):
-                attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=seed)
-                metrics |= Prevalence.of(has_feature(model, grades, attacked)).metrics(
-                    f"attacked_{name}"
-                )
+                attacked = latent_attack(model, feature, n_attacked, steps=steps, seed=own_seed)
+                shown = Prevalence.of(has_feature(model, grades, attacked))
+                metrics |= shown.metrics(f"attacked_{name}")
                 starts = inversion_attack(
                     model,
                     targets,
                     lambda images: images.flatten(1),
                     steps=steps,
                     restarts=1,
-                    seed=seed + 1,
+                    seed=own_seed + 1,
                 ).latents
 
                 def count(tuned: nn.Module, latents: torch.Tensor = latents[name]) -> Prevalence:

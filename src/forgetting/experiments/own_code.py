@@ -21,6 +21,9 @@ from forgetting.zoo.graders import GRADERS, OUTSIDE, load_outside_classifier, lo
 from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
 from forgetting.zoo.saved import recorded, restore, state_digest
 
+_BESIDE: dict[str, Path] = {}
+"""Modules that files of users imported from beside them, and the folder of each file."""
+
 
 def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     """Return what a function of a Python file returns.
@@ -29,7 +32,7 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     ----------
     place : str
         FILE.py:FUNCTION; the function takes no argument. The file is executed, and modules beside
-        it can be imported.
+        it can be imported, also where another file has imported ones of the same names.
     kinds : tuple of type
         Of which classes what it returns may be.
 
@@ -42,6 +45,7 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     """
     file, _, name = place.rpartition(":")
     path = Path(file).expanduser()
+    folder = path.resolve().parent
     if not file.endswith(".py") or not name:
         raise ParameterError(f"{place!r} is not of the form FILE.py:FUNCTION.")
     if not path.is_file():
@@ -51,7 +55,11 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look a class's module up
-    sys.path.insert(0, str(path.resolve().parent))
+    for key in [key for key, other in _BESIDE.items() if other != folder]:
+        del _BESIDE[key]
+        sys.modules.pop(key, None)
+    present = set(sys.modules)
+    sys.path.insert(0, str(folder))
     try:
         spec.loader.exec_module(module)
         function = getattr(module, name, None)
@@ -75,7 +83,15 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     except Exception as error:
         raise ModelError(f"{place} fails ({type(error).__name__}: {error}).") from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        sys.path.remove(str(folder))
+        _BESIDE.update({key: folder for key in sys.modules.keys() - present if _lies(key, folder)})
+
+
+def _lies(name: str, folder: Path) -> bool:
+    """Return whether an imported module, or the package that it is of, lies in a folder."""
+    outer = sys.modules.get(name.partition(".")[0])
+    places = [getattr(outer, "__file__", None), *getattr(outer, "__path__", ())]
+    return any(place and Path(place).resolve().parent == folder for place in places)
 
 
 def load_model(place: str, run: Experiment | None = None) -> Any:

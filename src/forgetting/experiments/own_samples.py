@@ -8,7 +8,7 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
-from forgetting.border.feature_score import FeatureScore, Score
+from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.scores import check_scores
 from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
@@ -51,11 +51,6 @@ def scores_of(generator: nn.Module, score: Score, latents: torch.Tensor) -> torc
     scores = torch.cat([part.cpu() for _, part in _graded(generator, score, latents)])
     check_scores(scores, len(latents))
     return scores
-
-
-def threshold_of(score: Score) -> float:
-    """Return the score above which an image has the feature."""
-    return score.threshold if isinstance(score, FeatureScore) else 0.0
 
 
 def _graded(

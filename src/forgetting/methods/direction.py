@@ -1,16 +1,16 @@
 """The direction of a feature in the latent space of a generator, from labelled samples."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 from torch import nn
 
+from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_counts, check_number
 from forgetting.border.sampling import scored_samples
-from forgetting.errors import DataError, check_option
+from forgetting.errors import DataError, ParameterError, check_option
 from forgetting.methods.labelled_latents import LabelledLatents
 
 Form = Literal["raw", "unit"]
@@ -83,7 +83,7 @@ class Direction:
 
 def collect_latents(
     generator: nn.Module,
-    score: Callable[[torch.Tensor], torch.Tensor],
+    score: Score,
     n: int,
     *,
     share: float = 0.1,
@@ -127,7 +127,8 @@ def collect_latents(
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
-        An option is no whole number in its range, or the share no number.
+        An option is no whole number in its range, or the share no number. Or the score has a
+        threshold by `at`, of which a share makes no use.
 
     Examples
     --------
@@ -149,6 +150,11 @@ def collect_latents(
         raise DataError(
             f"Of {n} samples a share of {share:g} shows the feature; a direction needs "
             f"{MIN_POSITIVES} that do and as many that don't: {remedy}."
+        )
+    if threshold is None and (own := threshold_of(score)):
+        raise ParameterError(
+            f"The score has the threshold {own:g}, which a share does not use: give "
+            f"`threshold={own:g}`, or the score without `at`."
         )
     latents, scores = scored_samples(
         generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold

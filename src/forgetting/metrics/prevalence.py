@@ -1,14 +1,15 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from forgetting.border.options import check_interval
+from forgetting.border.conditions import stream_seed
+from forgetting.border.feature_score import Score, threshold_of
+from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError
 
@@ -90,9 +91,9 @@ class Excess:
 
 def prevalence(
     generator: nn.Module,
-    score: Callable[[torch.Tensor], torch.Tensor],
+    score: Score,
     *,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     n: int = 5000,
     seed: int = 1,
     batch_size: int = 500,
@@ -106,13 +107,13 @@ def prevalence(
         evaluation mode.
     score : callable
         Maps images (B, C, H, W) to scores (B,), higher where an image shows more of the feature.
-    threshold : float
-        The score above which a sample has the feature.
+    threshold : float, optional
+        The score above which a sample has the feature. Without it that of `score.at(threshold)`
+        counts, and 0 of a score that has none of its own.
     n : int
         Number of samples.
     seed : int
-        Of the latents. Take another one than for the latents that a direction was found with, and
-        than that of a method, which draws the same latents of the same seed.
+        Of the latents, which differ from those that `collect_latents` or a method draws.
     batch_size : int
         Samples that are decoded at a time.
 
@@ -137,8 +138,15 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
+    check_seed(seed)
+    threshold = threshold_of(score) if threshold is None else threshold
     _, scores = scored_samples(
-        generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold
+        generator,
+        score,
+        n,
+        seed=stream_seed(seed, "prevalence"),
+        batch_size=batch_size,
+        threshold=threshold,
     )
     return Prevalence.of(scores > threshold)
 

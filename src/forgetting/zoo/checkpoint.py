@@ -1,6 +1,7 @@
 """Checkpoints of a training: all that is needed to go on, in one safetensors file."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from forgetting.errors import TrainingError
+from forgetting.errors import DataWarning, TrainingError, shortened
 from forgetting.foundation.files import replacing
 
 
@@ -68,8 +69,8 @@ def write_checkpoint(
     generator : Generator
         From which the losses draw.
     identity : dict of str to str
-        What the training is: its "config", digests of its "data", of what is "held_out" and of
-        its "code", its kind of "device", and the version of "torch".
+        What the training is: its "config", digests of its "data", of what is "held_out", of
+        its "code" and of the "imports" of that, its kind of "device", and the version of "torch".
     progress : Progress
         How far the training has come.
     """
@@ -96,6 +97,8 @@ def read_checkpoint(
     identity: dict[str, str],
 ) -> Progress:
     """Bring model, optimisers and generator to the state of a checkpoint; return its progress.
+
+    A `DataWarning` names modules that the training imports and that have changed since.
 
     Parameters are those of `write_checkpoint`.
 
@@ -142,6 +145,7 @@ def read_checkpoint(
             f"The checkpoint {path} belongs to a training with another loss or model, or with "
             "other code of these. Delete it, or bring back the code that it was begun with."
         )
+    _warn_of_imports(path, metadata.get("imports", identity["imports"]), identity["imports"])
     weights = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
     try:
         model.load_state_dict(weights)
@@ -161,3 +165,17 @@ def read_checkpoint(
                 state.setdefault(int(index), {})[entry] = value
         part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
     return Progress(int(metadata["step"]), json.loads(metadata["history"]))
+
+
+def _warn_of_imports(path: Path, known: str, present: str) -> None:
+    """Warn of modules whose hashes, by name as JSON, differ between a checkpoint and now."""
+    first, second = json.loads(known), json.loads(present)
+    names = first.keys() | second.keys()
+    if changed := sorted(name for name in names if first.get(name) != second.get(name)):
+        warnings.warn(
+            f"The training of the checkpoint {path} goes on with other code of "
+            f"{shortened(changed)}. If that computes something else, its weights are of neither: "
+            "delete it, or bring back the code that it was begun with.",
+            DataWarning,
+            stacklevel=4,
+        )

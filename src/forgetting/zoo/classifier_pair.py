@@ -5,16 +5,15 @@ it.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
-from forgetting.errors import DataError, WeightsError
+from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.saved import RECORD, restore, save_model, state_digest
@@ -39,12 +38,33 @@ class TrainedPair:
         The feature by either classifier.
     steering_auc, grader_auc : Auc
         On held-out images.
+    digests : dict of str to str
+        The sha256 of the state of each network, by its role, when the pair was made.
+
+    Raises
+    ------
+    ParameterError
+        The scores are of two features.
     """
 
     steering: FeatureScore
     grader: FeatureScore
     steering_auc: Auc
     grader_auc: Auc
+    digests: dict[str, str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.steering.attribute != self.grader.attribute:
+            raise ParameterError(
+                f"A pair is of one feature: {self.steering.attribute!r} steers, and "
+                f"{self.grader.attribute!r} would grade."
+            )
+        object.__setattr__(self, "digests", self._present_digests())
+
+    def _present_digests(self) -> dict[str, str]:
+        """Return the sha256 of the present state of each network, by its role."""
+        networks: dict[str, Any] = {role: getattr(self, role).classifier for role in ROLES}
+        return {role: state_digest(network) for role, network in networks.items()}
 
     @property
     def name(self) -> str:
@@ -75,15 +95,24 @@ class TrainedPair:
         Raises
         ------
         ForgettingError
-            The folder holds a model, or cannot be written to.
+            The folder holds a model, or cannot be written to, or a network was changed since the
+            pair was made.
         """
+        if self._present_digests() != self.digests:
+            raise ForgettingError(
+                "A network of the pair has changed since its AUC was measured, so that the record "
+                "would be of another: train on with a `copy.deepcopy` of it."
+            )
         networks, entries = nn.ModuleDict(), {}
         for role in ROLES:
-            classifier: Any = getattr(self, role).classifier
+            score: FeatureScore = getattr(self, role)
+            classifier: Any = score.classifier
             networks[role] = classifier
             entries[role] = {
+                "attribute": score.attribute,
+                "threshold": float(score.threshold),
                 "auc": asdict(getattr(self, f"{role}_auc")),
-                "state_sha256": state_digest(classifier),
+                "state_sha256": self.digests[role],
                 "config": classifier.config.model_dump(mode="json"),
             }
         config = entries["steering"]["config"]
@@ -139,16 +168,21 @@ def load_pair(folder: Path | str) -> TrainedPair:
         entries = record["networks"]
         configs = {role: ClassifierConfig(**entries[role]["config"]) for role in ROLES}
         aucs = [Auc(**entries[role]["auc"]) for role in ROLES]
-    except (KeyError, TypeError, ValidationError, DataError) as error:
+        with torch.device("cpu"):
+            classifiers = {role: Classifier(config) for role, config in configs.items()}
+        steering, grader = (
+            FeatureScore(
+                classifier,
+                entries[role].get("attribute", record["name"]),
+                float(entries[role].get("threshold", 0.0)),
+                title=f"{folder.resolve().name}/{role}",
+            )
+            for role, classifier in classifiers.items()
+        )
+    except (KeyError, TypeError, ValueError, DataError, ParameterError) as error:
         reason = str(error).split("\n")[0]
         raise WeightsError(
             f"{folder / RECORD} cannot be read ({reason}): save the pair anew."
         ) from error
-    with torch.device("cpu"):
-        classifiers = {role: Classifier(config) for role, config in configs.items()}
     restore(folder, into=nn.ModuleDict(classifiers)).requires_grad_(False)
-    steering, grader = (
-        FeatureScore(classifier, classifier.attributes[0], title=f"{folder.resolve().name}/{role}")
-        for role, classifier in classifiers.items()
-    )
     return TrainedPair(steering, grader, *aucs)

@@ -6,6 +6,7 @@ with the same weights, bit for bit, as an undisturbed one.
 """
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from forgetting.foundation.devices import is_complete, mend_layout
 from forgetting.foundation.precision import Precision, autocast_context
 from forgetting.foundation.progress import bar
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
-from forgetting.zoo.code import code_digest
+from forgetting.zoo.code import code_digest, imported_digests
 from forgetting.zoo.learner import Learner, Loss
 
 CPU = torch.device("cpu")
@@ -188,6 +189,7 @@ def train(
         "torch": torch.__version__,
         "device": device.type,
         "code": code_digest(learner),
+        "imports": json.dumps(imported_digests(learner, __name__)),
     }
     generator = torch.Generator().manual_seed(config.seed)
     images, labels = images.to(device), labels.to(device)
