@@ -31,7 +31,7 @@ class Terminal(SphinxDirective):
             text = self.text()
         except ForgettingError as error:
             raise self.error(str(error)) from error
-        block = nodes.literal_block(text, text, language="text")
+        block = nodes.literal_block(text, text, language="text", classes=["terminal"])
         self.set_source_info(block)
         return [block]
 
