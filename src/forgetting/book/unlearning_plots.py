@@ -16,8 +16,8 @@ from forgetting.experiments.setting_search import SettingScore, SettingSearch
 from forgetting.metrics.prevalence import Prevalence
 
 LOSS_TERMS = {
-    "loss_unlearn": "L1 of latents that are erased",
-    "loss_percep": "their 1 - MS-SSIM",
+    "loss_unlearn": "L1 of what is to change",
+    "loss_percep": "its 1 - MS-SSIM",
     "loss_recon": "L1 of all others",
 }
 
@@ -67,8 +67,12 @@ def latent_walks(walks: torch.Tensor, places: torch.Tensor, threshold: float) ->
 
 
 def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale."""
-    axis = plots.curves(history, LOSS_TERMS, "terms of the loss")
+    """Draw the terms of feature unlearning's loss against the steps, on a logarithmic scale.
+
+    A term that is 0 at every step is left out: rounds have no MS-SSIM.
+    """
+    terms = {name: label for name, label in LOSS_TERMS.items() if any(r[name] for r in history)}
+    axis = plots.curves(history, terms, "terms of the loss")
     axis.set_yscale("log")
     return plots.figure_of(axis)
 
