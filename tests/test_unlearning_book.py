@@ -83,9 +83,13 @@ def test_the_walk_s_line_stands_before_the_first_place_beyond_the_threshold():
 
 
 def test_the_loss_has_a_curve_for_each_term_on_a_logarithmic_scale():
-    history = [{"step": i, "loss_unlearn": 3.0 / i, "loss_recon": 1.0} for i in (10, 20)]
+    history = [
+        {"step": i, "loss_unlearn": 3.0 / i, "loss_percep": 0.0, "loss_recon": 1.0}
+        for i in (10, 20)
+    ]
     (axis,) = unlearning_plots.loss_terms(history).axes
     assert axis.get_yscale() == "log"
+    assert len(axis.lines) == 2  # none for what is 0
     assert list(axis.lines[0].get_ydata()) == [0.3, 0.15]
 
 

@@ -71,7 +71,9 @@ def loss_terms(history: Sequence[Mapping[str, float]]) -> Figure:
 
     A term that is 0 at every step is left out: rounds have no MS-SSIM.
     """
-    terms = {name: label for name, label in LOSS_TERMS.items() if any(r[name] for r in history)}
+    terms = {
+        name: label for name, label in LOSS_TERMS.items() if any(r.get(name) for r in history)
+    }
     axis = plots.curves(history, terms, "terms of the loss")
     axis.set_yscale("log")
     return plots.figure_of(axis)
