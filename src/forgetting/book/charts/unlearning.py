@@ -34,7 +34,7 @@ FACES = {
 }
 """Pages on faces, in words."""
 
-IN_ROUNDS = {"unlearn_gan_smiling": "zoo/faces-gan-without-smiling"}
+IN_ROUNDS = {"unlearn_gan_smiling": "unlearn_gan_smiling_rounds"}
 """Records of the same model and feature after rounds, by page."""
 
 GRADERS = {"": "classifier B", "outside_": "face-api"}
