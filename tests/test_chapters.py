@@ -189,6 +189,20 @@ def test_a_downloaded_notebook_holds_no_roles_of_sphinx():
     )
 
 
+@pytest.mark.parametrize(
+    ("role", "metric", "options", "reason"),
+    [
+        (chapter_pages.Share, "fid_after", [], "is no share: cite it as `number`"),
+        (chapter_pages.Points, "fid_after", [], "is no difference of shares"),
+        (chapter_pages.Figure, "fid_after", ["interval"], "has no interval"),
+    ],
+)
+def test_a_figure_of_another_kind_stops_the_book(role, metric, options, reason):
+    with pytest.raises(ForgettingError, match=reason):
+        role().shown("unlearn_gan_smiling", metric, options)
+    assert chapter_pages.Share().shown("unlearn_gan_smiling", "prevalence_after").endswith(" %")
+
+
 def test_a_figure_that_no_record_has_stops_the_book():
     with pytest.raises(ForgettingError, match="has no prevalence_afetr"):
         chapter_pages.RESULTS.value("unlearn_gan_smiling", "prevalence_afetr")

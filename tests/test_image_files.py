@@ -4,6 +4,7 @@ import io
 import re
 import shutil
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,31 @@ def test_values_of_fewer_bits_in_a_file_of_16_are_no_night(kind, white):
     for whole in (values * 16 + 15, values * 0):
         if not whole.any() or whole.max() > 4095:
             decode(encoded(Image.fromarray(whole), kind), Path("a"))
+
+
+def colours_of_16_bits(values, kind):
+    """Return the bytes of an image of colours with 16 bits, which Pillow does not write."""
+    height, width, _ = values.shape
+    rows = values.astype(">u2").tobytes()
+    if kind == "PPM":
+        return f"P6 {width} {height} 65535\n".encode() + rows
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "PPM"])
+@pytest.mark.parametrize("white", [255, 1023, 4095])
+def test_colours_of_fewer_bits_in_a_file_of_16_are_no_night(kind, white):
+    values = np.linspace(0, white, 192).reshape(8, 8, 3).astype(int)
+    with pytest.raises(DataError, match="colours with 16 bits and no value over a sixteenth"):
+        decode(colours_of_16_bits(values, kind), Path("a"))
+    image, _ = decode(colours_of_16_bits(values * (65535 // white), kind), Path("a"))
+    assert np.abs(np.asarray(image) - values * 255 / white).max() <= 1
 
 
 def tiff(order, bits, photometric, values):

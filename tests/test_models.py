@@ -42,7 +42,7 @@ def test_a_larger_digit_is_classified_by_its_middle():
     classifier = Classifier(CONFIG, 1).eval()
     padded = F.pad(images(), (2, 2, 2, 2), value=0.5)
     assert torch.equal(classifier.logits(padded), classifier.logits(images()))
-    for size in (9, 6):
+    for size in (9, 6, 14, 32):  # of a digit of that size the middle is another figure
         with pytest.raises(ValueError, match=rf"takes images of 8 px, .* not of {size} px"):
             classifier.logits(images(size=size))
 

@@ -42,6 +42,21 @@ def test_a_value_that_rounds_to_zero_has_no_sign():
     assert in_figures(0.006, -0.0002, 0.012, interval=True) == "0.006 (−0.000 to 0.012)"
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (3.9e-5, "", "0.00004"),
+        (-3.9e-5, " points", "−0.00004 points"),
+        (0.04, " %", "0.04 %"),
+        (99.96, " %", "99.96 %"),
+        (0.0, " %", "0 %"),
+        (100.0, " %", "100 %"),
+    ],
+)
+def test_only_none_is_shown_as_none_and_only_all_as_all(value, unit, expected):
+    assert in_figures(value, NAN, NAN, unit) == expected
+
+
 def test_a_record_or_metric_that_is_not_there_is_refused_with_the_nearest(tmp_path):
     record = {"schema": 2, "metrics": {"prevalence_after": 0.1}}
     (tmp_path / "unlearn_thick.json").write_text(json.dumps(record), encoding="utf-8")

@@ -5,8 +5,10 @@ import json
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision.utils import save_image
 
@@ -103,6 +105,25 @@ def test_images_of_ones_own_are_cropped_as_asked(tmp_path):
     assert float(middle.mean()) > float(whole.mean()) + 0.2
     with pytest.raises(ParameterError, match="Did you mean lfw"):
         fg.load_images(tmp_path, crop="lwf")
+
+
+def test_a_crop_looks_at_a_photograph_as_its_camera_turns_it(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (178, 218)).save(tmp_path / "lying.jpg", exif=turned)
+    Image.new("RGB", (218, 178)).save(tmp_path / "upright.jpg", exif=turned)
+    with pytest.warns(UserWarning, match=r"1 cropped as .* they have not: lying\.jpg\."):
+        fg.load_images(tmp_path, crop="celeba", size=32)
+
+
+def test_a_folder_of_masks_of_0_and_1_is_no_folder_of_nights(tmp_path):
+    for i in range(3):
+        mask = (np.arange(1024).reshape(32, 32) % (i + 2) == 0).astype(np.uint8)
+        Image.fromarray(mask).save(tmp_path / f"{i}.png")
+    with pytest.raises(DataError, match=r"values up to 0\.0039"):
+        fg.load_images(tmp_path, size=16)
+    Image.new("L", (32, 32), 200).save(tmp_path / "3.png")
+    assert len(fg.load_images(tmp_path, size=16)) == 4
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,26 @@ def test_the_report_is_of_images_that_had_no_part_in_taming(tmp_path):
     assert not (tmp_path / "tamed" / "samples.png").exists()
 
 
+class Points(nn.Module):
+    """A Gaussian of points in the plane."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.log_std = (nn.Parameter(torch.zeros(2)) for _ in range(2))
+
+    def log_prob(self, x):
+        return torch.distributions.Normal(self.mean, self.log_std.exp()).log_prob(x).sum(1)
+
+
+@pytest.mark.parametrize(("n_retain", "is_doubted"), [(4, True), (2048, False)])
+def test_a_place_by_hardly_an_image_is_doubted(n_retain, is_doubted):
+    points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    options = {"delta": -2.44, "max_steps": 100, "lr": 0.02, "n_retain": n_retain}
+    report = tame(Points(), torch.tensor([[1.5, 1.5]]), points, **options)
+    told = f"By images held out they lie at {report.metrics['above_forget']:+.2f} sigma"
+    assert (told in str(report)) is is_doubted
+
+
 def test_one_image_to_forget_has_no_interval_and_the_record_no_nan(tmp_path):
     report = tame(Pixels(), images(1, 0), images(160, 1), max_steps=3, lr=0.01)
     assert "nan" not in str(report)

@@ -373,3 +373,24 @@ def test_another_preset_than_that_of_a_record_brings_its_own_sizes():
     assert changed["n_samples"] == "900"
     changed = own_runs.with_changes("feature_unlearning", recorded, {"preset": "default"})
     assert changed == recorded
+
+
+def test_another_preset_changes_no_parameter_that_it_does_not_fill_in():
+    recorded = {"preset": "default", "share": "0.1", "rounds": "6"}
+    changed = own_runs.with_changes("unlearning_own", recorded, {"preset": "smoke"})
+    assert changed == {"preset": "smoke", "share": "0.1"}
+
+
+def test_a_run_from_a_record_says_in_what_it_is_another(tmp_path):
+    path = tmp_path / "old.json"
+    recorded = {"seed": 3, "stop_within": 0.2, "margin": 1, "lr": 0.1}
+    path.write_text(json.dumps({"schema": 2, "parameters": recorded, "metrics": {}}))
+    done = {"parameters": {"seed": 3, "stop_within": 0.15, "rounds": 0, "lr": 0.2}}
+    assert own_runs.not_as_recorded(path, {"lr": "0.2"}, done) == [
+        f"Not as in {path}, though not given:",
+        "  margin: 1 -> none",
+        "  rounds: none -> 0",
+        "  stop_within: 0.2 -> 0.15",
+    ]
+    done = {"parameters": recorded}
+    assert own_runs.not_as_recorded(path, {}, done) == []

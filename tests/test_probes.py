@@ -237,6 +237,17 @@ def test_a_linear_probe_reads_what_a_layer_gets_and_not_what_it_makes_of_it():
     assert probe(labels, inplace=True) == probe(labels)
 
 
+def test_a_layer_that_gets_the_same_for_all_latents_is_no_layer_to_probe():
+    class Constant(Layers):
+        def forward(self, z):
+            self.middle(torch.ones(len(z), 3))
+            return torch.sigmoid(self.last(self.first(z))).view(-1, 1, 8, 8)
+
+    model = Constant()
+    with pytest.raises(ModelError, match="`middle` of Constant gets the same input for all 200"):
+        linear_probe(model, model.middle, LATENTS, LATENTS[:, 0] > 0)
+
+
 @pytest.mark.parametrize(
     "labels",
     [

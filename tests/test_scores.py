@@ -1,12 +1,14 @@
 """Scores: a function that looks at images is refused where it breaks its contract."""
 
+import warnings
+
 import pytest
 import torch
 from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, DataWarning, ModelError
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.gradient_ascent import gradient_ascent
@@ -161,3 +163,26 @@ def test_a_class_of_several_has_the_log_odds_of_its_softmax():
         torch.testing.assert_close(odds.sigmoid(), chances)
         torch.testing.assert_close(classifier["tall"](images), classifier.logits(images)[:, 3])
     assert bool(((odds > 0).sum(1) <= 1).all())
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+def test_classes_that_are_given_as_attributes_are_noted(letter):
+    generator, digits = fg.load("digits-vae"), fg.load(f"digits-classifier-{letter}")
+    names = digits.attributes[:10]
+    for n_classes, is_noted in ((0, True), (10, False)):
+        adapted = fg.as_classifier(
+            digits, names, n_classes=n_classes, logits=lambda m, images: m.logits(images)[:, :10]
+        )
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            prevalence(generator, adapted["7"], n=100)
+        assert (
+            any("give as_classifier(..., n_classes" in str(w.message) for w in noted) is is_noted
+        )
+
+
+@pytest.mark.parametrize("name", ["faces-vae", "faces-gan"])
+def test_attributes_of_faces_are_no_classes(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        prevalence(fg.load(name), fg.load("faces-classifier-a")["Smiling"], n=64)

@@ -45,6 +45,8 @@ def in_figures(
 ) -> str:
     """Return a value as text, with its interval in brackets where it is wanted.
 
+    Without an interval only 0 is shown as 0, and only all of a share as 100 %.
+
     Parameters
     ----------
     value, low, high : float
@@ -57,9 +59,18 @@ def in_figures(
     decimals = decimals_of(value, low, high)
     if unit == " %" and not math.isfinite(high - low):
         decimals = min(decimals, 1)
+    if not high > low:  # with an interval its width says how much is known
+        reserved = _reserved(unit)
+        while value not in reserved and round(value, decimals) in reserved:
+            decimals += 1
     first = _text(value, decimals)
     ends = [MINUS * (x < 0) + _text(abs(x), decimals) for x in (low, high)]
     return f"{first}{unit} ({ends[0]} to {ends[1]})" if interval else f"{first}{unit}"
+
+
+def _reserved(unit: str) -> tuple[float, ...]:
+    """Return the values that no other may be rounded to: none, and of a share all."""
+    return (0.0, 100.0) if unit == " %" else (0.0,)
 
 
 def _text(value: float, decimals: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from forgetting.book.records import read_record
+from forgetting.book.records import Record, read_record
 from forgetting.book.templates import parameters
 from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation.files import check_writable
@@ -101,9 +101,33 @@ def with_changes(
     """
     if given.get("preset", recorded.get("preset")) == recorded.get("preset"):
         return {**recorded, **given}
-    filled = {p.name for p in parameters(template).values() if p.default == 0 and p.name != "seed"}
+    declared = parameters(template).values()
+    filled = {p.name for p in declared if repr(p.default) == "0" and p.name != "seed"}
     kept = {name: value for name, value in recorded.items() if name not in filled}
     return {**kept, **given}
+
+
+def not_as_recorded(path: Path, given: Mapping[str, str], done: Record) -> list[str]:
+    """Return what a terminal shows of the parameters in which a run differs from a record.
+
+    A template may have changed since: its defaults, and which parameters its first cell has.
+
+    Parameters
+    ----------
+    path : Path
+        The record from which the run took its parameters.
+    given : mapping of str to str
+        The parameters that were to be changed, which are passed over.
+    done : dict
+        The record of the run.
+    """
+    recorded, own = read_record(path)["parameters"], done["parameters"]
+    lines = [
+        f"  {name}: {recorded.get(name, 'none')} -> {own.get(name, 'none')}"
+        for name in sorted({*recorded, *own} - {*given})
+        if recorded.get(name) != own.get(name)
+    ]
+    return [f"Not as in {path}, though not given:", *lines] if lines else []
 
 
 @contextmanager

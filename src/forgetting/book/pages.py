@@ -14,7 +14,8 @@ A Sphinx extension. Chapters are Markdown; nothing in them is typed that a recor
 import functools
 import hashlib
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,16 +51,14 @@ class Figure(SphinxRole):
     """A figure of a record in a sentence."""
 
     unit, factor = "", 1.0
+    least, most, kind = -math.inf, math.inf, "number"
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the figure as text, or report why there is none."""
         record, metric, *options = self.text.split()
         try:
-            if options not in ([], ["interval"]):
-                raise ForgettingError(f"After record and metric only `interval`, not {options}.")
-            value, low, high = (self.factor * x for x in RESULTS.value(record, metric))
+            text = self.shown(record, metric, options)
             note_use(self.env, {record})
-            text = in_figures(value, low, high, self.unit, bool(options))
         except ForgettingError as error:
             message = self.inliner.reporter.warning(str(error), line=self.lineno)
             return [nodes.problematic(self.rawtext, self.rawtext)], [message]
@@ -67,17 +66,40 @@ class Figure(SphinxRole):
             nodes.inline(text, text.replace(" %", "\N{NO-BREAK SPACE}%"), classes=["measured"])
         ], []
 
+    def shown(self, record: str, metric: str, options: Sequence[str] = ()) -> str:
+        """Return a metric of a record as text.
+
+        Raises
+        ------
+        ForgettingError
+            There is no such metric, it has not the interval that is wanted, or it lies where no
+            figure of this kind does.
+        """
+        if list(options) not in ([], ["interval"]):
+            raise ForgettingError(f"After record and metric only `interval`, not {options}.")
+        value, low, high = RESULTS.value(record, metric)
+        if not self.least <= value <= self.most:
+            raise ForgettingError(
+                f"{metric} of {record} is {value:g}, which is no {self.kind}: cite it as `number`."
+            )
+        if options and not high > low:
+            raise ForgettingError(f"{metric} of {record} has no interval: take out `interval`.")
+        value, low, high = (self.factor * x for x in (value, low, high))
+        return in_figures(value, low, high, self.unit, bool(options))
+
 
 class Share(Figure):
     """A share of a record in percent."""
 
     unit, factor = " %", 100.0
+    least, most, kind = 0.0, 1.0, "share"
 
 
 class Points(Figure):
     """A difference of shares of a record, in points."""
 
     unit, factor = " points", 100.0
+    least, most, kind = -1.0, 1.0, "difference of shares"
 
 
 class Minutes(SphinxRole):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_decoded, check_latent_dim, first_latents
+from forgetting.border.classes import may_be_classes, warn_of_classes
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
 from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
@@ -39,7 +40,8 @@ def check_scores_on(
 ) -> torch.Tensor:
     """Return a few images of a generator, unless one of several scores fails on them.
 
-    A `DataWarning` says where a score's classifier is surer of them in another form.
+    A `DataWarning` says where a score's classifier is surer of them in another form, or where its
+    attributes seem to be classes.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def check_scores_on(
         check_score(score, images, is_logit=is_logit)
         if tells_forms(score):
             warn_of_forms(score, _batches(generator, N_COMPARED), name_of(generator))
+        if may_be_classes(score):
+            warn_of_classes(score, _batches(generator, N_COMPARED))
     return images
 
 

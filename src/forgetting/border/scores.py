@@ -28,7 +28,7 @@ Logits reach from nearly 0 to so much only where many are negative, too.
 
 def are_percentages(scores: torch.Tensor) -> bool:
     """Return whether all scores lie from 0 to 100, and reach towards either end."""
-    least, most = float(scores.min()), float(scores.max())
+    least, most = float(scores.detach().min()), float(scores.detach().max())
     return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
 
 

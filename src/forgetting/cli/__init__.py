@@ -65,7 +65,7 @@ def run(
     """
     from forgetting.book import own_runs, templates
 
-    given = read_pairs(pairs)
+    given = changes = read_pairs(pairs)
     if record is not None:
         template, recorded = own_runs.of_record(record, template)
         given = own_runs.with_changes(template, recorded, given)
@@ -86,7 +86,8 @@ def run(
             name=name,
             results=output,
         )
-    click.echo("\n".join(headline.lines(done)))
+    told = own_runs.not_as_recorded(record, changes, done) if record else []
+    click.echo("\n".join([*headline.lines(done), *told]))
     click.echo(execution.closing(notebook, output / f"{name}.json"))
 
 

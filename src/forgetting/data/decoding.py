@@ -4,8 +4,8 @@ What a camera's orientation says is applied. Transparent parts lie on white. Gre
 is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB
 as Pillow converts them; colour profiles are not applied. Refused are animations and files of
 several pages, except a camera's MPO, whose first image is the photograph. Refused are also
-floating-point and 32-bit images and 12 bits in 16, for nothing says which value is white, and
-JPEGs whose data do not end with their picture.
+floating-point and 32-bit images, and 12 bits in 16, grey or in colour, for nothing says which
+value is white, and JPEGs whose data do not end with their picture.
 """
 
 import io
@@ -23,7 +23,8 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JP
 """Names of the formats, as Pillow has them; WEBP and AVIF only where this Pillow reads them."""
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
-_ORIENTATION = 0x0112
+_CUT = ("RGB", "RGBA", "LA")
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, 5
 DARKEST = 2**12 - 1
 """Largest value of a 16-bit image up to which it seems to have fewer bits, as cameras do."""
 
@@ -101,7 +102,10 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
 
 def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
     bits, zero_is_white = _of_tiff(image)
+    is_deep = _has_deep_colours(image)
     image.load()  # some formats say only at the end how the image is turned
+    if is_deep:
+        _check_deep_colours(image, path)
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM")):
@@ -119,6 +123,29 @@ def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
         return image.convert("RGB"), False
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, with_alpha).convert("RGB"), True
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Return the width and the height of an opened image as a camera's orientation turns it."""
+    width, height = image.size
+    is_on_its_side = image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE
+    return (height, width) if is_on_its_side else (width, height)
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Return whether values of 16 bits lose their lower 8 when an opened image is loaded."""
+    coded = str([tile.args for tile in image.tile])  # type: ignore[attr-defined]
+    return image.mode in _CUT and (";16" in coded or str(2**16 - 1) in coded)
+
+
+def _check_deep_colours(image: Image.Image, path: Path) -> None:
+    """Raise an error if a loaded image, of whose 16 bits 8 are left, seems to have had fewer."""
+    colours = image.split()[: -1 if image.mode.endswith("A") else None]
+    if max(colour.getextrema()[1] for colour in colours) <= (DARKEST + 1) >> 8:  # type: ignore[operator]
+        raise DataError(
+            f"{path} has colours with 16 bits and no value over a sixteenth of white, so that it "
+            "would be nearly black: its white is another. Save it with 8 bits, or remove it."
+        )
 
 
 def _of_tiff(image: Image.Image) -> tuple[int, bool]:

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import rgb_to_grayscale
 
+from forgetting.border.checks import check_scale
 from forgetting.border.options import check_counts
+from forgetting.data.decoding import upright_size
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
 from forgetting.errors import DataWarning, check_option, shortened
@@ -46,7 +48,8 @@ def load_images(
     Raises
     ------
     DataError
-        There is no such folder, it holds no images, or one cannot be read.
+        There is no such folder, it holds no images, one cannot be read, or no value of any is
+        above 1 of 255 though not all are 0.
     ParameterError
         There is no such crop or number of channels, or the size is no whole number of at least 1.
 
@@ -72,6 +75,7 @@ def load_images(
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255
+    check_scale(images, f"The images of {folder}")
     _warn_of_shape(folder, files, crop)
     return rgb_to_grayscale(images) if channels == 1 else images
 
@@ -81,7 +85,8 @@ def _warn_of_shape(folder: Path, files: Sequence[Path], crop: str) -> None:
     others = []
     for file in files if crop in SHAPES else ():
         with Image.open(file) as image:
-            if abs(image.width / image.height - SHAPES[crop]) > SHAPE_ERROR:
+            width, height = upright_size(image)
+            if abs(width / height - SHAPES[crop]) > SHAPE_ERROR:
                 others.append(file.name)
     if others:
         warnings.warn(

@@ -276,15 +276,16 @@ def check_audit(
     ------
     ModelError, ParameterError
         A generator or a score does not keep its contract, an option is no whole number, or
-        `retrained` is `before`.
+        `retrained` is `before` or `after`.
     """
     check_counts(**counts)
     check_seed(seed)
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
-    states = {key: (name_of(model), state_digest(model)) for key, model in models.items()}
-    if states.get("retrained") == states["before"]:
-        raise ParameterError("retrained is before: give a model that never had the feature.")
+    states = {key: state_digest(model) for key, model in models.items()}
+    for key in ("before", "after"):
+        if states.get("retrained") == states[key]:
+            raise ParameterError(f"retrained is {key}: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)
     before, after = (check_latent_dim(models[key]) for key in ("before", "after"))

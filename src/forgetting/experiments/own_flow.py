@@ -18,6 +18,7 @@ from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments.own_flow_doubts import (
     N_SHOWN,
+    doubts_of_place,
     once_each,
     samples,
     warn_of_copies,
@@ -96,7 +97,7 @@ class TamingReport:
             "forget": f"{n['forget']} images to forget",
             "held_out": f"{n['held_out']} images held out (mean and sigma are of {n_others} more)",
         }
-        lines = [str(self.result)]
+        lines = [str(self.result), *doubts_of_place(self.result, metrics["above_forget"])]
         for name, size in sizes.items():
             line = (
                 f"{size}: quantile {metrics[f'quantile_before_{name}']:.2f} -> "

@@ -17,6 +17,7 @@ from forgetting.border.forms import other_forms
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
 from forgetting.methods.image_sets import distinct
+from forgetting.methods.results import TamingResult
 from forgetting.zoo.same_module import inner_module
 
 N_SHOWN = 12
@@ -37,6 +38,9 @@ of values, and values below which it may exceed them.
 
 Bits/dim of images of 8 bits are all of 7.93 to 8.07 then: those of noise, whatever the image.
 """
+
+APART = 0.5
+"""Part of the place that taming reached, or of delta, by which images held out may differ."""
 
 BEYOND = 0.25
 """Share of a sample's values outside [0, 1] from which its range seems to be another."""
@@ -153,6 +157,25 @@ def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -
                     DataWarning,
                     stacklevel=4,
                 )
+
+
+def doubts_of_place(result: TamingResult, above: float) -> list[str]:
+    """Return what a report says where images held out contradict the place that taming reached.
+
+    Parameters
+    ----------
+    result : TamingResult
+        Its place is in mean and sigma of some of the retained images.
+    above : float
+        Where the images to forget lie by mean and sigma of images held out.
+    """
+    size = max(abs(result.position), abs(result.delta or 0.0))
+    if abs(result.position - above) <= APART * size:
+        return []
+    return [
+        f"By images held out they lie at {above:+.2f} sigma: the mean and sigma of taming were of "
+        "too few images to retain. Raise `n_retain` and `n_statistics`, or give more images."
+    ]
 
 
 def samples(flow: nn.Module, seed: int) -> torch.Tensor | None:

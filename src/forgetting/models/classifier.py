@@ -18,6 +18,9 @@ from forgetting.foundation.devices import fast_layout, mend_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
 
+PADDING = 2
+"""Pixels on each side that a crop may cut off: more would be the figure, and no black edge."""
+
 
 class ClassifierConfig(Sizes):
     """Sizes and attributes of a classifier.
@@ -79,9 +82,10 @@ class Classifier(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the penultimate features (B, n_features) of images in [0, 1], (B, C, H, W).
 
-        A larger image is cropped to its middle if the configuration's `fit` is "crop": of a digit
-        padded to 32 px the middle 28 px count. Otherwise an image of another size is resized. A
-        grey image becomes one of as many equal channels as the classifier takes.
+        An image with up to 2 px more on each side is cropped to its middle if the configuration's
+        `fit` is "crop": of a digit padded to 32 px the middle 28 px count. With "resize" an image
+        of another size is resized. A grey image becomes one of as many equal channels as the
+        classifier takes.
 
         Raises
         ------
@@ -139,10 +143,10 @@ class Classifier(nn.Module):
 
 def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
     margin, rest = divmod(images.shape[-1] - size, 2)
-    if margin < 0 or rest:
+    if not 0 <= margin <= PADDING or rest:
         raise ValueError(
-            f"this classifier takes images of {size} px, or larger by an even number of pixels, "
-            f"not of {images.shape[-1]} px"
+            f"this classifier takes images of {size} px, or with up to {PADDING} px more on each "
+            f"side, not of {images.shape[-1]} px: resize or crop them"
         )
     return images[..., margin : margin + size, margin : margin + size]
 

@@ -53,7 +53,7 @@ def linear_probe(
         for each latent, a label is neither 0 nor 1, or a latent comes twice.
     ModelError
         The generator does not pass the preflight, or the layer is none of its modules or does not
-        get one tensor for each latent.
+        get one tensor for each latent, or gets the same for all.
     """
     if has_feature.shape != (len(latents),):
         raise DataError(
@@ -101,7 +101,13 @@ def linear_probe(
             f"The layer `{names[0]}` of {type(model).__name__} gets {n_seen} inputs for "
             f"{len(latents)} latents: give a layer that gets one tensor for each latent."
         )
-    return _auc(torch.cat(activations), has_feature) - _auc(latents, has_feature)
+    inputs = torch.cat(activations)
+    if torch.equal(inputs, inputs[:1].expand_as(inputs)):
+        raise ModelError(
+            f"The layer `{names[0]}` of {type(model).__name__} gets the same input for all "
+            f"{len(latents)} latents: give one that computes with them."
+        )
+    return _auc(inputs, has_feature) - _auc(latents, has_feature)
 
 
 def _auc(inputs: torch.Tensor, has_feature: torch.Tensor) -> float:
