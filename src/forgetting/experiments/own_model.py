@@ -100,7 +100,7 @@ def unlearn(
     >>> ink = lambda images: images.sum((1, 2, 3))
     >>> result = fg.unlearn(generator, ink, share=0.1, method="moon2024", n=400, steps=2)
     >>> result.verdict.word
-    'rarer'
+    'unchanged'
     """
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
     check_generator(generator, trainable, is_tuned=True)
