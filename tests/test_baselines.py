@@ -77,7 +77,7 @@ def test_the_gradient_of_ascent_does_not_fade_when_the_feature_is_gone(bars, lab
     }
     share = 10 * float(
         find_direction(labelled)
-        .selects(torch.randn(128, 6, generator=torch.Generator().manual_seed(0)))
+        .selects(torch.randn(few.batch_size, 6, generator=torch.Generator().manual_seed(0)))
         .float()
         .mean()
     )

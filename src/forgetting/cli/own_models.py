@@ -203,7 +203,7 @@ def audit(
     place = choose_device(device)
     models = {name: model.to(place) for name, model in models.items()}
     steering, grading = load_audit_scores(models["before"], feature, classifier, grader)
-    own_audit.check_audit(models, steering, grading, seed, n=samples)
+    own_audit.check_audit(models, steering, grading or steering, seed, n=samples)
     if output is not None and _has_notebooks():
         del models, steering, grading  # the notebook makes its own
         _leave_notebook(

@@ -220,7 +220,7 @@ def load_audit_scores(
     classifier: str | None,
     grader: str | None,
     run: Experiment | None = None,
-) -> tuple[FeatureScore, FeatureScore]:
+) -> tuple[FeatureScore, FeatureScore | None]:
     """Return the score that the attacks of an audit follow, and the one that grades.
 
     Parameters
@@ -228,8 +228,8 @@ def load_audit_scores(
     generator, feature, classifier
         As `load_scores` takes them.
     grader : str or None
-        As `classifier`; without it the first grader of `load_scores`, or where there is none the
-        score that attacks follow.
+        As `classifier`; without it the first grader of `load_scores`, or None where there is none:
+        then the score that attacks follow grades.
     run : Experiment, optional
         As `load_scores` takes it.
 
@@ -241,7 +241,7 @@ def load_audit_scores(
     followed, graders = load_scores(
         generator, feature, classifier, [grader] if grader else [], run
     )
-    return followed, graders[0] if graders else followed
+    return followed, graders[0] if graders else None
 
 
 def _load_source(place: str, size: int, run: Experiment | None) -> Any:
