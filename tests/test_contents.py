@@ -7,7 +7,8 @@ import yaml
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.contents import contents, write_contents
-from forgetting.book.entries import pages
+from forgetting.book.entries import pages, sweep
+from forgetting.book.publish import fast_pages
 from forgetting.errors import ForgettingError
 
 
@@ -92,3 +93,12 @@ def test_a_place_next_to_a_missing_page_is_refused_with_the_most_similar_name(ch
     write_runs(checkout, a={"below": "secnd"})
     with pytest.raises(ForgettingError, match=r"'secnd' is not a page .* Did you mean second\?"):
         contents(checkout)
+
+
+def test_a_table_whose_runs_are_to_be_executed_anew_is_not_made_by_make_book():
+    fast = fast_pages()
+    assert fast
+    for page in fast:
+        if page.reads:
+            records = [HERE.results / f"{run.name}.json" for run in sweep(page.reads).runs()]
+            assert any(path.is_file() for path in records), page.name

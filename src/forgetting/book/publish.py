@@ -28,10 +28,27 @@ def make(log: Log, checkout: Checkout = HERE) -> Path:
     ForgettingError
         A page failed, or the book cannot be rendered.
     """
-    wanted = [page for page in pages(checkout) if page.needs == "none" and not page.slow]
-    execute(wanted, checkout.build / "runs", checkout.build / "results", log, checkout=checkout)
+    execute(
+        fast_pages(checkout),
+        checkout.build / "runs",
+        checkout.build / "results",
+        log,
+        checkout=checkout,
+    )
     log(f"rendering {len(pages(checkout))} executed pages and the chapters, which takes minutes")
     return render(checkout.root, checkout)
+
+
+def fast_pages(checkout: Checkout = HERE) -> list[Entry]:
+    """Return the pages that `make` executes: they need no data and are not slow.
+
+    An outdated page is shown as it was published: the runs of its table may not be there yet.
+    """
+    return [
+        page
+        for page in pages(checkout)
+        if page.needs == "none" and not page.slow and not page.outdated
+    ]
 
 
 def publish(
