@@ -45,12 +45,12 @@ def likeliest_by_turn(
         axis.plot(number, values[number], "o", ms=9, mfc="none", color=colour)
     axis.set_xticks(range(len(turns)), ["base", *map(str, range(1, len(turns)))])
     axis.set(xlabel="turn; a ring is the person's own", ylabel="likeliest image, sigma above mean")
-    axis.set_xlim(right=len(turns) - 0.2 + 0.6)
+    axis.set_xlim(right=len(turns) + 0.4)
     return figure
 
 
 def costs_table(metrics: Mapping[str, float], names: Sequence[str]) -> pd.DataFrame:
-    """Return a row for every flow: steps, shift of other faces, change of FID, people returned.
+    """Return a row for every flow: steps, shift of other faces, change of FID, quantile.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """Figures of records as text, rounded as their intervals allow."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ from forgetting.errors import DataError, did_you_mean
 MINUS = "−"
 
 MOST_DECIMALS = 4
-
-ZOO = "zoo/"
-"""How the names of records begin that lie beside weights."""
 
 
 def decimals_of(value: float, low: float, high: float) -> int:
@@ -130,7 +126,7 @@ class Results:
         Parameters
         ----------
         name : str
-            Of a page, SWEEP/RUN, or zoo/NAME for a model that forgot.
+            Of a page, or SWEEP/RUN.
 
         Raises
         ------
@@ -138,16 +134,13 @@ class Results:
             There is none; the most similar name is given. Or it was changed after its run.
         """
         self.used.add(name)
-        top = self.folder.parent if name.startswith(ZOO) else self.folder
-        path = top / f"{name}.json"
+        path = self.folder / f"{name}.json"
         if not path.is_file():
             folder = path.parent
             names = [p.stem for p in folder.glob("*.json") if not p.stem.endswith(".run")]
             raise DataError(f"There is no record {name}. {did_you_mean(path.stem, names)}")
         if name not in self._records:
-            is_of_zoo = name.startswith(ZOO)
-            read = json.loads(path.read_text("utf-8")) if is_of_zoo else read_unchanged(path)
-            self._records[name] = read
+            self._records[name] = read_unchanged(path)
         return self._records[name]
 
     def metrics(self, name: str) -> dict[str, float]:

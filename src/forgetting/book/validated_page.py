@@ -12,7 +12,7 @@ from forgetting.book.entries import Entry, pages
 from forgetting.book.validated import FILE, digest_of, read_validations
 
 SHORT = 30.0
-"""Seconds within which a page can only read records."""
+"""Seconds within which reading records ends, and hardly anything else."""
 
 COLUMNS = (("page", 30), ("verdict", 12), ("where", 26), ("found", 32))
 
@@ -40,8 +40,8 @@ class Validated(SphinxDirective):
             else f"{n_agree} agreed with what was published, and {len(shown) - n_agree} did not."
         )
         counted += (
-            f" {n_read} of them took under half a minute: they only read records again, and "
-            f"{len(shown) - n_read} computed with models."
+            f" {n_read} of them took under half a minute, which is enough for reading records and "
+            "for little else."
         )
         if n_since:
             counted += (

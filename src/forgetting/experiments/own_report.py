@@ -142,7 +142,7 @@ class UnlearningReport(UnlearningResult):
         if changes:
             sentences.append(f"Other shares that changed: {', '.join(changes)}.")
         if any(each.has_risen for each in self.verdict.evidence):
-            sentences.append("It is more frequent than before: does what steers score its lack?")
+            sentences.append("Does what steers score its lack?")
         elif self.verdict.word in ("rarer", "unchanged"):
             sentences.append("To go on, raise `rounds`, `steps` or `n_collected`.")
         sentences.append(LEGEND)
