@@ -13,7 +13,7 @@ file: str = ""  # of the labels; empty: named after feature and model, in _build
 n: int = 1000  # samples at most
 seed: int = 0  # of the samples
 preset: str = "default"  # smoke or default: here the same
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
 # %% tags=["hide-input"]
 import re

@@ -9,7 +9,7 @@
 source: str = "auto"  # celeba (held-out people), none (generated images only) or auto
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 n_samples: int = 0  # of noise and of each base model
 
 # %% tags=["hide-input"]

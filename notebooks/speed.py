@@ -12,7 +12,7 @@
 # %% tags=["parameters"]
 seed: int = 0  # of nothing here; every template has it
 preset: str = "default"  # smoke or default: here the same
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -108,14 +108,14 @@ for column, row in measured["taming"]["rows"].items():
     print(
         f"{column}: a step {row['times_faster_a_step']:.1f} times as fast, in the mean of the way "
         f"{row['times_faster_on_the_way']:.1f};\n    to the rule in "
-        f"{row['seconds_to_the_rule_ours']:.0f} s, at the default in "
+        f"{row['seconds_to_the_rule_ours']:.0f} s, at the settings for people in "
         f"{row['seconds_to_the_rule_default']:.0f} s, the public loop in "
         f"{row['seconds_to_the_rule_public']:.0f} s"
     )
 for column, row in float32.items():
     print(
         f"{column}, in float32: a step {row['times_faster_a_step']:.1f} times as fast;\n"
-        f"    to the rule at the default in {row['seconds_to_the_rule_default']:.0f} s"
+        f"    to the rule at the settings for people in {row['seconds_to_the_rule_default']:.0f} s"
     )
 for name, value in glow["ratios"].items():
     print(f"{name}: {value:.2f}")

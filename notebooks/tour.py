@@ -8,7 +8,7 @@
 feature: str = "thick"  # thick or left_slant
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (two minutes); fills what is 0
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 steps: int = 0  # of tuning
 n_samples: int = 0  # that are collected, and as many that are measured
 

@@ -12,7 +12,7 @@ feature: str = "thick"  # thick or left_slant of digits; Bangs, Eyeglasses, Smil
 model: str = "digits-vae"  # a generator of the zoo
 seed: int = 0  # of everything that is random
 preset: str = "default"  # smoke (seconds) or default (minutes); fills what is 0
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 lr: float = 0.001  # learning rate of Adam at the first step; it falls to 0
 classifier_lr: float = (
     0.0001  # the same for methods that follow a classifier, which drift endlessly

@@ -9,7 +9,7 @@
 sweep: str = "unlearn_digits"  # a sweep of runs.yaml
 seed: int = 0  # of nothing here; every template has it
 preset: str = "default"  # smoke or default: here the same
-device: str = "auto"  # auto, cpu or cuda
+device: str = "auto"  # auto, cpu, cuda, cuda:1 or mps
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

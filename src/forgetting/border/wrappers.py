@@ -108,7 +108,7 @@ def as_generator(
     value_range : tuple of float
         The values of black and white in the module's images: (-1, 1) after a tanh.
     forward : callable
-        (module, latents (B, *latent_shape)) to images (B, C, H, W). Without it the module is
+        (module, latents `(B, *latent_shape)`) to images (B, C, H, W). Without it the module is
         called. What it returns may hold the images in a tuple, or under `sample`, `images` or
         `image`.
 

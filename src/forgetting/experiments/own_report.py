@@ -26,14 +26,14 @@ from forgetting.zoo.saved import check_unchanged, save_model
 NOTABLE = 0.02
 """Change of another attribute's share that a report names."""
 
-LINE = 88
+LINE = 80
 """Characters of a line of a report at most."""
 
 N_SHOWN = 12
 """Samples that a picture shows before and after."""
 
 MODELS = ("before", "after", "filter", "floor")
-"""Columns of a report: the original, the tuned copy, the latent filter, and what none is."""
+"""Rows of a report: the original, the tuned copy, the latent filter, and what none is."""
 
 LEGEND = (
     "filter: the original with edited latents; floor: what is found where the feature is absent; "
@@ -108,15 +108,14 @@ class UnlearningReport(UnlearningResult):
     def report(self) -> str:
         """Return the verdict, a small table, and what else changed, as a text."""
         metrics = self.metrics
-        rows: list[tuple[str, ...]] = [("", *MODELS)]
         graders = self.parameters["graders"]
         steering, *places = (names[0] for names in _record_names(len(graders)))
         titles = dict(zip(places, graders, strict=True)) | {steering: "what steers"}
-        for kind, title in titles.items():
-            shares = (share_text(metrics, f"prevalence_{kind}{key}") for key in MODELS)
-            rows.append((title, *shares))
-        if "fid_before" in metrics:
-            rows.append(("FID", *(f"{metrics[f'fid_{key}']:.2f}" for key in MODELS)))
+        with_fid = "fid_before" in metrics
+        rows = [("", *titles.values(), *(["FID"] if with_fid else []))]
+        for key in MODELS:
+            shares = (share_text(metrics, f"prevalence_{kind}{key}") for kind in titles)
+            rows.append((key, *shares, *([f"{metrics[f'fid_{key}']:.2f}"] if with_fid else [])))
         head = f"{self.feature} in {self.parameters['model']}"
         sentences = "\n".join(fill(sentence, LINE) for sentence in self._sentences())
         return "\n\n".join((head, fill(str(self.verdict), LINE), text_table(rows), sentences))

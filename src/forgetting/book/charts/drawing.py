@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 from forgetting.book.charts import NARROW
@@ -32,8 +34,16 @@ SIDES = (
     *((-6, 7, "right", "bottom"), (-6, -7, "right", "top")),
     *((8, 17, "left", "bottom"), (8, -17, "left", "top")),
     *((-8, 17, "right", "bottom"), (-8, -17, "right", "top")),
+    *((0, 26, "center", "bottom"), (0, -26, "center", "top")),
+    *((24, 26, "left", "bottom"), (24, -26, "left", "top")),
+    *((-24, 26, "right", "bottom"), (-24, -26, "right", "top")),
+    *((0, 42, "center", "bottom"), (0, -42, "center", "top")),
+    *((24, 42, "left", "bottom"), (24, -42, "left", "top")),
 )
 """Where a label may stand beside its point: offset in points, and what is aligned."""
+
+FAR = 15
+"""From how many points on a label has a line to what it names."""
 
 Colours = Mapping[str, str]
 
@@ -154,7 +164,8 @@ def legend(figure: Figure, axis: Axes, is_narrow: bool, columns: int = 4) -> Non
 def label_points(axis: Axes, points: Mapping[str, tuple[float, float]], colours: Colours) -> None:
     """Write each point's name beside it, on the side where it covers least.
 
-    Limits and scales of the axis are set before.
+    A name that stands farther off has a line to its point. Limits and scales of the axis are set
+    before, and what else is written on it.
 
     Parameters
     ----------
@@ -169,10 +180,10 @@ def label_points(axis: Axes, points: Mapping[str, tuple[float, float]], colours:
     area, around = axis.get_window_extent(), 5 * figure.dpi / 72
     at = {name: axis.transData.transform(point) for name, point in points.items()}
     taken = {f"point {name}": Bbox([xy - around, xy + around]) for name, xy in at.items()}
+    taken |= {f"text {i}": text.get_window_extent() for i, text in enumerate(axis.texts)}
+    style: dict[str, Any] = {"textcoords": "offset points", "size": 9, "in_layout": False}
     texts = {
-        name: axis.annotate(
-            name, point, (0, 0), textcoords="offset points", color=colours[name], size=9
-        )
+        name: axis.annotate(name, point, (0, 0), color=colours[name], **style)
         for name, point in points.items()
     }
 
@@ -183,11 +194,18 @@ def label_points(axis: Axes, points: Mapping[str, tuple[float, float]], colours:
         box = taken[name] = texts[name].get_window_extent().padded(2)
         is_inside = all(area.contains(*corner) for corner in box.corners())
         others = [other for key, other in taken.items() if key != name]
-        return sum(map(box.overlaps, others)) + 10 * (not is_inside)
+        line = Path([at[name], box.get_points().mean(0)])
+        crossed = sum(line.intersects_bbox(other, filled=True) for other in others)
+        own = line.intersects_bbox(taken[f"point {name}"], filled=True)
+        return 2 * sum(map(box.overlaps, others)) + crossed - own + 20 * (not is_inside)
 
     for _ in range(3):  # labels that came later may have left a better side
         for name in points:
             cost(name, min(SIDES, key=functools.partial(cost, name)))
+    for name, text in texts.items():
+        if math.hypot(*text.get_position()) >= FAR:
+            line = {"arrowstyle": "-", "color": colours[name], "lw": 0.7, "shrinkB": 4}
+            axis.annotate("", points[name], text.get_position(), arrowprops=line, **style)
 
 
 def _mark(axis: Axes, role: str, value: Value, y: float, theme: Theme) -> None:

@@ -50,7 +50,8 @@ def in_turn(results: Results) -> Chart:
         axis.set_yticks(range(len(names)), labels)
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
-        axis.set_xlabel("likeliest forgotten photograph, sigma above the mean")
+        line = "\n" if is_narrow else " "
+        axis.set_xlabel(f"likeliest forgotten photograph,{line}sigma above the mean")
         axis.grid(axis="x")
         legend(figure, axis, is_narrow)
         return figure

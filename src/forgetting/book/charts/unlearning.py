@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from forgetting.book.charts import CHARTS, Chart
+from forgetting.book.charts import CHARTS, NARROW, Chart
 from forgetting.book.charts.drawing import (
     Row,
     Value,
@@ -29,6 +29,7 @@ DIGITS = {
 FACES = {
     "unlearn_bangs": "VAE of faces, bangs",
     "unlearn_gan_bangs": "GAN of faces, bangs",
+    "unlearn_style_gan_bangs": "style-based GAN, bangs",
     "unlearn_smiling": "VAE of faces, smiles",
     "unlearn_gan_smiling": "GAN of faces, smiles",
 }
@@ -161,7 +162,7 @@ def trade_off(results: Results, page: str) -> Chart:
     floor = metrics["fid_floor"]
 
     def draw(theme: Theme, width: float) -> Figure:
-        figure, axis = plt.subplots(figsize=(width, 3.6))
+        figure, axis = plt.subplots(figsize=(width, 4.6 if width <= NARROW else 3.6))
         points: dict[str, tuple[float, float]] = {}
         colours: dict[str, str] = {}
         for row in rows:
@@ -177,6 +178,7 @@ def trade_off(results: Results, page: str) -> Chart:
         axis.axhline(floor, color=theme.ink, lw=0.8, ls=":")
         axis.text(0, floor, " floor", transform=axis.get_yaxis_transform(), ha="left", va="bottom")
         axis.set(xlabel=SHARE, ylabel="FID", yscale="log")
+        axis.margins(y=0.12)
         for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
             formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
         share_scale(axis, max(x for x, _ in points.values()))
