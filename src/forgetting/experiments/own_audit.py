@@ -24,7 +24,7 @@ from forgetting.experiments.own_graders import check_other, check_sight
 from forgetting.experiments.own_report import share_text, text_table
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
-from forgetting.foundation.files import check_writable, write_text
+from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
@@ -114,10 +114,11 @@ class AuditReport:
         ForgettingError
             The folder holds an audit, or another model, or cannot be written to.
         """
-        check_unaudited(Path(folder))
-        check_is_of(Path(folder), self.parameters["after"]["sha256"])
+        folder = named_folder(folder)
+        check_unaudited(folder)
+        check_is_of(folder, self.parameters["after"]["sha256"])
         record = {"report": str(self), "parameters": self.parameters, "metrics": self.metrics}
-        write_text(Path(folder) / RECORD, json.dumps(record, indent=1) + "\n")
+        write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def check_unaudited(folder: Path) -> None:

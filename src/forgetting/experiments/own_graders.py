@@ -120,10 +120,12 @@ def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tens
 
     Parameters
     ----------
-    title, other : str
-        Of the grader and of the other, for the sentence of the error.
-    scores, others : Tensor, (N,)
-        By the grader and by the other.
+    title : str
+        The grader's, for the sentence of the error.
+    scores : Tensor
+        (N,), by the grader.
+    other, others
+        The same of the other.
 
     Raises
     ------
