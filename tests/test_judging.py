@@ -227,7 +227,7 @@ def test_a_probability_is_no_logit_in_a_calibration_error():
 def test_answers_of_yes_or_no_have_no_calibration_error():
     has_feature = torch.arange(100) % 2 == 0
     for answers in (has_feature.float(), 2 * has_feature.float() - 1):
-        with pytest.raises(DataError, match="have two values, as answers of yes or no"):
+        with pytest.raises(DataError, match="or 1, as answers of yes or no"):
             calibration_error(answers, has_feature)
 
 

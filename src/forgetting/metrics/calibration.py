@@ -185,7 +185,7 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     ------
     DataError
         There are fewer than 50 images, or a score is not finite, or the scores are probabilities,
-        percentages or two answers.
+        percentages or answers of yes or no.
     """
     scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
     if are_probabilities(scores):
@@ -198,10 +198,10 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
             f"A calibration error: all of {len(scores)} scores lie between 0 and 100, as "
             "percentages do. Give logits, such as `torch.logit(scores / 100)`."
         )
-    if len(scores.unique()) == 2:
+    if scores.unique().tolist() in ([0, 1], [-1, 1]):
         raise DataError(
-            f"A calibration error: {len(scores)} scores have two values, as answers of yes or no "
-            "do, which have no confidence. Give logits."
+            f"A calibration error: all of {len(scores)} scores are {scores.min():g} or 1, as "
+            "answers of yes or no, which have no confidence. Give logits."
         )
     from torchmetrics.functional.classification import binary_calibration_error  # takes seconds
 
