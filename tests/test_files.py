@@ -4,10 +4,15 @@ import errno
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from torch import nn
 
-from forgetting.errors import ForgettingError
+import forgetting as fg
+from forgetting.cli import main
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation import files
 from forgetting.foundation.files import replacing_all, write_texts
+from forgetting.zoo.saved import save_model
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -71,3 +76,32 @@ def test_the_cache_does_not_depend_on_the_folder_of_a_program(given, monkeypatch
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", given)
     assert files._user_cache() == Path.home() / ".cache"
+
+
+@pytest.mark.parametrize(
+    "use", [lambda: fg.load_images(""), lambda: fg.restore("", nn.Linear(1, 1))]
+)
+def test_a_folder_without_a_name_is_not_the_current_one(use):
+    with pytest.raises(ParameterError, match=r"empty name: give '\.'"):
+        use()
+
+
+def test_nothing_is_saved_in_a_folder_without_a_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="empty name"):
+        save_model("", nn.Linear(1, 1), {}, "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("run", "tour", "--output", ""),
+        ("unlearn", "digits-vae", "--feature", "7", "--output", ""),
+        ("tame", "digits-glow", "--forget", "", "--retain", ".", "--output", "x"),
+    ],
+)
+def test_a_command_refuses_a_path_without_a_name(options):
+    done = CliRunner().invoke(main, options)
+    assert done.exit_code == 2
+    assert "the path is empty: give . if you mean the current folder" in done.output

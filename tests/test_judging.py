@@ -211,6 +211,7 @@ def test_pairs_are_of_as_many_names_as_embeddings_and_of_a_number_that_there_is(
 @pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.float32])
 def test_verification_reads_zeros_and_ones_as_truth_and_not_as_indices(kind):
     similarity, same = draw(500, 0, shift=2.0)
+    similarity = torch.tanh(similarity)
     assert verification(similarity, same.to(kind)) == verification(similarity, same)
 
 
@@ -221,3 +222,16 @@ def test_a_probability_is_no_logit_in_a_calibration_error():
         calibration_error(scores.sigmoid(), truth)
     with pytest.raises(DataError, match="as percentages do"):
         calibration_error(100 * scores.sigmoid(), truth)
+
+
+def test_answers_of_yes_or_no_have_no_calibration_error():
+    has_feature = torch.arange(100) % 2 == 0
+    for answers in (has_feature.float(), 2 * has_feature.float() - 1):
+        with pytest.raises(DataError, match="or 1, as answers of yes or no"):
+            calibration_error(answers, has_feature)
+
+
+def test_distances_are_no_similarities():
+    same = torch.arange(300) % 2 == 0
+    with pytest.raises(DataError, match=r"where inner products .* lie in \[-1, 1\]"):
+        verification(torch.linspace(0, 2, 300), same)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from forgetting.errors import DataError
 from forgetting.experiments.likelihoods import (
     likelihood_metrics,
     person_shift_metrics,
@@ -123,3 +124,12 @@ def test_a_line_on_the_end_of_taming_is_of_the_last_row_and_needs_no_rule():
     rows = [{"step": 0, "within": 0.0}, {"step": 40, "within": 0.75}]
     assert stop_line(rows) == "40 steps; 75% of the images within the rule"
     assert stop_line([{"step": 9}]) == "9 steps; 0% of the images within the rule"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [{"forget": torch.ones(1)}, {"random": torch.ones(2)}, {"forget": torch.ones(2, 1)}],
+)
+def test_a_comparison_is_of_the_same_images(after):
+    with pytest.raises(DataError, match="give those of the same images"):
+        Comparison({"forget": torch.tensor([1.0, 2.0])}, after, BASE, TAMED)

@@ -14,7 +14,7 @@ from forgetting.book import execution
 from forgetting.book.records import read_record
 from forgetting.border.sampling import scored_samples
 from forgetting.cli import main, own_models
-from forgetting.errors import DataError, ModelError, ParameterError
+from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.own_code import load_model, load_tuned
@@ -268,3 +268,27 @@ def test_a_pair_that_is_none_is_said_to_be_none():
 def test_a_grader_that_does_not_see_what_is_attacked_is_refused(grader, error, sentence):
     with pytest.raises(error, match=sentence):
         fg.audit(BendingBars(), narrowed(), wide, grader, **QUICK)
+
+
+def test_an_audit_that_only_what_is_attacked_grades_says_so():
+    said = "this is not independently graded"
+    other = lambda images: wide(images) + images.mean((1, 2, 3))  # noqa: E731
+    assert said in str(fg.audit(BendingBars(), narrowed(), wide, **QUICK))
+    assert said in str(fg.audit(BendingBars(), narrowed(), wide, wide, **QUICK))
+    assert said not in str(fg.audit(BendingBars(), narrowed(), wide, other, **QUICK))
+
+
+def test_what_is_attacked_cannot_grade_under_another_name():
+    with pytest.raises(DataError, match="same score by the grader as by what steers"):
+        fg.audit(BendingBars(), narrowed(), wide, lambda images: wide(images), **QUICK)
+
+
+def test_a_model_that_is_no_tuned_copy_is_told():
+    elsewhere = fg.as_generator(BendingBars(), 6, forward=lambda bars, z: bars(z.roll(1, 1) + 2))
+    with pytest.warns(DataWarning, match="no nearer to those before of the same latents"):
+        fg.audit(BendingBars(), elsewhere, wide, **QUICK)
+
+
+@pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_a_tuned_copy_is_no_stranger():
+    fg.audit(BendingBars(), narrowed(), wide, **QUICK)

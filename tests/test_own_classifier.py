@@ -319,3 +319,14 @@ def test_a_pair_whose_network_was_trained_on_is_not_saved_with_its_old_auc(pair,
         next(own.grader.classifier.parameters()).add_(0.1)
     with pytest.raises(ForgettingError, match="has changed since its AUC was measured"):
         own.save(tmp_path / "loop-2")
+
+
+def test_grey_images_against_coloured_ones_are_told():
+    random = torch.Generator().manual_seed(0)
+    coloured, others = (torch.rand(60, 3, 16, 16, generator=random) for _ in range(2))
+    grey = others.mean(1, keepdim=True)
+    with pytest.warns(DataWarning, match="with loop 100% are grey, of those without 0%"):
+        fg.train_classifier(grey, coloured, name="loop", steps=1)
+    with warnings.catch_warnings(record=True, action="always") as told:
+        fg.train_classifier(grey, coloured.mean(1, keepdim=True), name="loop", steps=1)
+    assert not any("are grey" in str(each.message) for each in told)

@@ -134,3 +134,54 @@ def test_what_is_no_weight_of_a_module_and_values_that_it_does_not_take_are_note
         warnings.simplefilter("error", DataWarning)
         fg.restore(tmp_path / "saved", into=Plain())
         fg.restore(tmp_path / "saved", into=fg.as_generator(Plain(), 16))
+
+
+def edited(function):
+    """Return a class that has the name and the weights of another, and an own `squash`."""
+
+    def forward(self, latents):
+        return self.squash(self.net(latents))
+
+    body = {"forward": forward, "squash": lambda self, x: function(x)}
+    parts = {"__init__": lambda self: (nn.Module.__init__(self), setattr(self, "net", small()))[0]}
+    return type("Edited", (nn.Module,), body | parts)
+
+
+def small():
+    return nn.Sequential(nn.Linear(4, 12), nn.Unflatten(1, (3, 2, 2)))
+
+
+def doubled(module, latents):
+    return module(2 * latents)
+
+
+@pytest.mark.parametrize(
+    ("saved", "into", "what"),
+    [
+        (edited(torch.sigmoid), edited(lambda x: x.clamp(0, 1)), "the code of Edited"),
+        (edited(lambda x: x / 2), edited(lambda x: x / 3), "the code of Edited"),
+        (
+            lambda: fg.as_generator(small(), 4),
+            lambda: fg.as_generator(small(), 4, forward=doubled),
+            "the function of AdaptedGenerator",
+        ),
+    ],
+)
+def test_a_module_whose_code_became_another_is_noted(tmp_path, saved, into, what):
+    save_model(tmp_path / "saved", saved(), {}, "")
+    with pytest.warns(DataWarning, match=f"1 of its parts differ, as {what} in Python"):
+        fg.restore(tmp_path / "saved", into=into())
+
+
+@pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_code_in_another_place_with_another_docstring_is_the_same(tmp_path):
+    def twice(module, latents):
+        """Double the latents."""
+
+        return module(2 * latents)
+
+    save_model(tmp_path / "a", fg.as_generator(small(), 4, forward=doubled), {}, "")
+    fg.restore(tmp_path / "a", into=fg.as_generator(small(), 4, forward=twice))
+    save_model(tmp_path / "b", edited(lambda x: x / 2)(), {}, "")
+    fg.restore(tmp_path / "b", into=edited(lambda x: x / 2)())
+    fg.restore(tmp_path / "a", into=small())

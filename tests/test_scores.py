@@ -186,3 +186,22 @@ def test_attributes_of_faces_are_no_classes(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         prevalence(fg.load(name), fg.load("faces-classifier-a")["Smiling"], n=64)
+
+
+@pytest.mark.parametrize(("threshold", "side"), [(500.0, "above"), (-500.0, "below")])
+def test_a_threshold_far_from_all_scores_is_told(threshold, side):
+    with pytest.warns(DataWarning, match="lies far from all 100 scores, which go from"):
+        found = fg.prevalence(Bars(), width, threshold=threshold, n=100)
+    assert found.share == (0 if side == "above" else 1)
+
+
+@pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_a_threshold_that_few_samples_pass_is_no_other_scale():
+    scores = collect_latents(Bars(), width, 200)
+    assert len(scores.positive)
+    assert fg.prevalence(Bars(), width, threshold=17.0, n=100).share < 0.5
+
+
+def test_a_score_that_is_the_same_for_all_samples_is_told():
+    with pytest.warns(DataWarning, match="All 100 samples have the score 3, which tells nothing"):
+        fg.prevalence(Bars(), lambda images: 0 * width(images) + 3, n=100)

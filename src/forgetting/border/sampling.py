@@ -25,6 +25,11 @@ def first_samples(generator: nn.Module) -> torch.Tensor:
     return next(_batches(generator, N_SCORED))
 
 
+def first_images(generator: nn.Module, n: int) -> torch.Tensor:
+    """Return n images (n, C, H, W) of a generator on the CPU, of the latents that all share."""
+    return torch.cat([images.cpu() for images in _batches(generator, n)])
+
+
 def _batches(generator: nn.Module, n: int) -> Iterator[torch.Tensor]:
     """Yield the first n images of a generator, N_SCORED at a time: large ones fill no memory."""
     duplicate = frozen_copy(generator)

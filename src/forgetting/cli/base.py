@@ -97,5 +97,15 @@ def device_option(default: str) -> Callable[[FunctionT], FunctionT]:
     )
 
 
-FOLDER = click.Path(path_type=Path, resolve_path=True)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+class NamedPath(click.Path):
+    """A path whose name is not empty, as that of an unset variable is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("the path is empty: give . if you mean the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = NamedPath(path_type=Path, resolve_path=True)
+FILE = NamedPath(path_type=Path, exists=True, dir_okay=False)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from forgetting.cli.base import FOLDER, Command, WithSettings, device_option
+from forgetting.cli.base import FOLDER, Command, NamedPath, WithSettings, device_option
 from forgetting.foundation.pairs import read_pairs
 
-IMAGES = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+IMAGES = NamedPath(path_type=Path, exists=True, file_okay=False, resolve_path=True)
 MODEL = "NAME|FILE.py:FUNCTION"
 SCORED = f"{MODEL}|FOLDER"
 

@@ -14,6 +14,7 @@ from forgetting.data.decoding import upright_size
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
 from forgetting.errors import DataWarning, check_option, shortened
+from forgetting.foundation.files import named_folder
 
 SHAPES = {"celeba": 178 / 218, "lfw": 1.0}
 """Width by height of the photographs by which a crop was chosen."""
@@ -71,7 +72,7 @@ def load_images(
     check_counts(size=size, channels=channels)
     names = [name for name in CROPS if name != "astronaut"]
     chosen: Crop = CROPS[check_option("crop", crop, names)]
-    folder = Path(folder).expanduser()
+    folder = named_folder(folder).expanduser()
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255

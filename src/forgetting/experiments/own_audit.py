@@ -19,11 +19,12 @@ from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_graders import check_sight
+from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
+from forgetting.experiments.own_graders import check_other, check_sight
 from forgetting.experiments.own_report import share_text, text_table
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
-from forgetting.foundation.files import check_writable, write_text
+from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.prevalence import Prevalence
@@ -81,18 +82,8 @@ class AuditReport:
         if "probe_before" in self.metrics:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
-        return "\n".join([text_table(rows), "", *self._doubts(), self.sentence])
-
-    def _doubts(self) -> list[str]:
-        """Return what speaks against a pair of a generator and its tuned copy."""
-        if self.parameters["before"] == self.parameters["after"]:
-            return ["Before and after are the same weights: nothing was unlearned between them."]
-        if self.metrics["prevalence_after_low"] > self.metrics["prevalence_before_high"]:
-            return ["The feature is more frequent after than before: are the models swapped?"]
-        never = self.metrics.get("prevalence_retrained_high", 0.0)
-        if never >= self.metrics["prevalence_before_low"]:
-            return ["Retrained shows the feature about as often as before: did it never have it?"]
-        return []
+        found = doubts(self.metrics, self.parameters)
+        return "\n".join([text_table(rows), "", *found, self.sentence])
 
     @property
     def sentence(self) -> str:
@@ -123,10 +114,11 @@ class AuditReport:
         ForgettingError
             The folder holds an audit, or another model, or cannot be written to.
         """
-        check_unaudited(Path(folder))
-        check_is_of(Path(folder), self.parameters["after"]["sha256"])
+        folder = named_folder(folder)
+        check_unaudited(folder)
+        check_is_of(folder, self.parameters["after"]["sha256"])
         record = {"report": str(self), "parameters": self.parameters, "metrics": self.metrics}
-        write_text(Path(folder) / RECORD, json.dumps(record, indent=1) + "\n")
+        write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def check_unaudited(folder: Path) -> None:
@@ -164,7 +156,7 @@ def audit(
         What the attack follows, differentiably: `classifier["Eyeglasses"]`, or a function from
         images (B, C, H, W) to logits (B,).
     grader : callable, optional
-        What grades, by another classifier; without it `feature` does.
+        What grades, by another classifier; without it `feature` does, and the report says so.
     n, n_attacked, steps, seed : int
         Fresh samples in every share (`--samples` on the command line), latents that are attacked,
         steps of the search for latents, and the seed of all random draws.
@@ -180,7 +172,7 @@ def audit(
     ------
     DataError
         Fewer than eight samples of the generator before show the feature, or the grader does not
-        see the feature in them.
+        see the feature in them, or gives them the scores that are attacked.
     ModelError, ParameterError
         A generator or a score does not keep its contract, or an option is no whole number.
 
@@ -196,8 +188,10 @@ def audit(
     options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
-    grades = feature if grader is None else grader
+    graders = [] if grader is None or grader == feature else [grader]
+    grades = [*graders, feature][0]
     check_audit(models, feature, grades, seed, **options)
+    warn_of_strangers(before, after)
     with own_conditions(seed):
         own_seed = stream_seed(seed, "audit")
         random = torch.Generator().manual_seed(own_seed)
@@ -236,7 +230,7 @@ def audit(
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
-    used = classifiers_used(feature, [] if grader is None else [grader])
+    used = classifiers_used(feature, graders)
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
 
@@ -249,13 +243,14 @@ def _had_feature(
     Raises
     ------
     DataError, ModelError
-        The grader does not see it, or the scores are no logits.
+        The grader does not see it or scores as `feature` does, or the scores are no logits.
     """
     grades = scores_of(before, grader, latents)
     check_scores(grades, len(latents), is_logit=True)
     if grader is not feature:
         followed = scores_of(before, feature, latents)
         check_scores(followed, len(latents), is_logit=True)
+        check_other("the grader", grades, "what steers", followed)
         check_sight("The grader", grades, followed > threshold_of(feature))
     return grades > threshold_of(grader)
 

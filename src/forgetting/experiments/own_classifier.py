@@ -26,6 +26,9 @@ from forgetting.zoo.training import TrainingConfig, train
 MIN_IMAGES = 60
 """Least number of images of either kind."""
 
+RARE = 0.1
+"""Share of a set below which grey images are hardly any."""
+
 
 def train_classifier(
     with_feature: Path | str | torch.Tensor,
@@ -100,6 +103,7 @@ def _trained(
             f"{tuple(sets[1].shape[1:])}: bring them to one shape."
         )
     _check_disjoint(sets[0], sets[1], name)
+    _warn_of_grey(*sets, name)
     random = torch.Generator().manual_seed(seed)
     trained, held_out = zip(*(hold_out(images, random) for images in sets), strict=True)
     n = max(map(len, trained))
@@ -192,6 +196,18 @@ def _warn_of_copies(held_out: torch.Tensor, trained: torch.Tensor) -> None:
             f"{n_near} of {len(held_out)} images that are held out nearly equal one that is "
             "trained on, as copies of a photograph do, or the frames of a film: the AUC is "
             "higher than that of new images. Give each photograph once.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_grey(first: torch.Tensor, second: torch.Tensor, name: str) -> None:
+    """Warn if nearly all images of one set are grey, and of the other hardly any."""
+    grey = [float((x == x[:, :1]).flatten(1).all(1).float().mean()) for x in (first, second)]
+    if max(grey) > 1 - RARE and min(grey) < RARE:
+        warnings.warn(
+            f"Of the images with {name} {grey[0]:.0%} are grey, of those without {grey[1]:.0%}: "
+            "the classifiers would learn to tell grey from colour. Give both in one kind.",
             DataWarning,
             stacklevel=4,
         )

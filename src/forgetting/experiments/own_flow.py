@@ -137,7 +137,7 @@ class TamingReport:
         if self.shown is not None:
             card += "\n![Samples before, above, and after, below.](samples.png)\n"
             image = picture(self.shown)
-        save_model(Path(folder), self.result.model, record, card, image)
+        save_model(folder, self.result.model, record, card, image)
 
 
 def load_sets(

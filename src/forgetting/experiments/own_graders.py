@@ -109,13 +109,34 @@ def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> 
     for place, grader in enumerate(scorers[1:], 1):
         for other in range(place):
             is_same = other == 0 or grader.threshold == scorers[other].threshold
-            if is_same and are_equal(scores[place], scores[other]):
-                raise DataError(
-                    f"Every sample has the same score by {grader.title} as by "
-                    f"{scorers[other].title}: what steers cannot grade, and a grader counts once. "
-                    "Give another classifier."
-                )
+            if is_same:
+                title = scorers[other].title
+                check_other(grader.title, scores[place], title, scores[other])
         check_sight(grader.title, scores[place], has_feature)
+
+
+def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tensor) -> None:
+    """Raise an error if a grader scores all samples as something else does.
+
+    Parameters
+    ----------
+    title : str
+        The grader's, for the sentence of the error.
+    scores : Tensor
+        (N,), by the grader.
+    other, others
+        The same of the other.
+
+    Raises
+    ------
+    DataError
+        The scores are equal.
+    """
+    if are_equal(scores, others):
+        raise DataError(
+            f"Every sample has the same score by {title} as by {other}: what steers cannot grade, "
+            "and a grader counts once. Give another classifier."
+        )
 
 
 def check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:

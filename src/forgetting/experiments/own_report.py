@@ -187,7 +187,7 @@ class UnlearningReport(UnlearningResult):
             "![Samples before, above, and after, below.](samples.png)\n\n"
             "`fg.restore(FOLDER, into=module)` loads the weights into a module of its class.\n"
         )
-        save_model(Path(folder), self.model, record, card, picture(self.measured.shown))
+        save_model(folder, self.model, record, card, picture(self.measured.shown))
 
 
 def measure(

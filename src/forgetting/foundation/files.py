@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from forgetting.errors import ForgettingError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation import resources
 
 ROOT = resources.working_folder()
@@ -25,6 +25,19 @@ def _user_cache() -> Path:
 
 CACHE = _user_cache() / "forgetting"
 """The user's cache: downloads, checkpoints and results that can be made again."""
+
+
+def named_folder(folder: Path | str) -> Path:
+    """Return a folder as a path, unless its name is empty, as that of an unset variable.
+
+    Raises
+    ------
+    ParameterError
+        It is empty, which would be the current folder.
+    """
+    if os.fspath(folder) == "":
+        raise ParameterError("A folder has the empty name: give '.' if you mean the current one.")
+    return Path(folder)
 
 
 @contextlib.contextmanager

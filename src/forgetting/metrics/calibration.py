@@ -184,8 +184,8 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     Raises
     ------
     DataError
-        There are fewer than 50 images, or a score is not finite, or the scores are probabilities
-        or percentages.
+        There are fewer than 50 images, or a score is not finite, or the scores are probabilities,
+        percentages or answers of yes or no.
     """
     scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
     if are_probabilities(scores):
@@ -197,6 +197,11 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
         raise DataError(
             f"A calibration error: all of {len(scores)} scores lie between 0 and 100, as "
             "percentages do. Give logits, such as `torch.logit(scores / 100)`."
+        )
+    if scores.unique().tolist() in ([0, 1], [-1, 1]):
+        raise DataError(
+            f"A calibration error: all of {len(scores)} scores are {scores.min():g} or 1, as "
+            "answers of yes or no, which have no confidence. Give logits."
         )
     from torchmetrics.functional.classification import binary_calibration_error  # takes seconds
 

@@ -90,7 +90,18 @@ def verification(similarity: torch.Tensor, same: torch.Tensor) -> tuple[Auc, flo
         The similarity above which 1 % of the pairs of different people lie.
     recall : float
         The share of pairs of one person above the threshold, in [0, 1].
+
+    Raises
+    ------
+    DataError
+        There are under 100 pairs of different people, or a similarity lies outside [-1, 1].
     """
+    if bool((similarity.abs() > 1 + 3 * LENGTH_ERROR).any()):
+        least, most = float(similarity.min()), float(similarity.max())
+        raise DataError(
+            f"The similarities go from {least:g} to {most:g}, where inner products of "
+            "embeddings of length 1 lie in [-1, 1]: give those."
+        )
     threshold = threshold_at(similarity, same, FALSE_MATCHES)
     recall = float((similarity[same.bool()] > threshold).float().mean())
     return Auc.of(similarity, same), threshold, recall

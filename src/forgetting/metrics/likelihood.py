@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from scipy.stats import norm, t
+from scipy.stats import norm
 from torch import nn
 
 from forgetting.border import contracts
@@ -16,6 +16,7 @@ from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_flow
 from forgetting.errors import DataError, ModelError
 from forgetting.foundation.cache import cached
+from forgetting.metrics.intervals import mean_with_interval
 
 ROUNDED = 1e-6
 """Deviation of bits/dim, as a part of their mean, up to which rounding may have made it."""
@@ -166,7 +167,7 @@ class Comparison:
     Attributes
     ----------
     before, after : dict
-        The bits/dim (N,) of each set under the base and under the tamed flow.
+        The bits/dim (N,) of each set, the same images under the base and under the tamed flow.
     base, tamed : LikelihoodReference
         The likelihood reference of each flow.
     """
@@ -175,6 +176,16 @@ class Comparison:
     after: dict[str, torch.Tensor]
     base: LikelihoodReference
     tamed: LikelihoodReference
+
+    def __post_init__(self) -> None:
+        sizes = [
+            {k: tuple(v.shape) for k, v in each.items()} for each in (self.before, self.after)
+        ]
+        if sizes[0] != sizes[1]:
+            raise DataError(
+                f"Bits/dim before are of {sizes[0]}, those after of {sizes[1]}: give those of the "
+                "same images."
+            )
 
     def quantiles(self) -> dict[str, float]:
         """Return the mean quantiles of each set before and after, and their mean drop.
@@ -195,7 +206,7 @@ class Comparison:
             changes = {"before": q_before, "after": q_after, "drop": q_before - q_after}
             for when, quantiles in changes.items():
                 key = f"quantile_{when}_{name}"
-                metrics[key], low, high = _mean_with_interval(quantiles)
+                metrics[key], low, high = mean_with_interval(quantiles)
                 least = -1.0 if when == "drop" else 0.0
                 if len(quantiles) > 1:
                     metrics |= {f"{key}_low": max(low, least), f"{key}_high": min(high, 1.0)}
@@ -229,16 +240,7 @@ class Comparison:
                 f"{int((~both.isfinite()).sum())} of {len(both)} bits/dim of the images {name} "
                 "are not finite, so that they have no shift: take these images out."
             )
-        return _mean_with_interval((self.after[name] - self.before[name]).double() / self.base.std)
-
-
-def _mean_with_interval(values: torch.Tensor) -> tuple[float, float, float]:
-    """Return the mean of values (N,) and its 95 % t-interval, whose ends are nan for one value."""
-    mean, n = float(values.mean()), len(values)
-    if n < 2:
-        return mean, math.nan, math.nan
-    half = float(t.ppf(0.975, n - 1) * values.std() / math.sqrt(n))
-    return mean, mean - half, mean + half
+        return mean_with_interval((self.after[name] - self.before[name]).double() / self.base.std)
 
 
 def compare(

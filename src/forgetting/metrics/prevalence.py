@@ -1,6 +1,7 @@
 """Prevalence: the share of samples that have a feature, with its interval."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,9 @@ def prevalence(
 ) -> Prevalence:
     """Count how many fresh samples of a generator have a feature.
 
+    A `DataWarning` says where all scores are equal, or where the threshold lies further from them
+    than they do from each other, as one of another scale does.
+
     Parameters
     ----------
     generator : nn.Module
@@ -148,7 +152,27 @@ def prevalence(
         batch_size=batch_size,
         threshold=threshold,
     )
+    _warn_of_scale(scores, float(threshold))
     return Prevalence.of(scores > threshold)
+
+
+def _warn_of_scale(scores: torch.Tensor, threshold: float) -> None:
+    """Warn if a threshold tells nothing of scores (N,), or the scores nothing of the samples."""
+    least, most = float(scores.min()), float(scores.max())
+    if len(scores) > 1 and least == most:
+        warnings.warn(
+            f"All {len(scores)} samples have the score {least:g}, which tells nothing of them: "
+            "look at what scores.",
+            DataWarning,
+            stacklevel=3,
+        )
+    elif max(least - threshold, threshold - most) > most - least > 0:
+        warnings.warn(
+            f"The threshold {threshold:g} lies far from all {len(scores)} scores, which go from "
+            f"{least:g} to {most:g}: is it of another scale?",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def excess(a: Prevalence, b: Prevalence) -> Excess:

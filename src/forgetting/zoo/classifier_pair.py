@@ -132,7 +132,7 @@ class TrainedPair:
             "`fg.load(FOLDER)` loads the pair, and `forgetting unlearn --classifier FOLDER` takes "
             "it.\n"
         )
-        save_model(Path(folder), networks, record, card)
+        save_model(folder, networks, record, card)
 
 
 def holds_pair(folder: Path | str) -> bool:

@@ -15,6 +15,7 @@ from torch import nn
 from forgetting.border.adapters import AdaptedClassifier, AdaptedFlow, AdaptedGenerator
 from forgetting.border.answers import uncompiled
 from forgetting.errors import DataWarning
+from forgetting.zoo.own_functions import VERSION, function_digest, method_digest
 
 ADAPTERS = (AdaptedFlow, AdaptedGenerator, AdaptedClassifier, nn.DataParallel)
 """Modules that hold the model under the name `module`."""
@@ -71,8 +72,8 @@ def _text(module: nn.Module) -> str:
 def facts_beside(model: nn.Module) -> dict[str, Any]:
     """Return what answers depend on beside the modules, by name, as JSON holds it.
 
-    It is the constants of adapters, and tensors, arrays and functions that are plain attributes
-    of a module.
+    It is the constants and the function of adapters, tensors, arrays and functions that are plain
+    attributes of a module, and the code of the owner's modules.
     """
     facts: dict[str, Any] = {}
     while isinstance(model, ADAPTERS):
@@ -80,8 +81,13 @@ def facts_beside(model: nn.Module) -> dict[str, Any]:
             constants = {k: v for k, v in vars(model).items() if isinstance(v, CONSTANTS)}
             kind = type(model).__name__
             facts |= {f"{kind}.{name}": value for name, value in constants.items()}
+            for value in vars(model).values():
+                if isinstance(value, types.FunctionType):
+                    facts[f"the function of {kind} in {VERSION}"] = function_digest(value)
         model = model.module
     for place, module in uncompiled(model).named_modules():
+        if code := method_digest(module):
+            facts[f"the code of {place or type(module).__name__} in {VERSION}"] = code
         for name, value in vars(module).items():
             if (text := _plain_text(value)) and not name.startswith("_"):
                 facts[f"{place}.{name}".lstrip(".")] = text

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from forgetting.errors import ForgettingError, WeightsError
-from forgetting.foundation.files import check_writable, replacing_all, sha256
+from forgetting.foundation.files import check_writable, named_folder, replacing_all, sha256
 from forgetting.zoo.same_module import (
     bytes_of,
     facts_beside,
@@ -121,7 +121,7 @@ def recorded(folder: Path, name: str) -> str | None:
 
 
 def save_model(
-    folder: Path,
+    folder: Path | str,
     model: nn.Module,
     record: Mapping[str, Any],
     card: str,
@@ -131,7 +131,7 @@ def save_model(
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         It is made if it is missing, and must not hold a model.
     model : nn.Module
         Its own state is written, without an adapter around it.
@@ -147,6 +147,7 @@ def save_model(
     ForgettingError
         The folder holds a model, or cannot be written to.
     """
+    folder = named_folder(folder)
     names = (*((PICTURE,) if picture is not None else ()), CARD, WEIGHTS, RECORD)
     check_new(folder)
     own = {n: value.detach().cpu().clone().contiguous() for n, value in tensors_of(model).items()}
@@ -200,7 +201,7 @@ def restore(folder: Path | str, into: M) -> M:
     >>> model.latent_dim
     32
     """
-    folder = Path(folder)
+    folder = named_folder(folder)
     record_path, weights_path = folder / RECORD, folder / WEIGHTS
     if not record_path.is_file() or not weights_path.is_file():
         raise WeightsError(

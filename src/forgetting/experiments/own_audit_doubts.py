@@ -1,0 +1,66 @@
+"""What speaks against an audit: no pair of models, or no grader of its own."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from forgetting.border.sampling import first_images
+from forgetting.errors import DataWarning
+
+N_COMPARED = 64
+"""Latents whose images before and after are compared."""
+
+NEARER = 0.95
+"""Distance of images of the same latents at most, as a part of that of images of two latents.
+
+Of the two tuned models in the zoo it is 0.06 and 0.24, of retrained ones 0.95 and more.
+"""
+
+
+def doubts(metrics: Mapping[str, float], parameters: Mapping[str, Any]) -> list[str]:
+    """Return sentences on what speaks against what an audit found.
+
+    Parameters
+    ----------
+    metrics, parameters : mapping
+        Of an `AuditReport`.
+    """
+    graders = [row for row in parameters["classifiers"] if row["part"] == "what grades"]
+    graded = [] if graders else ["What is attacked also grades: this is not independently graded."]
+    return _of_models(metrics, parameters) + graded
+
+
+def _of_models(metrics: Mapping[str, float], parameters: Mapping[str, Any]) -> list[str]:
+    """Return what speaks against a pair of a generator and its tuned copy."""
+    if parameters["before"] == parameters["after"]:
+        return ["Before and after are the same weights: nothing was unlearned between them."]
+    if metrics["prevalence_after_low"] > metrics["prevalence_before_high"]:
+        return ["The feature is more frequent after than before: are the models swapped?"]
+    never = metrics.get("prevalence_retrained_high", 0.0)
+    if never >= metrics["prevalence_before_low"]:
+        return ["Retrained shows the feature about as often as before: did it never have it?"]
+    return []
+
+
+def warn_of_strangers(before: nn.Module, after: nn.Module) -> None:
+    """Warn if the images of two generators have nothing to do with each other.
+
+    Parameters
+    ----------
+    before, after : nn.Module
+        A generator, and what should be its tuned copy.
+    """
+    images, others = (first_images(model, N_COMPARED).flatten(1) for model in (before, after))
+    if images.shape != others.shape:
+        return
+    own = (images - others).abs().mean()
+    other = (images - others.roll(1, 0)).abs().mean()
+    if own > NEARER * other:
+        warnings.warn(
+            "The images after are no nearer to those before of the same latents than to those of "
+            "other latents: after is no tuned copy of before, takes other latents, or is ruined.",
+            DataWarning,
+            stacklevel=3,
+        )
