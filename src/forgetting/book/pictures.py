@@ -72,6 +72,8 @@ class Subject:
         tenth has and whose measured values stand below the images.
     scale : int
         Pixels of the picture for each of an image.
+    first : int
+        Which sample a reader sees first, from 0.
     """
 
     base: str
@@ -81,6 +83,7 @@ class Subject:
     attribute: str
     threshold: float | None
     scale: int
+    first: int
 
 
 SUBJECTS: Mapping[str, Subject] = {
@@ -92,6 +95,7 @@ SUBJECTS: Mapping[str, Subject] = {
         attribute="Smiling",
         threshold=0.0,
         scale=2,
+        first=3,
     ),
     "thick": Subject(
         base="digits-vae",
@@ -101,6 +105,7 @@ SUBJECTS: Mapping[str, Subject] = {
         attribute="thick",
         threshold=None,
         scale=3,
+        first=5,
     ),
 }
 """What is shown, by name."""
@@ -195,6 +200,7 @@ def _write_subject(name: str, subject: Subject, folder: Path) -> list[Path]:
         "size": size,
         "samples": len(anchors),
         "places": [round(float(place), 2) for place in PLACES],
+        "first": subject.first,
         "threshold": round(float(direction.projection_threshold), 2),
         "rows": index,
     }

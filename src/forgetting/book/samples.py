@@ -129,7 +129,7 @@ def _with_texts(told: dict[str, Any]) -> dict[str, Any]:
         sides.append(f"projection {place:.2f}, {where} the threshold {threshold:.2f}: {what}")
     return told | {
         "controls": {"place": "How much of the feature the latent has", "sample": "Sample"},
-        "start": [3, len(sides) - 3],
+        "start": [told["first"], len(sides) - 3],
         "texts": [[f"sample {row + 1} of {n}, {side}" for side in sides] for row in range(n)],
     }
 

@@ -15,6 +15,7 @@ from forgetting.book.colab import with_installation
 from forgetting.book.entries import Entry, pages, sweeps
 from forgetting.book.numerals import in_minutes
 from forgetting.book.records import read_record
+from forgetting.book.validated import CHECKED
 
 ALT, CAPTION = "alt", "caption"
 """What a template's cell says of its figures and of its tables, in its metadata."""
@@ -25,9 +26,6 @@ SHOWING_IMAGES = re.compile(
     r"|draw_(samples|real|closest|interpolations))\("
 )
 """What code calls that shows images of models; a dark page turns plots, but no images."""
-
-FOLDED = "nbval-check-output"
-"""Tag of the last cell, which prints what validation compares."""
 
 
 def lecturers(checkout: Checkout = HERE) -> dict[str, str]:
@@ -75,7 +73,7 @@ def staged(
             tags.append("hide-input")
         if SHOWING_IMAGES.search(cell.source) and "samples" not in tags:
             tags.append("samples")  # a page that is older than the tag of its template
-        if FOLDED in tags and "remove-cell" not in tags:
+        if CHECKED in tags and "remove-cell" not in tags:
             tags.append("hide-input")
         _describe(cell, heading, entry.title)
     notebook.cells.append(nbformat.v4.new_markdown_cell(run_it_yourself(entry, checkout)))

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.records import read_record
@@ -18,15 +20,23 @@ from forgetting.foundation.files import write_text
 FILE = "validation.json"
 """Name of the file below `results/`."""
 
+CHECKED = "nbval-check-output"
+"""Tag of cells whose output nbval and validations compare."""
+
 
 def digest_of(page: Entry, checkout: Checkout = HERE) -> str:
-    """Return a hash of a published page and of its record; of a missing file there is none."""
+    """Return a hash of what a page reports and of its record; of a missing file there is none.
+
+    The text and the comments of a page may change without another execution, and do not count.
+    """
     digest = hashlib.sha256()
-    for path in (
-        checkout.published / f"{page.name}.ipynb",
-        checkout.results / f"{page.name}.json",
-    ):
-        digest.update(path.read_bytes() if path.is_file() else b"")
+    path = checkout.published / f"{page.name}.ipynb"
+    if path.is_file():
+        for cell in nbformat.read(path, as_version=4).cells:
+            if CHECKED in cell.metadata.get("tags", []):
+                digest.update(json.dumps(cell.outputs, sort_keys=True).encode())
+    record = checkout.results / f"{page.name}.json"
+    digest.update(record.read_bytes() if record.is_file() else b"")
     return digest.hexdigest()
 
 

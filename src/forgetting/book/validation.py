@@ -24,7 +24,7 @@ from forgetting.book.kernel import check_package
 from forgetting.book.publish import check_data, select
 from forgetting.book.records import read_record, read_records
 from forgetting.book.run import CONTEXT, RECORDED_VERSIONS
-from forgetting.book.validated import digest_of, has_note, note
+from forgetting.book.validated import CHECKED, digest_of, has_note, note
 from forgetting.data import sources
 from forgetting.errors import DataError, ForgettingError
 from forgetting.foundation import resources
@@ -36,9 +36,6 @@ SLOWER = 20
 
 PATIENCE = 1200
 """Seconds that a cell may take in any case."""
-
-CHECKED = "nbval-check-output"
-"""Tag of the cells whose outputs are compared."""
 
 
 def validate(

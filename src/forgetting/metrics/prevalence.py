@@ -112,8 +112,8 @@ def prevalence(
     score : callable
         Maps images (B, C, H, W) to scores (B,), higher where an image shows more of the feature.
     threshold : float, optional
-        The score above which a sample has the feature. Without it that of `score.at(threshold)`
-        counts, and 0 of a score that has none of its own.
+        The score above which a sample has the feature. Without it the score's own counts, which
+        `score.at(threshold)` sets, and 0 where it has none.
     n : int
         Number of samples.
     seed : int

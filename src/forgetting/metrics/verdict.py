@@ -83,8 +83,8 @@ class Verdict:
     word : str
         "gone", "over-erased", "rarer" or "unchanged".
     is_damaged : bool or None
-        Whether the samples have become worse by more than the floor of FID allows; None where
-        there is no FID.
+        Whether FID is over twice its floor, as of samples that have moved far; None where there
+        is no FID.
     evidence : tuple of Evidence
         Of every grader.
     is_independent : bool
