@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat.reader import NotJSONError
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
@@ -32,12 +33,20 @@ def digest_of(page: Entry, checkout: Checkout = HERE) -> str:
     digest = hashlib.sha256()
     path = checkout.published / f"{page.name}.ipynb"
     if path.is_file():
-        for cell in nbformat.read(path, as_version=4).cells:
-            if CHECKED in cell.metadata.get("tags", []):
-                digest.update(json.dumps(cell.outputs, sort_keys=True).encode())
+        digest.update(_reported(path))
     record = checkout.results / f"{page.name}.json"
     digest.update(record.read_bytes() if record.is_file() else b"")
     return digest.hexdigest()
+
+
+def _reported(path: Path) -> bytes:
+    """Return the outputs of a notebook that are compared; of a damaged file all of it."""
+    try:
+        cells = nbformat.read(path, as_version=4).cells
+    except NotJSONError:
+        return path.read_bytes()
+    outputs = [cell.outputs for cell in cells if CHECKED in cell.metadata.get("tags", [])]
+    return "".join(json.dumps(each, sort_keys=True) for each in outputs).encode()
 
 
 def read_validations(checkout: Checkout = HERE) -> dict[str, dict[str, Any]]:
