@@ -24,10 +24,7 @@ from forgetting.methods.latent_pool import collect_pool
 from forgetting.methods.latent_targets import find_levels, find_targets
 from forgetting.methods.problem import Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, Look, UnlearningResult, UntilGoneResult
-from forgetting.methods.until_gone_config import UntilGoneConfig
-
-LEARNING_RATES = (3e-4, 1e-3, 3e-3)
-"""What the learning rate is chosen from."""
+from forgetting.methods.until_gone_config import LEARNING_RATES, UntilGoneConfig
 
 TRIAL_PART = 3
 """A trial of a learning rate takes one step in so many of a round."""

@@ -8,6 +8,9 @@ from forgetting.foundation.precision import Precision
 from forgetting.methods.feature_unlearning import UnlearningConfig
 from forgetting.methods.settings import Settings
 
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
+"""What the learning rate is chosen from."""
+
 
 class UntilGoneConfig(Settings):
     """Settings of unlearning in rounds. None must be set by hand for a model."""
@@ -30,7 +33,8 @@ class UntilGoneConfig(Settings):
     lr: float | None = Field(
         None,
         gt=0,
-        description="learning rate; None: one of three, by trials of a third of a round",
+        description=f"learning rate; None: one of {LEARNING_RATES}, by trials of a third of a "
+        "round",
     )
     precision: Precision = Field(
         "float32", description="number format of the generators' forward passes in tuning"

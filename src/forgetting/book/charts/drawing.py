@@ -194,18 +194,17 @@ def label_points(axis: Axes, points: Mapping[str, tuple[float, float]], colours:
         box = taken[name] = texts[name].get_window_extent().padded(2)
         is_inside = all(area.contains(*corner) for corner in box.corners())
         others = [other for key, other in taken.items() if key != name]
-        line = Path([at[name], box.get_points().mean(0)])
-        crossed = sum(line.intersects_bbox(other, filled=True) for other in others)
-        own = line.intersects_bbox(taken[f"point {name}"], filled=True)
-        return 2 * sum(map(box.overlaps, others)) + crossed - own + 20 * (not is_inside)
+        line = Path([at[name], box.get_points().mean(0)])  # it begins in the box of its point
+        crossed = sum(line.intersects_bbox(other, filled=True) for other in others) - 1
+        return 2 * sum(map(box.overlaps, others)) + crossed + 20 * (not is_inside)
 
     for _ in range(3):  # labels that came later may have left a better side
         for name in points:
             cost(name, min(SIDES, key=functools.partial(cost, name)))
     for name, text in texts.items():
         if math.hypot(*text.get_position()) >= FAR:
-            line = {"arrowstyle": "-", "color": colours[name], "lw": 0.7, "shrinkB": 4}
-            axis.annotate("", points[name], text.get_position(), arrowprops=line, **style)
+            leader = {"arrowstyle": "-", "color": colours[name], "lw": 0.7, "shrinkB": 4}
+            axis.annotate("", points[name], text.get_position(), arrowprops=leader, **style)
 
 
 def _mark(axis: Axes, role: str, value: Value, y: float, theme: Theme) -> None:
