@@ -8,6 +8,7 @@ import pytest
 import torch
 from bars import Bars, width
 from data_sets import celeba, folder, full  # noqa: F401
+from elsewhere import second_device
 from torch import nn
 
 from forgetting.foundation.memory import keep_memory
@@ -113,3 +114,10 @@ def bars():
 @pytest.fixture(scope="session")
 def labelled(bars):
     return collect_latents(bars, width, 5000, seed=0)
+
+
+@pytest.fixture
+def elsewhere():
+    """Return a second device, which computes on the CPU and is as narrow as devices come."""
+    with second_device() as device:
+        yield device
