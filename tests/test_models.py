@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import forgetting as fg
+from forgetting.errors import DataWarning
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.vae import VAE, Decoder, VAEConfig
 
@@ -52,6 +53,16 @@ def test_an_image_that_is_not_square_is_not_cut_or_squeezed(fit):
     config = CONFIG.model_copy(update={"fit": fit, "architecture": "residual"})
     with pytest.raises(ValueError, match="square images, not of 12 x 8 px"):
         Classifier(config, 1).eval().logits(F.pad(images(), (0, 0, 2, 2)))
+
+
+def test_images_far_smaller_than_a_classifiers_are_told(recwarn):
+    config = CONFIG.model_copy(update={"fit": "resize"})
+    classifier = Classifier(config, 1).eval()
+    for size in (4, 5, 8, 40):
+        classifier.logits(images(size=size))
+    assert not recwarn.list
+    with pytest.warns(DataWarning, match="Images of 3 px are enlarged .* of 8 px .* below 4 px"):
+        classifier.logits(images(size=3))
 
 
 def test_the_terms_of_the_elbo_are_those_of_its_distributions():

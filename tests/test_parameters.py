@@ -3,9 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
+from forgetting.book.run import begin
+from forgetting.errors import ParameterError
 from forgetting.experiments.attribute_images import SOURCES, FaceFlowParameters
 from forgetting.experiments.context import Parameters
+from forgetting.experiments.own_parameters import OwnUnlearningParameters
 from forgetting.experiments.unlearning import PRESETS, FeatureParameters
+from forgetting.experiments.unlearning_methods import UnlearningParameters
 
 
 class Labelled(Parameters):
@@ -33,3 +37,19 @@ def test_presets_of_unlearning_are_within_the_ranges_of_its_parameters(name):
     sizes = {key: n for key, n in PRESETS[name].items() if key in FeatureParameters.model_fields}
     assert FeatureParameters(feature="thick", model="digits-vae", preset=name, **sizes)
     assert PRESETS[name].keys() == {"n_collected", "steps", "rounds", "n_samples"}
+
+
+@pytest.mark.parametrize(
+    ("model", "unused"),
+    [(UnlearningParameters, ["rounds"]), (OwnUnlearningParameters, ["rounds", "n_collected"])],
+)
+def test_a_parameter_that_has_no_effect_beside_others_is_refused(model, unused):
+    presets = {"default": dict.fromkeys(unused, 6)}
+    for name in unused:
+        given = {"method": "moon2024", name: 9}
+        with pytest.raises(ParameterError, match=f"^{name} = 9 has no effect here"):
+            begin("template", model, presets, given)
+        assert not model.without_effect({"method": "until_gone", name: 9})
+        for value in (0, 6):  # not given, or as a record of the preset has it
+            with pytest.raises(ParameterError, match="field required"):
+                begin("template", model, presets, given | {name: value})

@@ -5,6 +5,7 @@ took is noted, so that a record can say which weights its figures stand on.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,6 +27,11 @@ class Parameters(BaseModel):
     preset: str = "default"
     seed: int = Field(0, ge=0, le=MAX_SEED)
     device: str = Field("auto", pattern=DEVICE)
+
+    @classmethod
+    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names of the parameters that have no effect beside the values of others."""
+        return ()
 
     def line(self) -> str:
         """Return a line of text with the names and values of all parameters that are not empty."""

@@ -1,5 +1,6 @@
 """The parameters of the templates on anyone's models."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -54,6 +55,11 @@ class OwnUnlearningParameters(MethodParameters):
     steps: int = Field(ge=1)
     rounds: int = Field(ge=1)
     n_samples: int = Field(ge=MIN_GRADED, le=1_000_000)
+
+    @classmethod
+    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the parameters of rounds, where the single pass is the method."""
+        return ("rounds", "n_collected") if values.get("method") == "moon2024" else ()
 
     def own_settings(self) -> dict[str, Any]:
         """Return the settings of the method that are parameters of their own."""

@@ -64,6 +64,11 @@ class UnlearningParameters(UnlearningConfig, RoundParameters):
     form: Literal["raw", "unit"]
     projection_threshold: Literal["midpoint", "prevalence"]
 
+    @classmethod
+    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the parameter of rounds, where the single pass is the method."""
+        return ("rounds",) if values.get("method") == "moon2024" else ()
+
     @model_validator(mode="after")
     def _are_of_the_method(self) -> Self:
         """Refuse a parameter that would have no effect."""

@@ -6,6 +6,8 @@ average pooling).
 """
 
 import itertools
+import math
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -14,9 +16,13 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
+from forgetting.errors import DataWarning
 from forgetting.foundation.devices import fast_layout, mend_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
+
+MOST_ENLARGED = 2
+"""How far an image is enlarged without a word: classifiers of faces learn from halved ones."""
 
 PADDING = 2
 """Pixels on each side that a crop may cut off: more would be the figure, and no black edge."""
@@ -152,8 +158,16 @@ def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _resize(images: torch.Tensor, size: int) -> torch.Tensor:
-    if images.shape[-1] == size:
+    own = images.shape[-1]
+    if own == size:
         return images
+    if own * MOST_ENLARGED < size:
+        warnings.warn(
+            f"Images of {own} px are enlarged for a classifier of {size} px ones, which has seen "
+            f"none below {math.ceil(size / MOST_ENLARGED)} px: what it says of them is untested.",
+            DataWarning,
+            stacklevel=2,
+        )
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
