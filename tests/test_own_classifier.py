@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from torchvision.utils import save_image
@@ -254,6 +255,24 @@ def test_images_of_folders_that_are_enlarged_are_said_to_be(tmp_path):
         warnings.simplefilter("always")
         fg.train_classifier(*folders, size=32, steps=1)
     assert not [each for each in caught if "enlarged" in str(each.message)]
+
+
+def test_folders_whose_files_differ_in_more_than_the_feature_are_told(tmp_path):
+    def folder(name, form, size):
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(crossed(60, len(name), has_bar="with" in name)):
+            save_image(F.interpolate(image[None], size), tmp_path / name / f"{i}.{form}")
+        return tmp_path / name
+
+    one = folder("with", "png", 32)
+    with pytest.warns(DataWarning, match="with bar 0% are JPEG .* without 100%: .* compression"):
+        fg.train_classifier(one, folder("no", "jpg", 32), name="bar", size=32, steps=1)
+    with pytest.warns(DataWarning, match="with bar have at least 32 px, .* without 72: .* sharp"):
+        fg.train_classifier(one, folder("none", "png", 72), name="bar", size=32, steps=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fg.train_classifier(one, folder("not", "png", 60), name="bar", size=32, steps=1)
+    assert not [each for each in caught if "may learn" in str(each.message)]
 
 
 def test_channels_are_a_number(tmp_path):

@@ -1,5 +1,6 @@
 """Classifiers of a feature that none of the zoo's knows, from images with it and without."""
 
+import statistics
 import warnings
 from pathlib import Path
 
@@ -27,7 +28,13 @@ MIN_IMAGES = 60
 """Least number of images of either kind."""
 
 RARE = 0.1
-"""Share of a set below which grey images are hardly any."""
+"""Share of a set below which images of one kind are hardly any."""
+
+LOSSY = ("JPEG", "MPO", "WEBP")
+"""Formats, as PIL names them, that leave traces in an image."""
+
+MUCH_LARGER = 2
+"""How many times as large the images of one folder are, when their sharpness tells it."""
 
 
 def train_classifier(
@@ -90,6 +97,7 @@ def train_classifier(
         raise ParameterError(f"name = {name!r}: give the name of the feature as a text.")
     with own_conditions(seed):
         sets = _images(with_feature, size), _images(without_feature, size)
+        _warn_of_files(with_feature, without_feature, name)
         return _trained(sets, name, steps, seed)
 
 
@@ -174,18 +182,52 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
 
 def _warn_of_size(folder: Path, size: int) -> None:
     """Warn if all images of a folder are smaller than the size that they are brought to."""
-    with warnings.catch_warnings(action="ignore"):  # `load_images` has warned
-        files = image_files(folder, least=1)
-    sides = []
-    for path in files:
-        with Image.open(path) as image:
-            sides.append(min(image.size))
+    _, sides = _formats_and_sides(folder)
     if max(sides) < size:
         warnings.warn(
             f"The images of {folder} have at most {max(sides)} px and are enlarged to {size}: "
             f"give size={max(sides)}, if those of the generator have it.",
             DataWarning,
             stacklevel=4,
+        )
+
+
+def _formats_and_sides(folder: Path) -> tuple[list[str], list[int]]:
+    """Return the format of every image of a folder, and its shorter side in pixels."""
+    with warnings.catch_warnings(action="ignore"):  # `load_images` has warned
+        files = image_files(folder, least=1)
+    formats, sides = [], []
+    for path in files:
+        with Image.open(path) as image:
+            formats.append(image.format or "")
+            sides.append(min(image.size))
+    return formats, sides
+
+
+def _warn_of_files(
+    first: Path | str | torch.Tensor, second: Path | str | torch.Tensor, name: str
+) -> None:
+    """Warn if the files of two folders differ in their format, or much in their size."""
+    if isinstance(first, torch.Tensor) or isinstance(second, torch.Tensor):
+        return
+    given = [_formats_and_sides(Path(folder).expanduser()) for folder in (first, second)]
+    lossy = [sum(kind in LOSSY for kind in formats) / len(formats) for formats, _ in given]
+    if max(lossy) > 1 - RARE and min(lossy) < RARE:
+        warnings.warn(
+            f"Of the files with {name} {lossy[0]:.0%} are JPEG or WebP, of those without "
+            f"{lossy[1]:.0%}: the classifiers may learn the traces of compression. Give both in "
+            "one format from the start.",
+            DataWarning,
+            stacklevel=3,
+        )
+    medians = [statistics.median(sides) for _, sides in given]
+    if max(medians) > MUCH_LARGER * min(medians):
+        warnings.warn(
+            f"Half of the images with {name} have at least {medians[0]:g} px, half of those "
+            f"without {medians[1]:g}: the classifiers may learn to tell sharp from blurred. Give "
+            "both in one size.",
+            DataWarning,
+            stacklevel=3,
         )
 
 
