@@ -50,9 +50,8 @@ def look_at(verdict: Verdict, fid: float | None, fid_before: float | None) -> Lo
     if verdict.word == "over-erased" or is_harmed:
         return Look("past", figures)
     is_down = figures["prevalence"] <= figures["floor"] + SURELY_DOWN
-    if verdict.word == "gone" and is_down:
-        return Look("there", figures)
-    return Look("short", figures, _excess(figures))
+    state = "there" if verdict.word == "gone" and is_down else "short"
+    return Look(state, figures, _excess(figures))
 
 
 def _excess(figures: dict[str, float]) -> float:
