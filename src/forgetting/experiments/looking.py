@@ -26,8 +26,7 @@ def plainly_short(evidence: Sequence[Evidence]) -> Look | None:
     """
     if all(each.model.low <= each.reference + MARGIN for each in evidence):
         return None
-    figures = _figures(evidence)
-    return Look("short", figures, _excess(figures))
+    return Look("short", _figures(evidence))
 
 
 def look_at(verdict: Verdict, fid: float | None, fid_before: float | None) -> Look:
@@ -50,13 +49,7 @@ def look_at(verdict: Verdict, fid: float | None, fid_before: float | None) -> Lo
     if verdict.word == "over-erased" or is_harmed:
         return Look("past", figures)
     is_down = figures["prevalence"] <= figures["floor"] + SURELY_DOWN
-    state = "there" if verdict.word == "gone" and is_down else "short"
-    return Look(state, figures, _excess(figures))
-
-
-def _excess(figures: dict[str, float]) -> float:
-    """Return by how much the share that most is found of lies above its reference."""
-    return max(0.0, figures["prevalence"] - figures["floor"])
+    return Look("there" if verdict.word == "gone" and is_down else "short", figures)
 
 
 def _figures(evidence: Sequence[Evidence]) -> dict[str, float]:

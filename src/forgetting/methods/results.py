@@ -158,13 +158,10 @@ class Look:
         Whether some of the feature is left, none is, or more was taken than the feature.
     figures : dict
         What the state stands on, by name.
-    excess : float
-        In which share of the samples too many some grader still finds the feature.
     """
 
     state: State
     figures: dict[str, float] = field(default_factory=dict)
-    excess: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,9 @@ def until_gone(
        feature and stay as they are.
     4. `look` is called. If the feature is short of gone, a further round goes on from the copy.
        Where its image of a sample scores higher than its level, the level is lowered by the
-       difference. If the score finds the feature in fewer samples than the look has too many, the
-       graders see what it does not: then a third more samples than before count as not surely
-       lacking it, and those with most of the feature have the lowest levels.
+       difference. If the score hardly finds the feature any more, the graders see what it does
+       not: then a third more samples than before count as not surely lacking it, and those with
+       most of the feature have the lowest levels.
     5. If a round went past, its weights are averaged with those before the round.
 
     Parameters
@@ -134,7 +134,7 @@ class _Rounds:
             seed=config.seed,
         )
         self.lowered = torch.zeros(len(self.pool.scores))
-        self.is_blind = False  # whether the score finds less than what graders find too much
+        self.is_blind = False  # whether the score finds next to nothing where the graders do
         self.n_steps = 0
 
     def run(self) -> UntilGoneResult:
@@ -158,7 +158,7 @@ class _Rounds:
                 looks += seen
             if looks[-1].state != "short":
                 break
-            self._aim_lower(model, looks[-1].excess)
+            self._aim_lower(model)
         assert lr is not None
         unsolved = 1 - float(self.targets.is_solved.float().mean())
         direction = self.pool.direction("raw")
@@ -244,10 +244,10 @@ class _Rounds:
                 "of samples that lack it. Check that the score finds the feature, or collect more."
             )
 
-    def _aim_lower(self, model: nn.Module, excess: float) -> None:
-        """Lower the levels by what a model's scores lie above them, and take more samples in.
+    def _aim_lower(self, model: nn.Module) -> None:
+        """Lower the levels by what a model's scores lie above them, or take more samples in.
 
-        More are taken in where the score finds less than the share that graders find too much.
+        Where the score finds next to nothing, the graders see what it does not.
         """
         device = device_of(model)
         parts = []
@@ -256,8 +256,7 @@ class _Rounds:
                 parts.append(self.score(model(part.to(device))).cpu())
         scores, threshold = torch.cat(parts), self.pool.threshold
         self.lowered[self.pool.is_to_change] += (scores - self.levels).clamp(min=0)
-        found = int((scores > threshold).sum()) / len(self.pool.scores)
-        self.is_blind = found <= max(NEARLY_NONE, excess)
+        self.is_blind = int((scores > threshold).sum()) <= NEARLY_NONE * len(self.pool.scores)
         if self.is_blind:
             self.pool = self.pool.widened(MORE)
 
