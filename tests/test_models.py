@@ -61,7 +61,9 @@ def test_images_far_smaller_than_a_classifiers_are_told(recwarn):
     for size in (4, 5, 8, 40):
         classifier.logits(images(size=size))
     assert not recwarn.list
-    with pytest.warns(DataWarning, match="Images of 3 px are enlarged .* of 8 px .* below 4 px"):
+    with pytest.warns(
+        DataWarning, match="Images of 3 px are enlarged more than 2 times .* of 8 px"
+    ):
         classifier.logits(images(size=3))
 
 

@@ -188,8 +188,8 @@ def begin(
     Raises
     ------
     ParameterError
-        A value has the wrong type, is out of range or has no effect beside others, or the preset
-        does not exist.
+        A value has the wrong type, is out of range or has no effect with the method, or the
+        preset does not exist.
     """
     values = {name: given[name] for name in model.model_fields if name in given}
     preset = presets.get(values.get("preset", "default"))
@@ -198,9 +198,12 @@ def begin(
             f"preset = {values['preset']!r}, but the presets of {template} are "
             f"{', '.join(presets)}."
         )
-    for name in model.without_effect(values):
+    method = str(values.get("method"))
+    for name in model.without_effect.get(method, ()):
         if values.get(name, 0) not in (0, preset.get(name)):
-            raise ParameterError(f"{name} = {values[name]!r} has no effect here: leave it out.")
+            raise ParameterError(
+                f"{name} = {values[name]!r} has no effect with method = {method!r}: leave it out."
+            )
     for name, value in preset.items():
         if values.get(name, 0) == 0:
             values[name] = value

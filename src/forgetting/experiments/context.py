@@ -6,7 +6,7 @@ took is noted, so that a record can say which weights its figures stand on.
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,10 +28,8 @@ class Parameters(BaseModel):
     seed: int = Field(0, ge=0, le=MAX_SEED)
     device: str = Field("auto", pattern=DEVICE)
 
-    @classmethod
-    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the parameters that have no effect beside the values of others."""
-        return ()
+    without_effect: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """By the value of `method`: names of the parameters that have no effect with it."""
 
     def line(self) -> str:
         """Return a line of text with the names and values of all parameters that are not empty."""

@@ -33,8 +33,8 @@ RARE = 0.1
 LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats, as PIL names them, that leave traces in an image."""
 
-MUCH_LARGER = 2
-"""How many times as large the images of one folder are, when their sharpness tells it."""
+MUCH_SHARPER = 2
+"""Ratio of the sides of two folders' images beyond which their sharpness tells them apart."""
 
 
 def train_classifier(
@@ -97,7 +97,7 @@ def train_classifier(
         raise ParameterError(f"name = {name!r}: give the name of the feature as a text.")
     with own_conditions(seed):
         sets = _images(with_feature, size), _images(without_feature, size)
-        _warn_of_files(with_feature, without_feature, name)
+        _warn_of_files((with_feature, without_feature), size, name)
         return _trained(sets, name, steps, seed)
 
 
@@ -158,7 +158,6 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
         check_scale(images, "The images")
     else:
         images = load_images(given, size=size)
-        _warn_of_size(Path(given).expanduser(), size)
     if images.ndim == 4 and has_channels_last(images):
         raise DataError(
             f"The images have the shape {tuple(images.shape)}, whose channels are last: give "
@@ -180,18 +179,6 @@ def _images(given: Path | str | torch.Tensor, size: int) -> torch.Tensor:
     return images
 
 
-def _warn_of_size(folder: Path, size: int) -> None:
-    """Warn if all images of a folder are smaller than the size that they are brought to."""
-    _, sides = _formats_and_sides(folder)
-    if max(sides) < size:
-        warnings.warn(
-            f"The images of {folder} have at most {max(sides)} px and are enlarged to {size}: "
-            f"give size={max(sides)}, if those of the generator have it.",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
 def _formats_and_sides(folder: Path) -> tuple[list[str], list[int]]:
     """Return the format of every image of a folder, and its shorter side in pixels."""
     with warnings.catch_warnings(action="ignore"):  # `load_images` has warned
@@ -205,13 +192,22 @@ def _formats_and_sides(folder: Path) -> tuple[list[str], list[int]]:
 
 
 def _warn_of_files(
-    first: Path | str | torch.Tensor, second: Path | str | torch.Tensor, name: str
+    given: tuple[Path | str | torch.Tensor, Path | str | torch.Tensor], size: int, name: str
 ) -> None:
-    """Warn if the files of two folders differ in their format, or much in their size."""
-    if isinstance(first, torch.Tensor) or isinstance(second, torch.Tensor):
+    """Warn if folders hold only small images, or two differ in the format or the sharpness."""
+    folders = [Path(each).expanduser() for each in given if not isinstance(each, torch.Tensor)]
+    found = [_formats_and_sides(folder) for folder in folders]
+    for folder, (_, sides) in zip(folders, found, strict=True):
+        if max(sides) < size:
+            warnings.warn(
+                f"The images of {folder} have at most {max(sides)} px and are enlarged to {size}: "
+                f"give size={max(sides)}, if those of the generator have it.",
+                DataWarning,
+                stacklevel=3,
+            )
+    if len(found) < len(given):
         return
-    given = [_formats_and_sides(Path(folder).expanduser()) for folder in (first, second)]
-    lossy = [sum(kind in LOSSY for kind in formats) / len(formats) for formats, _ in given]
+    lossy = [sum(kind in LOSSY for kind in formats) / len(formats) for formats, _ in found]
     if max(lossy) > 1 - RARE and min(lossy) < RARE:
         warnings.warn(
             f"Of the files with {name} {lossy[0]:.0%} are JPEG or WebP, of those without "
@@ -220,12 +216,13 @@ def _warn_of_files(
             DataWarning,
             stacklevel=3,
         )
-    medians = [statistics.median(sides) for _, sides in given]
-    if max(medians) > MUCH_LARGER * min(medians):
+    medians = [statistics.median(sides) for _, sides in found]
+    sharp = [min(median, size) for median in medians]  # beyond `size` images are made smaller
+    if max(sharp) > MUCH_SHARPER * min(sharp):
         warnings.warn(
             f"Half of the images with {name} have at least {medians[0]:g} px, half of those "
-            f"without {medians[1]:g}: the classifiers may learn to tell sharp from blurred. Give "
-            "both in one size.",
+            f"without at least {medians[1]:g}: the classifiers may learn to tell sharp from "
+            "blurred. Give both in one size.",
             DataWarning,
             stacklevel=3,
         )

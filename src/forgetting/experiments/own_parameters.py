@@ -1,7 +1,7 @@
 """The parameters of the templates on anyone's models."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -56,10 +56,9 @@ class OwnUnlearningParameters(MethodParameters):
     rounds: int = Field(ge=1)
     n_samples: int = Field(ge=MIN_GRADED, le=1_000_000)
 
-    @classmethod
-    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the parameters of rounds, where the single pass is the method."""
-        return ("rounds", "n_collected") if values.get("method") == "moon2024" else ()
+    without_effect: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "moon2024": ("rounds", "n_collected")
+    }
 
     def own_settings(self) -> dict[str, Any]:
         """Return the settings of the method that are parameters of their own."""

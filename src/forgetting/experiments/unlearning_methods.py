@@ -1,7 +1,7 @@
 """Both ways to unlearn a feature of a task: the single pass, or rounds until it is gone."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -64,10 +64,7 @@ class UnlearningParameters(UnlearningConfig, RoundParameters):
     form: Literal["raw", "unit"]
     projection_threshold: Literal["midpoint", "prevalence"]
 
-    @classmethod
-    def without_effect(cls, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the parameter of rounds, where the single pass is the method."""
-        return ("rounds",) if values.get("method") == "moon2024" else ()
+    without_effect: ClassVar[Mapping[str, tuple[str, ...]]] = {"moon2024": ("rounds",)}
 
     @model_validator(mode="after")
     def _are_of_the_method(self) -> Self:

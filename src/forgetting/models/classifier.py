@@ -6,7 +6,6 @@ average pooling).
 """
 
 import itertools
-import math
 import warnings
 from typing import Any, Literal
 
@@ -163,8 +162,8 @@ def _resize(images: torch.Tensor, size: int) -> torch.Tensor:
         return images
     if own * MOST_ENLARGED < size:
         warnings.warn(
-            f"Images of {own} px are enlarged for a classifier of {size} px ones, which has seen "
-            f"none below {math.ceil(size / MOST_ENLARGED)} px: what it says of them is untested.",
+            f"Images of {own} px are enlarged more than {MOST_ENLARGED} times for a classifier of "
+            f"images of {size} px: what it says of such images is untested.",
             DataWarning,
             stacklevel=2,
         )
