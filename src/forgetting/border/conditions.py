@@ -32,7 +32,8 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
     Parameters
     ----------
     seed : int
-        Seed of torch's global random generators in the block.
+        Gives the seed of torch's global random generators in the block. It is another one, so
+        that what a model draws from these has nothing to do with latents of the same seed.
     gradients : bool
         Whether the block computes gradients.
     """
@@ -47,7 +48,7 @@ def own_conditions(seed: int = 0, *, gradients: bool = True) -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
-        stack.enter_context(seeded(seed))
+        stack.enter_context(seeded(stream_seed(seed, "of the process")))
         stack.callback(torch.set_default_dtype, number_format)
         torch.set_default_dtype(torch.float32)
         if products != "highest":

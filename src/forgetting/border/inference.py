@@ -99,7 +99,8 @@ def in_batches(
 ) -> torch.Tensor:
     """Return what a function of a model returns of inputs (N, ...).
 
-    `name` is the function's, and `title` is that of the bar.
+    `name` is the function's, and `title` is that of the bar. A model that draws random numbers
+    draws others for every batch, and the same ones at every call.
     """
     modules = [value for value in contents(model) if isinstance(value, nn.Module)]
     if isinstance(model, nn.Module) and any(module.training for module in modules):
@@ -107,8 +108,8 @@ def in_batches(
     function: Callable[[torch.Tensor], torch.Tensor] = getattr(model, name)
     device = device_of(model)
     outputs = []
-    with own_conditions(gradients=False):
-        for batch in tracked(inputs.split(BATCH), title):
+    for seed, batch in enumerate(tracked(inputs.split(BATCH), title)):
+        with own_conditions(seed, gradients=False):
             batch = batch.to(device)
             if batch.dtype == torch.uint8:
                 batch = batch.float() / 255

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.border.checks import check_decoded, check_latent_dim, first_latents
+from forgetting.border.checks import are_equal, check_decoded, check_latent_dim, first_latents
 from forgetting.border.classes import may_be_classes, warn_of_classes
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
@@ -28,6 +28,16 @@ def first_samples(generator: nn.Module) -> torch.Tensor:
 def first_images(generator: nn.Module, n: int) -> torch.Tensor:
     """Return n images (n, C, H, W) of a generator on the CPU, of the latents that all share."""
     return torch.cat([images.cpu() for images in _batches(generator, n)])
+
+
+def draws_at_random(generator: nn.Module) -> bool:
+    """Return whether a generator's images of equal latents differ from seed to seed."""
+    duplicate, latents = frozen_copy(generator), first_latents(generator, N_SCORED)
+    answers = []
+    for seed in (0, 1):
+        with own_conditions(seed, gradients=False):
+            answers.append(duplicate(latents.to(device_of(duplicate))).cpu())
+    return not are_equal(*answers)
 
 
 def _batches(generator: nn.Module, n: int) -> Iterator[torch.Tensor]:

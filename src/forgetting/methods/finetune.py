@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from forgetting.border.conditions import MAX_SEED, own_conditions
+from forgetting.border.conditions import MAX_SEED, own_conditions, seeded, stream_seed
 from forgetting.border.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import adam
@@ -141,7 +141,8 @@ def finetune(
     5. calls `problem.callback`, and logs the step's figures if its number is a multiple of
        `config.log_every` or the last.
 
-    The model stays in evaluation mode, so that no running statistic changes. All random draws
+    The model stays in evaluation mode, so that no running statistic changes. What a generator
+    draws itself in a step, such as a class, is equal in the original and the copy. All other draws
     come from one stream with the seed `config.seed`, first the step's latents and then what the
     objective draws.
 
@@ -190,7 +191,8 @@ def _finetune(
     device = device_of(model)
 
     def decode(generator: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-        with autocast_context(config.precision, device):
+        of_step = stream_seed(config.seed, f"step {step}")  # what is drawn is equal in both models
+        with seeded(of_step), autocast_context(config.precision, device):
             images: torch.Tensor = generator(latents.to(device)).float()
         return images
 
@@ -210,6 +212,7 @@ def _finetune(
     callback = problem.callback
     if callback is None:
         callback = progress(config.steps, "tuning")
+    step = 0
     for step in range(1, config.steps + 1):
         drawn = (draw or draw_normal)(random)
         images = decode(model, drawn.latents)

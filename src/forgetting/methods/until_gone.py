@@ -6,6 +6,7 @@ have the feature, and by how much, sets the targets of the next round.
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -13,10 +14,11 @@ from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
-from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy
+from forgetting.border.copies import averaged_copy, device_of, freeze, frozen_copy, name_of
 from forgetting.border.feature_score import Score
 from forgetting.border.preflight import check_generator
-from forgetting.errors import DataError, TrainingError
+from forgetting.border.sampling import draws_at_random
+from forgetting.errors import DataError, DataWarning, TrainingError
 from forgetting.foundation.progress import phase, tracked
 from forgetting.methods.feature_unlearning import UnlearningConfig, imitation
 from forgetting.methods.finetune import Drawn, finetune
@@ -106,6 +108,14 @@ def until_gone(
     """
     config = config or UntilGoneConfig()
     check_generator(generator, trainable, is_tuned=True)
+    if draws_at_random(generator):
+        warnings.warn(
+            f"{name_of(generator)} draws random numbers, such as noise or a class. Rounds move "
+            "each latent by the scores of single images, which are drawn anew at each place: the "
+            "single pass, `unlearn_feature`, compares images of one draw.",
+            DataWarning,
+            stacklevel=2,
+        )
     with own_conditions(config.seed):
         return _Rounds(generator, score, look, config, trainable, callback).run()
 
