@@ -60,7 +60,7 @@ def test_without_a_retrained_model_nothing_is_said_to_be_gone_or_hidden():
 
 
 def test_a_feature_that_was_never_there_and_another_latent_are_refused():
-    with pytest.raises(DataError, match="0 of 1200 samples of the generator before"):
+    with pytest.raises(DataError, match="By what steers none of 300 samples"):
         fg.audit(narrowed(), narrowed(), wide, **QUICK)
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
@@ -259,7 +259,8 @@ def test_a_pair_that_is_none_is_said_to_be_none():
     ("grader", "error", "sentence"),
     [
         (lambda images: -wide(images), DataError, "The grader does not see the feature"),
-        (lambda images: 0 * wide(images) - 1, DataError, "The grader does not see"),
+        (lambda images: 0 * wide(images) - 1, DataError, "By the grader none of 300 samples"),
+        (lambda images: wide(images) + 1e3, DataError, "By the grader each of 300 samples"),
         (lambda images: 100 * torch.sigmoid(wide(images)), ModelError, "as percentages do"),
         (lambda images: torch.sigmoid(wide(images)), ModelError, "as probabilities do"),
         (lambda images: wide(images) / (wide(images) < 4), ModelError, "is not finite"),

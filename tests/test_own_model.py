@@ -13,6 +13,7 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.experiments import own_model
 from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
@@ -230,7 +231,7 @@ def test_other_attributes_that_changed_are_named(eyes):
 
 def test_too_few_samples_that_surely_lack_the_feature_are_refused(eyes):
     everywhere = eyes["wide"].at(-1e9)
-    with pytest.raises(DataError, match="0 surely lack it"):
+    with pytest.raises(DataError, match="0 surely lack the feature by what steers"):
         fg.unlearn(BendingBars(), everywhere, **QUICK)
 
 
@@ -377,12 +378,33 @@ def scaled(images):
         (lambda eyes: [scaled, scaled], "same score by grader 2 as by grader"),
         (lambda eyes: lambda x: 8 - scaled(x), r"AUC .* is 0\.00"),
         (lambda eyes: eyes["right"], "grader does not see the feature"),
-        (lambda eyes: lambda x: 0 * width(x) - 5, r"AUC .* is 0\.50"),
+        (lambda eyes: lambda x: 0 * width(x) - 5, "By grader none of 1000 samples"),
+        (lambda eyes: lambda x: scaled(x) + 1e4, "By grader each of 1000 samples"),
+        (lambda eyes: [eyes["right"].at(-1e9)], "By grader each of 1000 samples"),
     ],
 )
 def test_a_grader_that_cannot_grade_is_refused(eyes, graders, sentence):
     with pytest.raises(DataError, match=sentence):
         fg.unlearn(BendingBars(), eyes["wide"], graders(eyes), **QUICK)
+
+
+def test_a_grader_that_finds_next_to_nothing_is_said_to_tell_nothing(eyes):
+    def extreme(images):
+        return width(images) - 15.1
+
+    short = QUICK | {"n": 2000, "steps": 1, "rounds": 1}
+    result = fg.unlearn(BendingBars(), eyes["wide"], extreme, **short)
+    assert 0 < result.verdict.evidence[0].original.share < 0.01
+    said = " ".join(str(result).split())
+    assert "By grader the original shows it no more than what lacks it" in said
+
+
+def test_a_grader_that_finds_it_nearly_everywhere_is_refused_before_anything_is_tuned(
+    eyes, monkeypatch
+):
+    monkeypatch.setattr(own_model, "until_gone", None)
+    with pytest.raises(DataError, match="0 surely lack the feature by grader"):
+        fg.unlearn(BendingBars(), eyes["wide"], lambda x: width(x) - 2, **QUICK)
 
 
 def test_a_grader_of_few_values_has_no_threshold_of_a_share():

@@ -20,10 +20,10 @@ from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
-from forgetting.experiments.own_graders import check_other, check_sight
-from forgetting.experiments.own_report import share_text, text_table
+from forgetting.experiments.own_graders import check_found, check_other, check_sight
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
+from forgetting.experiments.own_table import share_text, text_table
 from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
@@ -171,8 +171,8 @@ def audit(
     Raises
     ------
     DataError
-        Fewer than eight samples of the generator before show the feature, or the grader does not
-        see the feature in them, or gives them the scores that are attacked.
+        Fewer than eight samples of the generator before show the feature, or all do. Or the grader
+        does not see the feature in them, or is what is attacked.
     ModelError, ParameterError
         A generator or a score does not keep its contract, or an option is no whole number.
 
@@ -243,10 +243,13 @@ def _had_feature(
     Raises
     ------
     DataError, ModelError
-        The grader does not see it or scores as `feature` does, or the scores are no logits.
+        The grader finds it in none or in all, does not see it or scores as `feature` does, or the
+        scores are no logits.
     """
     grades = scores_of(before, grader, latents)
     check_scores(grades, len(latents), is_logit=True)
+    title = "what steers" if grader is feature else "the grader"
+    check_found(title, grades, threshold_of(grader))
     if grader is not feature:
         followed = scores_of(before, feature, latents)
         check_scores(followed, len(latents), is_logit=True)

@@ -92,7 +92,8 @@ class OwnFeature:
         ModelError
             A score does not keep its contract.
         DataError
-            A grader is what steers, does not see the feature, or has no threshold of the share.
+            A grader is what steers, does not see the feature, finds it in no sample or in all, or
+            has no threshold of the share. Or fewer than a hundred surely lack the feature.
         """
         scores = (steering, *graders)
         images = check_scores_on(generator, scores, is_logit=share is None)
@@ -112,6 +113,7 @@ class OwnFeature:
         self._scorers = scorers
         self.steering, self.graders = scorers[0], tuple(scorers[1:])
         self.before = self.grade(generator, self.latents)
+        self.floors()  # raises what would be raised only after a round
         self.without_fid = ""
         self._target, self._other = self._halves(reference)
 

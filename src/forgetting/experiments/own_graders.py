@@ -90,7 +90,7 @@ def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float
 
 
 def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> None:
-    """Raise an error unless every grader is another than what steers, and sees the feature.
+    """Raise an error unless every grader is another than what steers, and finds what it finds.
 
     Parameters
     ----------
@@ -102,17 +102,47 @@ def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> 
     Raises
     ------
     DataError
-        A grader scores every sample as what steers does, or as another grader does, or it does
-        not tell the samples that have the feature by what steers.
+        A grader finds the feature in none or in all of the samples, scores each as what steers
+        does, or as another grader does, or it does not tell the samples that have the feature by
+        what steers.
     """
     has_feature = scores[0] > scorers[0].threshold
     for place, grader in enumerate(scorers[1:], 1):
+        check_found(grader.title, scores[place], grader.threshold)
         for other in range(place):
             is_same = other == 0 or grader.threshold == scorers[other].threshold
             if is_same:
                 title = scorers[other].title
                 check_other(grader.title, scores[place], title, scores[other])
         check_sight(grader.title, scores[place], has_feature)
+
+
+def check_found(title: str, scores: torch.Tensor, threshold: float) -> None:
+    """Raise an error if a grader finds a feature in none or in all samples of the original.
+
+    Parameters
+    ----------
+    title : str
+        The grader's, for the sentence of the error.
+    scores : Tensor
+        (N,), of the original's samples.
+    threshold : float
+        A sample with a higher score has the feature.
+
+    Raises
+    ------
+    DataError
+        It finds it in none or in all: it would find the same after unlearning.
+    """
+    n_found = int((scores > threshold).sum())
+    if 0 < n_found < len(scores):
+        return
+    raise DataError(
+        f"By {title} {'each' if n_found else 'none'} of {len(scores)} samples of the original has "
+        "the feature, so that it cannot tell whether the feature is gone. The scores go from "
+        f"{scores.min():g} to {scores.max():g}, and the threshold is {threshold:g}: give another "
+        "threshold with `at`, another grader, or more samples."
+    )
 
 
 def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tensor) -> None:

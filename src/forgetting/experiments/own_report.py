@@ -1,6 +1,5 @@
 """What was measured of a generator that unlearned a feature: numbers, a text and a picture."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -15,6 +14,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_picture import picture
+from forgetting.experiments.own_table import share_text, text_table
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.latent_filter import LatentFilter
@@ -124,6 +124,12 @@ class UnlearningReport(UnlearningResult):
         """Return what the table does not say."""
         metrics = self.metrics
         sentences = [self.verdict.rule]
+        sentences += [
+            f"By {each.grader} the original shows it no more than what lacks it: this grader "
+            "cannot tell whether it is gone."
+            for each in self.verdict.evidence
+            if each.was_down
+        ]
         if self.measured.without_fid:
             sentences.append(self.measured.without_fid)
         if "still_shown_after" in metrics:
@@ -281,19 +287,3 @@ def _changed(feature: OwnFeature, after: torch.Tensor | None) -> dict[str, tuple
         for name, first, second in shares
         if name != feature.name and abs(float(second - first)) > NOTABLE
     }
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as aligned lines: the first column to the left, others to the right."""
-    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
-    lines = []
-    for head, *cells in rows:
-        aligned = [c.rjust(max(widths)) for c, widths in zip(cells, others, strict=True)]
-        lines.append("  ".join([head.ljust(max(first)), *aligned]).rstrip())
-    return "\n".join(lines)
-
-
-def share_text(metrics: Mapping[str, float], name: str) -> str:
-    """Return a share of metrics by its name, with the ends of its interval, in percent."""
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
