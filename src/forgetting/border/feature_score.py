@@ -9,6 +9,7 @@ import torch
 from forgetting.border.checks import check_range
 from forgetting.border.contracts import Classifier
 from forgetting.border.copies import name_of, on_device_of
+from forgetting.border.options import finite_number
 from forgetting.errors import check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
@@ -37,7 +38,7 @@ class FeatureScore:
     Raises
     ------
     ParameterError
-        The classifier has no such attribute.
+        The classifier has no such attribute, or the threshold is no finite number.
     """
 
     classifier: Classifier
@@ -47,6 +48,7 @@ class FeatureScore:
 
     def __post_init__(self) -> None:
         column_of(self.attribute, self.classifier.attributes)
+        object.__setattr__(self, "threshold", finite_number(threshold=self.threshold))
 
     @property
     def surely_lacking(self) -> float:
@@ -69,7 +71,13 @@ class FeatureScore:
         return odds[:, column_of(self.attribute, self.classifier.attributes)].to(images.device)
 
     def at(self, threshold: float) -> "FeatureScore":
-        """Return the score with another threshold, such as a balanced one."""
+        """Return the score with another threshold, such as a balanced one.
+
+        Raises
+        ------
+        ParameterError
+            The threshold is no finite number.
+        """
         return replace(self, threshold=threshold)
 
     def __str__(self) -> str:

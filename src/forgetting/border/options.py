@@ -5,6 +5,7 @@ import math
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationInfo
 
 from forgetting.border.conditions import MAX_SEED
@@ -54,6 +55,23 @@ def check_number(**numbers: Any) -> None:
     for name, value in numbers.items():
         if not isinstance(value, Real) or isinstance(value, bool):
             raise ParameterError(f"{name} = {value!r}: give a number.")
+
+
+def finite_number(**numbers: Any) -> float:
+    """Return an option, which may be a tensor of one value, as a float.
+
+    Raises
+    ------
+    ParameterError
+        It is no finite number.
+    """
+    ((name, value),) = numbers.items()
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(value, torch.Tensor):
+        is_number = value.ndim == 0 and value.dtype != torch.bool
+    if not is_number or not math.isfinite(value):
+        raise ParameterError(f"{name} = {value!r}: give a finite number.")
+    return float(value)
 
 
 def check_seed(seed: Any) -> None:
