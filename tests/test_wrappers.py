@@ -10,6 +10,7 @@ from bars import Bars, BendingBars, Eyes, width
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods.direction import Direction
@@ -346,3 +347,23 @@ def test_a_threshold_may_be_a_number_of_numpy_or_of_torch():
     wide = fg.as_classifier(Eyes(4.0), ("wide", "right"), logits=Eyes.logits)["wide"]
     for value in (np.float32(0.5), torch.tensor(0.5)):
         assert wide.at(value) == wide.at(0.5)
+
+
+@pytest.mark.parametrize(
+    "names", [{"wide", "right"}, {"wide": 1, "right": 0}, frozenset(["wide"])]
+)
+def test_names_without_an_order_are_refused(names):
+    with pytest.raises(ParameterError, match=r"attributes is of type .*, where the order counts"):
+        fg.as_classifier(Eyes(4.0), names, logits=Eyes.logits)
+    with pytest.raises(ParameterError, match=r"attributes is of type .*, where the order counts"):
+        FeatureScore(types.SimpleNamespace(attributes=names), "wide")
+
+
+def test_shapes_and_ranges_without_an_order_are_refused():
+    for options in (
+        {"latent_shape": {4, 1}},
+        {"latent_shape": {4: 1}},
+        {"latent_dim": 6, "value_range": {-1, 1}},
+    ):
+        with pytest.raises(ParameterError, match="where the order counts: give a list"):
+            fg.as_generator(Bars(), **options)

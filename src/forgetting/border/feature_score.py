@@ -9,7 +9,7 @@ import torch
 from forgetting.border.checks import check_range
 from forgetting.border.contracts import Classifier
 from forgetting.border.copies import name_of, on_device_of
-from forgetting.border.options import finite_number
+from forgetting.border.options import check_ordered, finite_number
 from forgetting.errors import check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
@@ -126,6 +126,8 @@ def column_of(attribute: str, attributes: Sequence[str]) -> int:
     Raises
     ------
     ParameterError
-        The classifier has no such attribute; the most similar one is named.
+        The classifier has no such attribute; the most similar one is named. Or its attributes are
+        a set or a dict.
     """
+    check_ordered(attributes=attributes)
     return list(attributes).index(check_option("attribute", attribute, attributes))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -72,6 +73,22 @@ def finite_number(**numbers: Any) -> float:
     if not is_number or not math.isfinite(value):
         raise ParameterError(f"{name} = {value!r}: give a finite number.")
     return float(value)
+
+
+def check_ordered(**collections: Any) -> None:
+    """Raise an error if an option whose order counts is a set or a mapping.
+
+    Raises
+    ------
+    ParameterError
+        A set has no order, and of a mapping only the keys would count.
+    """
+    for name, value in collections.items():
+        if isinstance(value, Set | Mapping):
+            raise ParameterError(
+                f"{name} is of type {type(value).__name__}, where the order counts: give a list "
+                "or a tuple."
+            )
 
 
 def check_seed(seed: Any) -> None:
