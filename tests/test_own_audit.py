@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bars import BendingBars, width
+from bars import BendingBars, Eyes, width
 from click.testing import CliRunner
 from explained import unexplained
 
@@ -273,15 +273,16 @@ def test_a_grader_that_does_not_see_what_is_attacked_is_refused(grader, error, s
 
 def test_an_audit_that_only_what_is_attacked_grades_says_so():
     said = "this is not independently graded"
-    other = lambda images: wide(images) + images.mean((1, 2, 3))  # noqa: E731
+    other = lambda images: Eyes(3.0, 0.5).logits(images)[:, 0]  # noqa: E731
     assert said in str(fg.audit(BendingBars(), narrowed(), wide, **QUICK))
     assert said in str(fg.audit(BendingBars(), narrowed(), wide, wide, **QUICK))
     assert said not in str(fg.audit(BendingBars(), narrowed(), wide, other, **QUICK))
 
 
 def test_what_is_attacked_cannot_grade_under_another_name():
-    with pytest.raises(DataError, match="same score by the grader as by what steers"):
-        fg.audit(BendingBars(), narrowed(), wide, lambda images: wide(images), **QUICK)
+    for disguised in (lambda images: wide(images), lambda images: 2 * wide(images) + 0.1):
+        with pytest.raises(DataError, match="order by the grader that they have by what steers"):
+            fg.audit(BendingBars(), narrowed(), wide, disguised, **QUICK)
 
 
 def test_a_model_that_is_no_tuned_copy_is_told():

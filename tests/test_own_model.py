@@ -37,7 +37,9 @@ def eyes():
 
 @pytest.fixture(scope="module")
 def grader():
-    return fg.as_classifier(Eyes(2.0), ("wide",), logits=lambda m, images: m.logits(images)[:, :1])
+    return fg.as_classifier(
+        Eyes(2.0, 0.5), ("wide",), logits=lambda m, images: m.logits(images)[:, :1]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -369,18 +371,51 @@ def scaled(images):
     return 3 * (width(images) - 10)
 
 
+def squinting(images):
+    return Eyes(3.0, 0.5).logits(images)[:, 0]
+
+
+def changed(eyes, change):
+    """Return a copy of a classifier whose weights were changed, as a score of wide bars."""
+    other = copy.deepcopy(eyes)
+    with torch.no_grad():
+        other.module.sharpness.copy_(change(other.module.sharpness))
+    return other["wide"]
+
+
 @pytest.mark.parametrize(
     ("graders", "sentence"),
     [
-        (lambda eyes: eyes["wide"], "same score by grader as by what steers"),
-        (lambda eyes: eyes["wide"].at(0.1), "same score by grader as by what steers"),
-        (lambda eyes: lambda x: eyes["wide"](x) + 0, "same score by grader as by what steers"),
-        (lambda eyes: [scaled, scaled], "same score by grader 2 as by grader"),
+        (
+            lambda eyes: lambda x: eyes["wide"](x) + 0,
+            "order by grader that they have by what steers",
+        ),
+        (lambda eyes: scaled, "order by grader that they have by what steers"),
+        (
+            lambda eyes: lambda x: (scaled(x) / 9).tanh() + 0.01,
+            "order by grader that they have by what steers",
+        ),
+        (
+            lambda eyes: changed(eyes, lambda w: w.bfloat16()),
+            "order by grader that they have by what steers",
+        ),
+        (
+            lambda eyes: changed(eyes, lambda w: 1.01 * w),
+            "order by grader that they have by what steers",
+        ),
+        (
+            lambda eyes: lambda x: Eyes(3.0, 0.05).logits(x)[:, 0],
+            "order by grader that they have by what steers",
+        ),
+        (lambda eyes: [squinting, squinting], "order by grader 2 that they have by grader:"),
+        (
+            lambda eyes: [squinting, lambda x: 2 * squinting(x)],
+            "order by grader 2 that they have by grader:",
+        ),
         (lambda eyes: lambda x: 8 - scaled(x), r"AUC .* is 0\.00"),
-        (lambda eyes: eyes["right"], "grader does not see the feature"),
+        (lambda eyes: lambda x: eyes["right"](x), "grader does not see the feature"),
         (lambda eyes: lambda x: 0 * width(x) - 5, "By grader none of 1000 samples"),
         (lambda eyes: lambda x: scaled(x) + 1e4, "By grader each of 1000 samples"),
-        (lambda eyes: [eyes["right"].at(-1e9)], "By grader each of 1000 samples"),
     ],
 )
 def test_a_grader_that_cannot_grade_is_refused(eyes, graders, sentence):
@@ -388,9 +423,42 @@ def test_a_grader_that_cannot_grade_is_refused(eyes, graders, sentence):
         fg.unlearn(BendingBars(), eyes["wide"], graders(eyes), **QUICK)
 
 
+@pytest.mark.parametrize(
+    "grader",
+    [
+        lambda eyes: eyes["wide"],
+        lambda eyes: eyes["wide"].at(0.1),
+        lambda eyes: eyes["right"],
+        lambda eyes: fg.as_classifier(eyes.module, ("any",), logits=one_logit)["any"],
+    ],
+)
+def test_another_score_of_the_network_that_steers_cannot_grade(eyes, grader):
+    with pytest.raises(ParameterError, match=r"with weights of the one whose 'wide' steers"):
+        fg.unlearn(BendingBars(), eyes["wide"], grader(eyes), **QUICK)
+    with pytest.raises(ParameterError, match=r"with weights of the one whose 'wide' steers"):
+        fg.audit(BendingBars(), BendingBars(), eyes["wide"], grader(eyes).at(0.2), n=300)
+
+
+def one_logit(module, images):
+    return module.logits(images)[:, 1:]
+
+
+def test_a_copy_of_the_network_that_steers_cannot_grade_by_another_attribute():
+    def classifier(layers):
+        return fg.as_classifier(layers, ("wide", "right"))
+
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(1024, 2))
+    other = nn.Sequential(copy.deepcopy(layers[0]), copy.deepcopy(layers[1]))
+    with torch.no_grad():
+        other[1].bias.add_(0.1)
+    steering, grader = classifier(layers)["wide"], classifier(other)["right"]
+    with pytest.raises(ParameterError, match=r"'right', which is to grade, .* weights"):
+        fg.unlearn(BendingBars(), steering, grader, **QUICK)
+
+
 def test_a_grader_that_finds_next_to_nothing_is_said_to_tell_nothing(eyes):
     def extreme(images):
-        return width(images) - 15.1
+        return squinting(images) - 3 * 5.1
 
     short = QUICK | {"n": 2000, "steps": 1, "rounds": 1}
     result = fg.unlearn(BendingBars(), eyes["wide"], extreme, **short)
@@ -403,8 +471,8 @@ def test_a_grader_that_finds_it_nearly_everywhere_is_refused_before_anything_is_
     eyes, monkeypatch
 ):
     monkeypatch.setattr(own_model, "until_gone", None)
-    with pytest.raises(DataError, match="0 surely lack the feature by grader"):
-        fg.unlearn(BendingBars(), eyes["wide"], lambda x: width(x) - 2, **QUICK)
+    with pytest.raises(DataError, match=r"Of 1000 samples \d surely lack the feature by grader"):
+        fg.unlearn(BendingBars(), eyes["wide"], lambda x: squinting(x) + 30, **QUICK)
 
 
 def test_a_grader_of_few_values_has_no_threshold_of_a_share():
