@@ -239,7 +239,12 @@ def test_a_command_names_the_pair_and_its_hashes(pair, mine, tmp_path, monkeypat
     assert record["feature"] == "loop"
     saved = json.loads((tmp_path / "loop" / "record.json").read_text())["networks"]
     assert record["parameters"]["classifiers"] == [
-        {"part": part, "classifier": f"loop/{role}", "sha256": saved[role]["state_sha256"]}
+        {
+            "part": part,
+            "classifier": f"loop/{role}",
+            "attribute": "loop",
+            "sha256": saved[role]["state_sha256"],
+        }
         for part, role in (("what steers", "steering"), ("what grades", "grader"))
     ]
     card = (tmp_path / "new" / "README.md").read_text()

@@ -176,13 +176,18 @@ def test_a_record_and_a_card_have_the_classifiers_hashes(result, eyes, grader, t
     result.save(tmp_path / "narrow")
     record = json.loads((tmp_path / "narrow" / "record.json").read_text())
     expected = [
-        {"part": part, "classifier": "AdaptedClassifier(Eyes)", "sha256": state_digest(classifier)}
+        {
+            "part": part,
+            "classifier": "AdaptedClassifier(Eyes)",
+            "attribute": "wide",
+            "sha256": state_digest(classifier),
+        }
         for part, classifier in (("what steers", eyes), ("what grades", grader))
     ]
     assert record["parameters"]["classifiers"] == expected
     card = (tmp_path / "narrow" / "README.md").read_text()
     for row in expected:
-        assert f"- {row['part']}: AdaptedClassifier(Eyes), sha256 of its state" in card
+        assert f"- {row['part']}: AdaptedClassifier(Eyes), wide, sha256 of its state" in card
         assert row["sha256"] in card
 
 
@@ -454,6 +459,28 @@ def test_a_copy_of_the_network_that_steers_cannot_grade_by_another_attribute():
     steering, grader = classifier(layers)["wide"], classifier(other)["right"]
     with pytest.raises(ParameterError, match=r"'right', which is to grade, .* weights"):
         fg.unlearn(BendingBars(), steering, grader, **QUICK)
+
+
+@pytest.mark.parametrize("names", [("wide", "right"), ("Wide", "right")])
+def test_a_grader_of_another_attribute_than_what_steers_is_refused(eyes, names):
+    other = fg.as_classifier(Eyes(2.0, 0.5), names, logits=Eyes.logits)
+    sentence = f"'right' would grade 'wide', .* give classifier\\['{names[0]}'\\]"
+    with pytest.raises(ParameterError, match=sentence):
+        fg.unlearn(BendingBars(), eyes["wide"], other["right"], **QUICK)
+    with pytest.raises(ParameterError, match=sentence):
+        fg.audit(BendingBars(), BendingBars(), eyes["wide"], other["right"], n=300)
+    with pytest.raises(ParameterError, match=sentence):  # what steers has no name
+        fg.unlearn(BendingBars(), scaled, [eyes["wide"], other["right"]], **QUICK)
+
+
+def test_a_grader_may_call_the_feature_by_another_name(eyes):
+    def broad(module, images):
+        return module.logits(images)[:, :1]
+
+    other = fg.as_classifier(Eyes(2.0, 0.5), ("broad",), logits=broad)
+    short = QUICK | {"steps": 1, "rounds": 1}
+    result = fg.unlearn(BendingBars(), eyes["wide"], other["broad"], **short)
+    assert [row["attribute"] for row in result.parameters["classifiers"]] == ["wide", "broad"]
 
 
 def test_a_grader_that_finds_next_to_nothing_is_said_to_tell_nothing(eyes):

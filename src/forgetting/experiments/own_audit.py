@@ -20,12 +20,8 @@ from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
 from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
-from forgetting.experiments.own_graders import (
-    check_found,
-    check_independent,
-    check_other,
-    check_sight,
-)
+from forgetting.experiments.own_graders import check_found, check_other, check_sight
+from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
 from forgetting.experiments.own_table import share_text, text_table
@@ -278,8 +274,9 @@ def check_audit(
     Raises
     ------
     ModelError, ParameterError
-        A generator or a score does not keep its contract, an option is no whole number, the grader
-        has weights of what is attacked, or `retrained` is `before` or `after`.
+        A generator or a score does not keep its contract, or an option is no whole number. Or the
+        grader has weights of what is attacked or is of another attribute, or `retrained` is
+        `before` or `after`.
     """
     check_counts(**counts)
     check_seed(seed)

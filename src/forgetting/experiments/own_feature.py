@@ -18,7 +18,8 @@ from forgetting.border.scores import check_scores
 from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
-from forgetting.experiments.own_graders import Scorer, check_graders, check_independent
+from forgetting.experiments.own_graders import Scorer, check_graders
+from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_sources import feature_name
 from forgetting.foundation.progress import tracked
 from forgetting.methods.latent_pool import CHUNK
@@ -92,7 +93,7 @@ class OwnFeature:
         ModelError
             A score does not keep its contract.
         ParameterError
-            A grader has weights of what steers.
+            A grader has weights of what steers, or is of another attribute.
         DataError
             A grader is what steers, does not see the feature, finds it in no sample or in all, or
             has no threshold of the share. Or fewer than a hundred surely lack the feature.

@@ -3,21 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import norm, rankdata
-from torch import nn
 
 from forgetting.border.checks import are_equal
-from forgetting.border.copies import storage
 from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.calibration import Auc
-from forgetting.zoo.same_module import bytes_of
 
 ALIKE = 0.98
 """Rank correlation from which a grader's scores are those of what steers in other clothes.
@@ -107,49 +102,6 @@ def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float
     return threshold
 
 
-def check_independent(steering: Score, graders: Sequence[Score]) -> None:
-    """Raise an error if a grader is of what steers, before any image is scored.
-
-    Parameters
-    ----------
-    steering : callable
-        What steers.
-    graders : sequence of callable
-        What grades; of functions nothing can be told yet.
-
-    Raises
-    ------
-    ParameterError
-        A grader is an attribute of a network that has weights of what steers.
-    """
-    if not isinstance(steering, FeatureScore):
-        return
-    for grader in graders:
-        if isinstance(grader, FeatureScore) and _share_weights(
-            steering.classifier, grader.classifier
-        ):
-            raise ParameterError(
-                f"{grader.attribute!r}, which is to grade, is by a classifier with weights of the "
-                f"one whose {steering.attribute!r} steers: what steers cannot grade. Give another "
-                "classifier."
-            )
-
-
-def _share_weights(first: Any, second: Any) -> bool:
-    """Return whether two classifiers are one, or have a weight of the same values."""
-    if not isinstance(first, nn.Module) or not isinstance(second, nn.Module):
-        return first is second
-    return not _marks(first).isdisjoint(_marks(second))
-
-
-def _marks(model: nn.Module) -> set[int | bytes]:
-    """Return where the weights of a model lie, and the hashes of those whose values differ."""
-    weights = [weight for weight in model.parameters() if weight.numel()]
-    places = {storage(weight) for weight in weights} - {0}
-    learned = [weight for weight in weights if weight.min() < weight.max()]
-    return places | {sha256(bytes_of(weight)).digest() for weight in learned}
-
-
 def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> None:
     """Raise an error unless every grader is another than what steers, and finds what it finds.
 
@@ -227,8 +179,8 @@ def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tens
         raise DataError(
             f"The samples have the order by {title} that they have by {other}: the rank "
             f"correlation is {_rank_correlation(scores, others):.4f}, and classifiers that "
-            "learned apart reach 0.97. A copy of what steers, or another scale of its scores, cannot "
-            "grade, and a grader counts once: give another classifier."
+            "learned apart reach 0.97. A copy of what steers, or another scale of its scores, "
+            "cannot grade, and a grader counts once: give another classifier."
         )
 
 

@@ -183,6 +183,7 @@ class UnlearningReport(UnlearningResult):
         }
         used = (
             f"- {row['part']}: {row['classifier']}"
+            + (f", {row['attribute']}" if "attribute" in row else "")
             + (f", sha256 of its state {row['sha256']}" if "sha256" in row else "")
             for row in self.parameters["classifiers"]
         )
