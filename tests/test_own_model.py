@@ -508,3 +508,32 @@ def test_a_grader_of_few_values_has_no_threshold_of_a_share():
 
     with pytest.raises(DataError, match=r"By grader .* have the score 5, at which a share of 0.1"):
         fg.unlearn(BendingBars(), width, has_it, share=0.1, **QUICK)
+
+
+@pytest.mark.parametrize("place", ["what steers", "grader"])
+def test_a_threshold_beside_a_share_is_refused(eyes, grader, place):
+    scores = {"what steers": eyes["wide"], "grader": grader["wide"]}
+    scores[place] = scores[place].at(3)
+    with pytest.raises(ParameterError, match="the threshold 3, which a share does not use"):
+        fg.unlearn(BendingBars(), *scores.values(), share=0.3, **QUICK)
+
+
+def test_a_share_takes_the_place_of_a_threshold_of_the_zoo(eyes):
+    balanced = replace(eyes["wide"], threshold=3, is_default=True)
+    result = fg.unlearn(BendingBars(), balanced, share=0.3, **QUICK | {"steps": 1, "rounds": 1})
+    assert result.metrics["prevalence_before"] == pytest.approx(0.3, abs=0.06)
+    with pytest.raises(ParameterError, match="which a share does not use"):
+        fg.unlearn(BendingBars(), balanced.at(3), share=0.3, **QUICK)
+
+
+def test_reports_and_records_have_the_thresholds(eyes, grader):
+    scores = eyes["wide"].at(1.5), grader["wide"].at(-0.25)
+    short = QUICK | {"steps": 1, "rounds": 1}
+    result = fg.unlearn(BendingBars(), *scores, **short)
+    audit = fg.audit(BendingBars(), BendingBars(), *scores, n=300, n_attacked=8, steps=2)
+    for report, title in ((result, "grader"), (audit, "the grader")):
+        said = f"with a score above 1.5 by what steers and -0.25 by {title}."
+        assert said in " ".join(str(report).split())
+        assert report.parameters["thresholds"] == [1.5, -0.25]
+    plain = fg.unlearn(BendingBars(), eyes["wide"], **short)
+    assert "with a score above" not in str(plain)

@@ -24,7 +24,7 @@ from forgetting.experiments.own_graders import check_found, check_other, check_s
 from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
 from forgetting.experiments.own_sources import classifiers_used, feature_name
-from forgetting.experiments.own_table import share_text, text_table
+from forgetting.experiments.own_table import share_text, text_table, threshold_sentences
 from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
@@ -67,8 +67,8 @@ class AuditReport:
     models : tuple of str
         The keys.
     parameters : dict
-        Options, the feature and the classifiers, and by each model's key its class and the sha256
-        of its weights.
+        Options, the feature, the classifiers and their thresholds, and by each model's key its
+        class and the sha256 of its weights.
     """
 
     metrics: dict[str, float]
@@ -84,6 +84,8 @@ class AuditReport:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
         found = doubts(self.metrics, self.parameters)
+        thresholds = self.parameters["thresholds"]
+        found += threshold_sentences(["what steers", "the grader"][: len(thresholds)], thresholds)
         return "\n".join([text_table(rows), "", *found, self.sentence])
 
     @property
@@ -233,6 +235,7 @@ def audit(
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
     used = classifiers_used(feature, graders)
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
+    scored["thresholds"] = [threshold_of(score) for score in (feature, *graders)]
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
 
 

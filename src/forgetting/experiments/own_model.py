@@ -9,7 +9,7 @@ from torch import nn
 
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
-from forgetting.border.feature_score import Score
+from forgetting.border.feature_score import Score, check_without_threshold
 from forgetting.border.options import check_counts, check_number, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
@@ -89,7 +89,8 @@ def unlearn(
     ModelError
         The generator or a score does not keep its contract.
     ParameterError
-        A setting is unknown or not allowed.
+        A setting is unknown or not allowed. Or a grader is another attribute than its classifier
+        could grade, or of what steers; or a score has a threshold beside `share`.
     TrainingError
         The loss is not finite.
 
@@ -105,6 +106,8 @@ def unlearn(
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
     check_generator(generator, trainable, is_tuned=True)
     graders = [grader] if callable(grader) else list(grader)
+    for score in (feature, *graders) if share is not None else ():
+        check_without_threshold(score)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)

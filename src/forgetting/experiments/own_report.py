@@ -14,7 +14,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_picture import picture
-from forgetting.experiments.own_table import share_text, text_table
+from forgetting.experiments.own_table import share_text, text_table, threshold_sentences
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.latent_filter import LatentFilter
@@ -140,6 +140,8 @@ class UnlearningReport(UnlearningResult):
             sentences.append(
                 f"A pixel changed by {metrics['l1_absent']:.3f} where the feature was absent."
             )
+        titles = ["what steers", *self.parameters["graders"]]
+        sentences += threshold_sentences(titles, self.parameters["thresholds"])
         changes = [
             f"{name} {before:.1%} -> {after:.1%}"
             for name, (before, after) in self.measured.changed.items()

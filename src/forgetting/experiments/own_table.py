@@ -17,3 +17,11 @@ def share_text(metrics: Mapping[str, float], name: str) -> str:
     """Return a share of metrics by its name, with the ends of its interval, in percent."""
     low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
     return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def threshold_sentences(titles: Sequence[str], thresholds: Sequence[float]) -> list[str]:
+    """Return a sentence on where scores count as the feature, unless all begin at 0."""
+    if not any(thresholds):
+        return []
+    each = (f"{value:g} by {title}" for title, value in zip(titles, thresholds, strict=True))
+    return [f"A sample has the feature with a score above {' and '.join(each)}."]
