@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -124,7 +125,8 @@ def test_a_report_of_two_graders_fits_a_terminal(eyes, grader):
 
 
 def test_without_a_grader_the_verdict_says_that_nothing_independent_graded(eyes):
-    result = fg.unlearn(BendingBars(), eyes["wide"], **QUICK | {"steps": 1, "rounds": 1})
+    short = QUICK | {"steps": 1, "rounds": 1}
+    result = fg.unlearn(BendingBars(), eyes["wide"], grader=None, **short)
     assert "Not independently graded." in " ".join(str(result).split())
 
 
@@ -537,3 +539,51 @@ def test_reports_and_records_have_the_thresholds(eyes, grader):
         assert report.parameters["thresholds"] == [1.5, -0.25]
     plain = fg.unlearn(BendingBars(), eyes["wide"], **short)
     assert "with a score above" not in str(plain)
+
+
+class Measured:
+    """A score of one's own, with a threshold."""
+
+    def __init__(self, threshold, squint=0.0):
+        self.threshold, self.squint = threshold, squint
+
+    def __call__(self, images):
+        return Eyes(4.0, self.squint).logits(images)[:, 0]
+
+
+@pytest.mark.parametrize("threshold", [2.0, torch.tensor(2.0)])
+def test_a_threshold_of_a_score_of_ones_own_counts(threshold):
+    score, grader = Measured(threshold), Measured(threshold, 0.5)
+    expected = fg.prevalence(BendingBars(), width, threshold=10.5, n=500)
+    assert fg.prevalence(BendingBars(), score, n=500) == expected
+    result = fg.unlearn(BendingBars(), score, grader, **QUICK | {"steps": 1, "rounds": 1})
+    assert result.parameters["thresholds"] == [2.0, 2.0]
+    assert 0.05 < result.metrics["prevalence_before"] < 0.3
+    with pytest.raises(ParameterError, match="threshold 2, which a share does not use"):
+        fg.unlearn(BendingBars(), score, share=0.2, **QUICK)
+
+
+@pytest.mark.parametrize("threshold", ["10", math.nan, lambda: 10])
+def test_a_threshold_of_ones_own_that_is_no_number_is_refused(eyes, threshold):
+    for call in (
+        lambda: fg.prevalence(BendingBars(), Measured(threshold), n=300),
+        lambda: fg.unlearn(BendingBars(), eyes["wide"], Measured(threshold, 0.5), **QUICK),
+        lambda: fg.audit(BendingBars(), BendingBars(), Measured(threshold), n=300),
+    ):
+        with pytest.raises(ParameterError, match=r"threshold = .*: give a finite number"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("graders", "sentence"),
+    [
+        (lambda grader: [grader, None], r"grader\[1\] = None: give a score"),
+        (lambda grader: ["faces-classifier-b"], r"grader\[0\] = 'faces-classifier-b'"),
+        (lambda grader: "faces-classifier-b", "grader = 'faces-classifier-b': give a score"),
+        (lambda grader: 5, "grader = 5: give a score"),
+        (lambda grader: {grader}, "grader is of type set, where the order counts"),
+    ],
+)
+def test_what_cannot_grade_by_its_type_is_refused_by_its_place(eyes, grader, graders, sentence):
+    with pytest.raises(ParameterError, match=sentence):
+        fg.unlearn(BendingBars(), eyes["wide"], graders(grader["wide"]), **QUICK)

@@ -53,11 +53,6 @@ class FeatureScore:
         column_of(self.attribute, self.classifier.attributes)
         object.__setattr__(self, "threshold", finite_number(threshold=self.threshold))
 
-    @property
-    def surely_lacking(self) -> float:
-        """An image with at most these log-odds surely lacks the attribute."""
-        return min(SURELY_LACKING, self.threshold)
-
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return the log-odds (B,) of the attribute of images (B, C, H, W), differentiably.
 
@@ -92,7 +87,10 @@ class FeatureScore:
 
 
 Score = FeatureScore | Callable[[torch.Tensor], torch.Tensor]
-"""One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,)."""
+"""One attribute of a classifier, or another function from images (B, C, H, W) to scores (B,).
+
+A function that has a number `threshold` begins there, as `FeatureScore` does; any other at 0.
+"""
 
 
 def threshold_of(score: Score) -> float:

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import norm, rankdata
 
 from forgetting.border.checks import are_equal
-from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score
+from forgetting.border.feature_score import SURELY_LACKING, Score, threshold_of
 from forgetting.errors import DataError
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.calibration import Auc
@@ -68,9 +68,8 @@ class Scorer:
         if share is not None:
             threshold = _threshold_of_share(title, own, share)
             return cls(title, score, threshold, threshold)
-        if isinstance(score, FeatureScore):
-            return cls(title, score, score.threshold, score.surely_lacking)
-        return cls(title, score, 0.0, SURELY_LACKING)
+        threshold = threshold_of(score)
+        return cls(title, score, threshold, min(SURELY_LACKING, threshold))
 
 
 def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float:

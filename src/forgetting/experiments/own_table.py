@@ -20,8 +20,14 @@ def share_text(metrics: Mapping[str, float], name: str) -> str:
 
 
 def threshold_sentences(titles: Sequence[str], thresholds: Sequence[float]) -> list[str]:
-    """Return a sentence on where scores count as the feature, unless all begin at 0."""
+    """Return a sentence on where scores count as the feature, unless all begin at 0.
+
+    Parameters
+    ----------
+    titles, thresholds : sequence
+        Of what steers, and then of what grades; there may be fewer thresholds.
+    """
     if not any(thresholds):
         return []
-    each = (f"{value:g} by {title}" for title, value in zip(titles, thresholds, strict=True))
+    each = (f"{value:g} by {title}" for title, value in zip(titles, thresholds, strict=False))
     return [f"A sample has the feature with a score above {' and '.join(each)}."]

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from forgetting.border.checks import tensor_of
 from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
@@ -54,6 +55,7 @@ class Prevalence:
         DataError
             There are no samples, or the values are no booleans (N,).
         """
+        has_feature = tensor_of(has_feature, "A prevalence takes no samples")
         if has_feature.dtype != torch.bool or has_feature.ndim != 1:
             raise DataError(
                 "A prevalence takes a boolean for each sample, not "
