@@ -7,7 +7,6 @@ import inspect
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 
 from forgetting.border.copies import name_of
@@ -30,30 +29,6 @@ MAX_BITS = 16
 
 ROUGH_PRECISION = 1e-2
 """The same for batches of two sizes on a GPU, which may compute one of them in TensorFloat-32."""
-
-
-def tensor_of(values: Any, name: str) -> torch.Tensor:
-    """Return numbers or truths as a tensor on the CPU without gradients.
-
-    Parameters
-    ----------
-    values : Tensor, array or sequence
-        Numbers or booleans.
-    name : str
-        What they are, as a sentence begins with it.
-
-    Raises
-    ------
-    DataError
-        They are none of these.
-    """
-    try:
-        given = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{name} of type {type(values).__name__}: give a tensor of numbers or booleans."
-        ) from error
-    return given.detach().cpu()
 
 
 def check_images(images: Any, name: str) -> torch.Tensor:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from scipy.stats import norm, rankdata
 
-from forgetting.border.checks import are_probabilities, tensor_of
+from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
-from forgetting.border.scores import are_percentages
+from forgetting.border.scores import are_percentages, tensor_of
 from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from forgetting.border.checks import tensor_of
 from forgetting.border.options import check_counts
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.border.checks import tensor_of
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 from forgetting.metrics.prevalence import Prevalence

@@ -8,11 +8,11 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
-from forgetting.border.checks import tensor_of
 from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError, DataWarning
 
 
