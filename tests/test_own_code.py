@@ -147,6 +147,7 @@ def test_digits_and_faces_have_classifiers_of_their_own(monkeypatch):
     steering, (grader,) = load_scores(faces, "Smiling", None, [])
     assert steering.threshold == 0
     assert grader.threshold != 0  # the zoo has a balanced threshold of classifier B
+    assert grader.is_default  # so that a share may come in its place
 
 
 @pytest.mark.parametrize(("size", "fitted"), [(32, 32), (40, 32), (64, 64), (128, 64)])
