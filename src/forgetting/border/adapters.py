@@ -15,7 +15,7 @@ from forgetting.border.answers import images_of
 from forgetting.border.checks import check_logits
 from forgetting.border.contracts import Flow, Noise, log_prob_of
 from forgetting.border.feature_score import FeatureScore
-from forgetting.border.options import check_counts, check_rate
+from forgetting.border.options import check_counts, check_ordered, check_rate
 from forgetting.errors import DataError, ModelError
 
 ModuleFunction = Callable[..., torch.Tensor]
@@ -223,8 +223,9 @@ class ConcatenatedLatents(nn.Module):
         Raises
         ------
         ParameterError
-            A dimension is no whole number of at least 1.
+            A dimension is no whole number of at least 1, or the sizes are a set or a dict.
         """
+        check_ordered(sizes=sizes)
         for size in sizes:
             check_counts(sizes=size)
         super().__init__()

@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationInfo
 
 from forgetting.border.conditions import MAX_SEED
@@ -54,6 +56,39 @@ def check_number(**numbers: Any) -> None:
     for name, value in numbers.items():
         if not isinstance(value, Real) or isinstance(value, bool):
             raise ParameterError(f"{name} = {value!r}: give a number.")
+
+
+def finite_number(**numbers: Any) -> float:
+    """Return an option, which may be a tensor of one value, as a float.
+
+    Raises
+    ------
+    ParameterError
+        It is no finite number.
+    """
+    ((name, value),) = numbers.items()
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(value, torch.Tensor):
+        is_number = value.ndim == 0 and value.dtype != torch.bool
+    if not is_number or not math.isfinite(value):
+        raise ParameterError(f"{name} = {value!r}: give a finite number.")
+    return float(value)
+
+
+def check_ordered(**collections: Any) -> None:
+    """Raise an error if an option whose order counts is a set or a mapping.
+
+    Raises
+    ------
+    ParameterError
+        A set has no order, and of a mapping only the keys would count.
+    """
+    for name, value in collections.items():
+        if isinstance(value, Set | Mapping):
+            raise ParameterError(
+                f"{name} is of type {type(value).__name__}, where the order counts: give a list "
+                "or a tuple."
+            )
 
 
 def check_seed(seed: Any) -> None:

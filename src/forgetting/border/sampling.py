@@ -1,8 +1,6 @@
 """Samples of generators that pass the preflight, and the scores of these samples."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Real
 from typing import Any
 
 import torch
@@ -13,10 +11,10 @@ from forgetting.border.classes import may_be_classes, warn_of_classes
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
 from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
-from forgetting.border.options import check_counts, check_seed
+from forgetting.border.options import check_counts, check_seed, finite_number
 from forgetting.border.preflight import check_generator
 from forgetting.border.scores import N_SCORED, check_score, check_scores
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
 
 
@@ -96,16 +94,6 @@ def check_same_shape(generator: nn.Module, images: torch.Tensor, name: str) -> N
         )
 
 
-def _finite(threshold: Any) -> float:
-    """Return a threshold as a float, unless it is no finite number."""
-    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
-    if isinstance(threshold, torch.Tensor):
-        is_number = threshold.ndim == 0 and threshold.dtype != torch.bool
-    if not is_number or not math.isfinite(threshold):
-        raise ParameterError(f"threshold = {threshold!r}: give a finite number.")
-    return float(threshold)
-
-
 def scored_samples(
     generator: nn.Module,
     score: Callable[[torch.Tensor], torch.Tensor],
@@ -141,7 +129,7 @@ def scored_samples(
     check_counts(n=n, batch_size=batch_size)
     check_seed(seed)
     if threshold is not None:
-        threshold = _finite(threshold)
+        threshold = finite_number(threshold=threshold)
     is_logit = threshold is not None and threshold <= 0
     check_generator(generator)
     check_scores_on(generator, [score], is_logit=is_logit)

@@ -1,7 +1,7 @@
 """Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import torch
@@ -9,8 +9,8 @@ from torch import nn
 
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
-from forgetting.border.feature_score import Score
-from forgetting.border.options import check_counts, check_number, check_seed
+from forgetting.border.feature_score import Score, check_without_threshold
+from forgetting.border.options import check_counts, check_number, check_ordered, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
@@ -42,7 +42,7 @@ CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
 def unlearn(
     generator: nn.Module,
     feature: Score,
-    grader: Score | Sequence[Score] = (),
+    grader: Score | Sequence[Score] | None = None,
     *,
     method: MethodName = "until_gone",
     share: float | None = None,
@@ -89,7 +89,8 @@ def unlearn(
     ModelError
         The generator or a score does not keep its contract.
     ParameterError
-        A setting is unknown or not allowed.
+        A setting is unknown or not allowed. Or a grader is another attribute than its classifier
+        could grade, or of what steers; or a score has a threshold beside `share`.
     TrainingError
         The loss is not finite.
 
@@ -104,7 +105,9 @@ def unlearn(
     """
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
     check_generator(generator, trainable, is_tuned=True)
-    graders = [grader] if callable(grader) else list(grader)
+    graders = _as_graders(grader)
+    for score in (feature, *graders) if share is not None else ():
+        check_without_threshold(score)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
@@ -134,6 +137,31 @@ def unlearn(
     return UnlearningReport(
         result.model, result.history, looked.name, figures, measured, parameters
     )
+
+
+def _as_graders(given: Any) -> list[Score]:
+    """Return what grades as a list, empty for None.
+
+    Raises
+    ------
+    ParameterError
+        It is neither a function nor a sequence of functions.
+    """
+    if given is None or callable(given):
+        return [] if given is None else [given]
+    check_ordered(grader=given)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ParameterError(
+            f"grader = {given!r}: give a score, such as classifier['Smiling'], or a list of them."
+        )
+    graders = list(given)
+    for place, each in enumerate(graders):
+        if not callable(each):
+            raise ParameterError(
+                f"grader[{place}] = {each!r}: give a score, such as classifier['Smiling'], or "
+                "leave it out."
+            )
+    return graders
 
 
 def checked_options(

@@ -114,8 +114,8 @@ def classifiers_used(steering: Score, graders: Sequence[Score]) -> list[dict[str
     Returns
     -------
     list of dict
-        `part`, "what steers" or "what grades"; `classifier`, where it is from or its class; and,
-        of a module, the `sha256` of its state.
+        `part`, "what steers" or "what grades"; `classifier`, where it is from or its class; the
+        `attribute` that scores; and, of a module, the `sha256` of its state.
     """
     rows = []
     for place, score in enumerate((steering, *graders)):
@@ -123,6 +123,7 @@ def classifiers_used(steering: Score, graders: Sequence[Score]) -> list[dict[str
         row = {"part": part, "classifier": getattr(score, "__name__", type(score).__name__)}
         if isinstance(score, FeatureScore):
             row["classifier"] = score.title or name_of(score.classifier)
+            row["attribute"] = score.attribute
             if isinstance(score.classifier, nn.Module):
                 row["sha256"] = state_digest(score.classifier)
         rows.append(row)

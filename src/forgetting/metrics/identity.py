@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from forgetting.border.options import check_counts
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 
@@ -96,6 +97,8 @@ def verification(similarity: torch.Tensor, same: torch.Tensor) -> tuple[Auc, flo
     DataError
         There are under 100 pairs of different people, or a similarity lies outside [-1, 1].
     """
+    similarity = tensor_of(similarity, "Verification takes no similarities")
+    same = tensor_of(same, "Verification takes no truth")
     if bool((similarity.abs() > 1 + 3 * LENGTH_ERROR).any()):
         least, most = float(similarity.min()), float(similarity.max())
         raise DataError(

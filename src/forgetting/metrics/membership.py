@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 from forgetting.metrics.prevalence import Prevalence
@@ -42,15 +43,17 @@ class Membership:
         DataError
             There are no members, fewer than 100 others, or a score is not finite.
         """
+        members = tensor_of(members, "Membership takes no members")
+        others = tensor_of(others, "Membership takes no others")
         if not len(members) or FALSE_ALARMS * len(others) < 1:
             raise DataError(
                 f"There are {len(members)} members and {len(others)} others: give at least one "
                 f"member and {1 / FALSE_ALARMS:.0f} others."
             )
-        scores = torch.cat([members, others]).cpu()
+        scores = torch.cat([members, others])
         is_member = torch.arange(len(scores)) < len(members)
         threshold = threshold_at(scores, is_member, FALSE_ALARMS)
-        return cls(Auc.of(scores, is_member), Prevalence.of(members.cpu() > threshold))
+        return cls(Auc.of(scores, is_member), Prevalence.of(members > threshold))
 
     def metrics(self, name: str) -> dict[str, float]:
         """Return `membership_NAME` and `caught_NAME`, with their intervals."""
