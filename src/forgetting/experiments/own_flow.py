@@ -33,6 +33,7 @@ from forgetting.methods.results import TamingResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
+from forgetting.zoo.same_answers import answers_of
 from forgetting.zoo.saved import check_unchanged, save_model, state_digest
 
 MIN_RETAINED = 160
@@ -124,7 +125,7 @@ class TamingReport:
         ForgettingError
             The folder holds a model, or cannot be written to, or the copy was changed since.
         """
-        check_unchanged(self.model, self.parameters["tuned_sha256"])
+        check_unchanged(self.model, self.parameters)
         record = {
             "report": str(self),
             "is_within_rule": self.result.is_within_rule,
@@ -229,6 +230,7 @@ def tame(
         "model": name_of(flow),
         "base_sha256": state_digest(flow),
         "tuned_sha256": state_digest(result.model),
+        "tuned_answers": answers_of(result.model, "flow", forget.shape[1:]),
         "images_to_forget": len(forget),
         "images_to_retain": len(kept),
         "images_held_out": len(held_out),

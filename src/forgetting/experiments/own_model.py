@@ -7,6 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
+from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score
@@ -25,6 +26,7 @@ from forgetting.methods.results import UnlearningResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
+from forgetting.zoo.same_answers import answers_of
 from forgetting.zoo.saved import state_digest
 
 MIN_GRADED = 200
@@ -120,6 +122,7 @@ def unlearn(
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
         "tuned_sha256": state_digest(result.model),
+        "tuned_answers": answers_of(result.model, "generator", [check_latent_dim(generator)]),
         "method": method,
         "share": share,
         "n": n,
