@@ -19,7 +19,7 @@ from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score, check_scores
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
+from forgetting.experiments.own_audit_doubts import are_one_model, doubts, warn_of_strangers
 from forgetting.experiments.own_graders import check_other, check_sight
 from forgetting.experiments.own_report import share_text, text_table
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
@@ -232,6 +232,7 @@ def audit(
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
     used = classifiers_used(feature, graders)
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
+    scored["is_one_model"] = are_one_model(before, after)
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
 
 
@@ -277,9 +278,8 @@ def check_audit(
     check_seed(seed)
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
-    states = {key: state_digest(model) for key, model in models.items()}
     for key in ("before", "after"):
-        if states.get("retrained") == states[key]:
+        if "retrained" in models and are_one_model(models["retrained"], models[key]):
             raise ParameterError(f"retrained is {key}: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)
