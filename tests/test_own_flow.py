@@ -282,3 +282,11 @@ def test_a_wrong_option_is_one_sentence_and_starts_no_notebook(
     assert done.exit_code == 1
     assert sentence in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (6, 8, 3), (8, 6, 1)])
+def test_images_with_their_channels_last_are_refused(shape):
+    random = torch.Generator().manual_seed(0)
+    forget, retain = (torch.rand(n, *shape, generator=random) for n in (2, 170))
+    with pytest.raises(DataError, match=r"channels are last: give images\.permute"):
+        tame(Pixels(), forget, retain, max_steps=1)
