@@ -235,3 +235,13 @@ def test_distances_are_no_similarities():
     same = torch.arange(300) % 2 == 0
     with pytest.raises(DataError, match=r"where inner products .* lie in \[-1, 1\]"):
         verification(torch.linspace(0, 2, 300), same)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_images_without_a_name_are_not_taken_for_one_person(missing):
+    people, vectors = ["a", "a", missing, missing], torch.eye(4)
+    sentence = "2 of 4 images have no name, the first at place 2"
+    with pytest.raises(DataError, match=sentence):
+        pairs(vectors, people, 2)
+    with pytest.raises(DataError, match=sentence):
+        nearest_people(vectors, people, "a", 1)
