@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.errors import DataError, DataWarning, ForgettingError, ParameterError, WeightsError
 from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import measure
@@ -391,3 +391,17 @@ def test_a_grader_of_few_values_has_no_threshold_of_a_share():
 
     with pytest.raises(DataError, match=r"By grader .* have the score 5, at which a share of 0.1"):
         fg.unlearn(BendingBars(), width, has_it, share=0.1, **QUICK)
+
+
+def test_a_classifier_that_changes_during_a_run_is_noted_and_recorded_as_it_was(eyes):
+    changing = fg.as_classifier(Eyes(3.0), ("wide", "right"), logits=lambda m, x: m.logits(x))
+
+    def change(tuned):
+        with torch.no_grad():
+            next(changing.parameters()).mul_(1.01)
+        return tuned
+
+    options = QUICK | {"steps": 1, "rounds": 1, "trainable": change}
+    with pytest.warns(DataWarning, match="what grades has other weights than when"):
+        result = fg.unlearn(BendingBars(), eyes["wide"], changing["wide"], **options)
+    assert result.parameters["classifiers"][1]["sha256"] != state_digest(changing)

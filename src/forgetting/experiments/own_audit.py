@@ -23,7 +23,7 @@ from forgetting.experiments.own_audit_doubts import are_one_model, doubts, warn_
 from forgetting.experiments.own_graders import check_other, check_sight
 from forgetting.experiments.own_report import share_text, text_table
 from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
-from forgetting.experiments.own_sources import classifiers_used, feature_name
+from forgetting.experiments.own_sources import classifiers_used, feature_name, warn_of_changed
 from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
@@ -192,6 +192,7 @@ def audit(
     grades = [*graders, feature][0]
     check_audit(models, feature, grades, seed, **options)
     warn_of_strangers(before, after)
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         own_seed = stream_seed(seed, "audit")
         random = torch.Generator().manual_seed(own_seed)
@@ -230,7 +231,7 @@ def audit(
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
-    used = classifiers_used(feature, graders)
+    warn_of_changed(used, classifiers_used(feature, graders))
     scored = {"feature": feature_name(feature, grades), "classifiers": used}
     scored["is_one_model"] = are_one_model(before, after)
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})

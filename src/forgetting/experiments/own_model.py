@@ -16,7 +16,7 @@ from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
-from forgetting.experiments.own_sources import classifiers_used
+from forgetting.experiments.own_sources import classifiers_used, warn_of_changed
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -108,6 +108,7 @@ def unlearn(
     check_generator(generator, trainable, is_tuned=True)
     graders = [grader] if callable(grader) else list(grader)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
         looked = OwnFeature(generator, feature, graders, n=n, share=share, random=random)
@@ -118,6 +119,7 @@ def unlearn(
         figures["seconds"] = time.perf_counter() - started
         graded = looked.on_fresh_latents(generator, random)
         measured = measure(graded, generator, result.model, direction)
+    warn_of_changed(used, classifiers_used(feature, graders))
     parameters = {
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
@@ -129,9 +131,7 @@ def unlearn(
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
         "thresholds": [scorer.threshold for scorer in (looked.steering, *looked.graders)],
-        "classifiers": classifiers_used(
-            looked.steering.score, [grader.score for grader in looked.graders]
-        ),
+        "classifiers": used,
         **settings,
     }
     return UnlearningReport(
