@@ -138,8 +138,8 @@ def scored_samples(
     ParameterError
         An option is no whole number in its range, or the threshold no finite number.
     """
-    check_counts(n=n, batch_size=batch_size)
-    check_seed(seed)
+    n, batch_size = check_counts(n=n, batch_size=batch_size)
+    seed = check_seed(seed)
     if threshold is not None:
         threshold = _finite(threshold)
     is_logit = threshold is not None and threshold <= 0

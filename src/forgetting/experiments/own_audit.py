@@ -185,13 +185,14 @@ def audit(
     >>> report.metrics["prevalence_before"] == report.metrics["prevalence_after"]
     True
     """
-    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
     graders = [] if grader is None or grader == feature else [grader]
     grades = [*graders, feature][0]
-    check_audit(models, feature, grades, seed, **options)
+    check_audit(models, feature, grades, seed, n=n, n_attacked=n_attacked, steps=steps)
     warn_of_strangers(before, after)
+    seed, n, n_attacked, steps = map(int, (seed, n, n_attacked, steps))
+    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     used = classifiers_used(feature, graders)
     with own_conditions(seed):
         own_seed = stream_seed(seed, "audit")
@@ -232,7 +233,7 @@ def audit(
                     metrics[f"probe_{name}"] = gain
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
     warn_of_changed(used, classifiers_used(feature, graders))
-    scored = {"feature": feature_name(feature, grades), "classifiers": used}
+    scored: dict[str, Any] = {"feature": feature_name(feature, grades), "classifiers": used}
     scored["is_one_model"] = are_one_model(before, after)
     return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
 

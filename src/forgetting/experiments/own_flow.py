@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_decoded
+from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.options import check_seed
 from forgetting.border.preflight import check_flow
@@ -219,13 +220,14 @@ def tame(
     False
     """
     config = TamingConfig(seed=seed, **checked_options(seed, **settings))
-    forget, retain = check_taming(flow, forget, retain)
-    kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
+    with own_conditions(config.seed):
+        forget, retain = check_taming(flow, forget, retain)
+        kept, held_out = hold_out(retain, torch.Generator().manual_seed(config.seed))
     result = taming.tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
     sets = {"forget": forget, "held_out": measured}
     with phase("comparing"):
-        comparison = compare(flow, result.model, sets, reference, seed=seed)
+        comparison = compare(flow, result.model, sets, reference, seed=config.seed)
     parameters = {
         "model": name_of(flow),
         "base_sha256": state_digest(flow),
@@ -236,7 +238,7 @@ def tame(
         "images_held_out": len(held_out),
         **config.model_dump(mode="json"),
     }
-    return TamingReport(result, comparison, parameters, _shown(flow, result.model, seed))
+    return TamingReport(result, comparison, parameters, _shown(flow, result.model, config.seed))
 
 
 def checked_options(seed: int, **settings: Any) -> dict[str, Any]:

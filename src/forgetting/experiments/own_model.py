@@ -105,6 +105,7 @@ def unlearn(
     'unchanged'
     """
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
+    n, seed, share = int(n), int(seed), share if share is None else float(share)
     check_generator(generator, trainable, is_tuned=True)
     graders = [grader] if callable(grader) else list(grader)
     forget = _in_rounds if method == "until_gone" else _in_one_pass

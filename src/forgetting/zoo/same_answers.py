@@ -72,7 +72,7 @@ def gives_answers(model: nn.Module, kept: Kept | None) -> bool:
     adapted = _as_kept(model, kept["adapter"]) if kept else None
     if kept is None or adapted is None:
         return True
-    expected = torch.tensor(kept["values"], dtype=torch.float64)
+    expected = torch.tensor(kept["values"], dtype=torch.float64, device="cpu")
     try:
         values = _values(adapted, kept["contract"], kept["shape"], seed=0)
     except Exception:  # whatever a stranger's module raises, it is no such answer
