@@ -47,5 +47,5 @@ def _checksum(tensor: torch.Tensor, about: Mapping[str, str]) -> str:
     """Return a hash of a tensor's values and of the texts about it."""
     what = repr((tensor.dtype, tuple(tensor.shape), sorted(about.items())))
     digest = hashlib.blake2b(what.encode(), digest_size=16)
-    digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
