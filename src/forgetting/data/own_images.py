@@ -50,8 +50,8 @@ def load_images(
     Raises
     ------
     DataError
-        The folder is no path, there is none, it holds no images, one cannot be read, or no value
-        of any is above 1 of 255 though not all are 0.
+        The folder is no path, or there is none. It holds no images, one cannot be read, or no
+        value of any is above 1 of 255 though not all are 0.
     ParameterError
         There is no such crop or number of channels, or the size is no whole number of at least 1.
 
