@@ -261,3 +261,13 @@ def test_a_truth_that_is_no_numbers_is_refused_in_a_sentence(truth):
     for measure in (lambda: Auc.of(torch.zeros(3), truth), lambda: Prevalence.of(truth)):
         with pytest.raises(DataError, match=r"takes no .* of type \w+: give a tensor"):
             measure()
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_images_without_a_name_are_not_taken_for_one_person(missing):
+    people, vectors = ["a", "a", missing, missing], torch.eye(4)
+    sentence = "2 of 4 images have no name, the first at place 2"
+    with pytest.raises(DataError, match=sentence):
+        pairs(vectors, people, 2)
+    with pytest.raises(DataError, match=sentence):
+        nearest_people(vectors, people, "a", 1)

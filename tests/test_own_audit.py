@@ -247,7 +247,12 @@ def test_images_to_relearn_from_have_the_feature_also_where_a_class_is_drawn():
 
 def test_a_pair_that_is_none_is_said_to_be_none():
     same = fg.audit(BendingBars(), BendingBars(), wide, **QUICK)
-    assert "Before and after are the same weights" in str(same)
+    assert "Before and after are the same model" in str(same)
+    other = fg.as_generator(BendingBars(), 6, forward=lambda bars, z: bars(z * 0.7))
+    bars = fg.as_generator(BendingBars(), 6)  # of equal weights
+    report = fg.audit(bars, other, wide, retrained=narrowed(), **QUICK)
+    assert report.parameters["before"] == report.parameters["after"]
+    assert "the same model" not in str(report)
     rare = BendingBars()
     with torch.no_grad():
         rare.widths[8:].sub_(0.05)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.errors import DataError, DataWarning, ForgettingError, ParameterError, WeightsError
 from forgetting.experiments import own_model
 from forgetting.experiments.looking import N_FIRST
 from forgetting.experiments.own_feature import OwnFeature
@@ -587,3 +587,17 @@ def test_a_threshold_of_ones_own_that_is_no_number_is_refused(eyes, threshold):
 def test_what_cannot_grade_by_its_type_is_refused_by_its_place(eyes, grader, graders, sentence):
     with pytest.raises(ParameterError, match=sentence):
         fg.unlearn(BendingBars(), eyes["wide"], graders(grader["wide"]), **QUICK)
+
+
+def test_a_classifier_that_changes_during_a_run_is_noted_and_recorded_as_it_was(eyes):
+    changing = fg.as_classifier(Eyes(3.0), ("wide", "right"), logits=lambda m, x: m.logits(x))
+
+    def change(tuned):
+        with torch.no_grad():
+            next(changing.parameters()).mul_(1.01)
+        return tuned
+
+    options = QUICK | {"steps": 1, "rounds": 1, "trainable": change}
+    with pytest.warns(DataWarning, match="what grades has other weights than when"):
+        result = fg.unlearn(BendingBars(), eyes["wide"], changing["wide"], **options)
+    assert result.parameters["classifiers"][1]["sha256"] != state_digest(changing)

@@ -68,6 +68,11 @@ class AdaptedFlow(nn.Module):
         """Whether the module's own `log_prob` is called."""
         return self._log_prob is own_log_prob
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the function is none of the owner's."""
+        return self._log_prob in (own_log_prob, distribution_log_prob)
+
     def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
         """Return the log-density (B,) of images (B, ...).
 
@@ -108,6 +113,11 @@ class AdaptedGenerator(nn.Module):
         self.latent_dim = sum(self._sizes)
         self.latent_shapes, self._forward = latent_shapes, forward
         self.value_range = value_range
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the module is called, and not a function of its owner."""
+        return self._forward is call
 
     def __repr__(self) -> str:
         shapes = " and ".join(map(str, self.latent_shapes))

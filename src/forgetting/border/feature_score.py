@@ -10,7 +10,7 @@ from forgetting.border.checks import check_range
 from forgetting.border.contracts import Classifier
 from forgetting.border.copies import name_of, on_device_of
 from forgetting.border.options import check_ordered, finite_number
-from forgetting.errors import ParameterError, check_option
+from forgetting.errors import DataError, ParameterError, check_option
 
 SURELY_LACKING = math.log(0.1 / 0.9)
 """The logit of a probability of 0.1, below which a classifier is sure that a feature is absent."""
@@ -61,8 +61,15 @@ class FeatureScore:
         Raises
         ------
         DataError
-            Values lie far outside [0, 1], as those of images from -1 to 1 or up to 255 do.
+            The images are no floats of torch, or values lie far outside [0, 1], as those of images
+            from -1 to 1 or up to 255 do.
         """
+        if not isinstance(images, torch.Tensor) or not images.is_floating_point():
+            form = images.dtype if isinstance(images, torch.Tensor) else type(images).__name__
+            raise DataError(
+                f"The images are {form}: give a tensor of torch with floats in [0, 1], such as "
+                "images.float() / 255."
+            )
         if images.numel() and (images.min() < -FAR or images.max() > 1 + FAR):
             check_range(images.detach(), "The images")
         odds = log_odds(self.classifier, images)

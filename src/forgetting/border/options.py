@@ -18,8 +18,8 @@ ROUNDED = 1e-6
 C = TypeVar("C", bound=BaseModel)
 
 
-def check_counts(*, least: int = 1, **counts: Any) -> None:
-    """Raise an error unless each option is a whole number of at least `least`.
+def check_counts(*, least: int = 1, **counts: Any) -> list[int]:
+    """Return each option as an int, unless it is no whole number of at least `least`.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def check_counts(*, least: int = 1, **counts: Any) -> None:
     for name, value in counts.items():
         if not _is_whole(value) or value < least:
             raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
+    return [int(value) for value in counts.values()]
 
 
 def check_rate(**rates: Any) -> None:
@@ -91,8 +92,8 @@ def check_ordered(**collections: Any) -> None:
             )
 
 
-def check_seed(seed: Any) -> None:
-    """Raise an error unless a seed is a whole number from 0 to `MAX_SEED`.
+def check_seed(seed: Any) -> int:
+    """Return a seed as an int, unless it is no whole number from 0 to `MAX_SEED`.
 
     Raises
     ------
@@ -101,6 +102,7 @@ def check_seed(seed: Any) -> None:
     """
     if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
         raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+    return int(seed)
 
 
 def check_interval(name: str, value: float, low: float, high: float) -> None:

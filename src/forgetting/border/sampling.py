@@ -10,9 +10,10 @@ from forgetting.border.checks import are_equal, check_decoded, check_latent_dim,
 from forgetting.border.classes import may_be_classes, warn_of_classes
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
 from forgetting.border.options import check_counts, check_seed, finite_number
-from forgetting.border.preflight import check_generator
+from forgetting.border.preflight import check_generator, warn_of_statistics
 from forgetting.border.scores import N_SCORED, check_score, check_scores
 from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
@@ -71,6 +72,8 @@ def check_scores_on(
     images = first_samples(generator)
     for score in scores:
         check_score(score, images, is_logit=is_logit)
+        if isinstance(score, FeatureScore) and isinstance(score.classifier, nn.Module):
+            warn_of_statistics(score.classifier)
         if tells_forms(score):
             warn_of_forms(score, _batches(generator, N_COMPARED), name_of(generator))
         if may_be_classes(score):
@@ -126,8 +129,8 @@ def scored_samples(
     ParameterError
         An option is no whole number in its range, or the threshold no finite number.
     """
-    check_counts(n=n, batch_size=batch_size)
-    check_seed(seed)
+    n, batch_size = check_counts(n=n, batch_size=batch_size)
+    seed = check_seed(seed)
     if threshold is not None:
         threshold = finite_number(threshold=threshold)
     is_logit = threshold is not None and threshold <= 0

@@ -19,10 +19,10 @@ from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
+from forgetting.experiments.own_audit_doubts import are_one_model, doubts, warn_of_strangers
 from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_samples import had_feature, has_feature, images_with_feature
-from forgetting.experiments.own_sources import classifiers_used, feature_name
+from forgetting.experiments.own_sources import classifiers_used, feature_name, warn_of_changed
 from forgetting.experiments.own_table import share_text, text_table, threshold_sentences
 from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
@@ -187,13 +187,15 @@ def audit(
     >>> report.metrics["prevalence_before"] == report.metrics["prevalence_after"]
     True
     """
-    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
     graders = [] if grader is None or grader == feature else [grader]
     grades = [*graders, feature][0]
-    check_audit(models, feature, grades, seed, **options)
+    check_audit(models, feature, grades, seed, n=n, n_attacked=n_attacked, steps=steps)
     warn_of_strangers(before, after)
+    seed, n, n_attacked, steps = map(int, (seed, n, n_attacked, steps))
+    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         own_seed = stream_seed(seed, "audit")
         random = torch.Generator().manual_seed(own_seed)
@@ -232,10 +234,12 @@ def audit(
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
+    warn_of_changed(used, classifiers_used(feature, graders))
     scored = {
         "feature": feature_name(feature, grades),
-        "classifiers": classifiers_used(feature, graders),
+        "classifiers": used,
         "thresholds": [threshold_of(score) for score in (feature, *graders)],
+        "is_one_model": are_one_model(before, after),
     }
     parameters = {**audited, **scored, **options, "seed": seed}
     return AuditReport(metrics, tuple(models), parameters)
@@ -265,9 +269,8 @@ def check_audit(
     check_independent(feature, [] if grader is feature else [grader])
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
-    states = {key: state_digest(model) for key, model in models.items()}
     for key in ("before", "after"):
-        if states.get("retrained") == states[key]:
+        if "retrained" in models and are_one_model(models["retrained"], models[key]):
             raise ParameterError(f"retrained is {key}: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)

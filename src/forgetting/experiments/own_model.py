@@ -7,6 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
+from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score, check_without_threshold
@@ -15,7 +16,7 @@ from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
-from forgetting.experiments.own_sources import classifiers_used
+from forgetting.experiments.own_sources import classifiers_used, warn_of_changed
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -25,6 +26,7 @@ from forgetting.methods.results import UnlearningResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
+from forgetting.zoo.same_answers import answers_of
 from forgetting.zoo.saved import state_digest
 
 MIN_GRADED = 200
@@ -104,11 +106,13 @@ def unlearn(
     'unchanged'
     """
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
+    n, seed, share = int(n), int(seed), share if share is None else float(share)
     check_generator(generator, trainable, is_tuned=True)
     graders = _as_graders(grader)
     for score in (feature, *graders) if share is not None else ():
         check_without_threshold(score)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
         looked = OwnFeature(generator, feature, graders, n=n, share=share, random=random)
@@ -119,19 +123,19 @@ def unlearn(
         figures["seconds"] = time.perf_counter() - started
         graded = looked.on_fresh_latents(generator, random)
         measured = measure(graded, generator, result.model, direction)
+    warn_of_changed(used, classifiers_used(feature, graders))
     parameters = {
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
         "tuned_sha256": state_digest(result.model),
+        "tuned_answers": answers_of(result.model, "generator", [check_latent_dim(generator)]),
         "method": method,
         "share": share,
         "n": n,
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
         "thresholds": [scorer.threshold for scorer in (looked.steering, *looked.graders)],
-        "classifiers": classifiers_used(
-            looked.steering.score, [grader.score for grader in looked.graders]
-        ),
+        "classifiers": used,
         **settings,
     }
     return UnlearningReport(

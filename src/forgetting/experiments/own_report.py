@@ -172,7 +172,7 @@ class UnlearningReport(UnlearningResult):
         ForgettingError
             The folder holds a model, or cannot be written to, or the copy was changed since.
         """
-        check_unchanged(self.model, self.parameters["tuned_sha256"])
+        check_unchanged(self.model, self.parameters)
         record = {
             "feature": self.feature,
             "report": self.report(),

@@ -144,7 +144,7 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     threshold = threshold_of(score) if threshold is None else threshold
     _, scores = scored_samples(
         generator,
