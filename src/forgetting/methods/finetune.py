@@ -17,9 +17,8 @@ from forgetting.border.copies import device_of, free_weights, freeze
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import Precision, autocast_context
-from forgetting.foundation.progress import progress
 from forgetting.methods.problem import UnlearningProblem
-from forgetting.methods.results import UnlearningResult, call_back
+from forgetting.methods.results import UnlearningResult, reporting
 from forgetting.methods.settings import Settings
 
 
@@ -212,9 +211,7 @@ def _finetune(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=config.steps)
     random = torch.Generator().manual_seed(config.seed)
     history: list[dict[str, float]] = []
-    callback = problem.callback
-    if callback is None:
-        callback = progress(config.steps, "tuning")
+    report = reporting(problem.callback, config.steps, "tuning")
     step = 0
     for step in range(1, config.steps + 1):
         drawn = (draw or draw_normal)(random)
@@ -242,7 +239,7 @@ def _finetune(
             _combine_gradients(losses, parameters, combine)
         optimizer.step()
         schedule.step()
-        call_back(callback, row, model)
+        report(row, model)
         if step % config.log_every == 0 or step == config.steps:
             history.append(row)
     if not all(parameter.isfinite().all() for parameter in parameters):

@@ -8,6 +8,7 @@ from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.undisturbed import undisturbed
+from forgetting.foundation.progress import progress
 from forgetting.methods.direction import Direction
 
 LATE = 0.75
@@ -20,21 +21,28 @@ Callback = Callable[[dict[str, float], nn.Module], None]
 """Function that a method calls at every step, with the step's figures and the model so far."""
 
 
-def call_back(callback: Callback | None, row: dict[str, float], tuned: nn.Module) -> None:
-    """Give a callback a copy of a step's row, and the tuned copy, whose tuning it cannot disturb.
+def reporting(callback: Callback | None, n_steps: int, title: str) -> Callback:
+    """Return what a method calls at every step: a callback that cannot disturb tuning, or a bar.
 
-    The modes of its modules, its buffers, which of its weights take gradients, random numbers and
-    torch's settings are afterwards what they were.
+    The callback gets a copy of the step's row. The modes of the model's modules, its buffers,
+    which of its weights take gradients, random numbers and torch's settings are afterwards what
+    they were. Without a callback a bar of `n_steps` moves, which does not look at the model.
 
     Raises
     ------
     TrainingError
-        The callback changed or replaced weights of the tuned copy.
+        By what is returned: the callback changed or replaced weights of the tuned copy.
     """
-    if callback is None:
-        return
-    with undisturbed(tuned), own_conditions(int(row["step"])):
-        callback(dict(row), tuned)
+
+    def call_back(row: dict[str, float], tuned: nn.Module) -> None:
+        assert callback is not None
+        with undisturbed(tuned), own_conditions(int(row["step"])):
+            callback(dict(row), tuned)
+
+    def say_nothing(row: dict[str, float], tuned: nn.Module) -> None:
+        """Report nothing where progress is switched off."""
+
+    return call_back if callback else progress(n_steps, title) or say_nothing
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from forgetting.border.undisturbed import undisturbed
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import autocast_context
-from forgetting.foundation.progress import progress
 from forgetting.methods.image_sets import batches, check_sets
-from forgetting.methods.results import Callback, TamingResult, call_back
+from forgetting.methods.results import Callback, TamingResult, reporting
 from forgetting.methods.retain_set import RetainSet, TamedReference, farthest, is_near
 from forgetting.methods.taming_config import Divergence, TamingConfig
 
@@ -149,7 +148,7 @@ def _tame(
     pressures: torch.Tensor | None = None
     history: list[dict[str, float]] = []
     figures, seen = dict[str, float](), dict[str, float]()
-    callback = progress(config.max_steps, "taming") if callback is None else callback
+    report = reporting(callback, config.max_steps, "taming")
     is_promising = False
     for step in range(config.max_steps + 1):
         is_logged = step % config.log_every == 0 or step == config.max_steps
@@ -170,7 +169,7 @@ def _tame(
                 has_settled = reference.shift <= _settle_limit(config)
                 is_done = is_done or (row["within"] == 1 and has_settled)
         _check_finite(row, step)
-        call_back(callback, figures | row | seen, tamed)
+        report(figures | row | seen, tamed)
         if is_done or is_logged:
             history.append(row)
         if is_done or step == config.max_steps:
