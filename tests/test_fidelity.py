@@ -11,7 +11,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics.feature_statistics import Statistics
-from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
+from forgetting.metrics.fidelity import fid, inception_score, kid, nearest, precision_recall
 
 
 def draw(n, dim, seed, shift=0.0, scale=1.0):
@@ -157,3 +157,30 @@ def test_samples_that_are_in_both_sets_are_noted(n_shared):
         said = [str(w.message) for w in noted if "are in both sets" in str(w.message)]
         assert said == [w for w in said if w.startswith(f"{name}: 20 samples")]
         assert bool(said) is bool(n_shared)
+
+
+def test_the_inception_score_is_that_of_sure_varied_and_of_equal_samples():
+    sure = torch.eye(4).repeat(250, 1)
+    assert inception_score(sure)[0] == pytest.approx(4, abs=0.1)
+    assert inception_score(sure[:1].repeat(1000, 1)) == pytest.approx((1, 1, 1))
+    assert inception_score(torch.full((1000, 4), 0.25)) == pytest.approx((1, 1, 1))
+    p = torch.tensor([[0.9, 0.1], [0.3, 0.7]]).repeat(500, 1)
+    mean = torch.tensor([0.6, 0.4])
+    expected = (p * (p / mean).log()).sum(1).mean().exp()
+    score, low, high = inception_score(p)
+    assert low < float(expected) < high
+    assert score == pytest.approx(float(expected), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        (torch.full((499, 2), 0.5), "needs 500 samples, and there are 499"),
+        (torch.ones(600, 2), "a row does not add up to 1"),
+        (torch.tensor([[2.0, -1.0]]).repeat(600, 1), "class probabilities"),
+        (torch.full((600, 2), float("nan")), "class probabilities"),
+    ],
+)
+def test_an_inception_score_of_no_distributions_is_refused(classes, sentence):
+    with pytest.raises(DataError, match=sentence):
+        inception_score(classes)

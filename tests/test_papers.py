@@ -154,6 +154,18 @@ def test_rows_that_the_records_do_not_give_are_reported(tmp_path):
     assert PAPERS.check(checkout) == []
 
 
+def test_a_part_of_a_row_may_stand_in_another_record_or_nowhere(results):
+    (row,) = table(row={"record": "run", "elsewhere": {"share": {"without": "No time."}}}).beside(
+        results
+    )
+    assert row["without"] == "No time."
+    named = {"record": "gone", "case": "x", "elsewhere": {"share": {"record": "run"}}}
+    with pytest.raises(ForgettingError, match="run has no before. Did"):
+        table(row=named).beside(results)  # of the other record, without the case
+    with pytest.raises(ForgettingError, match="which is no part"):
+        table(row={"record": "run", "elsewhere": {"shares": {"record": "run"}}})
+
+
 def test_both_papers_have_their_tables_whole():
     tables = {t.name: t for t in read_papers()}
     assert {t.paper for t in tables.values()} == {"moon2024feature", "malnick2024taming"}

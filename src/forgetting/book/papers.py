@@ -43,12 +43,26 @@ class Part(BaseModel):
     decimals: int = 2
     rule: tuple[str, Relation, str] | None = None
     margin: float = 0.0
-    without: str = ""
 
     @property
     def factor(self) -> float:
         """What turns a figure of a record into the unit of the part."""
         return 100.0 if self.unit == " %" else 1.0
+
+
+class OtherPlace(BaseModel):
+    """Where a row's figures of one part stand, if it is not the row's record, or why nowhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record: str = ""
+    without: str = ""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "OtherPlace":
+        if bool(self.record) == bool(self.without):
+            raise ValueError("give another record, or say why in `without`")
+        return self
 
 
 class PaperRow(BaseModel):
@@ -63,6 +77,7 @@ class PaperRow(BaseModel):
     case: str = ""
     again: str = ""
     instead: dict[str, str] = {}
+    elsewhere: dict[str, OtherPlace] = {}
     without: str = ""
 
     def metric(self, column: Column, case: str) -> str:
@@ -89,6 +104,8 @@ class PaperTable(BaseModel):
             lengths = {name: len(part.columns) for name, part in self.parts.items()}
             if {name: len(figures) for name, figures in row.figures.items()} != lengths:
                 raise ValueError(f"{row.row}: its figures are not those of the columns")
+            if unknown := sorted(row.elsewhere.keys() - self.parts.keys()):
+                raise ValueError(f"{row.row}: `elsewhere` names {unknown[0]!r}, which is no part")
             if bool(row.record) == bool(row.without):
                 raise ValueError(f"{row.row}: give it a record, or say why in `without`")
         return self
@@ -114,12 +131,13 @@ class PaperTable(BaseModel):
         theirs = dict(zip(part.columns, row.figures[part_name], strict=True))
         cells: dict[str, Any] = {column: {"paper": theirs[column]} for column in part.columns}
         entry["cells"] = cells
-        if reason := row.without or part.without:
-            return entry | {"without": reason}
+        other = row.elsewhere.get(part_name, OtherPlace(record=row.record, without=row.without))
+        if other.without:
+            return entry | {"without": other.without}
         values = {}
         for key, column in part.columns.items():
-            name = row.metric(column, row.case)
-            cells[key]["here"], values[key] = _ours(results, row.record, name, part)
+            name = row.metric(column, row.case if other.record == row.record else "")
+            cells[key]["here"], values[key] = _ours(results, other.record, name, part)
             if column.again and row.again:
                 name = row.metric(column, row.again)
                 cells[key]["again"], _ = _ours(results, row.record, name, part)
@@ -127,10 +145,10 @@ class PaperTable(BaseModel):
             for key in part.columns:
                 cells[key]["place"] = place_of(theirs[key], values[key], part.decimals)
             return entry
-        one, relation, other = part.rule
-        bound = tuple(x + part.margin for x in values[other])
+        one, relation, than = part.rule
+        bound = tuple(x + part.margin for x in values[than])
         entry["verdict"] = verdict([compared(values[one], relation, bound)])
-        first, second = theirs[one], theirs[other]
+        first, second = theirs[one], theirs[than]
         if isinstance(first, float) and isinstance(second, float):
             outcome = compared((first,) * 3, relation, (second + part.margin,) * 3)
             entry["verdict_of_the_paper"] = verdict([outcome])

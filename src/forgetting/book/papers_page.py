@@ -39,8 +39,7 @@ class Papers(SphinxDirective):
         note_use(self.env, used)
         width = 60 // len(part.columns)
         columns = [("", 24), *((column.head, width) for column in part.columns.values())]
-        if not part.without:
-            columns.append(("verdict", 16))
+        columns.append(("verdict", 16))
         cells = [_cells(row, part) for row in rows]
         return table_of(self, columns, cells, ["claims"])
 
@@ -53,7 +52,7 @@ def _cells(row: dict[str, Any], part: Part) -> list[nodes.Node]:
     figures = [
         _figures(row["cells"][key], column.label, part) for key, column in part.columns.items()
     ]
-    return [first, *figures] if part.without else [first, *figures, _verdict(row, part)]
+    return [first, *figures, _verdict(row, part)]
 
 
 def _figures(figures: dict[str, Any], own: str, part: Part) -> nodes.container:

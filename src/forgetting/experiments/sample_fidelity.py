@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
-from forgetting.border.inference import features
+from forgetting.border.inference import classes, features
 from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.metrics import METRICS
 from forgetting.metrics.feature_statistics import Statistics
-from forgetting.metrics.fidelity import MIN_SAMPLES, carries_fid, fid
+from forgetting.metrics.fidelity import IS_PARTS, MIN_SAMPLES, carries_fid, fid, inception_score
 from forgetting.zoo.graders import SETS, load_outside_statistics
 
 
@@ -26,20 +27,23 @@ class FidelityReference:
         A classifier's, images (N, C, H, W) -> (N, F).
     target, other : Tensor
         The two halves' features, (n, F) each.
+    classes : callable or None
+        Classifier B's class probabilities, images (N, C, H, W) -> (N, K), where it has classes.
     """
 
     features: Callable[[torch.Tensor], torch.Tensor]
     target: torch.Tensor
     other: torch.Tensor
+    classes: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
     def of(cls, task: FeatureTask) -> "FidelityReference":
         """Take classifier A's features of a task's samples that lack the feature."""
         half = len(task.lacking) // 2
         features = task.evaluator.features
-        return cls(
-            features, features(task.lacking[:half]), features(task.lacking[half : 2 * half])
-        )
+        halves = features(task.lacking[:half]), features(task.lacking[half : 2 * half])
+        has_classes = task.classifier_b.n_classes > 0
+        return cls(features, *halves, partial(classes, task.classifier_b) if has_classes else None)
 
     @property
     def n(self) -> int:
@@ -132,6 +136,7 @@ def fidelity_metrics(
     fid_KEY, kid_KEY, precision_KEY, recall_KEY : and whatever else is registered, to the
         original's samples without the feature; KEY `floor` is the other half of these samples
     fid_real_KEY : FID to the real images; `fid_real_own` is that of the first half
+    inception_KEY : with its interval, where classifier B has classes
     n_fid : samples in every set; of too few, the only metric
     """
     metrics = {"n_fid": float(reference.n)}
@@ -149,6 +154,11 @@ def fidelity_metrics(
             metrics |= {f"{name}_{key}": number for name, number in numbers.items()}
         if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
+    for name, samples in graded.items():
+        if reference.classes is not None and len(samples.images) >= IS_PARTS * MIN_SAMPLES:
+            score, low, high = inception_score(reference.classes(samples.images))
+            key = f"inception_{record_key(name)}"
+            metrics |= {key: score, f"{key}_low": low, f"{key}_high": high}
     return metrics
 
 
