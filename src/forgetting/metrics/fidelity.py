@@ -1,5 +1,6 @@
 """Distances between sets of features: FID, KID, precision and recall, nearest neighbours."""
 
+import math
 import warnings
 
 import numpy as np
@@ -181,7 +182,8 @@ def inception_score(classes: torch.Tensor, *, seed: int = 0) -> tuple[float, flo
         classes.double().log().clamp(min=-700), splits=IS_PARTS, shuffle=True, rng_seed=seed
     )
     score = float(found["inception_score_mean"])
-    half = t.ppf(0.975, IS_PARTS - 1) * float(found["inception_score_std"]) / (IS_PARTS - 1) ** 0.5
+    error = float(found["inception_score_std"]) / math.sqrt(IS_PARTS - 1)
+    half = float(t.ppf(0.975, IS_PARTS - 1)) * error
     return score, score - half, score + half
 
 
