@@ -160,7 +160,7 @@ def test_a_part_of_a_row_may_stand_in_another_record_or_nowhere(results):
     )
     assert row["without"] == "No time."
     named = {"record": "gone", "case": "x", "elsewhere": {"share": {"record": "run"}}}
-    with pytest.raises(ForgettingError, match="run has no before. Did"):
+    with pytest.raises(ForgettingError, match=r"run has no before\. Did"):
         table(row=named).beside(results)  # of the other record, without the case
     with pytest.raises(ForgettingError, match="which is no part"):
         table(row={"record": "run", "elsewhere": {"shares": {"record": "run"}}})
