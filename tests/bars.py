@@ -49,12 +49,18 @@ def width(images):
 
 
 class Eyes(nn.Module):
-    """A classifier of bars: whether one is wide, and whether it lies to the right."""
+    """A classifier of bars: whether one is wide, and whether it lies to the right.
 
-    def __init__(self, sharpness):
+    One that squints has errors of its own: it takes narrow bars for wider or narrower by where
+    they lie.
+    """
+
+    def __init__(self, sharpness, squint=0.0):
         super().__init__()
         self.sharpness = nn.Parameter(torch.tensor(sharpness))
+        self.squint = squint
 
     def logits(self, images):
         right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
-        return torch.stack([self.sharpness * (width(images) - 10), right], 1)
+        seen = width(images) + self.squint * torch.relu(9 - width(images)) * torch.tanh(right)
+        return torch.stack([self.sharpness * (seen - 10), right], 1)

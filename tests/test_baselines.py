@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from bars import width
 from torch import nn
 
@@ -20,6 +21,7 @@ from forgetting.methods.selective_amnesia import (
     _fisher_diagonal,
     selective_amnesia,
 )
+from forgetting.methods.uno import UnoConfig, squared_cosine, uno
 from forgetting.methods.whole_image import surrogate_latents, unlearn_whole_image
 
 CONFIG = FinetuneConfig(steps=200, lr=0.02)
@@ -125,13 +127,15 @@ def test_a_surrogate_replaces_each_selected_latent_by_one_that_is_not_selected(b
     random = torch.Generator().manual_seed(0)
     latents = torch.randn(200, 6, generator=random)
     selected = latents[:, 0] > 0.5
-    replaced = surrogate_latents(Batch(bars, latents, latents, selected, bars(latents), random))
+    replaced = surrogate_latents(
+        Batch(bars, latents, latents, selected, bars(latents), random, [])
+    )
     assert torch.equal(replaced[~selected], latents[~selected])
     surrogates = replaced[selected]
     assert all(bool((latents[~selected] == z).all(1).any()) for z in surrogates)
     assert len(surrogates.unique(dim=0)) > 20
     everything = torch.ones(200, dtype=torch.bool)
-    left = surrogate_latents(Batch(bars, latents, latents, everything, bars(latents), random))
+    left = surrogate_latents(Batch(bars, latents, latents, everything, bars(latents), random, []))
     assert torch.equal(left, latents)
 
 
@@ -197,6 +201,85 @@ def test_the_elastic_term_is_the_fisher_weighted_square_of_the_change(bars, labe
     expected = 3.0 / 2 * float(sum(squares))
     assert moved[0][0] == 0
     assert moved[1][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_squared_cosine_has_the_gradient_that_is_computed_by_hand():
+    """Of a, (1, 0); of (a^2 + b^2) / 2, (a, b); so cos^2 = a^2 / (a^2 + b^2)."""
+    weights = [torch.tensor(value, requires_grad=True) for value in (1.0, 2.0)]
+    a, b = weights
+    losses = (a + 0 * b, (a**2 + b**2) / 2)
+    gradients = [torch.autograd.grad(loss, weights, create_graph=True) for loss in losses]
+    cosine = squared_cosine(*gradients)
+    assert cosine.item() == pytest.approx(0.2)
+    slopes = torch.autograd.grad(cosine, weights)
+    assert [float(slope) for slope in slopes] == pytest.approx([0.32, -0.16])
+
+
+def test_a_gradient_of_zero_has_no_cosine_and_moves_nothing():
+    weight = torch.tensor([1.0, 2.0], requires_grad=True)
+    cosine = squared_cosine((weight * 2,), (weight * 0,))
+    assert cosine.item() == 0
+    assert torch.equal(torch.autograd.grad(cosine, weight)[0], torch.zeros(2))
+
+
+def test_the_losses_of_uno_are_those_computed_by_hand_on_a_linear_generator():
+    places, rows = [], []
+
+    def callback(row, model):
+        rows.append(row)
+        places.append((model.steep.item(), model.flat.item()))
+
+    direction = Direction(torch.tensor([0.6, 0.8]), 0.3)
+    config = UnoConfig(steps=2, batch_size=32, lr=0.1, orthogonality=5.0)
+    uno.function(  # its pixels are no images, which a call would refuse
+        UnlearningProblem(TwoWeights(), direction, callback=callback),
+        config,
+        lambda images: images.flatten(1) @ torch.tensor([1.0, 3.0]),
+    )
+    assert rows[0]["loss_recon"] == rows[0]["loss_orthogonality"] == 0
+    random = torch.Generator().manual_seed(0)
+    torch.randn(32, 2, generator=random)  # the latents of the first step
+    x, y = torch.randn(32, 2, generator=random).T
+    steep, flat = places[0]
+    selected, score = 0.6 * x + 0.8 * y >= 0.3, 3 * steep * x + 3 * flat * y
+    squares = 9 * (steep - 1) ** 2 * x**2 + (flat - 1) ** 2 * y**2
+    forget = selected * score.sigmoid()
+    of_forget = torch.stack([(forget * 3 * x).mean(), (forget * 3 * y).mean()])
+    of_retain = torch.stack(
+        [(~selected * 18 * (steep - 1) * x**2).mean(), (~selected * 2 * (flat - 1) * y**2).mean()]
+    )
+    cosine = F.cosine_similarity(of_forget, of_retain, dim=0)
+    assert 0.05 < cosine**2 < 0.95
+    assert rows[1]["loss_classifier"] == pytest.approx(
+        float((selected * F.softplus(score)).mean())
+    )
+    assert rows[1]["loss_recon"] == pytest.approx(float((~selected * squares).mean()), rel=1e-4)
+    assert rows[1]["loss_orthogonality"] == pytest.approx(5 * float(cosine**2), rel=1e-4)
+
+
+def test_the_penalty_of_uno_makes_the_gradients_more_orthogonal(bars, labelled, threshold):
+    def mean_cosine(orthogonality):
+        config = UnoConfig(steps=40, lr=0.02, log_every=1, orthogonality=orthogonality)
+        history = uno(
+            bars, find_direction(labelled), lambda x: width(x) - threshold, config
+        ).history
+        return sum(row["loss_orthogonality"] for row in history) / orthogonality / len(history)
+
+    assert mean_cosine(10.0) < 0.3 * mean_cosine(0.01)
+
+
+def test_uno_forgets_and_retains_other_images_better_than_surgery(bars, labelled, z, threshold):
+    shared = CONFIG.model_dump() | {"steps": 100}
+    penalised, operated = (
+        tuned(method, bars, labelled, settings, lambda x: width(x) - threshold)
+        for method, settings in (
+            (uno, UnoConfig(**shared)),
+            (gradient_surgery, FinetuneConfig(**shared)),
+        )
+    )
+    others = z[~find_direction(labelled).selects(z)]
+    assert change(penalised, bars, others) < 0.5 * change(operated, bars, others)
+    assert prevalence(penalised, z, threshold) < 0.05
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

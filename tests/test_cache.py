@@ -3,12 +3,14 @@
 import copy
 import math
 import types
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
 import forgetting as fg
+from forgetting.errors import DataWarning
 from forgetting.experiments.samples import cached_samples
 from forgetting.foundation import cache
 from forgetting.foundation.cache import cached
@@ -56,6 +58,26 @@ def test_the_same_question_is_asked_once_and_another_again():
     for _ in range(2):
         cached([model], [x], "values", ask)
     assert len(asked) == before + 2
+
+
+@pytest.mark.parametrize("place", [-1, -9, 0])
+def test_a_damaged_answer_is_told_and_computed_anew(place):
+    model, x = nn.Linear(3, 2), torch.ones(2, 3)
+    expected = model(x).detach()
+
+    def ask():
+        return cached([model], [x], "values", lambda: expected)
+
+    ask()
+    (path,) = (cache.CACHE / "answers").iterdir()
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(DataWarning, match="is damaged: what it held is computed anew"):
+        assert torch.equal(ask(), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        assert torch.equal(ask(), expected)
 
 
 class OnGpu(torch.Tensor):

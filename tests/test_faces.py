@@ -96,8 +96,11 @@ def test_resized_images_are_cached_and_a_corrupt_cache_is_replaced(celeba, monke
     monkeypatch.undo()
     monkeypatch.setenv("FORGETTING_DATA", str(celeba.parent))
     monkeypatch.setattr(images, "CACHE", cached.parents[1])
-    cached.write_bytes(b"not safetensors")
-    assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
+    content = cached.read_bytes()
+    for damaged in (b"not safetensors", content[:-1] + bytes([content[-1] ^ 1])):
+        cached.write_bytes(damaged)
+        with pytest.warns(DataWarning, match="is damaged: what it held is computed anew"):
+            assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
 
 
 def break_image(folder):

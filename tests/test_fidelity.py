@@ -144,3 +144,16 @@ def test_features_have_at_least_one_dimension():
     for measure in (fid, kid, precision_recall):
         with pytest.raises(DataError, match=r"takes features \(N, F\)"):
             measure(A[:, :0], B[:, :0])
+
+
+@pytest.mark.parametrize("n_shared", [0, 20])
+def test_samples_that_are_in_both_sets_are_noted(n_shared):
+    a, others = draw(300, 8, 0), draw(300 - n_shared, 8, 1)
+    b = torch.cat([others, a[:n_shared] * (1 + 1e-7)])[torch.randperm(300)]
+    for measure, name in ((fid, "FID"), (kid, "KID"), (precision_recall, "Precision and recall")):
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            measure(a, b)
+        said = [str(w.message) for w in noted if "are in both sets" in str(w.message)]
+        assert said == [w for w in said if w.startswith(f"{name}: 20 samples")]
+        assert bool(said) is bool(n_shared)

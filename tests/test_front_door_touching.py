@@ -66,7 +66,9 @@ def eyes():
 
 @pytest.fixture(scope="module")
 def grader():
-    return fg.as_classifier(Eyes(2.0), ("wide",), logits=lambda m, images: m.logits(images)[:, :1])
+    return fg.as_classifier(
+        Eyes(2.0, 0.5), ("wide",), logits=lambda m, images: m.logits(images)[:, :1]
+    )
 
 
 @pytest.mark.parametrize("method", ["until_gone", "moon2024"])

@@ -18,6 +18,8 @@ from forgetting.metrics.calibration import (
     threshold_at,
 )
 from forgetting.metrics.identity import nearest_people, pairs, verification
+from forgetting.metrics.membership import Membership
+from forgetting.metrics.prevalence import Prevalence
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.embedding import Embedding, EmbeddingConfig
 
@@ -235,3 +237,37 @@ def test_distances_are_no_similarities():
     same = torch.arange(300) % 2 == 0
     with pytest.raises(DataError, match=r"where inner products .* lie in \[-1, 1\]"):
         verification(torch.linspace(0, 2, 300), same)
+
+
+def test_measures_take_arrays_and_lists_as_tensors():
+    scores = torch.randn(300, generator=torch.Generator().manual_seed(0))
+    truth = scores + scores.roll(1) > 0
+    measures = (
+        Auc.of,
+        balanced_threshold,
+        calibration_error,
+        lambda s, t: threshold_at(s, t, 0.05),
+        lambda s, t: Prevalence.of(t),
+        lambda s, t: Membership.of(s, s),
+    )
+    for measure in measures:
+        expected = measure(scores, truth)
+        assert measure(scores.numpy()[::-1][::-1], truth.numpy()) == expected
+        assert measure(scores, truth.tolist()) == expected
+
+
+@pytest.mark.parametrize("truth", ["yes", None, [object()], {"a": 1}, [[True], [True, False]]])
+def test_a_truth_that_is_no_numbers_is_refused_in_a_sentence(truth):
+    for measure in (lambda: Auc.of(torch.zeros(3), truth), lambda: Prevalence.of(truth)):
+        with pytest.raises(DataError, match=r"takes no .* of type \w+: give a tensor"):
+            measure()
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_images_without_a_name_are_not_taken_for_one_person(missing):
+    people, vectors = ["a", "a", missing, missing], torch.eye(4)
+    sentence = "2 of 4 images have no name, the first at place 2"
+    with pytest.raises(DataError, match=sentence):
+        pairs(vectors, people, 2)
+    with pytest.raises(DataError, match=sentence):
+        nearest_people(vectors, people, "a", 1)

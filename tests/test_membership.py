@@ -1,12 +1,13 @@
 """Membership inference: what learned or forgotten images betray, and what they do not."""
 
 import math
+import warnings
 
 import pytest
 import torch
 
 from forgetting.book.membership_plots import membership_panels
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.experiments import membership
 from forgetting.experiments.person_splits import PersonSplits
 from forgetting.metrics.likelihood import LikelihoodReference
@@ -49,6 +50,15 @@ def test_an_attack_may_catch_a_few_though_its_auc_is_chance():
 def test_what_tells_nothing_is_refused(members, others, words):
     with pytest.raises(DataError, match=words):
         Membership.of(members, others)
+
+
+def test_scores_of_images_that_are_on_both_sides_are_noted():
+    with pytest.warns(DataWarning, match="Membership: 100 samples are in both sets"):
+        Membership.of(torch.cat([OTHERS[:100], drawn(0.0)]), OTHERS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        Membership.of(drawn(0.0), OTHERS)
+        Membership.of(drawn(0.0).round(), OTHERS.round())  # equal by chance
 
 
 def likelihoods(forget, shift=0.0):

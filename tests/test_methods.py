@@ -31,11 +31,13 @@ def test_the_registry_holds_feature_unlearning_and_its_baselines():
         "gradient_surgery",
         "latent_filter",
         "selective_amnesia",
+        "uno",
         "whole_image",
     ]
     assert [name for name, method in METHODS.items() if method.needs_score] == [
         "gradient_ascent",
         "gradient_surgery",
+        "uno",
     ]
     assert METHODS["selective_amnesia"].knob == "elastic"
     assert METHODS["latent_filter"].knob is None
@@ -113,7 +115,7 @@ def fresh_methods(monkeypatch):
     return methods
 
 
-def test_a_file_of_another_package_is_a_seventh_method(
+def test_a_file_of_another_package_is_an_eighth_method(
     bars, labelled, tmp_path, monkeypatch, fresh_methods
 ):
     (tmp_path / "fading.py").write_text(FADE)
@@ -123,7 +125,7 @@ def test_a_file_of_another_package_is_a_seventh_method(
         registry, "entry_points", lambda group: [point][: group == "forgetting.methods"]
     )
     try:
-        assert len(fresh_methods) == 7
+        assert len(fresh_methods) == 8
         method = fresh_methods["fade_out"]
     finally:
         sys.modules.pop("fading", None)

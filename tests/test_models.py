@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 import forgetting as fg
-from forgetting.errors import DataWarning
+from forgetting.errors import DataError, DataWarning
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.models.vae import VAE, Decoder, VAEConfig
 
@@ -44,14 +44,21 @@ def test_a_larger_digit_is_classified_by_its_middle():
     padded = F.pad(images(), (2, 2, 2, 2), value=0.5)
     assert torch.equal(classifier.logits(padded), classifier.logits(images()))
     for size in (9, 6, 14, 32):  # of a digit of that size the middle is another figure
-        with pytest.raises(ValueError, match=rf"takes images of 8 px, .* not of {size} px"):
+        with pytest.raises(DataError, match=rf"takes images of 8 px, .* not of {size} px"):
             classifier.logits(images(size=size))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (2, 8, 8), (8, 8)])
+def test_images_of_a_wrong_shape_are_refused_in_a_sentence(shape):
+    classifier = Classifier(CONFIG, 1).eval()
+    with pytest.raises(DataError, match=r"\(B, C, H, W\)"):
+        classifier["left_slant"](torch.rand(shape))
 
 
 @pytest.mark.parametrize("fit", ["crop", "resize"])
 def test_an_image_that_is_not_square_is_not_cut_or_squeezed(fit):
     config = CONFIG.model_copy(update={"fit": fit, "architecture": "residual"})
-    with pytest.raises(ValueError, match="square images, not of 12 x 8 px"):
+    with pytest.raises(DataError, match="square images, not of 12 x 8 px"):
         Classifier(config, 1).eval().logits(F.pad(images(), (0, 0, 2, 2)))
 
 

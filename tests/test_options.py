@@ -1,5 +1,6 @@
 """Options: counts, seeds and settings out of their range are refused in a sentence."""
 
+import contextlib
 import math
 import warnings
 
@@ -247,3 +248,51 @@ def test_a_feature_is_not_scored_of_images_in_another_range(given):
     assert smile(images).shape == (5,)
     with pytest.raises(DataError, match=r"give images in \[0, 1\]"):
         smile(given(images))
+
+
+def wide(images):
+    return 4 * (width(images) - 10)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(bars, tmp_path):
+    seed, n = np.int64(3), np.int64(300)
+    assert fg.prevalence(bars, wide, n=n, seed=seed) == fg.prevalence(bars, wide, n=300, seed=3)
+    options = {"n": n, "steps": np.int64(1), "seed": seed}
+    fg.unlearn(bars, wide, method="moon2024", **options).save(tmp_path / "model")
+    fg.audit(bars, bars, wide, n_attacked=np.int64(4), **options).save(tmp_path / "audit")
+
+
+@pytest.mark.parametrize("folder", [b"folder", None, np.zeros((60, 3, 8, 8), np.float32)])
+def test_a_folder_that_is_no_path_is_refused(folder):
+    with pytest.raises(DataError, match=r"The folder of images is \w+: give a path"):
+        fg.load_images(folder)
+    with pytest.raises(DataError, match=r"The folder of images is \w+: give a path"):
+        fg.train_classifier(folder, torch.zeros(60, 3, 8, 8))
+
+
+@pytest.mark.parametrize("given", [np.zeros((2, 1, 32, 32)), torch.zeros(2, 1, 8, 8).byte()])
+def test_a_classifier_scores_floats_of_torch_alone(given):
+    with pytest.raises(DataError, match="give a tensor of torch with floats"):
+        fg.load("digits-classifier-a")["7"](given)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64, "meta"])
+def test_the_defaults_of_a_program_change_neither_a_model_of_the_zoo_nor_a_measure(bars, kind):
+    def outcome():
+        state = fg.load("digits-vae").state_dict()
+        direction = fg.find_direction(fg.collect_latents(bars, wide, n=300))
+        return {"share": fg.prevalence(bars, wide, n=300), "vector": direction.vector, **state}
+
+    expected = outcome()
+    default = torch.get_default_dtype()
+    with torch.device("meta") if kind == "meta" else contextlib.nullcontext():
+        if kind != "meta":
+            torch.set_default_dtype(kind)
+        try:
+            given = outcome()
+        finally:
+            torch.set_default_dtype(default)
+    assert given["share"] == expected["share"]
+    for name in expected.keys() - {"share"}:
+        assert torch.equal(given[name], expected[name])
+        assert given[name].dtype == expected[name].dtype

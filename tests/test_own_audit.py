@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bars import BendingBars, width
+from bars import BendingBars, Eyes, width
 from click.testing import CliRunner
 from explained import unexplained
 
@@ -60,7 +60,7 @@ def test_without_a_retrained_model_nothing_is_said_to_be_gone_or_hidden():
 
 
 def test_a_feature_that_was_never_there_and_another_latent_are_refused():
-    with pytest.raises(DataError, match="0 of 1200 samples of the generator before"):
+    with pytest.raises(DataError, match="By what steers none of 300 samples"):
         fg.audit(narrowed(), narrowed(), wide, **QUICK)
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
@@ -247,7 +247,12 @@ def test_images_to_relearn_from_have_the_feature_also_where_a_class_is_drawn():
 
 def test_a_pair_that_is_none_is_said_to_be_none():
     same = fg.audit(BendingBars(), BendingBars(), wide, **QUICK)
-    assert "Before and after are the same weights" in str(same)
+    assert "Before and after are the same model" in str(same)
+    other = fg.as_generator(BendingBars(), 6, forward=lambda bars, z: bars(z * 0.7))
+    bars = fg.as_generator(BendingBars(), 6)  # of equal weights
+    report = fg.audit(bars, other, wide, retrained=narrowed(), **QUICK)
+    assert report.parameters["before"] == report.parameters["after"]
+    assert "the same model" not in str(report)
     rare = BendingBars()
     with torch.no_grad():
         rare.widths[8:].sub_(0.05)
@@ -259,7 +264,8 @@ def test_a_pair_that_is_none_is_said_to_be_none():
     ("grader", "error", "sentence"),
     [
         (lambda images: -wide(images), DataError, "The grader does not see the feature"),
-        (lambda images: 0 * wide(images) - 1, DataError, "The grader does not see"),
+        (lambda images: 0 * wide(images) - 1, DataError, "By the grader none of 300 samples"),
+        (lambda images: wide(images) + 1e3, DataError, "By the grader each of 300 samples"),
         (lambda images: 100 * torch.sigmoid(wide(images)), ModelError, "as percentages do"),
         (lambda images: torch.sigmoid(wide(images)), ModelError, "as probabilities do"),
         (lambda images: wide(images) / (wide(images) < 4), ModelError, "is not finite"),
@@ -272,15 +278,16 @@ def test_a_grader_that_does_not_see_what_is_attacked_is_refused(grader, error, s
 
 def test_an_audit_that_only_what_is_attacked_grades_says_so():
     said = "this is not independently graded"
-    other = lambda images: wide(images) + images.mean((1, 2, 3))  # noqa: E731
+    other = lambda images: Eyes(3.0, 0.5).logits(images)[:, 0]  # noqa: E731
     assert said in str(fg.audit(BendingBars(), narrowed(), wide, **QUICK))
     assert said in str(fg.audit(BendingBars(), narrowed(), wide, wide, **QUICK))
     assert said not in str(fg.audit(BendingBars(), narrowed(), wide, other, **QUICK))
 
 
 def test_what_is_attacked_cannot_grade_under_another_name():
-    with pytest.raises(DataError, match="same score by the grader as by what steers"):
-        fg.audit(BendingBars(), narrowed(), wide, lambda images: wide(images), **QUICK)
+    for disguised in (lambda images: wide(images), lambda images: 2 * wide(images) + 0.1):
+        with pytest.raises(DataError, match="order by the grader that they have by what steers"):
+            fg.audit(BendingBars(), narrowed(), wide, disguised, **QUICK)
 
 
 def test_a_model_that_is_no_tuned_copy_is_told():

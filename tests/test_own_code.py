@@ -147,6 +147,7 @@ def test_digits_and_faces_have_classifiers_of_their_own(monkeypatch):
     steering, (grader,) = load_scores(faces, "Smiling", None, [])
     assert steering.threshold == 0
     assert grader.threshold != 0  # the zoo has a balanced threshold of classifier B
+    assert grader.is_default  # so that a share may come in its place
 
 
 @pytest.mark.parametrize(("size", "fitted"), [(32, 32), (40, 32), (64, 64), (128, 64)])
@@ -239,7 +240,12 @@ def test_a_command_names_the_pair_and_its_hashes(pair, mine, tmp_path, monkeypat
     assert record["feature"] == "loop"
     saved = json.loads((tmp_path / "loop" / "record.json").read_text())["networks"]
     assert record["parameters"]["classifiers"] == [
-        {"part": part, "classifier": f"loop/{role}", "sha256": saved[role]["state_sha256"]}
+        {
+            "part": part,
+            "classifier": f"loop/{role}",
+            "attribute": "loop",
+            "sha256": saved[role]["state_sha256"],
+        }
         for part, role in (("what steers", "steering"), ("what grades", "grader"))
     ]
     card = (tmp_path / "new" / "README.md").read_text()

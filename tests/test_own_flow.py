@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from explained import unexplained
 from PIL import Image
@@ -17,6 +18,7 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.records import digest, read_record
 from forgetting.cli import main, own_models
+from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.experiments.own_flow import load_sets, tame
 from forgetting.zoo.saved import state_digest
@@ -148,6 +150,27 @@ def test_copies_of_what_is_forgotten_among_what_is_retained_are_noted():
     copies = [forget[:1] + 0.01 * images(1, 2), forget[1:].roll((1, -1), (2, 3))]
     with pytest.warns(DataWarning, match="2 of 2 images to forget nearly equal one to retain"):
         tame(Pixels(), forget, torch.cat([retain, *copies]).clamp(0, 1), max_steps=1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.mean(1, keepdim=True).expand(-1, 3, -1, -1),
+        lambda x: x.flip(1),
+        lambda x: 0.2 + 0.5 * x,
+        lambda x: x.roll((2, -2), (2, 3)),
+        lambda x: x.flip(3),
+        lambda x: F.interpolate(x[..., 2:-2, 2:-2], size=(40, 40), mode="bilinear"),
+    ],
+)
+def test_a_copy_that_is_grey_recoloured_lighter_shifted_or_cropped_is_found(change):
+    coarse = torch.rand(12, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    pictures = F.interpolate(coarse, size=(40, 40), mode="bicubic").clamp(0, 1)
+    copies = change(pictures[:3])
+    assert near_copies(copies, pictures).all()
+    assert near_copies(pictures, copies).tolist() == [True] * 3 + [False] * 9
+    assert not near_copies(copies, pictures[3:]).any()
+    assert not near_copies(torch.zeros(2, 3, 40, 40), torch.zeros(2, 3, 40, 40)).any()
 
 
 def smooth(n, seed):
@@ -282,3 +305,11 @@ def test_a_wrong_option_is_one_sentence_and_starts_no_notebook(
     assert done.exit_code == 1
     assert sentence in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (6, 8, 3), (8, 6, 1)])
+def test_images_with_their_channels_last_are_refused(shape):
+    random = torch.Generator().manual_seed(0)
+    forget, retain = (torch.rand(n, *shape, generator=random) for n in (2, 170))
+    with pytest.raises(DataError, match=r"channels are last: give images\.permute"):
+        tame(Pixels(), forget, retain, max_steps=1)

@@ -1,5 +1,7 @@
 """Preflight: what breaks its contract is refused in one sentence, before anything starts."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.border.checks import check_images
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.preflight import check_flow, check_generator
+from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score
 from forgetting.errors import DataError, ModelError
 from forgetting.methods.direction import Direction, collect_latents
@@ -310,3 +314,43 @@ def test_noise_of_a_flows_own_that_hardly_counts_is_no_dependence_on_the_place()
         return -(model.scale.sum() * x).flatten(1).sum(1) * 0 - 8 + 6.4e-4 * torch.randn(len(x))
 
     check_flow(Density(noisy), POINTS)
+
+
+class Normalised(nn.Module):
+    """A generator, a flow and a classifier with a layer that normalises."""
+
+    latent_dim, attributes = 4, ("bright", "dark")
+
+    def __init__(self, *, is_trained):
+        super().__init__()
+        self.norm, self.scale = nn.BatchNorm1d(4), nn.Linear(4, 4)
+        if is_trained:
+            self.norm(torch.rand(9, 4))
+        self.eval()
+
+    def forward(self, latents):
+        return self.scale(self.norm(latents)).sigmoid().view(-1, 1, 2, 2)
+
+    def log_prob(self, images):
+        return self(images.flatten(1)).log().sum((1, 2, 3))
+
+    def logits(self, images):
+        return self(images.flatten(1)).flatten(1)[:, :2] - 0.5
+
+    def __getitem__(self, name):
+        return FeatureScore(self, name)
+
+
+@pytest.mark.parametrize("is_trained", [True, False])
+def test_a_layer_with_the_running_statistics_of_a_new_one_is_noted(is_trained):
+    model, trained = Normalised(is_trained=is_trained), Normalised(is_trained=True)
+    for check in (
+        lambda: check_generator(model),
+        lambda: check_flow(model, torch.rand(5, 1, 2, 2)),
+        lambda: check_scores_on(trained, [model["bright"]], is_logit=False),
+    ):
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            check()
+        said = [w for w in noted if "1 of 1 normalising layers of Normalised" in str(w.message)]
+        assert len(said) == (not is_trained)

@@ -12,8 +12,18 @@ from forgetting.errors import DataError, ParameterError
 from forgetting.models.classifier import Classifier
 from forgetting.models.glow import Glow, GlowConfig
 from forgetting.models.vae import VAE, VAEConfig
-from forgetting.zoo import store, train
-from forgetting.zoo.recipes import RECIPES, Measurement, Recipe, augmentations, ingredients, losses
+from forgetting.zoo import store, train, training
+from forgetting.zoo.learner import Learner
+from forgetting.zoo.recipes import (
+    RECIPES,
+    Measurement,
+    Recipe,
+    augmentations,
+    ingredients,
+    learners,
+    losses,
+)
+from forgetting.zoo.training import TrainingConfig
 
 
 def trained():
@@ -150,8 +160,8 @@ def test_classifiers_get_other_variations_each_time_in_training(of, generator):
     labels = torch.zeros(4, 40, dtype=torch.bool)
     seen = []
     model.body.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    for training in (True, True, False, False):
-        of(model.train(training), images, labels, generator)
+    for is_training in (True, True, False, False):
+        of(model.train(is_training), images, labels, generator)
     assert not torch.equal(seen[0], seen[1])
     assert torch.equal(seen[2], seen[3])
 
@@ -200,7 +210,9 @@ def test_an_entry_of_the_zoo_is_not_trained_again_unless_told(monkeypatch, tmp_p
     assert train.train_entry("digits-vae") is False
 
 
-@pytest.mark.parametrize("name", ["faces-vae", "faces-gan", "faces-glow", "faces-glow-64"])
+@pytest.mark.parametrize(
+    "name", ["faces-vae", "faces-gan", "faces-glow", "faces-glow-64", "faces-glow-128"]
+)
 def test_what_training_keeps_is_what_generates(name, faces, monkeypatch, tmp_path):
     recipe = RECIPES[name]
     sizes = {"image_size": 16, "n_stages": 1, "width": 4, "latent_dim": 6, "hidden": 8}
@@ -220,6 +232,57 @@ def test_what_training_keeps_is_what_generates(name, faces, monkeypatch, tmp_pat
     assert not parts & {"encoder", "discriminator", "average", "model"}
 
 
+def test_the_glow_of_the_papers_size_has_the_papers_sizes():
+    recipe = RECIPES["faces-glow-128"]
+    config, training = recipe.config, recipe.training
+    assert (config.image_size, config.n_steps, config.n_blocks, config.width) == (128, 32, 4, 512)
+    assert (config.coupling, config.n_bits) == ("additive", 5)
+    assert (training.batch_size, training.steps, training.precision) == (32, 610_000, "bfloat16")
+    assert {training.lr_at(step) for step in (500, 300_000, 609_999)} == {1e-4}
+
+
+def test_recomputed_activations_change_no_gradient_and_are_not_kept(generator):
+    recipe = dataclasses.replace(
+        RECIPES["faces-glow-128"],
+        config=GlowConfig(channels=3, image_size=16, n_steps=3, n_blocks=2, width=32),
+    )
+    images, labels = torch.rand(4, 3, 16, 16, generator=generator), torch.zeros(4)
+    gradients, kept = [], []
+    for learner_of in (recipe.learner, learners.averaged_glow):
+        learner = learner_of(recipe)
+        learner.start(learner.model, images, torch.Generator().manual_seed(0))
+        (loss,), sizes = learner.parts().values(), {}
+
+        def keep(tensor, sizes=sizes):
+            sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            metrics = loss(learner.model, images, labels, torch.Generator().manual_seed(0))
+        metrics["loss"].backward()
+        gradients.append([parameter.grad for parameter in learner.model.model.parameters()])
+        kept.append(sum(sizes.values()))
+    assert all(map(torch.equal, *gradients))
+    assert kept[0] < kept[1] / 4
+
+
+def test_large_held_out_images_are_measured_in_batches(monkeypatch):
+    model = Glow(GlowConfig(image_size=8, n_steps=2, n_blocks=2, width=8))
+    images = torch.arange(11 * 64).reshape(11, 1, 8, 8).remainder(256).byte()
+    held_out, config = (images, torch.zeros(11)), TrainingConfig(steps=1, batch_size=4)
+
+    def centred(model, images, labels, generator):
+        return {"loss": -model.log_prob(images).mean(), "n_images": torch.tensor(len(images))}
+
+    learner = Learner(model, centred)
+    whole = training._validate(learner, held_out, config)
+    assert whole["held_out_n_images"] == 11
+    monkeypatch.setattr(training, "HELD_OUT_AT_ONCE", images.numel() - 1)
+    parts = training._validate(learner, held_out, config)
+    assert parts["held_out_n_images"] < 4.01
+    assert parts["held_out_loss"] == pytest.approx(whole["held_out_loss"], rel=1e-5)
+
+
 def test_every_entry_of_the_zoo_can_be_made_again():
     assert set(store.names()) <= set(RECIPES)
     with pytest.raises(
@@ -230,7 +293,7 @@ def test_every_entry_of_the_zoo_can_be_made_again():
 
 def test_recipes_come_after_those_that_they_need():
     names = train.names()
-    assert sorted(names) == sorted(RECIPES)
+    assert set(RECIPES) - set(names) == {"faces-glow-128"}  # which takes days on a GPU
     for name in names:
         assert all(names.index(other) < names.index(name) for other in RECIPES[name].needs)
     assert RECIPES["faces-vae-no-bangs"].needs

@@ -1,6 +1,8 @@
 """What is saved of a tuned model, and into which modules it is restored."""
 
 import json
+import os
+import types
 import warnings
 
 import pytest
@@ -9,7 +11,8 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.errors import DataWarning, ForgettingError
-from forgetting.zoo.saved import save_model, state_digest
+from forgetting.zoo.same_answers import answers_of
+from forgetting.zoo.saved import check_unchanged, restore, save_model, state_digest
 
 
 class Decoder(nn.Module):
@@ -185,3 +188,78 @@ def test_code_in_another_place_with_another_docstring_is_the_same(tmp_path):
     save_model(tmp_path / "b", edited(lambda x: x / 2)(), {}, "")
     fg.restore(tmp_path / "b", into=edited(lambda x: x / 2)())
     fg.restore(tmp_path / "a", into=small())
+
+
+class Hidden(nn.Module):
+    """A module that computes with what neither its state nor its attributes show."""
+
+    latent_dim = 4
+
+    def __init__(self, last=torch.sigmoid, gain=1.0):
+        super().__init__()
+        self.net = small()
+        self.settings = types.SimpleNamespace(gain=gain)
+        self.steps = [last]
+
+    def forward(self, latents):
+        images = self.settings.gain * self.net(latents)
+        return self.steps[0](images)
+
+    def log_prob(self, images):
+        return self.settings.gain * self.steps[0](self.net[0].weight).sum() - images.sum((1, 2, 3))
+
+
+CONTRACTS = {"generator": (4,), "flow": (1, 4, 4)}
+
+
+def saved(folder, model, contract):
+    answers = answers_of(model, contract, CONTRACTS[contract])
+    save_model(folder, model, {"parameters": {"tuned_answers": answers}}, "")
+    return folder
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+@pytest.mark.parametrize("changed", [{"last": torch.tanh}, {"gain": 1.01}])
+def test_a_module_that_computes_something_else_with_equal_weights_is_noted(
+    tmp_path, contract, changed
+):
+    adapted = (lambda m: fg.as_generator(m, 4)) if contract == "generator" else fg.as_flow
+    for i, (adapt, into) in enumerate([(lambda m: m, adapted), (adapted, lambda m: m)]):
+        folder = saved(tmp_path / str(i), adapt(Hidden()), contract)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataWarning)
+            fg.restore(folder, into=into(Hidden()))
+        with pytest.warns(DataWarning, match="it computes something else"):
+            fg.restore(folder, into=into(Hidden(**changed)))
+
+
+def test_a_model_whose_answers_changed_is_not_saved_as_the_one_that_was_measured():
+    model = Hidden()
+    kept = {"tuned_sha256": state_digest(model)}
+    kept["tuned_answers"] = answers_of(model, "generator", (4,))
+    check_unchanged(model, kept)
+    model.settings.gain = 2.0
+    with pytest.raises(ForgettingError, match="has changed since it was measured"):
+        check_unchanged(model, kept)
+
+
+def test_a_module_that_draws_random_numbers_is_restored_without_a_word(tmp_path):
+    def noisy(images):
+        return images + torch.randn_like(images)
+
+    folder = saved(tmp_path / "saved", Hidden(noisy), "generator")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fg.restore(folder, into=Hidden(noisy))
+
+
+def test_a_module_that_fails_where_the_saved_one_answered_is_noted(tmp_path):
+    folder = saved(tmp_path / "saved", fg.as_generator(Hidden(), 4), "generator")
+    with pytest.warns(DataWarning, match="it computes something else"):
+        fg.restore(folder, into=Hidden(lambda images: 1 / 0))
+
+
+def test_a_folder_whose_name_is_not_utf8_holds_a_model_that_is_restored(tmp_path):
+    folder = saved(tmp_path / os.fsdecode(b"model-\xff"), Hidden(), "generator")
+    into = Hidden()
+    assert state_digest(restore(folder, into=into)) == state_digest(into)

@@ -22,6 +22,7 @@ from forgetting.methods.finetune import FinetuneConfig
 from forgetting.methods.gradient_ascent import gradient_ascent
 from forgetting.methods.gradient_surgery import gradient_surgery
 from forgetting.methods.selective_amnesia import AmnesiaConfig, selective_amnesia
+from forgetting.methods.uno import UnoConfig, uno
 from forgetting.methods.whole_image import unlearn_whole_image
 from forgetting.metrics.fidelity import fid
 
@@ -155,11 +156,12 @@ def test_every_method_that_is_compared_tunes_as_it_would_alone():
         "selective amnesia": lambda: selective_amnesia(
             *given, None, AmnesiaConfig(**shared, elastic=3.0)
         ),
+        "uno": lambda: uno(*given, score, UnoConfig(**gentle.model_dump())),
         "whole image": lambda: unlearn_whole_image(*given, None, FinetuneConfig(**shared)),
     }
     assert [method.name for method in methods] == list(alone)
     knobs = [method.knob for method in methods]
-    assert knobs == ["lr", "lr", "lr", "elastic", "lr"]
+    assert knobs == ["lr", "lr", "lr", "elastic", "lr", "lr"]
     for method in methods:
         rows = []
         tuned = method.unlearn(method.config, lambda row, model, rows=rows: rows.append(row))

@@ -10,6 +10,7 @@ from points import POINTS, Gaussian
 from torch import nn
 
 import forgetting as fg
+from forgetting.errors import TrainingError
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -147,6 +148,82 @@ def test_a_callback_that_looks_does_not_change_what_is_tuned(callback):
     result = fg.unlearn_feature(Dropping(), ALONG, config, callback=callback)
     assert torch.equal(weights(result), weights(expected))
     assert result.history == expected.history
+
+
+def replacing(row, model):
+    model.gain = nn.Parameter(model.gain.detach().clone())
+
+
+def loading(row, model):
+    model.load_state_dict({k: v.clone() for k, v in model.state_dict().items()}, assign=True)
+
+
+def scaling(row, model):
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.1)
+
+
+def clipping(row, model):
+    next(model.parameters()).data.mul_(0.9)
+
+
+def swapping(row, model):
+    weight = next(model.parameters())
+    weight.data = weight.detach().clone() + 1
+
+
+def halving(row, model):
+    model.half()
+
+
+def adding(row, model):
+    model.further = nn.Parameter(torch.zeros(1))
+
+
+CHANGING = [replacing, loading, scaling, clipping, swapping, halving, adding]
+
+
+@pytest.mark.parametrize("callback", CHANGING)
+def test_a_callback_that_changes_or_replaces_weights_is_refused(callback):
+    config = UnlearningConfig(steps=3, batch_size=8)
+    with pytest.raises(TrainingError, match="changed or replaced weights of it, such as"):
+        fg.unlearn_feature(Dropping(), ALONG, config, callback=callback)
+
+
+@pytest.mark.parametrize("callback", [loading, scaling, clipping, halving])
+def test_what_looks_at_a_flow_in_taming_must_not_change_its_weights(callback):
+    with pytest.raises(TrainingError, match="changed or replaced weights of it"):
+        tame(Gaussian(), POINTS[:2], POINTS[2:], SHORT, callback=callback)
+
+    def steer(step, model):
+        callback({}, model)
+        return torch.zeros(2)
+
+    with pytest.raises(TrainingError, match="changed or replaced weights of it"):
+        tame(Gaussian(), POINTS[:2], POINTS[2:], SHORT, steer=steer)
+
+
+def test_an_evaluation_that_replaces_weights_is_refused():
+    images, z = torch.rand(4, 1, 32, 32), torch.randn(4, 6)
+    with pytest.raises(TrainingError, match="changed or replaced weights"):
+        relearn(Dropping(), images, z, [0, 1], lambda model: replacing({}, model))
+
+
+def test_a_callback_in_training_mode_moves_no_running_statistics():
+    class Normed(Dropping):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(6)
+
+        def forward(self, z):
+            return super().forward(self.norm(z))
+
+    config = UnlearningConfig(steps=2, batch_size=8)
+    result = fg.unlearn_feature(
+        Normed(), ALONG, config, callback=lambda row, model: model.train()(torch.randn(9, 6))
+    )
+    assert torch.equal(result.model.norm.running_mean, torch.zeros(6))
+    assert int(result.model.norm.num_batches_tracked) == 0
 
 
 @pytest.mark.parametrize("callback", [into_training_mode, without_gradients, frozen, drawing])

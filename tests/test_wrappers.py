@@ -3,12 +3,14 @@
 import math
 import types
 
+import numpy as np
 import pytest
 import torch
 from bars import Bars, BendingBars, Eyes, width
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.preflight import check_generator
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods.direction import Direction
@@ -332,3 +334,36 @@ def test_a_score_with_a_threshold_is_counted_at_it():
     with pytest.raises(ParameterError, match="the threshold 6, which a share does not use"):
         fg.collect_latents(BendingBars(), wide.at(6), 300)
     assert len(fg.collect_latents(BendingBars(), wide.at(6), 300, threshold=6).positive) > 10
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0", True, 1j, [0.5]])
+def test_a_threshold_that_is_no_finite_number_is_refused_where_it_is_given(value):
+    wide = fg.as_classifier(Eyes(4.0), ("wide", "right"), logits=Eyes.logits)["wide"]
+    with pytest.raises(ParameterError, match=r"threshold = .*: give a finite number\."):
+        wide.at(value)
+
+
+def test_a_threshold_may_be_a_number_of_numpy_or_of_torch():
+    wide = fg.as_classifier(Eyes(4.0), ("wide", "right"), logits=Eyes.logits)["wide"]
+    for value in (np.float32(0.5), torch.tensor(0.5)):
+        assert wide.at(value) == wide.at(0.5)
+
+
+@pytest.mark.parametrize(
+    "names", [{"wide", "right"}, {"wide": 1, "right": 0}, frozenset(["wide"])]
+)
+def test_names_without_an_order_are_refused(names):
+    with pytest.raises(ParameterError, match=r"attributes is of type .*, where the order counts"):
+        fg.as_classifier(Eyes(4.0), names, logits=Eyes.logits)
+    with pytest.raises(ParameterError, match=r"attributes is of type .*, where the order counts"):
+        FeatureScore(types.SimpleNamespace(attributes=names), "wide")
+
+
+def test_shapes_and_ranges_without_an_order_are_refused():
+    for options in (
+        {"latent_shape": {4, 1}},
+        {"latent_shape": {4: 1}},
+        {"latent_dim": 6, "value_range": {-1, 1}},
+    ):
+        with pytest.raises(ParameterError, match="where the order counts: give a list"):
+            fg.as_generator(Bars(), **options)

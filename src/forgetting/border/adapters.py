@@ -15,7 +15,7 @@ from forgetting.border.answers import images_of
 from forgetting.border.checks import check_logits
 from forgetting.border.contracts import Flow, Noise, log_prob_of
 from forgetting.border.feature_score import FeatureScore
-from forgetting.border.options import check_counts, check_rate
+from forgetting.border.options import check_counts, check_ordered, check_rate
 from forgetting.errors import DataError, ModelError
 
 ModuleFunction = Callable[..., torch.Tensor]
@@ -68,6 +68,11 @@ class AdaptedFlow(nn.Module):
         """Whether the module's own `log_prob` is called."""
         return self._log_prob is own_log_prob
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the function is none of the owner's."""
+        return self._log_prob in (own_log_prob, distribution_log_prob)
+
     def log_prob(self, images: torch.Tensor, noise: Noise = None) -> torch.Tensor:
         """Return the log-density (B,) of images (B, ...).
 
@@ -108,6 +113,11 @@ class AdaptedGenerator(nn.Module):
         self.latent_dim = sum(self._sizes)
         self.latent_shapes, self._forward = latent_shapes, forward
         self.value_range = value_range
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the module is called, and not a function of its owner."""
+        return self._forward is call
 
     def __repr__(self) -> str:
         shapes = " and ".join(map(str, self.latent_shapes))
@@ -223,8 +233,9 @@ class ConcatenatedLatents(nn.Module):
         Raises
         ------
         ParameterError
-            A dimension is no whole number of at least 1.
+            A dimension is no whole number of at least 1, or the sizes are a set or a dict.
         """
+        check_ordered(sizes=sizes)
         for size in sizes:
             check_counts(sizes=size)
         super().__init__()

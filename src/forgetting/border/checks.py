@@ -191,7 +191,8 @@ def check_latent_dim(generator: Any) -> int:
 def first_latents(generator: Any, n: int) -> torch.Tensor:
     """Return the latents (n, latent_dim) on which a generator is tried."""
     random = torch.Generator().manual_seed(0)
-    return torch.randn(n, check_latent_dim(generator), generator=random)
+    dim = check_latent_dim(generator)
+    return torch.randn(n, dim, generator=random, dtype=torch.float32, device="cpu")
 
 
 def check_decoded(answer: Any, n: int, name: str) -> None:
@@ -233,7 +234,7 @@ def check_decoded(answer: Any, n: int, name: str) -> None:
 def has_channels_last(images: torch.Tensor) -> bool:
     """Return whether images (B, ...) of four dimensions seem to be (B, H, W, C)."""
     height, width, channels = images.shape[1:]
-    return channels in (1, 3, 4) and height == width > channels
+    return channels in (1, 3, 4) and width > channels and (height == width or height > 4)
 
 
 def are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:

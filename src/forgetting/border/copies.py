@@ -1,7 +1,6 @@
 """Copies of models: what measures or tunes a model works on a copy and leaves the model alone."""
 
 import collections
-import contextlib
 import copy
 import functools
 import inspect
@@ -137,20 +136,6 @@ def averaged_copy(first: Any, second: Any, part: float) -> Any:
             if weight.is_floating_point():
                 weight.lerp_(end, part)
     return model
-
-
-@contextlib.contextmanager
-def undisturbed(duplicate: nn.Module) -> Iterator[None]:
-    """Restore, after a block that looks at a model, its modes and which weights take gradients."""
-    modes = [(module, module.training) for module in duplicate.modules()]
-    free = [(weight, weight.requires_grad) for weight in duplicate.parameters()]
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for weight, is_free in free:
-            weight.requires_grad_(is_free)
 
 
 def name_of(model: Any) -> str:

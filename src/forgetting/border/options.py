@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationInfo
 
 from forgetting.border.conditions import MAX_SEED
@@ -16,8 +18,8 @@ ROUNDED = 1e-6
 C = TypeVar("C", bound=BaseModel)
 
 
-def check_counts(*, least: int = 1, **counts: Any) -> None:
-    """Raise an error unless each option is a whole number of at least `least`.
+def check_counts(*, least: int = 1, **counts: Any) -> list[int]:
+    """Return each option as an int, unless it is no whole number of at least `least`.
 
     Raises
     ------
@@ -27,6 +29,7 @@ def check_counts(*, least: int = 1, **counts: Any) -> None:
     for name, value in counts.items():
         if not _is_whole(value) or value < least:
             raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
+    return [int(value) for value in counts.values()]
 
 
 def check_rate(**rates: Any) -> None:
@@ -56,8 +59,41 @@ def check_number(**numbers: Any) -> None:
             raise ParameterError(f"{name} = {value!r}: give a number.")
 
 
-def check_seed(seed: Any) -> None:
-    """Raise an error unless a seed is a whole number from 0 to `MAX_SEED`.
+def finite_number(**numbers: Any) -> float:
+    """Return an option, which may be a tensor of one value, as a float.
+
+    Raises
+    ------
+    ParameterError
+        It is no finite number.
+    """
+    ((name, value),) = numbers.items()
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(value, torch.Tensor):
+        is_number = value.ndim == 0 and value.dtype != torch.bool
+    if not is_number or not math.isfinite(value):
+        raise ParameterError(f"{name} = {value!r}: give a finite number.")
+    return float(value)
+
+
+def check_ordered(**collections: Any) -> None:
+    """Raise an error if an option whose order counts is a set or a mapping.
+
+    Raises
+    ------
+    ParameterError
+        A set has no order, and of a mapping only the keys would count.
+    """
+    for name, value in collections.items():
+        if isinstance(value, Set | Mapping):
+            raise ParameterError(
+                f"{name} is of type {type(value).__name__}, where the order counts: give a list "
+                "or a tuple."
+            )
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed as an int, unless it is no whole number from 0 to `MAX_SEED`.
 
     Raises
     ------
@@ -66,6 +102,7 @@ def check_seed(seed: Any) -> None:
     """
     if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
         raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+    return int(seed)
 
 
 def check_interval(name: str, value: float, low: float, high: float) -> None:

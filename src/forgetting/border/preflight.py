@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from forgetting.border.checks import (
     PRECISION,
@@ -19,7 +20,7 @@ from forgetting.border.checks import (
 )
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import log_prob_of
-from forgetting.border.copies import check_module, name_of
+from forgetting.border.copies import check_module, contents, name_of
 from forgetting.border.trial import Trial
 from forgetting.errors import DataWarning
 
@@ -49,6 +50,7 @@ def check_flow(flow: nn.Module, images: torch.Tensor, *, is_tuned: bool = False)
         finite number for each image, depend on other images or earlier calls, or lack gradients.
     """
     check_module(flow)
+    warn_of_statistics(flow)
     name = name_of(flow)
     check_log_prob(flow)
     with own_conditions():
@@ -93,6 +95,7 @@ def check_generator(
         (B, C, H, W) in [0, 1], depend on other latents or earlier calls, or lack gradients.
     """
     check_module(generator)
+    warn_of_statistics(generator)
     name = name_of(generator)
     with own_conditions():
         trial = Trial(
@@ -111,6 +114,32 @@ def check_generator(
             trial.tune(trainable)
         if is_followed:
             trial.follow()
+
+
+def warn_of_statistics(model: nn.Module) -> None:
+    """Warn if a layer of a model normalises with running statistics that nothing has changed.
+
+    In evaluation mode it divides by 1, whatever it was trained on: the model was trained with
+    `momentum=0` or in evaluation mode, its buffers were not loaded, or it was never trained.
+    """
+    layers = [value for value in contents(model) if isinstance(value, _NormBase)]
+    untouched = [layer for layer in layers if _has_first_statistics(layer)]
+    if untouched:
+        warnings.warn(
+            f"{len(untouched)} of {len(layers)} normalising layers of {name_of(model)} have the "
+            "running statistics of a new layer, mean 0 and variance 1: train it in training mode, "
+            "or load its buffers with its weights.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _has_first_statistics(layer: _NormBase) -> bool:
+    """Return whether a layer's running statistics are those that it was made with."""
+    mean, variance = layer.running_mean, layer.running_var
+    if mean is None or variance is None or mean.is_meta:
+        return False
+    return not bool(mean.any()) and bool((variance == 1).all())
 
 
 def _warn_of_range(generator: nn.Module, images: torch.Tensor) -> None:

@@ -1,8 +1,6 @@
 """Samples of generators that pass the preflight, and the scores of these samples."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Real
 from typing import Any
 
 import torch
@@ -12,11 +10,12 @@ from forgetting.border.checks import are_equal, check_decoded, check_latent_dim,
 from forgetting.border.classes import may_be_classes, warn_of_classes
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.feature_score import FeatureScore
 from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
-from forgetting.border.options import check_counts, check_seed
-from forgetting.border.preflight import check_generator
+from forgetting.border.options import check_counts, check_seed, finite_number
+from forgetting.border.preflight import check_generator, warn_of_statistics
 from forgetting.border.scores import N_SCORED, check_score, check_scores
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
 
 
@@ -73,6 +72,8 @@ def check_scores_on(
     images = first_samples(generator)
     for score in scores:
         check_score(score, images, is_logit=is_logit)
+        if isinstance(score, FeatureScore) and isinstance(score.classifier, nn.Module):
+            warn_of_statistics(score.classifier)
         if tells_forms(score):
             warn_of_forms(score, _batches(generator, N_COMPARED), name_of(generator))
         if may_be_classes(score):
@@ -94,16 +95,6 @@ def check_same_shape(generator: nn.Module, images: torch.Tensor, name: str) -> N
             f"{name} have the shape {tuple(images.shape)}, where the generator's images are "
             f"(N, {', '.join(map(str, shape))}): bring them to that shape."
         )
-
-
-def _finite(threshold: Any) -> float:
-    """Return a threshold as a float, unless it is no finite number."""
-    is_number = isinstance(threshold, Real) and not isinstance(threshold, bool)
-    if isinstance(threshold, torch.Tensor):
-        is_number = threshold.ndim == 0 and threshold.dtype != torch.bool
-    if not is_number or not math.isfinite(threshold):
-        raise ParameterError(f"threshold = {threshold!r}: give a finite number.")
-    return float(threshold)
 
 
 def scored_samples(
@@ -138,10 +129,10 @@ def scored_samples(
     ParameterError
         An option is no whole number in its range, or the threshold no finite number.
     """
-    check_counts(n=n, batch_size=batch_size)
-    check_seed(seed)
+    n, batch_size = check_counts(n=n, batch_size=batch_size)
+    seed = check_seed(seed)
     if threshold is not None:
-        threshold = _finite(threshold)
+        threshold = finite_number(threshold=threshold)
     is_logit = threshold is not None and threshold <= 0
     check_generator(generator)
     check_scores_on(generator, [score], is_logit=is_logit)

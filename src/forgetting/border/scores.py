@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from forgetting.border.checks import (
@@ -13,7 +14,7 @@ from forgetting.border.checks import (
 )
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
-from forgetting.errors import ModelError
+from forgetting.errors import DataError, ModelError
 
 N_SCORED = 8
 """Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
@@ -30,6 +31,30 @@ def are_percentages(scores: torch.Tensor) -> bool:
     """Return whether all scores lie from 0 to 100, and reach towards either end."""
     least, most = float(scores.detach().min()), float(scores.detach().max())
     return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
+
+
+def tensor_of(values: Any, name: str) -> torch.Tensor:
+    """Return numbers or truths as a tensor on the CPU without gradients.
+
+    Parameters
+    ----------
+    values : Tensor, array or sequence
+        Numbers or booleans.
+    name : str
+        What they are, as a sentence begins with it.
+
+    Raises
+    ------
+    DataError
+        They are none of these.
+    """
+    try:
+        given = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{name} of type {type(values).__name__}: give a tensor of numbers or booleans."
+        ) from error
+    return given.detach().cpu()
 
 
 def check_score(

@@ -23,7 +23,7 @@ from forgetting.border.adapters import (
 from forgetting.border.answers import uncompiled
 from forgetting.border.checks import check_log_prob
 from forgetting.border.copies import check_module, name_of
-from forgetting.border.options import check_counts
+from forgetting.border.options import check_counts, check_ordered
 from forgetting.errors import ModelError, ParameterError
 
 
@@ -121,7 +121,7 @@ def as_generator(
     ------
     ParameterError
         There is not exactly one of `latent_dim` and `latent_shape`, it has no whole numbers of at
-        least 1, or the range is empty or not finite.
+        least 1, or the range is empty or not finite. Or one of them is a set or a dict.
 
     Examples
     --------
@@ -136,6 +136,7 @@ def as_generator(
     check_module(module)
     if (latent_dim is None) == (latent_shape is None):
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
+    check_ordered(latent_shape=latent_shape, value_range=value_range)
     given: list[Any] = [latent_dim if latent_shape is None else latent_shape]
     if isinstance(latent_shape, Iterable):
         given = list(latent_shape)
@@ -187,7 +188,8 @@ def as_classifier(
     Raises
     ------
     ParameterError
-        There are no attributes, a name comes twice, or there are fewer attributes than classes.
+        There are no attributes, they are a set or a dict, a name comes twice, or there are fewer
+        attributes than classes.
     ModelError
         There is no function of logits, and the module cannot be called.
 
@@ -207,6 +209,7 @@ def as_classifier(
             "as_classifier(module, ..., logits=lambda module, images: ...). What is a classifier "
             "already needs no adapter: index it by the name of an attribute."
         )
+    check_ordered(attributes=attributes)
     names = () if isinstance(attributes, str) else tuple(attributes)
     if not names or len(set(names)) < len(names):
         raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")

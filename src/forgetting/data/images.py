@@ -5,7 +5,6 @@ resolution are framed alike, and then resized. What the reader leaves out or cha
 `DataWarning`. The cache is found by the bytes of all files: it cannot be of other images.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -20,12 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from forgetting.data.decoding import decode, decoder, endings
-from forgetting.errors import DataError, DataWarning, ForgettingError, shortened
-from forgetting.foundation.files import CACHE, replacing
+from forgetting.errors import DataError, DataWarning, shortened
+from forgetting.foundation.files import CACHE
+from forgetting.foundation.kept import keep, read_kept
 from forgetting.foundation.progress import tracked
 
 MIN_IMAGES = 20
@@ -161,15 +159,11 @@ def read_images(
     code = [decoder(), Path(__file__).read_bytes().hex()]
     key = _hash(json.dumps([list(hashes), repr(crop), size, code]).encode())
     path = CACHE / "faces" / f"{folder.name}-{size}-{key}.safetensors"
-    try:
-        with safe_open(path, framework="pt") as cache:
-            images: torch.Tensor = cache.get_tensor("images")
-            changes: dict[str, list[int]] = json.loads(cache.metadata()["changes"])
-    except (OSError, SafetensorError):  # missing or corrupt
+    if (kept := read_kept(path)) is not None:
+        images, changes = kept[0], json.loads(kept[1]["changes"])
+    else:
         images, changes = _read(files, hashes, folder, crop, size)
-        metadata = {"changes": json.dumps(changes)}
-        with contextlib.suppress(ForgettingError), replacing(path) as temporary:
-            save_file({"images": images}, temporary, metadata)
+        keep(path, images, {"changes": json.dumps(changes)})
     for change, indices in changes.items():
         _warn(folder, change, [names[i] for i in indices])
     return images

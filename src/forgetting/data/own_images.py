@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from forgetting.border.options import check_counts
 from forgetting.data.decoding import upright_size
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
-from forgetting.errors import DataWarning, check_option, shortened
+from forgetting.errors import DataError, DataWarning, check_option, shortened
 from forgetting.foundation.files import named_folder
 
 SHAPES = {"celeba": 178 / 218, "lfw": 1.0}
@@ -49,8 +50,8 @@ def load_images(
     Raises
     ------
     DataError
-        There is no such folder, it holds no images, one cannot be read, or no value of any is
-        above 1 of 255 though not all are 0.
+        The folder is no path, or there is none. It holds no images, one cannot be read, or no
+        value of any is above 1 of 255 though not all are 0.
     ParameterError
         There is no such crop or number of channels, or the size is no whole number of at least 1.
 
@@ -72,6 +73,11 @@ def load_images(
     check_counts(size=size, channels=channels)
     names = [name for name in CROPS if name != "astronaut"]
     chosen: Crop = CROPS[check_option("crop", crop, names)]
+    if not isinstance(folder, str | PathLike):
+        raise DataError(
+            f"The folder of images is {type(folder).__name__}: give a path. Images that are there "
+            "already need no folder: give them as a tensor of torch, (N, C, H, W) in [0, 1]."
+        )
     folder = named_folder(folder).expanduser()
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))

@@ -16,14 +16,14 @@ from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
-from forgetting.border.scores import check_score, check_scores
+from forgetting.border.scores import check_score
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_audit_doubts import doubts, warn_of_strangers
-from forgetting.experiments.own_graders import check_other, check_sight
-from forgetting.experiments.own_report import share_text, text_table
-from forgetting.experiments.own_samples import has_feature, images_with_feature, scores_of
-from forgetting.experiments.own_sources import classifiers_used, feature_name
+from forgetting.experiments.own_audit_doubts import are_one_model, doubts, warn_of_strangers
+from forgetting.experiments.own_independence import check_independent
+from forgetting.experiments.own_samples import had_feature, has_feature, images_with_feature
+from forgetting.experiments.own_sources import classifiers_used, feature_name, warn_of_changed
+from forgetting.experiments.own_table import share_text, text_table, threshold_sentences
 from forgetting.foundation.files import check_writable, named_folder, write_text
 from forgetting.foundation.progress import phase
 from forgetting.methods.direction import MIN_POSITIVES
@@ -66,8 +66,8 @@ class AuditReport:
     models : tuple of str
         The keys.
     parameters : dict
-        Options, the feature and the classifiers, and by each model's key its class and the sha256
-        of its weights.
+        Options, the feature, the classifiers and their thresholds, and by each model's key its
+        class and the sha256 of its weights.
     """
 
     metrics: dict[str, float]
@@ -83,6 +83,8 @@ class AuditReport:
             gains = (self.metrics.get(f"probe_{key}") for key in self.models)
             rows.append(("probe, AUC gain", *("-" if g is None else f"{g:+.3f}" for g in gains)))
         found = doubts(self.metrics, self.parameters)
+        titles = "what steers", "the grader"
+        found += threshold_sentences(titles, self.parameters["thresholds"])
         return "\n".join([text_table(rows), "", *found, self.sentence])
 
     @property
@@ -171,8 +173,8 @@ def audit(
     Raises
     ------
     DataError
-        Fewer than eight samples of the generator before show the feature, or the grader does not
-        see the feature in them, or gives them the scores that are attacked.
+        Fewer than eight samples of the generator before show the feature, or all do. Or the grader
+        does not see the feature in them, or is what is attacked.
     ModelError, ParameterError
         A generator or a score does not keep its contract, or an option is no whole number.
 
@@ -185,20 +187,22 @@ def audit(
     >>> report.metrics["prevalence_before"] == report.metrics["prevalence_after"]
     True
     """
-    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
     graders = [] if grader is None or grader == feature else [grader]
     grades = [*graders, feature][0]
-    check_audit(models, feature, grades, seed, **options)
+    check_audit(models, feature, grades, seed, n=n, n_attacked=n_attacked, steps=steps)
     warn_of_strangers(before, after)
+    seed, n, n_attacked, steps = map(int, (seed, n, n_attacked, steps))
+    options = {"n": n, "n_attacked": n_attacked, "steps": steps}
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         own_seed = stream_seed(seed, "audit")
         random = torch.Generator().manual_seed(own_seed)
         dims = {name: check_latent_dim(model) for name, model in models.items()}
         latents = {name: torch.randn(n, dim, generator=random) for name, dim in dims.items()}
         latents["after"] = latents["before"]
-        had = _had_feature(before, feature, grades, latents["before"])
+        had = had_feature(before, feature, grades, latents["before"])
         metrics: dict[str, float] = {}
         others = torch.randn(4 * n, dims["before"], generator=random)  # none of these is counted
         targets = images_with_feature(before, grades, others, N_IMAGES)
@@ -230,29 +234,15 @@ def audit(
                     gain = linear_probe(duplicate, layers[-1], latents["before"], had)
                     metrics[f"probe_{name}"] = gain
     audited = {k: {"model": name_of(m), "sha256": state_digest(m)} for k, m in models.items()}
-    used = classifiers_used(feature, graders)
-    scored = {"feature": feature_name(feature, grades), "classifiers": used}
-    return AuditReport(metrics, tuple(models), {**audited, **scored, **options, "seed": seed})
-
-
-def _had_feature(
-    before: nn.Module, feature: Score, grader: Score, latents: torch.Tensor
-) -> torch.Tensor:
-    """Return which samples have the feature, bool (N,), by a grader that sees what is attacked.
-
-    Raises
-    ------
-    DataError, ModelError
-        The grader does not see it or scores as `feature` does, or the scores are no logits.
-    """
-    grades = scores_of(before, grader, latents)
-    check_scores(grades, len(latents), is_logit=True)
-    if grader is not feature:
-        followed = scores_of(before, feature, latents)
-        check_scores(followed, len(latents), is_logit=True)
-        check_other("the grader", grades, "what steers", followed)
-        check_sight("The grader", grades, followed > threshold_of(feature))
-    return grades > threshold_of(grader)
+    warn_of_changed(used, classifiers_used(feature, graders))
+    scored = {
+        "feature": feature_name(feature, grades),
+        "classifiers": used,
+        "thresholds": [threshold_of(score) for score in (feature, *graders)],
+        "is_one_model": are_one_model(before, after),
+    }
+    parameters = {**audited, **scored, **options, "seed": seed}
+    return AuditReport(metrics, tuple(models), parameters)
 
 
 def check_audit(
@@ -270,16 +260,17 @@ def check_audit(
     Raises
     ------
     ModelError, ParameterError
-        A generator or a score does not keep its contract, an option is no whole number, or
-        `retrained` is `before` or `after`.
+        A generator or a score does not keep its contract, or an option is no whole number. Or the
+        grader has weights of what is attacked or is of another attribute, or `retrained` is
+        `before` or `after`.
     """
     check_counts(**counts)
     check_seed(seed)
+    check_independent(feature, [] if grader is feature else [grader])
     for model in models.values():
         check_generator(model, is_tuned=True, is_followed=True)
-    states = {key: state_digest(model) for key, model in models.items()}
     for key in ("before", "after"):
-        if states.get("retrained") == states[key]:
+        if "retrained" in models and are_one_model(models["retrained"], models[key]):
             raise ParameterError(f"retrained is {key}: give a model that never had the feature.")
     images = check_scores_on(models["before"], [feature, grader], is_logit=True)
     check_score(feature, images, is_logit=True, is_followed=True)

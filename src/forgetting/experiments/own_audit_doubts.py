@@ -6,8 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from forgetting.border.checks import are_equal
 from forgetting.border.sampling import first_images
 from forgetting.errors import DataWarning
+from forgetting.zoo.saved import state_digest
 
 N_COMPARED = 64
 """Latents whose images before and after are compared."""
@@ -34,14 +36,22 @@ def doubts(metrics: Mapping[str, float], parameters: Mapping[str, Any]) -> list[
 
 def _of_models(metrics: Mapping[str, float], parameters: Mapping[str, Any]) -> list[str]:
     """Return what speaks against a pair of a generator and its tuned copy."""
-    if parameters["before"] == parameters["after"]:
-        return ["Before and after are the same weights: nothing was unlearned between them."]
+    if parameters["is_one_model"]:
+        return ["Before and after are the same model: nothing was unlearned between them."]
     if metrics["prevalence_after_low"] > metrics["prevalence_before_high"]:
         return ["The feature is more frequent after than before: are the models swapped?"]
     never = metrics.get("prevalence_retrained_high", 0.0)
     if never >= metrics["prevalence_before_low"]:
         return ["Retrained shows the feature about as often as before: did it never have it?"]
     return []
+
+
+def are_one_model(first: nn.Module, second: nn.Module) -> bool:
+    """Return whether two generators have the same weights, and compute the same with them."""
+    if state_digest(first) != state_digest(second):
+        return False
+    images, others = (first_images(model, N_COMPARED) for model in (first, second))
+    return images.shape == others.shape and are_equal(images, others)
 
 
 def warn_of_strangers(before: nn.Module, after: nn.Module) -> None:

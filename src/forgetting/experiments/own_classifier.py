@@ -91,8 +91,8 @@ def train_classifier(
     >>> pair.steering.attribute
     'light'
     """
-    check_counts(steps=steps, size=size)
-    check_seed(seed)
+    steps, size = check_counts(steps=steps, size=size)
+    seed = check_seed(seed)
     if not isinstance(name, str) or not name.strip():
         raise ParameterError(f"name = {name!r}: give the name of the feature as a text.")
     with own_conditions(seed):

@@ -1,6 +1,7 @@
 """A user's models and classifiers, named on the command line."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,7 @@ def _load_source(place: str, size: int, run: Experiment | None) -> Any:
 def _at_its_threshold(score: FeatureScore, name: str, size: int) -> FeatureScore:
     """Return a grader's score of a feature, at its balanced threshold where the zoo has one."""
     try:
-        return score.at(load_thresholds(name, score.attribute, size).balanced)
+        balanced = load_thresholds(name, score.attribute, size).balanced
+        return replace(score, threshold=balanced, is_default=True)
     except DataError:
         return score

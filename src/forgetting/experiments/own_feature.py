@@ -19,6 +19,7 @@ from forgetting.errors import DataError, ModelError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.experiments.own_graders import Scorer, check_graders
+from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_sources import feature_name
 from forgetting.foundation.progress import tracked
 from forgetting.methods.latent_pool import CHUNK
@@ -91,10 +92,14 @@ class OwnFeature:
         ------
         ModelError
             A score does not keep its contract.
+        ParameterError
+            A grader has weights of what steers, or is of another attribute.
         DataError
-            A grader is what steers, does not see the feature, or has no threshold of the share.
+            A grader is what steers, does not see the feature, finds it in no sample or in all, or
+            has no threshold of the share. Or fewer than a hundred surely lack the feature.
         """
         scores = (steering, *graders)
+        check_independent(steering, graders)
         images = check_scores_on(generator, scores, is_logit=share is None)
         latent_dim = check_latent_dim(generator)
         named = [s for s in (*graders, steering) if isinstance(s, FeatureScore)]
@@ -112,6 +117,7 @@ class OwnFeature:
         self._scorers = scorers
         self.steering, self.graders = scorers[0], tuple(scorers[1:])
         self.before = self.grade(generator, self.latents)
+        self.floors()  # raises what would be raised only after a round
         self.without_fid = ""
         self._target, self._other = self._halves(reference)
 

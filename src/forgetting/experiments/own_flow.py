@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from forgetting.border.checks import check_decoded
+from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.options import check_seed
 from forgetting.border.preflight import check_flow
@@ -33,6 +34,7 @@ from forgetting.methods.results import TamingResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import Comparison, compare
+from forgetting.zoo.same_answers import answers_of
 from forgetting.zoo.saved import check_unchanged, save_model, state_digest
 
 MIN_RETAINED = 160
@@ -124,7 +126,7 @@ class TamingReport:
         ForgettingError
             The folder holds a model, or cannot be written to, or the copy was changed since.
         """
-        check_unchanged(self.model, self.parameters["tuned_sha256"])
+        check_unchanged(self.model, self.parameters)
         record = {
             "report": str(self),
             "is_within_rule": self.result.is_within_rule,
@@ -218,23 +220,25 @@ def tame(
     False
     """
     config = TamingConfig(seed=seed, **checked_options(seed, **settings))
-    forget, retain = check_taming(flow, forget, retain)
-    kept, held_out = hold_out(retain, torch.Generator().manual_seed(seed))
+    with own_conditions(config.seed):
+        forget, retain = check_taming(flow, forget, retain)
+        kept, held_out = hold_out(retain, torch.Generator().manual_seed(config.seed))
     result = taming.tame(flow, forget, kept, config)
     reference, measured = held_out.chunk(2)
     sets = {"forget": forget, "held_out": measured}
     with phase("comparing"):
-        comparison = compare(flow, result.model, sets, reference, seed=seed)
+        comparison = compare(flow, result.model, sets, reference, seed=config.seed)
     parameters = {
         "model": name_of(flow),
         "base_sha256": state_digest(flow),
         "tuned_sha256": state_digest(result.model),
+        "tuned_answers": answers_of(result.model, "flow", forget.shape[1:]),
         "images_to_forget": len(forget),
         "images_to_retain": len(kept),
         "images_held_out": len(held_out),
         **config.model_dump(mode="json"),
     }
-    return TamingReport(result, comparison, parameters, _shown(flow, result.model, seed))
+    return TamingReport(result, comparison, parameters, _shown(flow, result.model, config.seed))
 
 
 def checked_options(seed: int, **settings: Any) -> dict[str, Any]:

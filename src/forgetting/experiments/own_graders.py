@@ -1,15 +1,28 @@
 """What steers and what grades anyone's generator, and whether these are different and of use."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.stats import norm, rankdata
 
 from forgetting.border.checks import are_equal
-from forgetting.border.feature_score import SURELY_LACKING, FeatureScore, Score
+from forgetting.border.feature_score import SURELY_LACKING, Score, threshold_of
 from forgetting.errors import DataError
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.calibration import Auc
+
+ALIKE = 0.98
+"""Rank correlation from which a grader's scores are those of what steers in other clothes.
+
+Measured on 1,500 samples each of the zoo's VAEs and GANs. Classifiers A and B reach 0.88 at most
+of digits (median 0.83), and 0.97 of faces' 40 attributes (median 0.83); with A and B, what
+face-api's features tell reaches 0.84. A copy of A in bfloat16 or half precision has at least
+0.9999, and one whose weights differ by 1 % at least 0.990 (median 0.998). Another scale or another
+rising function of a score has 1.
+"""
 
 BLIND = 0.6
 """AUC that a grader must be able to reach on what steers; 0.5 is that of chance."""
@@ -55,9 +68,8 @@ class Scorer:
         if share is not None:
             threshold = _threshold_of_share(title, own, share)
             return cls(title, score, threshold, threshold)
-        if isinstance(score, FeatureScore):
-            return cls(title, score, score.threshold, score.surely_lacking)
-        return cls(title, score, 0.0, SURELY_LACKING)
+        threshold = threshold_of(score)
+        return cls(title, score, threshold, min(SURELY_LACKING, threshold))
 
 
 def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float:
@@ -90,7 +102,7 @@ def _threshold_of_share(title: str, scores: torch.Tensor, share: float) -> float
 
 
 def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> None:
-    """Raise an error unless every grader is another than what steers, and sees the feature.
+    """Raise an error unless every grader is another than what steers, and finds what it finds.
 
     Parameters
     ----------
@@ -102,21 +114,50 @@ def check_graders(scorers: Sequence[Scorer], scores: Sequence[torch.Tensor]) -> 
     Raises
     ------
     DataError
-        A grader scores every sample as what steers does, or as another grader does, or it does
-        not tell the samples that have the feature by what steers.
+        A grader finds the feature in none or in all of the samples, ranks them as what steers
+        does, or as another grader that finds it in the same samples. Or it does not tell the
+        samples that have the feature by what steers.
     """
-    has_feature = scores[0] > scorers[0].threshold
+    found = [each > scorer.threshold for each, scorer in zip(scores, scorers, strict=True)]
     for place, grader in enumerate(scorers[1:], 1):
+        check_found(grader.title, scores[place], grader.threshold)
         for other in range(place):
-            is_same = other == 0 or grader.threshold == scorers[other].threshold
-            if is_same:
+            if other == 0 or torch.equal(found[place], found[other]):
                 title = scorers[other].title
                 check_other(grader.title, scores[place], title, scores[other])
-        check_sight(grader.title, scores[place], has_feature)
+        check_sight(grader.title, scores[place], found[0])
+
+
+def check_found(title: str, scores: torch.Tensor, threshold: float) -> None:
+    """Raise an error if a grader finds a feature in none or in all samples of the original.
+
+    Parameters
+    ----------
+    title : str
+        The grader's, for the sentence of the error.
+    scores : Tensor
+        (N,), of the original's samples.
+    threshold : float
+        A sample with a higher score has the feature.
+
+    Raises
+    ------
+    DataError
+        It finds it in none or in all: it would find the same after unlearning.
+    """
+    n_found = int((scores > threshold).sum())
+    if 0 < n_found < len(scores):
+        return
+    raise DataError(
+        f"By {title} {'each' if n_found else 'none'} of {len(scores)} samples of the original has "
+        "the feature, so that it cannot tell whether the feature is gone. The scores go from "
+        f"{scores.min():g} to {scores.max():g}, and the threshold is {threshold:g}: give another "
+        "threshold with `at`, another grader, or more samples."
+    )
 
 
 def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tensor) -> None:
-    """Raise an error if a grader scores all samples as something else does.
+    """Raise an error if a grader ranks samples as something else does.
 
     Parameters
     ----------
@@ -130,13 +171,34 @@ def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tens
     Raises
     ------
     DataError
-        The scores are equal.
+        The lower end of the 95 % interval of the rank correlation is at least `ALIKE`, or the
+        scores are equal.
     """
-    if are_equal(scores, others):
+    if are_equal(scores, others) or _lowest_correlation(scores, others) >= ALIKE:
         raise DataError(
-            f"Every sample has the same score by {title} as by {other}: what steers cannot grade, "
-            "and a grader counts once. Give another classifier."
+            f"The samples have the order by {title} that they have by {other}: the rank "
+            f"correlation is {_rank_correlation(scores, others):.4f}, and classifiers that "
+            "learned apart reach 0.97. A copy of what steers, or another scale of its scores, "
+            "cannot grade, and a grader counts once: give another classifier."
         )
+
+
+def _rank_correlation(scores: torch.Tensor, others: torch.Tensor) -> float:
+    """Return Spearman's rank correlation of two sets of scores (N,); 1 of equal ones."""
+    ranks = [rankdata(each.double().numpy()) for each in (scores, others)]
+    if np.array_equal(*ranks):
+        return 1.0
+    if any(np.ptp(each) == 0 for each in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _lowest_correlation(scores: torch.Tensor, others: torch.Tensor) -> float:
+    """Return the lower end of the 95 % interval of a rank correlation, by Fisher's z."""
+    if len(scores) <= 3:
+        return -1.0
+    z = math.atanh(0.999999 * _rank_correlation(scores, others))
+    return math.tanh(z - norm.ppf(0.975) / math.sqrt(len(scores) - 3))
 
 
 def check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:

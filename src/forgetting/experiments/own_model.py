@@ -1,21 +1,22 @@
 """Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import torch
 from torch import nn
 
+from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
-from forgetting.border.feature_score import Score
-from forgetting.border.options import check_counts, check_number, check_seed
+from forgetting.border.feature_score import Score, check_without_threshold
+from forgetting.border.options import check_counts, check_number, check_ordered, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
-from forgetting.experiments.own_sources import classifiers_used
+from forgetting.experiments.own_sources import classifiers_used, warn_of_changed
 from forgetting.experiments.unlearning_methods import MethodName
 from forgetting.methods.direction import Direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
@@ -25,6 +26,7 @@ from forgetting.methods.results import UnlearningResult
 from forgetting.methods.settings import checked_settings
 from forgetting.methods.until_gone import until_gone
 from forgetting.methods.until_gone_config import UntilGoneConfig
+from forgetting.zoo.same_answers import answers_of
 from forgetting.zoo.saved import state_digest
 
 MIN_GRADED = 200
@@ -42,7 +44,7 @@ CONFIGURATIONS: dict[str, type[UntilGoneConfig | UnlearningConfig]] = {
 def unlearn(
     generator: nn.Module,
     feature: Score,
-    grader: Score | Sequence[Score] = (),
+    grader: Score | Sequence[Score] | None = None,
     *,
     method: MethodName = "until_gone",
     share: float | None = None,
@@ -89,7 +91,8 @@ def unlearn(
     ModelError
         The generator or a score does not keep its contract.
     ParameterError
-        A setting is unknown or not allowed.
+        A setting is unknown or not allowed. Or a grader is another attribute than its classifier
+        could grade, or of what steers; or a score has a threshold beside `share`.
     TrainingError
         The loss is not finite.
 
@@ -103,9 +106,13 @@ def unlearn(
     'unchanged'
     """
     settings = checked_options(method=method, share=share, n=n, seed=seed, **settings)
+    n, seed, share = int(n), int(seed), share if share is None else float(share)
     check_generator(generator, trainable, is_tuned=True)
-    graders = [grader] if callable(grader) else list(grader)
+    graders = _as_graders(grader)
+    for score in (feature, *graders) if share is not None else ():
+        check_without_threshold(score)
     forget = _in_rounds if method == "until_gone" else _in_one_pass
+    used = classifiers_used(feature, graders)
     with own_conditions(seed):
         random = torch.Generator().manual_seed(seed)
         looked = OwnFeature(generator, feature, graders, n=n, share=share, random=random)
@@ -116,24 +123,49 @@ def unlearn(
         figures["seconds"] = time.perf_counter() - started
         graded = looked.on_fresh_latents(generator, random)
         measured = measure(graded, generator, result.model, direction)
+    warn_of_changed(used, classifiers_used(feature, graders))
     parameters = {
         "model": name_of(generator),
         "base_sha256": state_digest(generator),
         "tuned_sha256": state_digest(result.model),
+        "tuned_answers": answers_of(result.model, "generator", [check_latent_dim(generator)]),
         "method": method,
         "share": share,
         "n": n,
         "seed": seed,
         "graders": [grader.title for grader in looked.graders],
         "thresholds": [scorer.threshold for scorer in (looked.steering, *looked.graders)],
-        "classifiers": classifiers_used(
-            looked.steering.score, [grader.score for grader in looked.graders]
-        ),
+        "classifiers": used,
         **settings,
     }
     return UnlearningReport(
         result.model, result.history, looked.name, figures, measured, parameters
     )
+
+
+def _as_graders(given: Any) -> list[Score]:
+    """Return what grades as a list, empty for None.
+
+    Raises
+    ------
+    ParameterError
+        It is neither a function nor a sequence of functions.
+    """
+    if given is None or callable(given):
+        return [] if given is None else [given]
+    check_ordered(grader=given)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ParameterError(
+            f"grader = {given!r}: give a score, such as classifier['Smiling'], or a list of them."
+        )
+    graders = list(given)
+    for place, each in enumerate(graders):
+        if not callable(each):
+            raise ParameterError(
+                f"grader[{place}] = {each!r}: give a score, such as classifier['Smiling'], or "
+                "leave it out."
+            )
+    return graders
 
 
 def checked_options(

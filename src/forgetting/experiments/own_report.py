@@ -1,6 +1,5 @@
 """What was measured of a generator that unlearned a feature: numbers, a text and a picture."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -15,6 +14,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_picture import picture
+from forgetting.experiments.own_table import share_text, text_table, threshold_sentences
 from forgetting.foundation.progress import tracked
 from forgetting.methods.direction import Direction
 from forgetting.methods.latent_filter import LatentFilter
@@ -124,6 +124,12 @@ class UnlearningReport(UnlearningResult):
         """Return what the table does not say."""
         metrics = self.metrics
         sentences = [self.verdict.rule]
+        sentences += [
+            f"By {each.grader} the original shows it no more than what lacks it: this grader "
+            "cannot tell whether it is gone."
+            for each in self.verdict.evidence
+            if each.was_down
+        ]
         if self.measured.without_fid:
             sentences.append(self.measured.without_fid)
         if "still_shown_after" in metrics:
@@ -134,6 +140,8 @@ class UnlearningReport(UnlearningResult):
             sentences.append(
                 f"A pixel changed by {metrics['l1_absent']:.3f} where the feature was absent."
             )
+        titles = ["what steers", *self.parameters["graders"]]
+        sentences += threshold_sentences(titles, self.parameters["thresholds"])
         changes = [
             f"{name} {before:.1%} -> {after:.1%}"
             for name, (before, after) in self.measured.changed.items()
@@ -164,7 +172,7 @@ class UnlearningReport(UnlearningResult):
         ForgettingError
             The folder holds a model, or cannot be written to, or the copy was changed since.
         """
-        check_unchanged(self.model, self.parameters["tuned_sha256"])
+        check_unchanged(self.model, self.parameters)
         record = {
             "feature": self.feature,
             "report": self.report(),
@@ -177,6 +185,7 @@ class UnlearningReport(UnlearningResult):
         }
         used = (
             f"- {row['part']}: {row['classifier']}"
+            + (f", {row['attribute']}" if "attribute" in row else "")
             + (f", sha256 of its state {row['sha256']}" if "sha256" in row else "")
             for row in self.parameters["classifiers"]
         )
@@ -281,19 +290,3 @@ def _changed(feature: OwnFeature, after: torch.Tensor | None) -> dict[str, tuple
         for name, first, second in shares
         if name != feature.name and abs(float(second - first)) > NOTABLE
     }
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as aligned lines: the first column to the left, others to the right."""
-    first, *others = ([len(cell) for cell in column] for column in zip(*rows, strict=True))
-    lines = []
-    for head, *cells in rows:
-        aligned = [c.rjust(max(widths)) for c, widths in zip(cells, others, strict=True)]
-        lines.append("  ".join([head.ljust(max(first)), *aligned]).rstrip())
-    return "\n".join(lines)
-
-
-def share_text(metrics: Mapping[str, float], name: str) -> str:
-    """Return a share of metrics by its name, with the ends of its interval, in percent."""
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.1%} ({100 * low:.1f} to {100 * high:.1f})"

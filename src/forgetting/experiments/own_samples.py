@@ -11,6 +11,7 @@ from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.scores import check_scores
 from forgetting.errors import DataError
+from forgetting.experiments.own_graders import check_found, check_other, check_sight
 from forgetting.foundation.progress import tracked
 
 
@@ -38,6 +39,29 @@ def images_with_feature(
 def has_feature(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:
     """Return which images of latents have the feature by a score, bool (N,)."""
     return scores_of(generator, score, latents) > threshold_of(score)
+
+
+def had_feature(
+    before: nn.Module, feature: Score, grader: Score, latents: torch.Tensor
+) -> torch.Tensor:
+    """Return which samples have the feature, bool (N,), by a grader that sees what is attacked.
+
+    Raises
+    ------
+    DataError, ModelError
+        The grader finds it in none or in all, does not see it or scores as `feature` does, or the
+        scores are no logits.
+    """
+    grades = scores_of(before, grader, latents)
+    check_scores(grades, len(latents), is_logit=True)
+    title = "what steers" if grader is feature else "the grader"
+    check_found(title, grades, threshold_of(grader))
+    if grader is not feature:
+        followed = scores_of(before, feature, latents)
+        check_scores(followed, len(latents), is_logit=True)
+        check_other("the grader", grades, "what steers", followed)
+        check_sight("The grader", grades, followed > threshold_of(feature))
+    return grades > threshold_of(grader)
 
 
 def scores_of(generator: nn.Module, score: Score, latents: torch.Tensor) -> torch.Tensor:

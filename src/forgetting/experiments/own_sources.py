@@ -1,5 +1,6 @@
 """What scores features for a command: a classifier, one of its scores, or a pair."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,14 @@ from torch import nn
 
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import FeatureScore, Score
-from forgetting.errors import LISTED, ModelError, ParameterError, did_you_mean, shortened
+from forgetting.errors import (
+    LISTED,
+    DataWarning,
+    ModelError,
+    ParameterError,
+    did_you_mean,
+    shortened,
+)
 from forgetting.zoo.classifier_pair import ROLES, TrainedPair
 from forgetting.zoo.saved import state_digest
 
@@ -114,8 +122,8 @@ def classifiers_used(steering: Score, graders: Sequence[Score]) -> list[dict[str
     Returns
     -------
     list of dict
-        `part`, "what steers" or "what grades"; `classifier`, where it is from or its class; and,
-        of a module, the `sha256` of its state.
+        `part`, "what steers" or "what grades"; `classifier`, where it is from or its class; the
+        `attribute` that scores; and, of a module, the `sha256` of its state.
     """
     rows = []
     for place, score in enumerate((steering, *graders)):
@@ -123,7 +131,26 @@ def classifiers_used(steering: Score, graders: Sequence[Score]) -> list[dict[str
         row = {"part": part, "classifier": getattr(score, "__name__", type(score).__name__)}
         if isinstance(score, FeatureScore):
             row["classifier"] = score.title or name_of(score.classifier)
+            row["attribute"] = score.attribute
             if isinstance(score.classifier, nn.Module):
                 row["sha256"] = state_digest(score.classifier)
         rows.append(row)
     return rows
+
+
+def warn_of_changed(used: Sequence[dict[str, str]], now: Sequence[dict[str, str]]) -> None:
+    """Warn if a classifier changed while it scored.
+
+    Parameters
+    ----------
+    used, now : sequence of dict
+        As `classifiers_used` returns them before and after.
+    """
+    changed = [row["part"] for row, other in zip(used, now, strict=True) if row != other]
+    if changed:
+        warnings.warn(
+            f"{' and '.join(changed)} has other weights than when the run began, which the record "
+            "names: the figures are of both. Give a `copy.deepcopy` of a classifier that changes.",
+            DataWarning,
+            stacklevel=3,
+        )

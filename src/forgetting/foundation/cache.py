@@ -1,6 +1,5 @@
 """Results of models that are expensive to compute, in the user's cache."""
 
-import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +9,11 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from forgetting.errors import ForgettingError
 from forgetting.foundation import resources
-from forgetting.foundation.files import CACHE, replacing
+from forgetting.foundation.files import CACHE
+from forgetting.foundation.kept import keep, read_kept
 
 HOOKS = frozenset(name for name in vars(nn.Module()) if name.endswith(("_hooks", "_pre_hooks")))
 """Attributes of every module that hold functions which are called around its own."""
@@ -72,14 +69,10 @@ def cached(
     for tensor in inputs:
         digest.update(_bytes(tensor))
     path = CACHE / "answers" / f"{digest.hexdigest()}.safetensors"
-    try:
-        with safe_open(path, framework="pt") as cache:
-            result: torch.Tensor = cache.get_tensor("answer")
-            return result
-    except (OSError, SafetensorError):
-        result = compute()  # no such file, or a corrupt one
-    with contextlib.suppress(ForgettingError), replacing(path) as temporary:
-        save_file({"answer": result.contiguous()}, temporary)
+    if (kept := read_kept(path)) is not None:
+        return kept[0]
+    result = compute()
+    keep(path, result)
     return result
 
 

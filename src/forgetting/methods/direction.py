@@ -138,7 +138,7 @@ def collect_latents(
     >>> labelled.positive.shape, labelled.negative.shape
     (torch.Size([50, 32]), torch.Size([450, 32]))
     """
-    check_counts(n=n)
+    (n,) = check_counts(n=n)
     check_number(share=share)
     rarer = min(share, 1 - share)
     if threshold is None and not n * rarer >= MIN_POSITIVES:
@@ -160,7 +160,7 @@ def collect_latents(
         generator, score, n, seed=seed, batch_size=batch_size, threshold=threshold
     )
     if threshold is None:
-        positive = torch.zeros(n, dtype=torch.bool)
+        positive = torch.zeros_like(scores, dtype=torch.bool)
         positive[scores.topk(round(n * share)).indices] = True
         _check_ties(scores, positive)
         return LabelledLatents(latents[positive], latents[~positive])

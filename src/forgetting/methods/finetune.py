@@ -87,6 +87,8 @@ class Batch:
         (B, C, H, W), the images that the tuned copy makes of the latents, with gradient.
     random : torch.Generator
         The loop's random stream, for an objective that draws.
+    weights : list[torch.nn.Parameter]
+        Those that are tuned, for an objective of its own losses' gradients.
     """
 
     original: Callable[[torch.Tensor], torch.Tensor]
@@ -95,6 +97,7 @@ class Batch:
     selected: torch.Tensor
     images: torch.Tensor
     random: torch.Generator
+    weights: list[nn.Parameter]
 
 
 Losses = dict[str, torch.Tensor]
@@ -218,7 +221,9 @@ def _finetune(
         images = decode(model, drawn.latents)
         selected = drawn.selected.to(device)
         losses = objective(
-            Batch(decode_original, drawn.latents, drawn.targets, selected, images, random)
+            Batch(
+                decode_original, drawn.latents, drawn.targets, selected, images, random, parameters
+            )
         )
         if penalty is not None:
             losses["penalty"] = penalty(tuned)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
-from forgetting.border.checks import check_images
+from forgetting.border.checks import check_images, has_channels_last
 from forgetting.errors import DataError
 
 MIN_RETAINED = 4
@@ -47,8 +47,8 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> tuple[torch.Tensor
     Raises
     ------
     DataError
-        A set is too small, holds no floats in [0, 1], the sets differ in shape or type, or they
-        share an image.
+        A set is too small, holds no floats in [0, 1], has its channels last, the sets differ in
+        shape or type, or they share an image.
     """
     names = "The images to forget", "The images to retain"
     checked = check_images(forget, names[0]), check_images(retain, names[1])
@@ -60,6 +60,12 @@ def check_sets(forget: torch.Tensor, retain: torch.Tensor) -> tuple[torch.Tensor
         raise DataError(
             f"Images to forget are {tuple(forget.shape[1:])} of {forget.dtype}, those to retain "
             f"{tuple(retain.shape[1:])} of {retain.dtype}: they must have one shape and type."
+        )
+    if forget.ndim == 4 and has_channels_last(forget):
+        raise DataError(
+            f"The images have the shape {tuple(forget.shape)}, whose channels are last: give "
+            "images.permute(0, 3, 1, 2), and as_flow(flow, log_prob=lambda flow, images: "
+            "flow.log_prob(images.permute(0, 2, 3, 1))) where the flow takes them so."
         )
     forget, retain = checked
     retained = set(digests(retain))

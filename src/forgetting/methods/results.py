@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from forgetting.border.conditions import own_conditions
-from forgetting.border.copies import undisturbed
+from forgetting.border.undisturbed import undisturbed
 from forgetting.methods.direction import Direction
 
 LATE = 0.75
@@ -23,8 +23,13 @@ Callback = Callable[[dict[str, float], nn.Module], None]
 def call_back(callback: Callback | None, row: dict[str, float], tuned: nn.Module) -> None:
     """Give a callback a copy of a step's row, and the tuned copy, whose tuning it cannot disturb.
 
-    The modes of its modules, which of its weights take gradients, random numbers and torch's
-    settings are afterwards what they were.
+    The modes of its modules, its buffers, which of its weights take gradients, random numbers and
+    torch's settings are afterwards what they were.
+
+    Raises
+    ------
+    TrainingError
+        The callback changed or replaced weights of the tuned copy.
     """
     if callback is None:
         return

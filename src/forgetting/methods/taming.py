@@ -14,9 +14,10 @@ from torch import nn
 
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import bits_per_dim, mean_bits_per_dim
-from forgetting.border.copies import free_weights, freeze, frozen_copy, tunable_copy, undisturbed
+from forgetting.border.copies import free_weights, freeze, frozen_copy, tunable_copy
 from forgetting.border.options import configuration
 from forgetting.border.preflight import check_flow
+from forgetting.border.undisturbed import undisturbed
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import autocast_context
@@ -148,8 +149,7 @@ def _tame(
     pressures: torch.Tensor | None = None
     history: list[dict[str, float]] = []
     figures, seen = dict[str, float](), dict[str, float]()
-    if callback is None:
-        callback = progress(config.max_steps, "taming")
+    callback = progress(config.max_steps, "taming") if callback is None else callback
     is_promising = False
     for step in range(config.max_steps + 1):
         is_logged = step % config.log_every == 0 or step == config.max_steps

@@ -10,7 +10,7 @@ from scipy.stats import norm, rankdata
 
 from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
-from forgetting.border.scores import are_percentages
+from forgetting.border.scores import are_percentages, tensor_of
 from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50
@@ -212,7 +212,8 @@ def _checked(
     scores: torch.Tensor, has_feature: torch.Tensor, measure: str, least: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return scores and the truth, bool, (N,) each, if a measure may be taken of them."""
-    scores, has_feature = scores.detach().cpu(), has_feature.detach().cpu()
+    scores = tensor_of(scores, f"{measure} takes no scores")
+    has_feature = tensor_of(has_feature, f"{measure} takes no truth")
     if scores.ndim != 1 or scores.shape != has_feature.shape:
         raise DataError(
             f"{measure} takes a score and a truth for each image, not {tuple(scores.shape)} and "

@@ -14,6 +14,12 @@ ROUNDING = 1e-4
 MAX_REPEATED = 0.1
 """Largest share of samples that may equal as many others as a measure allows for."""
 
+MAX_SHARED = 0.01
+"""Largest share of the smaller of two sets that may equal samples of the other."""
+
+SAME = 1e-5
+"""Distance of the features of one image in two batches at most, as a part of their spread."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -145,3 +151,40 @@ def warn_of_repeated(features: torch.Tensor, n_others: int, text: str) -> None:
         warnings.warn(
             f"{text.format(n_repeated=told)} Take each sample once.", DataWarning, stacklevel=3
         )
+
+
+def warn_of_shared(first: torch.Tensor, second: torch.Tensor, measure: str) -> None:
+    """Warn where two sets hold the same samples, so that a distance between them is too small.
+
+    Parameters
+    ----------
+    first, second : Tensor, (N, F) and (M, F)
+        Features of the samples, or scores (N, 1) and (M, 1).
+    measure : str
+        Its name, as a sentence begins with it.
+    """
+    n_shared = int(_is_among(*sorted((first, second), key=len)).sum())
+    if n_shared > MAX_SHARED * min(len(first), len(second)):
+        warnings.warn(
+            f"{measure}: {n_shared} samples are in both sets, so that these seem nearer to each "
+            "other than they are. Take each sample into one set.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _is_among(few: torch.Tensor, many: torch.Tensor) -> torch.Tensor:
+    """Return which rows of (N, F) equal one of (M, F), but for rounding, bool (N,).
+
+    Rows that are equal are neighbours along any line, on which few others lie between.
+    """
+    few, many = few.detach().cpu().double(), many.detach().cpu().double()
+    random = torch.Generator().manual_seed(0)
+    line = torch.randn(few.shape[1], generator=random, dtype=torch.float64)
+    places, order = (many @ line).sort()
+    after = torch.searchsorted(places, few @ line)
+    allowed = SAME * (many - many.mean(0)).norm(dim=1).mean()
+    neighbours = ((after + step).clamp(0, len(many) - 1) for step in (-1, 0))
+    return torch.stack(
+        [(few - many[order[place]]).norm(dim=1) <= allowed for place in neighbours]
+    ).any(0)

@@ -8,7 +8,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from forgetting.errors import DataError, DataWarning
 from forgetting.metrics import METRICS, SampleMetric
-from forgetting.metrics.feature_statistics import Statistics, checked_features, warn_of_repeated
+from forgetting.metrics.feature_statistics import (
+    Statistics,
+    checked_features,
+    warn_of_repeated,
+    warn_of_shared,
+)
 
 KID_SUBSETS = 20
 
@@ -60,7 +65,7 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
     ----------
     a, b : Tensor, (N, F), or Statistics
         Features, or their statistics, of at least twice as many samples as features: the distance
-        of fewer lies far above its value for many.
+        of fewer lies far above its value for many. Features that are in both sets are noted.
 
     Raises
     ------
@@ -69,6 +74,8 @@ def fid(a: torch.Tensor | Statistics, b: torch.Tensor | Statistics) -> float:
     """
     first, second = (x if isinstance(x, Statistics) else Statistics.of(x) for x in (a, b))
     _check_alike(len(first.mean), len(second.mean))
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        warn_of_shared(a, b, "FID")
     for statistics in (first, second):
         if not carries_fid(statistics.n, len(first.mean)):
             raise DataError(
@@ -118,6 +125,7 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
             DataWarning,
             stacklevel=2,
         )
+    warn_of_shared(first, second, "KID")
     for features in (first, second):
         warn_of_repeated(features, 1, "KID: {n_repeated}, which moves it away from 0.")
     from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
@@ -155,6 +163,7 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
         There are too few samples, a value is not finite, or the numbers of features differ.
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
+    warn_of_shared(first, second, "Precision and recall")
     warn_of_repeated(
         second, NEIGHBOUR, "Precision and recall: {n_repeated}, so that no other is near them."
     )

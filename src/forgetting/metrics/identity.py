@@ -1,12 +1,14 @@
 """Identity: how well an embedding tells people apart, and who is nearest to a person."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from forgetting.border.options import check_counts
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError
 from forgetting.metrics.calibration import Auc, threshold_at
 
@@ -96,6 +98,8 @@ def verification(similarity: torch.Tensor, same: torch.Tensor) -> tuple[Auc, flo
     DataError
         There are under 100 pairs of different people, or a similarity lies outside [-1, 1].
     """
+    similarity = tensor_of(similarity, "Verification takes no similarities")
+    same = tensor_of(same, "Verification takes no truth")
     if bool((similarity.abs() > 1 + 3 * LENGTH_ERROR).any()):
         least, most = float(similarity.min()), float(similarity.max())
         raise DataError(
@@ -129,14 +133,14 @@ def nearest_people(
     ------
     DataError
         There is no image of the person, an embedding has another length than 1, or there is not
-        one name for each.
+        one name for each, as None or NaN is none.
     ParameterError
         `k` is no whole number of at least 1.
     """
     check_counts(k=k)
+    _check_embeddings(embeddings, people)
     if person not in people:
         raise DataError(f"There is no image of {person!r} among these: check the name.")
-    _check_embeddings(embeddings, people)
     names = list(dict.fromkeys(people))
     number = torch.tensor([names.index(name) for name in people])
     counts = torch.bincount(number, minlength=len(names))
@@ -153,6 +157,14 @@ def _check_embeddings(embeddings: torch.Tensor, people: Sequence[str]) -> None:
         raise DataError(
             f"There are {len(people)} names for {len(embeddings)} embeddings: give the person in "
             "each image."
+        )
+    is_named = [isinstance(name, str | Integral) and name != "" for name in people]
+    if not all(is_named):
+        place = is_named.index(False)
+        raise DataError(
+            f"{is_named.count(False)} of {len(people)} images have no name, the first at place "
+            f"{place} ({people[place]!r}): all of them would be one person. Take them out, or "
+            "name each person."
         )
     lengths = embeddings.norm(dim=1)
     if not ((lengths - 1).abs() <= LENGTH_ERROR).all():

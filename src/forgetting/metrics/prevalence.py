@@ -12,6 +12,7 @@ from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError, DataWarning
 
 
@@ -54,6 +55,7 @@ class Prevalence:
         DataError
             There are no samples, or the values are no booleans (N,).
         """
+        has_feature = tensor_of(has_feature, "A prevalence takes no samples")
         if has_feature.dtype != torch.bool or has_feature.ndim != 1:
             raise DataError(
                 "A prevalence takes a boolean for each sample, not "
@@ -142,7 +144,7 @@ def prevalence(
     >>> 0.0 < dark.low < dark.share < dark.high < 1.0
     True
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     threshold = threshold_of(score) if threshold is None else threshold
     _, scores = scored_samples(
         generator,

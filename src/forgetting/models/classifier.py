@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import nn
 
 from forgetting.border.feature_score import FeatureScore
-from forgetting.errors import DataWarning
+from forgetting.errors import DataError, DataWarning
 from forgetting.foundation.devices import fast_layout, mend_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import Sizes, own_seed
@@ -94,20 +94,24 @@ class Classifier(nn.Module):
 
         Raises
         ------
-        ValueError
-            The images are not square, have other channels, or cannot be cropped to the
-            classifier's size.
+        DataError
+            The images are no (B, C, H, W), not square, have other channels, or cannot be
+            cropped to the classifier's size.
         """
-        channels, height, width = images.shape[-3:]
+        if images.ndim != 4:
+            raise DataError(f"Images of the shape {tuple(images.shape)}: give (B, C, H, W).")
+        channels, height, width = images.shape[1:]
         if channels == 1:
             images = images.expand(-1, self.config.channels, -1, -1)
         elif channels != self.config.channels:
-            raise ValueError(
-                f"this classifier takes images of {self.config.channels} channels, not of "
-                f"{channels}"
+            raise DataError(
+                f"This classifier takes images of {self.config.channels} channels, not of "
+                f"{channels}, in the shape (B, C, H, W): bring them to it."
             )
         if height != width:
-            raise ValueError(f"a classifier takes square images, not of {height} x {width} px")
+            raise DataError(
+                f"A classifier takes square images, not of {height} x {width} px: crop them."
+            )
         fit = _centre if self.config.fit == "crop" else _resize
         images = fit(images, self.config.image_size) * 2 - 1
         return self.body(fast_layout(images))
@@ -149,9 +153,9 @@ class Classifier(nn.Module):
 def _centre(images: torch.Tensor, size: int) -> torch.Tensor:
     margin, rest = divmod(images.shape[-1] - size, 2)
     if not 0 <= margin <= PADDING or rest:
-        raise ValueError(
-            f"this classifier takes images of {size} px, or with up to {PADDING} px more on each "
-            f"side, not of {images.shape[-1]} px: resize or crop them"
+        raise DataError(
+            f"This classifier takes images of {size} px, or with up to {PADDING} px more on each "
+            f"side, not of {images.shape[-1]} px: resize or crop them."
         )
     return images[..., margin : margin + size, margin : margin + size]
 

@@ -84,7 +84,7 @@ def ball_attack(
     form = check_option("form", form, get_args(Form))
     check_counts(steps=steps, restarts=restarts)
     check_rate(radius=radius)
-    check_seed(seed)
+    seed = check_seed(seed)
     check_generator(generator, is_followed=True)
     dim = check_latent_dim(generator)
     shape = tuple(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__

@@ -105,7 +105,7 @@ def inversion_attack(
     with own_conditions(gradients=False):
         described = torch.cat([features(part.to(device)).cpu() for part in targets.split(BATCH)])
 
-    random = torch.Generator().manual_seed(seed)
+    random = torch.Generator().manual_seed(int(seed))
     starts = torch.randn(len(targets), check_latent_dim(generator), generator=random)
     with own_conditions(seed, gradients=False):
         apart = (generate(attacked, starts) - targets).abs().flatten(1).mean(1)

@@ -8,16 +8,11 @@ from torch import nn
 
 from forgetting.border.checks import check_images, check_latent_dim
 from forgetting.border.conditions import own_conditions
-from forgetting.border.copies import (
-    device_of,
-    free_weights,
-    frozen_copy,
-    tunable_copy,
-    undisturbed,
-)
+from forgetting.border.copies import device_of, free_weights, frozen_copy, tunable_copy
 from forgetting.border.options import check_counts, check_rate
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
+from forgetting.border.undisturbed import undisturbed
 from forgetting.errors import DataError, ParameterError, TrainingError
 from forgetting.foundation.progress import tracked
 

@@ -78,7 +78,7 @@ def search_latents(
     check_search(n=n, steps=steps, restarts=restarts, lr=lr, seed=seed)
     check_generator(generator, is_followed=True)
     with own_conditions(seed):
-        model, random = frozen_copy(generator), torch.Generator().manual_seed(seed)
+        model, random = frozen_copy(generator), torch.Generator().manual_seed(int(seed))
         dim, device = check_latent_dim(generator), device_of(model)
         best, latents = torch.full((n,), math.inf), torch.zeros(n, dim)
         parts = torch.arange(n).split(BATCH)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
+from forgetting.border.conditions import own_conditions
 from forgetting.border.feature_score import FeatureScore
 from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
 from forgetting.metrics.calibration import Auc
@@ -168,7 +168,7 @@ def load_pair(folder: Path | str) -> TrainedPair:
         entries = record["networks"]
         configs = {role: ClassifierConfig(**entries[role]["config"]) for role in ROLES}
         aucs = [Auc(**entries[role]["auc"]) for role in ROLES]
-        with torch.device("cpu"):
+        with own_conditions():
             classifiers = {role: Classifier(config) for role, config in configs.items()}
         steering, grader = (
             FeatureScore(

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 from forgetting.errors import ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, named_folder, replacing_all, sha256
+from forgetting.zoo.same_answers import gives_answers, warn_of_other_answers
 from forgetting.zoo.same_module import (
     bytes_of,
     facts_beside,
@@ -62,22 +63,24 @@ def check_new(folder: Path) -> None:
         folder.rmdir()  # a call that is refused leaves nothing
 
 
-def check_unchanged(model: nn.Module, digest: str) -> None:
+def check_unchanged(model: nn.Module, parameters: Mapping[str, Any]) -> None:
     """Raise an error if a tuned model is not the one that was measured.
 
     Parameters
     ----------
     model : nn.Module
         The model.
-    digest : str
-        Of its state when it was measured, as `state_digest` returns it.
+    parameters : mapping
+        Of the record: `tuned_sha256`, the digest of its state when it was measured, and
+        `tuned_answers`, as `answers_of` returned them then.
 
     Raises
     ------
     ForgettingError
-        Its weights, or their number format, have changed since.
+        Its weights, their number format, or its answers have changed since.
     """
-    if state_digest(model) != digest:
+    is_same = state_digest(model) == parameters["tuned_sha256"]
+    if not is_same or not gives_answers(model, parameters["tuned_answers"]):
         raise ForgettingError(
             "The tuned copy has changed since it was measured, so that record and card would be "
             "of another model: change a `copy.deepcopy` of it, or unlearn anew."
@@ -221,7 +224,7 @@ def restore(folder: Path | str, into: M) -> M:
             "the model anew."
         )
     try:
-        state = load_file(weights_path)
+        state = load(weights_path.read_bytes())  # whose name need not be UTF-8
         _check_fits(tensors_of(into), state)
         inner_module(into).load_state_dict(state, strict=False)  # what is no tensor stays
     except (SafetensorError, RuntimeError) as error:
@@ -234,6 +237,7 @@ def restore(folder: Path | str, into: M) -> M:
     for name in present.keys() & beside.keys():
         saved, own = saved | {name: beside[name]}, own | {name: present[name]}
     warn_of_other_modules(saved, own, folder)
+    warn_of_other_answers(into, record.get("parameters", {}), folder)
     return into
 
 

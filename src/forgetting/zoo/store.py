@@ -17,9 +17,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_bytes
+from safetensors.torch import save_file
 from torch import nn
 
+from forgetting.border.conditions import own_conditions
 from forgetting.errors import DataWarning, WeightsError
 from forgetting.foundation import resources
 from forgetting.foundation.files import replacing, sha256, write_text
@@ -59,9 +61,7 @@ def names(folder: Path | None = None) -> list[str]:
     folder : Path, optional
         Where to look; without it, the entries that the package's manifest lists.
     """
-    if folder is None:
-        return list(release.manifest())
-    return sorted(path.stem for path in folder.glob("*.json"))
+    return sorted(p.stem for p in folder.glob("*.json")) if folder else list(release.manifest())
 
 
 def has(name: str) -> bool:
@@ -127,7 +127,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
             f"{expected[:12]}...: the file is corrupt or another. Restore it from git."
         )
     try:
-        return load_file(path)
+        return load_bytes(path.read_bytes())  # whose name need not be UTF-8
     except SafetensorError as error:
         raise WeightsError(
             f"{path} is not a safetensors file ({error}); pickled weights are never read. "
@@ -170,7 +170,7 @@ def load(name: str, folder: Path | None = None) -> Any:
         _warn_of_others(name, entry)
     kind = _model_kind(name, entry.get("kind"))
     try:
-        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        with own_conditions():
             model = kind.model_class(kind.config_class(**entry["config"]))
         state = tensors(name, folder)
         for part, other in entry.get("parts", {}).items():

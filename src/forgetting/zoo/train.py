@@ -17,8 +17,15 @@ from forgetting.zoo.training import TrainingConfig, train
 
 
 def names() -> list[str]:
-    """Return the names of all recipes, each after those that it needs."""
-    needs = {name: recipe.needs for name, recipe in RECIPES.items()}
+    """Return the names of the recipes that make the zoo, each after those that it needs.
+
+    What is trained `by_name_only` is not among them.
+    """
+    needs = {
+        name: recipe.needs
+        for name, recipe in RECIPES.items()
+        if isinstance(recipe, Measurement) or not recipe.by_name_only
+    }
     return list(TopologicalSorter(needs).static_order())
 
 
@@ -36,7 +43,7 @@ def train_entry(
     Parameters
     ----------
     name : str
-        Name of the recipe; `names` returns them.
+        Name of the recipe, in `RECIPES`.
     threads : int, optional
         CPU threads; without it, as many as torch uses.
     again : bool

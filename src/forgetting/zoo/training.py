@@ -26,6 +26,9 @@ from forgetting.zoo.learner import Learner, Loss
 
 CPU = torch.device("cpu")
 
+HELD_OUT_AT_ONCE = 500 * 3 * 64 * 64
+"""Values of held-out images up to which the loss of all is measured at once."""
+
 
 class TrainingConfig(BaseModel):
     """Settings of a training. The learning rate rises, stays, and falls to zero at the end."""
@@ -268,11 +271,20 @@ def _batch(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _validate(
     learner: Learner, held_out: tuple[torch.Tensor, torch.Tensor], config: TrainingConfig
 ) -> dict[str, float]:
-    """Return the metrics of held-out images in evaluation mode, under the same draws each time."""
+    """Return the metrics of held-out images in evaluation mode, under the same draws each time.
+
+    Where they are too large to go through a model at once, they do so in batches.
+    """
     images, labels = held_out
     (loss,) = learner.parts().values()
     generator = torch.Generator().manual_seed(config.seed)
+    at_once = len(images) if images.numel() <= HELD_OUT_AT_ONCE else config.batch_size
+    means: dict[str, float] = {}
     learner.model.eval()
-    metrics = loss(learner.model, images.float() / 255, labels, generator)
+    for some, theirs in zip(images.split(at_once), labels.split(at_once), strict=True):
+        metrics = loss(learner.model, some.float() / 255, theirs, generator)
+        for key, value in metrics.items():
+            name, share = f"held_out_{key}", len(some) / len(images)
+            means[name] = means.get(name, 0.0) + share * value.item()
     learner.model.train()
-    return {f"held_out_{key}": value.item() for key, value in metrics.items()}
+    return means

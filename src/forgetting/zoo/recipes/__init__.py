@@ -102,6 +102,8 @@ class Recipe:
         reference for unlearning it.
     needs : tuple of str
         The entries without which it cannot be trained.
+    by_name_only : bool
+        Whether `forgetting train --all` leaves it out, because it takes days on a GPU.
     """
 
     kind: str
@@ -113,6 +115,7 @@ class Recipe:
     summary: str
     without: str | None = None
     needs: tuple[str, ...] = ()
+    by_name_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Models and data so small that a run of any kind ends within seconds. See `kills.py`."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+
+import forgetting as fg
+from forgetting.models.glow import Glow, GlowConfig
+from forgetting.models.vae import VAEConfig
+from forgetting.zoo.recipes import RECIPES, TrainingData, losses
+from forgetting.zoo.recipes.digits import VAE
+
+N_IMAGES = 200
+SIZE = 16
+
+
+def images(n: int, *, seed: int) -> torch.Tensor:
+    """Return images of smooth noise, float32 in [0, 1], (n, 1, SIZE, SIZE)."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(n, 1, 4, 4, generator=random)
+    return nn.functional.interpolate(coarse, SIZE, mode="bilinear").clamp(0, 1)
+
+
+def write_images(folder: Path, n: int, *, seed: int) -> None:
+    """Write images as PNG files to a folder."""
+    folder.mkdir(parents=True)
+    for place, image in enumerate((images(n, seed=seed) * 255).byte()):
+        Image.fromarray(image[0].numpy()).save(folder / f"{place:03}.png")
+
+
+def make_flow() -> nn.Module:
+    """Return a small flow of the images, fitted for a few steps so that it is no constant."""
+    torch.manual_seed(0)
+    flow = Glow(GlowConfig(image_size=SIZE, channels=1, n_blocks=2, n_steps=2, width=16))
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
+    for step in range(60):
+        optimizer.zero_grad()
+        (-flow.log_prob(images(32, seed=step)).mean() / SIZE**2).backward()
+        optimizer.step()
+    return fg.as_flow(flow.eval())
+
+
+class Squares(nn.Module):
+    """A generator of one square, whose brightness and size two latents give."""
+
+    latent_dim = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, SIZE**2))
+        torch.manual_seed(0)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, std=0.3)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Decode latents (B, 8) to images (B, 1, SIZE, SIZE)."""
+        return self.layers(z).sigmoid().view(-1, 1, SIZE, SIZE)
+
+
+def make_generator() -> nn.Module:
+    """Return the generator of squares."""
+    return fg.as_generator(Squares(), latent_dim=8)
+
+
+class Brightness(nn.Module):
+    """A classifier of one attribute: whether the upper half of an image is bright."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        """Return logits (B, 1)."""
+        return 60 * (given[:, :, : self.rows].mean((1, 2, 3))[:, None] - 0.52)
+
+
+def make_classifier() -> object:
+    """Return what steers."""
+    return fg.as_classifier(Brightness(8), attributes=("Bright",))
+
+
+def make_grader() -> object:
+    """Return what grades: another part of the image counts."""
+    return fg.as_classifier(Brightness(7), attributes=("Bright",))
+
+
+def _load(recipe: object) -> TrainingData:
+    given = (images(N_IMAGES, seed=0) * 255).byte()
+    return TrainingData(
+        given, torch.zeros(N_IMAGES), (given[:32], torch.zeros(32)), "images of smooth noise"
+    )
+
+
+def _loss(*arguments: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the VAE's loss, and leave a byte for every step that is taken."""
+    if torch.is_grad_enabled():
+        with Path(os.environ["FAULT_STEPS"]).open("ab") as file:
+            file.write(b".")
+    return losses.vae(*arguments)
+
+
+RECIPES.register("tiny-vae")(
+    replace(
+        VAE,
+        data=replace(VAE.data, load=_load),
+        config=VAEConfig(image_size=SIZE, latent_dim=8, width=8, hidden=32),
+        training=VAE.training.changed(
+            steps=600, batch_size=32, log_every=10, checkpoint_every=20, warmup=0
+        ),
+        loss=_loss,
+        summary="A VAE of smooth noise, to be interrupted.",
+    )
+)

@@ -1,0 +1,53 @@
+"""Looks at a copy that is tuned, such as those of callbacks, which must not disturb its tuning."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from forgetting.errors import TrainingError
+
+
+@contextlib.contextmanager
+def undisturbed(duplicate: nn.Module) -> Iterator[None]:
+    """Restore, after a block that looks at a model, its modes, buffers and what takes gradients.
+
+    Raises
+    ------
+    TrainingError
+        The block replaced weights of the model, which an optimizer would no longer move, or
+        changed them.
+    """
+    modes = [(module, module.training) for module in duplicate.modules()]
+    free = [(weight, weight.requires_grad) for weight in duplicate.parameters()]
+    weights = dict(duplicate.named_parameters())
+    values = {name: weight.detach().clone() for name, weight in weights.items()}
+    buffers = [(buffer, buffer.detach().clone()) for buffer in duplicate.buffers()]
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for weight, is_free in free:
+            weight.requires_grad_(is_free)
+        for buffer, value in buffers:
+            if not _is_same(buffer, value):
+                buffer.detach().copy_(value)
+    now = dict(duplicate.named_parameters())
+    same = {
+        k for k, value in values.items() if now.get(k) is weights[k] and _is_same(now[k], value)
+    }
+    if changed := sorted((values.keys() | now.keys()) - same):
+        raise TrainingError(
+            "What is called while a model is tuned changed or replaced weights of it, such as "
+            f"{changed[0]}. It may look at the model, and change a `copy.deepcopy` of it."
+        )
+
+
+def _is_same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Return whether two tensors have the same format, place and values; nan equals nan."""
+    facts = [(each.dtype, each.device, each.shape) for each in (tensor, other)]
+    return facts[0] == facts[1] and torch.equal(
+        *(t.detach().nan_to_num() for t in (tensor, other))
+    )
