@@ -11,6 +11,7 @@ import click
 
 from forgetting import __version__
 from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option
+from forgetting.cli.bench import bench
 from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
@@ -292,5 +293,5 @@ def check() -> None:
     sys.exit(bool(problems))
 
 
-for _command in (audit, tame, unlearn, upgrade, migrate):
+for _command in (audit, bench, tame, unlearn, upgrade, migrate):
     main.add_command(_command)

@@ -1,7 +1,5 @@
 """A user's models and classifiers, named on the command line."""
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +10,9 @@ from torch import nn
 from forgetting.border.copies import device_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.sampling import first_samples
-from forgetting.errors import DataError, ModelError, ParameterError, did_you_mean
+from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments.context import Experiment
+from forgetting.experiments.own_files import function_of
 from forgetting.experiments.own_sources import SOURCES, check_feature, networks_of, score_of
 from forgetting.zoo import store
 from forgetting.zoo.classifier_pair import TrainedPair, load_pair
@@ -21,9 +20,6 @@ from forgetting.zoo.face_api import has_face_api
 from forgetting.zoo.graders import GRADERS, OUTSIDE, load_outside_classifier, load_thresholds
 from forgetting.zoo.references import FACE_FEATURES, FACE_SIZES
 from forgetting.zoo.saved import recorded, restore, state_digest
-
-_BESIDE: dict[str, Path] = {}
-"""Modules that files of users imported from beside them, and the folder of each file."""
 
 
 def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
@@ -44,30 +40,7 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
     ModelError
         The file or the function fails, or returns something else.
     """
-    file, _, name = place.rpartition(":")
-    path = Path(file).expanduser()
-    folder = path.resolve().parent
-    if not file.endswith(".py") or not name:
-        raise ParameterError(f"{place!r} is not of the form FILE.py:FUNCTION.")
-    if not path.is_file():
-        raise ParameterError(f"There is no file {path}.")
-    spec = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickles look a class's module up
-    for key in [key for key, other in _BESIDE.items() if other != folder]:
-        del _BESIDE[key]
-        sys.modules.pop(key, None)
-    present = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        spec.loader.exec_module(module)
-        function = getattr(module, name, None)
-        if not callable(function):
-            functions = [key for key, value in vars(module).items() if callable(value)]
-            hint = did_you_mean(name, functions) if functions else "It has no function."
-            raise ParameterError(f"{path} has no function {name!r}. {hint}")
+    with function_of(place) as function:
         made = function()
         if not isinstance(made, kinds):
             wanted, makers = "module", "as_generator, as_flow or as_classifier makes"
@@ -79,20 +52,6 @@ def call_function(place: str, kinds: tuple[type, ...] = (nn.Module,)) -> Any:
                 f"{makers}."
             )
         return made
-    except (ParameterError, ModelError):
-        raise
-    except Exception as error:
-        raise ModelError(f"{place} fails ({type(error).__name__}: {error}).") from error
-    finally:
-        sys.path.remove(str(folder))
-        _BESIDE.update({key: folder for key in sys.modules.keys() - present if _lies(key, folder)})
-
-
-def _lies(name: str, folder: Path) -> bool:
-    """Return whether an imported module, or the package that it is of, lies in a folder."""
-    outer = sys.modules.get(name.partition(".")[0])
-    places = [getattr(outer, "__file__", None), *getattr(outer, "__path__", ())]
-    return any(place and Path(place).resolve().parent == folder for place in places)
 
 
 def load_model(place: str, run: Experiment | None = None) -> Any:

@@ -1,0 +1,118 @@
+"""The bench runs anyone's method on named tasks, and leaves a record of each run."""
+
+import hashlib
+import json
+
+import pytest
+from click.testing import CliRunner
+from explained import unexplained
+
+from forgetting.book.records import read_record
+from forgetting.cli import main
+from forgetting.experiments import bench
+from forgetting.foundation.files import sha256
+from forgetting.methods import METHODS
+
+MINE = """
+from pydantic import BaseModel
+
+from forgetting.methods.finetune import FinetuneConfig, finetune
+from forgetting.methods.registry import unlearning_method
+
+class NoSteps(BaseModel):
+    lr: float = 0.1
+
+def darken(batch):
+    return {"darken": (batch.selected * batch.images.flatten(1).sum(1)).mean()}
+
+@unlearning_method("bench darkening", FinetuneConfig, source="a test")
+def darkening(problem, config):
+    return finetune(problem, darken, config)
+
+@unlearning_method("bench without steps", NoSteps, source="a test")
+def without_steps(problem, config):
+    return None
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    small = {"n_collected": 300, "n_samples": 300, "steps": 3}
+    task = bench.TASKS["digits_vae_thick_quick"].model_copy(update=small)
+    monkeypatch.setattr(bench, "TASKS", {"digits_vae_thick_quick": task})
+    len(METHODS)
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    path = tmp_path / "mine.py"
+    path.write_text(MINE)
+    return path
+
+
+def call(method, output, *options):
+    return CliRunner().invoke(main, ["bench", str(method), "--output", str(output), *options])
+
+
+def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(mine, tmp_path):
+    runs = tmp_path / "runs"
+    done = call(f"{mine}:darkening", runs, "--quick")
+    assert done.exit_code == 0, done.output
+    heading, row, end = done.output.splitlines()[-3:]
+    assert heading.split()[:3] == ["task", "method", "seed"]
+    assert row.startswith("digits_vae_thick_quick@1  bench darkening     0  ")
+    assert str(runs) in end
+    record = read_record(runs / "bench_digits_vae_thick_quick_0.json")
+    given = record["parameters"]
+    assert (given["task"], given["version"], given["steps"]) == ("digits_vae_thick_quick", 1, 3)
+    assert given["file"] == sha256(mine)
+    assert json.loads(given["settings"])["steps"] == 3
+    assert {"digits-vae", "digits-vae-no-thick", "digits-classifier-b"} <= set(record["weights"])
+    assert unexplained(record["metrics"]) == []
+    assert record["history"]
+
+
+def test_a_run_that_is_there_is_not_repeated_unless_the_method_changed(mine, tmp_path):
+    for changed in (False, False, True):
+        mine.write_text(MINE + "# changed\n" * changed)
+        monkeyed = dict(METHODS._entries)
+        assert call(f"{mine}:darkening", tmp_path / "runs", "--quick").exit_code == 0
+        METHODS._entries.clear()
+        METHODS._entries.update({k: v for k, v in monkeyed.items() if k != "darkening"})
+    found = sorted(path.name for path in (tmp_path / "runs").glob("*[0-9].json"))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("darkenin", ["--quick"], "Did you mean darkening?"),
+        ("darken", ["--quick"], "is a function, not a method: decorate"),
+        ("without_steps", ["--quick"], "has no field 'steps', which the bench sets"),
+        ("darkening", ["--task", "digits_vae_thik_quick"], "Did you mean digits_vae_thick_quick?"),
+        ("darkening", ["--quick", "--task", "digits_vae_thick_quick"], "Give either"),
+    ],
+)
+def test_what_the_bench_cannot_run_is_one_sentence_and_leaves_no_record(
+    mine, tmp_path, name, options, sentence
+):
+    done = call(f"{mine}:{name}", tmp_path / "runs", *options)
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_changed_task_is_a_new_version():
+    """A digest that differs needs a higher version, and then its own line here."""
+    digests = {
+        f"{name}@{task.version}": hashlib.sha256(task.model_dump_json().encode()).hexdigest()[:8]
+        for name, task in bench.TASKS.items()
+    }
+    assert digests == {
+        "digits_gan_left_slant@1": "471821f6",
+        "digits_gan_thick@1": "da03e427",
+        "digits_gan_thick_quick@1": "0215c6a7",
+        "digits_vae_left_slant@1": "1b5e4e38",
+        "digits_vae_thick@1": "9177114d",
+        "digits_vae_thick_quick@1": "81d7b90a",
+        "faces_gan_bangs@1": "c94ce2f0",
+        "faces_style_gan_bangs@1": "14684e8e",
+        "faces_vae_bangs@1": "8489747d",
+    }
