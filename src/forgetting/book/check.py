@@ -9,7 +9,8 @@ from forgetting.book.claims import CLAIMS
 from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
 from forgetting.book.papers import PAPERS
-from forgetting.book.published import is_current, is_worded
+from forgetting.book.published import differing, is_current, is_worded
+from forgetting.book.records import read_records
 from forgetting.errors import ForgettingError
 from forgetting.foundation.progress import tracked
 from forgetting.zoo import store as zoo
@@ -76,6 +77,13 @@ def _sweeps(checkout: Checkout) -> list[str]:
             problems.append(
                 f"{n_stale} of the {len(runs)} runs of the sweep {sweep.name} are not current. "
                 f"Run `forgetting sweep {sweep.name}`."
+            )
+        noted = read_records(checkout.results, [f"{run.name}.run" for run in runs])
+        if differences := differing(sweep, noted):
+            problems.append(
+                f"The runs of the sweep {sweep.name} differ in {'; '.join(differences)}, so that "
+                f"its means are of no one thing. Run `forgetting sweep {sweep.name}` for those of "
+                "one kind, without their records."
             )
     return problems
 

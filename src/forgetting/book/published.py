@@ -1,6 +1,8 @@
 """Whether published pages and runs agree with the present templates, parameters and weights."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -10,6 +12,13 @@ from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import outputs_digest
 from forgetting.book.records import digest, read_record
 from forgetting.zoo import store as zoo
+
+SAME: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "data": lambda row: row.get("data"),
+    "torch": lambda row: row.get("versions", {}).get("torch"),
+    "devices": lambda row: str(row["device"]).partition(":")[0] if "device" in row else None,
+}
+"""What the circumstances of runs must have in common, for a mean over them to be of one thing."""
 
 
 def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = HERE) -> bool:
@@ -46,6 +55,33 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     is_same = bool(stored.get("fingerprint") == entry.fingerprint(checkout))
     return is_same and used == present and stored.get("record") == digest(record)
+
+
+def differing(entry: Entry, noted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return in what runs of one case of a sweep differ, such as "torch 2.15.0 and 2.9.0".
+
+    Parameters
+    ----------
+    entry : Entry
+        A sweep; without cases it is one.
+    noted : mapping of str to mapping
+        Circumstances of its runs, by name. What an older run does not hold is passed over.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for name, circumstances in noted.items():
+        groups.setdefault(case_of(name) if entry.cases else "", []).append(circumstances)
+    found = {}
+    for rows in groups.values():
+        for name, read in SAME.items():
+            values = {str(value) for row in rows if (value := read(row)) is not None}
+            if len(values) > 1:
+                found[f"{name} {' and '.join(sorted(values))}"] = None
+    return list(found)
+
+
+def case_of(name: str) -> str:
+    """Return the case of a run by its name, SWEEP/CASE-VALUE-VALUE."""
+    return name.split("/")[1].split("-")[0]
 
 
 def is_worded(entry: Entry, folder: Path, checkout: Checkout = HERE) -> bool:
