@@ -1,6 +1,6 @@
 """Whether published pages and runs agree with the present templates, parameters and weights."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def differing(entry: Entry, noted: Mapping[str, Mapping[str, Any]]) -> list[str]
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for name, circumstances in noted.items():
         groups.setdefault(case_of(name) if entry.cases else "", []).append(circumstances)
-    found = {}
+    found: dict[str, None] = {}  # in their order
     for rows in groups.values():
         for name, read in SAME.items():
             values = {str(value) for row in rows if (value := read(row)) is not None}
