@@ -590,7 +590,7 @@ def test_what_cannot_grade_by_its_type_is_refused_by_its_place(eyes, grader, gra
 
 
 def test_a_classifier_that_changes_during_a_run_is_noted_and_recorded_as_it_was(eyes):
-    changing = fg.as_classifier(Eyes(3.0), ("wide", "right"), logits=lambda m, x: m.logits(x))
+    changing = fg.as_classifier(Eyes(3.0, 0.5), ("wide", "right"), logits=lambda m, x: m.logits(x))
 
     def change(tuned):
         with torch.no_grad():
