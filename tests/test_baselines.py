@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from bars import width
 from torch import nn
 
-from forgetting.errors import TrainingError
+from forgetting.errors import ModelError, TrainingError
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, feature_unlearning
@@ -266,6 +266,27 @@ def test_the_penalty_of_uno_makes_the_gradients_more_orthogonal(bars, labelled, 
         return sum(row["loss_orthogonality"] for row in history) / orthogonality / len(history)
 
     assert mean_cosine(10.0) < 0.3 * mean_cosine(0.01)
+
+
+class OnceDifferentiable(torch.autograd.Function):
+    """The identity, whose backward pass has none of its own."""
+
+    @staticmethod
+    def forward(context, x):
+        return x.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(context, gradient):
+        return gradient
+
+
+def test_uno_says_that_it_needs_second_derivatives(bars, labelled):
+    def score(images):
+        return OnceDifferentiable.apply(width(images)).square()
+
+    with pytest.raises(ModelError, match="no second derivatives, which UNO needs"):
+        uno(bars, find_direction(labelled), score, UnoConfig(steps=1))
 
 
 def test_uno_forgets_and_retains_other_images_better_than_surgery(bars, labelled, z, threshold):

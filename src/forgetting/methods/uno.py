@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 
+from forgetting.border.copies import device_of, free_weights
+from forgetting.errors import ModelError
 from forgetting.methods.finetune import Batch, FinetuneConfig, Gradients, Losses, finetune
 from forgetting.methods.gradient_surgery import SMALLEST_SQUARE
 from forgetting.methods.problem import Score, UnlearningProblem
@@ -41,7 +43,13 @@ def uno(problem: UnlearningProblem, config: UnoConfig, score: Score) -> Unlearni
     leave the copy as it is, so that the study takes the variant. Its classifier's loss
     serves as L_forget. The distance is squared because a sum of absolute values has no curvature.
     UNO-S, which has steps of gradient surgery as well, is left out.
+
+    Raises
+    ------
+    ModelError
+        The generator or the score has no second derivatives, of which the penalty's gradient is.
     """
+    _check_second_derivatives(problem, score)
 
     def objective(batch: Batch) -> Losses:
         distances = (batch.images - batch.original(batch.latents)).square().flatten(1).sum(1)
@@ -55,6 +63,26 @@ def uno(problem: UnlearningProblem, config: UnoConfig, score: Score) -> Unlearni
         return {"classifier": forget, "recon": retain, "orthogonality": penalty}
 
     return finetune(problem, objective, config)
+
+
+def _check_second_derivatives(problem: UnlearningProblem, score: Score) -> None:
+    """Raise an error unless gradients of the score can be differentiated by the tuned weights."""
+    model = problem.tunable_copy()
+    weights = free_weights(problem.trainable(model))
+    latents = torch.randn(2, problem.latent_dim, generator=torch.Generator().manual_seed(0))
+    scores = score(model(latents.to(device_of(model))))
+    try:
+        gradients = torch.autograd.grad(
+            scores.sum(), weights, create_graph=True, materialize_grads=True
+        )
+        squares = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+        if squares.requires_grad:  # that of a linear model is constant
+            squares.backward(inputs=weights)
+    except RuntimeError as error:
+        raise ModelError(
+            "The generator or the score has no second derivatives, which UNO needs "
+            f"({str(error).splitlines()[0]}): take another method, such as gradient surgery."
+        ) from error
 
 
 def squared_cosine(a: Gradients, b: Gradients) -> torch.Tensor:
