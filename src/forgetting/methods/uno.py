@@ -77,7 +77,7 @@ def _check_second_derivatives(problem: UnlearningProblem, score: Score) -> None:
         )
         squares = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
         if squares.requires_grad:  # that of a linear model is constant
-            squares.backward(inputs=weights)
+            squares.backward()  # with `inputs`, a path that ends is passed over without a word
     except RuntimeError as error:
         raise ModelError(
             "The generator or the score has no second derivatives, which UNO needs "
