@@ -18,7 +18,18 @@ from forgetting.foundation import project, resources
 from forgetting.zoo import store
 
 TOP = resources.checkout()
-ANYWHERE = {"audit", "compare", "data", "run", "tame", "templates", "train", "unlearn", "upgrade"}
+ANYWHERE = {
+    "audit",
+    "bench",
+    "compare",
+    "data",
+    "run",
+    "tame",
+    "templates",
+    "train",
+    "unlearn",
+    "upgrade",
+}
 """Commands that need no checkout."""
 
 

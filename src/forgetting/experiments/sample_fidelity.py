@@ -42,7 +42,7 @@ class FidelityReference:
         half = len(task.lacking) // 2
         features = task.evaluator.features
         halves = features(task.lacking[:half]), features(task.lacking[half : 2 * half])
-        has_classes = task.classifier_b.n_classes > 0
+        has_classes = getattr(task.classifier_b, "n_classes", 0) > 0
         return cls(features, *halves, partial(classes, task.classifier_b) if has_classes else None)
 
     @property
