@@ -4,6 +4,7 @@ import json
 import os
 import types
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,6 +89,31 @@ class Counting(Decoder):
 
     def set_extra_state(self, state):
         raise AssertionError("nothing is to be set")
+
+
+def test_what_a_process_left_that_was_killed_while_it_saved_is_overwritten(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def move(path, target):
+        if Path(target).name == "weights.safetensors":
+            left.update({file.name: file.read_bytes() for file in tmp_path.iterdir()})
+            raise Killed
+        return replace(path, target)
+
+    left, replace = {}, Path.replace
+    monkeypatch.setattr(Path, "replace", move)
+    with pytest.raises(Killed):
+        save_model(tmp_path, Decoder(), {}, "# A decoder\n")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    for name, content in left.items():  # as a killed process cannot tidy up
+        (tmp_path / name).write_bytes(content)
+    assert "README.md" in left
+    save_model(tmp_path, Decoder(), {}, "# Another\n")
+    assert (tmp_path / "README.md").read_text() == "# Another\n"
+    assert not (tmp_path / ".saving").exists()
+    restore(tmp_path, Decoder())
 
 
 def test_state_that_is_no_tensor_stays_where_it_is(tmp_path):

@@ -31,6 +31,9 @@ from forgetting.zoo.same_module import (
 
 WEIGHTS, RECORD, CARD, PICTURE = "weights.safetensors", "record.json", "README.md", "samples.png"
 
+SAVING = ".saving"
+"""A file that is in a folder while a model is saved: a process that is killed leaves it behind."""
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -46,6 +49,8 @@ def state_digest(model: nn.Module) -> str:
 def check_new(folder: Path) -> None:
     """Raise an error if a folder holds a model or files of these names, or cannot be written to.
 
+    What a process left that was killed while it saved a model may be overwritten.
+
     Raises
     ------
     ForgettingError
@@ -53,7 +58,8 @@ def check_new(folder: Path) -> None:
     """
     if (folder / RECORD).exists():
         raise ForgettingError(f"{folder} holds a model already: name another folder, or move it.")
-    if present := [name for name in (WEIGHTS, CARD, PICTURE) if (folder / name).exists()]:
+    present = [name for name in (WEIGHTS, CARD, PICTURE) if (folder / name).exists()]
+    if present and not (folder / SAVING).exists():
         raise ForgettingError(
             f"{folder} has a {present[0]}, which would be overwritten: name another folder."
         )
@@ -154,15 +160,19 @@ def save_model(
     names = (*((PICTURE,) if picture is not None else ()), CARD, WEIGHTS, RECORD)
     check_new(folder)
     own = {n: value.detach().cpu().clone().contiguous() for n, value in tensors_of(model).items()}
-    with replacing_all([folder / name for name in names]) as temporaries:
-        card_file, weights_file, record_file = temporaries[-3:]
-        if picture is not None:
-            Image.fromarray(picture.numpy()).save(temporaries[0], format="PNG")
-        card_file.write_text(card, encoding="utf-8")
-        save_file(own, weights_file)
-        known = {"modules": modules_of(model), "beside": facts_beside(model)}
-        full = {**record, "sha256": sha256(weights_file), **known}
-        record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+    try:
+        with replacing_all([folder / name for name in names]) as temporaries:
+            card_file, weights_file, record_file = temporaries[-3:]
+            if picture is not None:
+                Image.fromarray(picture.numpy()).save(temporaries[0], format="PNG")
+            card_file.write_text(card, encoding="utf-8")
+            save_file(own, weights_file)
+            known = {"modules": modules_of(model), "beside": facts_beside(model)}
+            full = {**record, "sha256": sha256(weights_file), **known}
+            record_file.write_text(json.dumps(full, indent=1) + "\n", encoding="utf-8")
+            (folder / SAVING).touch()
+    finally:
+        (folder / SAVING).unlink(missing_ok=True)
 
 
 def read_report(record: Path) -> str:
