@@ -43,8 +43,10 @@ HERE = Path(__file__).parent
 PATIENCE = 900
 """Seconds after which a run counts as hanging."""
 
-WRITES = tuple(f"{when}:{number}" for when in ("before", "after") for number in (1, 2, 3))
-"""Places inside a write at which runs of every kind are killed."""
+WHENS = ("before", "after")
+
+N_WRITES = 3
+"""Writes of a run, from the first to the last, before and after each of which it is killed."""
 
 N_STEPS, EVERY = 600, 20
 """Steps of the training, and from one checkpoint to the next, as `tiny.py` has them."""
@@ -63,10 +65,13 @@ class Kind:
         After `python`.
     left : tuple of str
         Patterns of what it leaves, below the scratch folder.
+    trains : bool
+        Whether it trains by the recipe of `tiny.py`.
     """
 
     command: tuple[str, ...]
     left: tuple[str, ...]
+    trains: bool = False
 
 
 FORGETTING = ("-m", "forgetting.cli")
@@ -74,7 +79,9 @@ TINY = str(HERE / "tiny.py")
 
 KINDS = {
     "training": Kind(
-        (*FORGETTING, "train", "tiny-vae", "--threads", "1"), ("clone/zoo/tiny-vae.*",)
+        (*FORGETTING, "train", "tiny-vae", "--threads", "1"),
+        ("clone/zoo/tiny-vae.*",),
+        trains=True,
     ),
     "taming": Kind(
         (
@@ -161,6 +168,7 @@ class Place:
     release: str
     undisturbed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    n_moves: int = 0
 
     @property
     def clone(self) -> Path:
@@ -169,6 +177,7 @@ class Place:
 
     def make(self) -> None:
         """Make the clone, and the images of the taming."""
+        (self.folder / "moves").mkdir(parents=True)
         git = ["git", "clone", "--quiet", "--shared", str(ROOT), str(self.clone)]
         subprocess.run(git, check=True)
         plugin = self.folder / "plugin" / "tiny-0.dist-info"
@@ -191,11 +200,12 @@ class Place:
 
     def start(self, fault: str = "") -> subprocess.Popen[str]:
         """Start the run, in a group of processes of its own."""
-        paths = [HERE, self.folder / "plugin", self.clone / "src"]
+        paths = [HERE, *([self.folder / "plugin"] if self.kind.trains else []), self.clone / "src"]
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "FAULT_AT": fault,
+            "FAULT_MOVES": str(self.folder / "moves"),
             "FAULT_RELEASE": self.release,
             "FAULT_STEPS": str(self.folder / "steps"),
             "NO_PROXY": "127.0.0.1",
@@ -322,12 +332,18 @@ def one_kill(place: Place, moment: float, fault: str) -> dict[str, Any] | None:
     return row
 
 
-def plan(n: int, kind: str) -> list[tuple[float, str]]:
+def plan(n: int, kind: str, n_moves: int) -> list[tuple[float, str]]:
     """Return the kills of a kind of run: some inside a write, the others evenly over the run.
 
     Each of the others has a random moment in its own part of the run, the same at every call.
+
+    Parameters
+    ----------
+    n_moves : int
+        How many finished files the run moves to their places.
     """
-    inside = [(1.0, place) for place in WRITES]
+    spread = [1 + round(i * (n_moves - 1) / (N_WRITES - 1)) for i in range(N_WRITES)]
+    inside = [(1.0, f"{when}:{place}") for place in dict.fromkeys(spread) for when in WHENS]
     draw = random.Random(kind)
     parts = n - len(inside)
     return inside + [((place + draw.random()) / parts, "") for place in range(parts)]
@@ -366,13 +382,12 @@ def main(kinds: tuple[str, ...], kills: int, again: bool) -> None:
     with served() as release, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         for kind in kinds or KINDS:
             rows = log.setdefault(kind, [])
-            todo = plan(kills, kind)[len(rows) :]
-            if not todo:
+            if len(rows) >= kills:
                 continue
             place = Place(Path(scratch) / kind, KINDS[kind], release)
-            place.folder.mkdir()
             place.make()
             prepare(place)
+            todo = plan(kills, kind, place.n_moves)[len(rows) :]
             for moment, fault in tqdm(todo, kind):
                 row = one_kill(place, moment, fault)
                 rows.append(row or {"moment": fault or moment, "faults": [], "ended": True})
@@ -403,6 +418,7 @@ def prepare(place: Place) -> None:
         other = sorted(k for k in first | second if first.get(k) != second.get(k))
         raise click.ClickException(f"Two undisturbed runs differ in {other or 'nothing: empty'}.")
     place.undisturbed = first
+    place.n_moves = max(int(path.name) for path in (place.folder / "moves").iterdir())
 
 
 if __name__ == "__main__":

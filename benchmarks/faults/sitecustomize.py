@@ -2,33 +2,40 @@
 
 Python imports this module at its start where its folder is on PYTHONPATH. FAULT_AT is `before:N`
 or `after:N`: before or after the N-th time that this process moves a finished file to its place.
-The whole group of processes is killed, as by a machine that loses its power.
+The whole group of processes is killed, as by a machine that loses its power. Without it, the
+process leaves the number of its moves as the name of a file in the folder FAULT_MOVES.
 """
 
+import atexit
 import os
 import signal
+from pathlib import Path
 
-_place = os.environ.get("FAULT_AT", "")
-
-
-def _install(when: str, number: int) -> None:
-    """Replace `os.replace` and `os.rename` by functions that count, and kill."""
-    count = 0
-
-    def counting(function):  # type: ignore[no-untyped-def]
-        def move(*arguments, **options):  # type: ignore[no-untyped-def]
-            nonlocal count
-            count += 1
-            if count == number and when == "before":
-                os.killpg(os.getpgrp(), signal.SIGKILL)
-            function(*arguments, **options)
-            if count == number and when == "after":
-                os.killpg(os.getpgrp(), signal.SIGKILL)
-
-        return move
-
-    os.replace, os.rename = counting(os.replace), counting(os.rename)
+_when, _, _number = os.environ.get("FAULT_AT", "").partition(":")
+_count = 0
 
 
-if _place:
-    _install(_place.partition(":")[0], int(_place.partition(":")[2]))
+def _counting(function):  # type: ignore[no-untyped-def]
+    """Return a function that moves a file, and kills at its time."""
+
+    def move(*arguments, **options):  # type: ignore[no-untyped-def]
+        global _count
+        _count += 1
+        if (_when, _number) == ("before", str(_count)):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        function(*arguments, **options)
+        if (_when, _number) == ("after", str(_count)):
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    return move
+
+
+def _leave_count() -> None:
+    """Say how often this process has moved a file."""
+    (Path(os.environ["FAULT_MOVES"]) / str(_count)).touch()
+
+
+if "FAULT_MOVES" in os.environ:
+    os.replace, os.rename = _counting(os.replace), _counting(os.rename)
+    if not _when:
+        atexit.register(_leave_count)
