@@ -230,9 +230,9 @@ class Place:
         return process.returncode, printed
 
     def files(self) -> list[Path]:
-        """Return what the run has left up to now, without temporary files."""
+        """Return what the run has left up to now, without temporary files and failed notebooks."""
         found = [path for pattern in self.kind.left for path in self.folder.glob(pattern)]
-        return sorted(path for path in found if not path.name.startswith("."))
+        return sorted(p for p in found if p.name[0] != "." and p.suffixes[:1] != [".failed"])
 
     def content(self) -> dict[str, str]:
         """Return a digest of each file that was left, by its name below the scratch folder."""
