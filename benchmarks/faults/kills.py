@@ -49,7 +49,7 @@ N_WRITES = 3
 """Writes of a run, from the first to the last, before and after each of which it is killed."""
 
 N_STEPS, EVERY = 600, 20
-"""Steps of the training, and from one checkpoint to the next, as `tiny.py` has them."""
+"""Steps of the training, and from one checkpoint to the next, as `tiny_recipe.py` has them."""
 
 PIECE = 2048
 """Bytes that the release sends at once, so that a download takes seconds."""
@@ -66,7 +66,7 @@ class Kind:
     left : tuple of str
         Patterns of what it leaves, below the scratch folder.
     trains : bool
-        Whether it trains by the recipe of `tiny.py`.
+        Whether it trains by `tiny_recipe.py`.
     """
 
     command: tuple[str, ...]
@@ -183,7 +183,7 @@ class Place:
         plugin = self.folder / "plugin" / "tiny-0.dist-info"
         plugin.mkdir(parents=True)
         (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 0\n")
-        (plugin / "entry_points.txt").write_text("[forgetting.zoo.recipes]\ntiny = tiny\n")
+        (plugin / "entry_points.txt").write_text("[forgetting.zoo.recipes]\ntiny = tiny_recipe\n")
         sys.path.insert(0, str(HERE))
         from tiny import write_images
 

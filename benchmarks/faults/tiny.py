@@ -1,7 +1,5 @@
 """Models and data so small that a run of any kind ends within seconds. See `kills.py`."""
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,11 +8,7 @@ from torch import nn
 
 import forgetting as fg
 from forgetting.models.glow import Glow, GlowConfig
-from forgetting.models.vae import VAEConfig
-from forgetting.zoo.recipes import RECIPES, TrainingData, losses
-from forgetting.zoo.recipes.digits import VAE
 
-N_IMAGES = 200
 SIZE = 16
 
 
@@ -86,32 +80,3 @@ def make_classifier() -> object:
 def make_grader() -> object:
     """Return what grades: another part of the image counts."""
     return fg.as_classifier(Brightness(7), attributes=("Bright",))
-
-
-def _load(recipe: object) -> TrainingData:
-    given = (images(N_IMAGES, seed=0) * 255).byte()
-    return TrainingData(
-        given, torch.zeros(N_IMAGES), (given[:32], torch.zeros(32)), "images of smooth noise"
-    )
-
-
-def _loss(*arguments: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the VAE's loss, and leave a byte for every step that is taken."""
-    if torch.is_grad_enabled():
-        with Path(os.environ["FAULT_STEPS"]).open("ab") as file:
-            file.write(b".")
-    return losses.vae(*arguments)
-
-
-RECIPES.register("tiny-vae")(
-    replace(
-        VAE,
-        data=replace(VAE.data, load=_load),
-        config=VAEConfig(image_size=SIZE, latent_dim=8, width=8, hidden=32),
-        training=VAE.training.changed(
-            steps=600, batch_size=32, log_every=10, checkpoint_every=20, warmup=0
-        ),
-        loss=_loss,
-        summary="A VAE of smooth noise, to be interrupted.",
-    )
-)
