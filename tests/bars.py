@@ -64,3 +64,7 @@ class Eyes(nn.Module):
         right = images[:, 0, 0, 16:].sum(1) - images[:, 0, 0, :16].sum(1)
         seen = width(images) + self.squint * torch.relu(9 - width(images)) * torch.tanh(right)
         return torch.stack([self.sharpness * (seen - 10), right], 1)
+
+
+QUICK = {"n": 1000, "n_collected": 1000, "n_with_feature": 60, "lr": 0.05, "steps": 60}
+"""Settings with which a generator of bars unlearns within seconds."""

@@ -6,11 +6,12 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from bars import Bars, width
+from bars import Bars, Eyes, width
 from data_sets import celeba, folder, full  # noqa: F401
 from elsewhere import second_device
 from torch import nn
 
+import forgetting as fg
 from forgetting.foundation.memory import keep_memory
 from forgetting.methods.direction import collect_latents
 from forgetting.models.glow import Glow, GlowConfig
@@ -114,6 +115,25 @@ def bars():
 @pytest.fixture(scope="session")
 def labelled(bars):
     return collect_latents(bars, width, 5000, seed=0)
+
+
+@pytest.fixture(scope="session")
+def eyes():
+    """Return what steers on bars."""
+    return fg.as_classifier(
+        Eyes(4.0),
+        ("wide", "right"),
+        logits=lambda module, images: module.logits(images),
+        features=lambda module, images: images[:, 0, 0, ::4],
+    )
+
+
+@pytest.fixture(scope="session")
+def grader():
+    """Return what grades on bars, which has errors of its own."""
+    return fg.as_classifier(
+        Eyes(2.0, 0.5), ("wide",), logits=lambda m, images: m.logits(images)[:, :1]
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -10,14 +11,15 @@ from explained import unexplained
 from forgetting.book.records import read_record
 from forgetting.cli import main
 from forgetting.experiments import bench
-from forgetting.foundation.files import sha256
 from forgetting.methods import METHODS
 
 MINE = """
+import torch
 from pydantic import BaseModel
 
 from forgetting.methods.finetune import FinetuneConfig, finetune
 from forgetting.methods.registry import unlearning_method
+from forgetting.methods.results import UnlearningResult
 
 class NoSteps(BaseModel):
     lr: float = 0.1
@@ -28,6 +30,34 @@ def darken(batch):
 @unlearning_method("bench darkening", FinetuneConfig, source="a test")
 def darkening(problem, config):
     return finetune(problem, darken, config)
+
+@unlearning_method("bench spoiling", FinetuneConfig, source="a test")
+def spoiling(problem, config):
+    with torch.no_grad():
+        next(problem.generator.parameters()).mul_(0.5)
+    return finetune(problem, darken, config)
+
+@unlearning_method("bench giving nothing", FinetuneConfig, source="a test")
+def giving_nothing(problem, config):
+    pass
+
+@unlearning_method("bench giving nan", FinetuneConfig, source="a test")
+def giving_nan(problem, config):
+    result = finetune(problem, darken, config)
+    next(result.model.parameters()).data.fill_(float("nan"))
+    return result
+
+@unlearning_method("bench giving another", FinetuneConfig, source="a test")
+def giving_another(problem, config):
+    return UnlearningResult(torch.nn.Identity(), [])
+
+@unlearning_method("bench raising", FinetuneConfig, source="a test")
+def raising(problem, config):
+    raise ValueError("boo")
+
+@unlearning_method("bench telling nan", FinetuneConfig, source="a test")
+def telling_nan(problem, config):
+    return UnlearningResult(problem.frozen_copy(), [{"step": 1, "loss": float("nan")}])
 
 @unlearning_method("bench without steps", NoSteps, source="a test")
 def without_steps(problem, config):
@@ -62,22 +92,71 @@ def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(
     record = read_record(runs / "bench_digits_vae_thick_quick_0.json")
     given = record["parameters"]
     assert (given["task"], given["version"], given["steps"]) == ("digits_vae_thick_quick", 1, 3)
-    assert given["file"] == sha256(mine)
+    assert len(given["code"]) == 32
     assert json.loads(given["settings"])["steps"] == 3
     assert {"digits-vae", "digits-vae-no-thick", "digits-classifier-b"} <= set(record["weights"])
     assert unexplained(record["metrics"]) == []
     assert record["history"]
 
 
-def test_a_run_that_is_there_is_not_repeated_unless_the_method_changed(mine, tmp_path):
-    for changed in (False, False, True):
-        mine.write_text(MINE + "# changed\n" * changed)
-        monkeyed = dict(METHODS._entries)
-        assert call(f"{mine}:darkening", tmp_path / "runs", "--quick").exit_code == 0
-        METHODS._entries.clear()
-        METHODS._entries.update({k: v for k, v in monkeyed.items() if k != "darkening"})
-    found = sorted(path.name for path in (tmp_path / "runs").glob("*[0-9].json"))
-    assert len(found) == 2
+def call_anew(mine, *arguments, name="darkening"):
+    """Call the bench as a new process would, in which the file has registered nothing."""
+    for key in [key for key in METHODS._entries if key.startswith("bench_")]:
+        del METHODS._entries[key]
+    return call(f"{mine}:{name}", *arguments)
+
+
+def test_a_run_that_is_there_is_not_repeated_unless_code_of_the_method_changed(mine, tmp_path):
+    beside, runs = mine.with_name("beside_bench.py"), tmp_path / "runs"
+    mine.write_text("import beside_bench\n" + MINE)
+    for text, n_records in (("K = 1\n", 1), ("K = 1\n", 1), ("K = 22\n", 2)):
+        beside.write_text(text)
+        sys.modules.pop("beside_bench", None)
+        done = call_anew(mine, runs, "--quick")
+        assert done.exit_code == 0, done.output
+        assert len(list(runs.glob("*[0-9].json"))) == n_records
+    assert "its record is there" not in done.output
+    assert "its record is there" in call_anew(mine, runs, "--quick").output
+    record = next(runs.glob("*[0-9].json"))
+    record.write_text(record.read_text().replace('"fid_after": ', '"fid_after": 1'))
+    refused = call_anew(mine, runs, "--quick")
+    assert refused.exit_code == 1
+    assert "was changed after its run" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("spoiling", "The method bench spoiling changed or replaced weights"),
+        ("giving_nothing", "The method bench giving nothing returns NoneType"),
+        (
+            "giving_nan",
+            "returns a model that makes no images (ModelError: Decoder returns images with",
+        ),
+        ("giving_another", "returns a model that makes no images (ModelError"),
+        ("raising", "The method bench raising fails (ValueError: boo)"),
+        ("telling_nan", "The history of bench telling nan has a figure that is not finite"),
+    ],
+)
+def test_a_method_that_breaks_its_contract_is_one_sentence(mine, tmp_path, name, sentence):
+    done = call(f"{mine}:{name}", tmp_path / "runs", "--quick")
+    assert done.exit_code == 1
+    assert sentence in done.output
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_method_runs(mine, tmp_path):
+    (tmp_path / "file").touch()
+    done = call(f"{mine}:raising", tmp_path / "file" / "runs", "--quick")
+    assert done.exit_code == 1
+    assert "boo" not in done.output
+
+
+def test_a_file_that_ends_python_is_one_sentence(mine, tmp_path):
+    mine.write_text("import sys\nsys.exit(0)\n")
+    done = call(f"{mine}:darkening", tmp_path / "runs", "--quick")
+    assert done.exit_code == 1
+    assert "ends Python (SystemExit: 0): put what the file shall do" in done.output
 
 
 @pytest.mark.parametrize(

@@ -172,10 +172,15 @@ def test_the_inception_score_is_that_of_sure_varied_and_of_equal_samples():
     assert score == pytest.approx(float(expected), rel=0.01)
 
 
+def test_an_inception_score_of_more_classes_than_samples_could_show_is_refused():
+    with pytest.raises(DataError, match="of 1000 classes needs 100000 samples"):
+        inception_score(torch.eye(1000))
+
+
 @pytest.mark.parametrize(
     ("classes", "sentence"),
     [
-        (torch.full((499, 2), 0.5), "needs 500 samples, and there are 499"),
+        (torch.full((199, 2), 0.5), "of 2 classes needs 200 samples, and there are 199"),
         (torch.ones(600, 2), "a row does not add up to 1"),
         (torch.tensor([[2.0, -1.0]]).repeat(600, 1), "class probabilities"),
         (torch.full((600, 2), float("nan")), "class probabilities"),

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from bars import BendingBars, Eyes
+from bars import BendingBars
 from torch import nn
 
 import forgetting as fg
@@ -55,20 +55,6 @@ def untouched():
         for name, value in module.state_dict().items():
             assert torch.equal(value, state[name]), name
         assert all(parameter.grad is None for parameter in module.parameters())
-
-
-@pytest.fixture(scope="module")
-def eyes():
-    return fg.as_classifier(
-        Eyes(4.0), ("wide", "right"), logits=lambda module, images: module.logits(images)
-    )
-
-
-@pytest.fixture(scope="module")
-def grader():
-    return fg.as_classifier(
-        Eyes(2.0, 0.5), ("wide",), logits=lambda m, images: m.logits(images)[:, :1]
-    )
 
 
 @pytest.mark.parametrize("method", ["until_gone", "moon2024"])

@@ -38,8 +38,8 @@ def make_flow() -> nn.Module:
     return fg.as_flow(flow.eval())
 
 
-class Squares(nn.Module):
-    """A generator of one square, whose brightness and size two latents give."""
+class Mixtures(nn.Module):
+    """A small generator of pictures that are no noise: one layer mixes few shapes."""
 
     latent_dim = 8
 
@@ -56,8 +56,8 @@ class Squares(nn.Module):
 
 
 def make_generator() -> nn.Module:
-    """Return the generator of squares."""
-    return fg.as_generator(Squares(), latent_dim=8)
+    """Return the small generator."""
+    return fg.as_generator(Mixtures(), latent_dim=8)
 
 
 class Brightness(nn.Module):

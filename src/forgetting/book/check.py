@@ -82,8 +82,8 @@ def _sweeps(checkout: Checkout) -> list[str]:
         if differences := differing(sweep, noted):
             problems.append(
                 f"The runs of the sweep {sweep.name} differ in {'; '.join(differences)}, so that "
-                f"its means are of no one thing. Run `forgetting sweep {sweep.name}` for those of "
-                "one kind, without their records."
+                "a mean over them says nothing. Delete the records of one kind, and run "
+                f"`forgetting sweep {sweep.name}`."
             )
     return problems
 

@@ -168,7 +168,8 @@ def execute(
                 f"{template} could not be executed: {error}. Is the disk or the memory full?{kept}"
             ) from error
     metadata = {**(metadata or {}), "record": digest(record)}
-    circumstances |= metadata if notebook is None else {"record": metadata["record"]}
+    if notebook is None:
+        circumstances |= metadata
     texts = files(results, name, record, circumstances)
     if notebook is not None:
         page = clean(executed, title, {**metadata, "weights": record["weights"]})

@@ -24,7 +24,7 @@ import torch
 
 from forgetting.book.checkout import HERE
 from forgetting.book.own_runs import numbered
-from forgetting.book.records import SCHEMA, Record, read_records
+from forgetting.book.records import SCHEMA, Record, digest, read_records
 from forgetting.data import sources
 from forgetting.errors import ForgettingError, ParameterError, validated
 from forgetting.experiments.context import Experiment, Parameters
@@ -131,6 +131,7 @@ class Run(Experiment):
             "device": str(self.device),
             "python": platform.python_version(),
             "versions": {name: version(name) for name in RECORDED_VERSIONS},
+            "record": digest(record),
         }
         free = nullcontext(self.name) if self._is_named else numbered(self.folder, self.template)
         with free as self.name:

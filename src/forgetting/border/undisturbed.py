@@ -10,14 +10,23 @@ from forgetting.errors import TrainingError
 
 
 @contextlib.contextmanager
-def undisturbed(duplicate: nn.Module) -> Iterator[None]:
-    """Restore, after a block that looks at a model, its modes, buffers and what takes gradients.
+def undisturbed(
+    duplicate: nn.Module, what: str = "What is called while a model is tuned"
+) -> Iterator[None]:
+    """Restore, after a block that looks at a model, all its weights, buffers and modes.
+
+    Parameters
+    ----------
+    duplicate : nn.Module
+        The model.
+    what : str
+        What runs in the block, as the sentence of an error begins with it.
 
     Raises
     ------
     TrainingError
-        The block replaced weights of the model, which an optimizer would no longer move, or
-        changed them.
+        The block changed weights of the model, or replaced them, so that an optimizer would no
+        longer move them.
     """
     modes = [(module, module.training) for module in duplicate.modules()]
     free = [(weight, weight.requires_grad) for weight in duplicate.parameters()]
@@ -39,9 +48,13 @@ def undisturbed(duplicate: nn.Module) -> Iterator[None]:
         k for k, value in values.items() if now.get(k) is weights[k] and _is_same(now[k], value)
     }
     if changed := sorted((values.keys() | now.keys()) - same):
+        for name in values.keys() & set(changed):
+            owner, _, last = name.rpartition(".")
+            weights[name].data = values[name]
+            duplicate.get_submodule(owner)._parameters[last] = weights[name]
         raise TrainingError(
-            "What is called while a model is tuned changed or replaced weights of it, such as "
-            f"{changed[0]}. It may look at the model, and change a `copy.deepcopy` of it."
+            f"{what} changed or replaced weights of a model that it may only look at, such as "
+            f"{changed[0]}: change a copy, as `copy.deepcopy` makes one."
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,43 +19,69 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
     """Run a method of your own on the tasks of the bench.
 
     METHOD in FILE.py is a function that @unlearning_method decorates. Every seed of a task leaves
-    a record in the folder, which names the task, its version and its terms. A run whose record is
-    there is not repeated, so that an interrupted call goes on.
+    a record in the folder, which names the task, its version and its terms. A run is not repeated
+    whose record is there, with the same code of the method, so that an interrupted call goes on.
     """
-    from forgetting.book.records import read_record
     from forgetting.book.run import Run
     from forgetting.errors import ParameterError, validated
     from forgetting.experiments import bench as the_bench
     from forgetting.experiments.own_table import text_table
-    from forgetting.foundation.files import sha256
+    from forgetting.foundation.files import check_writable
     from forgetting.foundation.progress import phase
 
     if names and quick:
         raise ParameterError("Give either --task or --quick: --quick chooses the tasks.")
     chosen = the_bench.load_method(method)
-    file = sha256(Path(method.rpartition(":")[0]).expanduser()) if ":" in method else ""
+    code = the_bench.code_digest(chosen)
     wanted = names or [n for n in the_bench.TASKS if n.endswith(the_bench.QUICK) == quick]
-    tasks = {name: the_bench.find_task(name) for name in wanted}
-    rows: list[list[str]] = [list(the_bench.HEADINGS)]
-    for name, task in tasks.items():
+    runs = []
+    for name, task in {name: the_bench.find_task(name) for name in wanted}.items():
         for seed in task.seeds:
             config = the_bench.settings_of(task, chosen, seed)
             given = {
                 **task.model_dump(),
                 **{"task": name, "method": chosen.name, "seed": seed, "device": device},
-                **{"settings": json.dumps(config.model_dump(mode="json")), "file": file},
+                **{"settings": json.dumps(config.model_dump(mode="json")), "code": code},
             }
-            parameters = validated(the_bench.BenchParameters, given)
-            expected = parameters.model_dump(mode="json")
-            records = map(read_record, sorted(output.glob("bench_*[0-9].json")))
-            done = [each for each in records if each["parameters"] == expected]
-            if done:
-                metrics = done[0]["metrics"]
-            else:
-                run = Run(f"bench_{name}_{seed}", parameters)
-                run.folder = output
-                with phase(f"{name}, seed {seed}"):
-                    metrics = run.finish(*the_bench.run_task(run, task, chosen, config))
-            rows.append(the_bench.bench_row(expected, metrics))
+            runs.append((task, config, validated(the_bench.BenchParameters, given)))
+    there = _records(output)
+    check_writable(output)
+    rows: list[list[str]] = [list(the_bench.HEADINGS)]
+    for task, config, parameters in runs:
+        expected = parameters.model_dump(mode="json")
+        name = f"{parameters.task}, seed {parameters.seed}"
+        metrics = next((r["metrics"] for r in there if r["parameters"] == expected), None)
+        if metrics is not None:
+            click.echo(f"{name}: its record is there")
+        else:
+            run = Run(f"bench_{parameters.task}_{parameters.seed}", parameters)
+            run.folder = output
+            with phase(name):
+                metrics = run.finish(*the_bench.run_task(run, task, chosen, config))
+        rows.append(the_bench.bench_row(expected, metrics))
     click.echo(text_table(rows))
     click.echo(f"records in {output}")
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of the bench in a folder.
+
+    Raises
+    ------
+    DataError
+        A file of that name is none, or was changed after its run.
+    """
+    from forgetting.book.records import digest, read_record
+    from forgetting.errors import DataError
+
+    records = []
+    for path in sorted(folder.glob("bench_*[0-9].json")):
+        record, beside = read_record(path), path.with_suffix(".run.json")
+        noted = read_record(beside) if beside.is_file() else {}
+        if noted.get("record") != digest(record):
+            raise DataError(
+                f"{path} is no record of the bench, or was changed after its run: move it "
+                "elsewhere."
+            )
+        records.append(record)
+    return records

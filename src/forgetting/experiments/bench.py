@@ -1,11 +1,14 @@
-"""The bench: any method that unlearns a feature, on named tasks whose terms never change."""
+"""The bench: any method that unlearns a feature, on named tasks with fixed terms."""
 
+import hashlib
+import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from forgetting.errors import ModelError, ParameterError, did_you_mean
+from forgetting.errors import ForgettingError, ModelError, ParameterError, did_you_mean
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.grading import (
@@ -14,7 +17,7 @@ from forgetting.experiments.grading import (
     grade_samples,
     grading_metrics,
 )
-from forgetting.experiments.own_files import function_of
+from forgetting.experiments.own_files import code_files, function_of
 from forgetting.experiments.sample_fidelity import (
     FidelityReference,
     fid_metrics,
@@ -47,14 +50,13 @@ class BenchTask(BaseModel):
 class BenchParameters(BenchTask, Parameters):
     """What a record of the bench names: the task with its terms, and the method.
 
-    `settings` are the method's, as JSON, and `file` is the sha256 of the file that has it, if it
-    is none of the registry.
+    `settings` are the method's, as JSON, and `code` is a hash of the files that it is written in.
     """
 
     task: str
     method: str
     settings: str
-    file: str
+    code: str
 
 
 FULL = {
@@ -127,6 +129,14 @@ def load_method(place: str) -> Method[Any]:
         return method
 
 
+def code_digest(method: Method[Any]) -> str:
+    """Return a hash of a method's code: of its package, or of its file and what lies beside it."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in code_files(inspect.unwrap(method.function).__module__):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def settings_of(task: BenchTask, method: Method[Any], seed: int) -> FinetuneConfig:
     """Return a method's defaults with the budget of a task: its steps and batch size.
 
@@ -170,6 +180,8 @@ def run_task(
     ------
     ParameterError
         The method follows a gradient that the feature does not have.
+    ModelError
+        The method fails, or its result or its history cannot be used.
     """
     loaded = load_feature_task(run, task.model, task.feature, task.n_samples)
     if method.needs_score and not loaded.has_gradient:
@@ -179,13 +191,23 @@ def run_task(
         )
     with run.timed("forgetting"):
         direction = find_direction(collect_task_latents(run, loaded, task.n_collected))
-        result = method(
-            loaded.original,
-            direction,
-            loaded.evaluator.score if method.needs_score else None,
-            config,
-            trainable=loaded.trainable,
-        )
+        try:
+            result = method(
+                loaded.original,
+                direction,
+                loaded.evaluator.score if method.needs_score else None,
+                config,
+                trainable=loaded.trainable,
+            )
+            history = [{k: float(v) for k, v in row.items()} for row in result.history]
+        except ForgettingError:
+            raise
+        except Exception as error:  # whatever the code of a stranger raises
+            raise ModelError(
+                f"The method {method.name} fails ({type(error).__name__}: {error})."
+            ) from error
+    if not all(math.isfinite(value) for row in history for value in row.values()):
+        raise ModelError(f"The history of {method.name} has a figure that is not finite.")
     models = {"original": loaded.original, "unlearned": result.model}
     if loaded.retrained is not None:
         models["retrained"] = loaded.retrained
@@ -194,7 +216,7 @@ def run_task(
     reference = FidelityReference.of(loaded)
     metrics = grading_metrics(loaded.evaluator, graded)
     metrics |= fid_metrics(reference, graded) | outside_fid_metrics(loaded, graded)
-    return metrics | locality_metrics(loaded.evaluator, graded), result.history
+    return metrics | locality_metrics(loaded.evaluator, graded), history
 
 
 def bench_row(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:

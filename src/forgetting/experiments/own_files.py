@@ -54,11 +54,32 @@ def function_of(place: str) -> Iterator[Callable[..., Any]]:
         yield function
     except (ParameterError, ModelError):
         raise
+    except SystemExit as error:
+        raise ModelError(
+            f"{place} ends Python (SystemExit: {error}): put what the file shall do as a program "
+            'under `if __name__ == "__main__"`.'
+        ) from error
     except Exception as error:
         raise ModelError(f"{place} fails ({type(error).__name__}: {error}).") from error
     finally:
         sys.path.remove(str(folder))
         _BESIDE.update({key: folder for key in sys.modules.keys() - present if _lies(key, folder)})
+
+
+def code_files(name: str) -> list[Path]:
+    """Return the files in which a module's code is: all of its package, or those beside it.
+
+    Parameters
+    ----------
+    name : str
+        Of an imported module. Of a file that `function_of` executed these are the file, and what
+        it imported from beside it.
+    """
+    top = sys.modules[name.partition(".")[0]]
+    if places := getattr(top, "__path__", None):
+        return sorted(path for place in places for path in Path(place).rglob("*.py"))
+    files = [getattr(sys.modules.get(each), "__file__", None) for each in (name, *_BESIDE)]
+    return sorted({Path(file) for file in files if file})
 
 
 def _lies(name: str, folder: Path) -> bool:

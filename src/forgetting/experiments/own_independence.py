@@ -32,8 +32,8 @@ def check_independent(steering: Score, graders: Sequence[Score]) -> None:
     for grader in named[1:]:
         if named[0] is steering and _share_weights(steering.classifier, grader.classifier):
             raise ParameterError(
-                f"{grader.attribute!r}, which is to grade, is by a classifier with weights of the "
-                f"one whose {steering.attribute!r} steers: what steers cannot grade. Give another "
+                f"The classifier of {grader.attribute!r}, which grades, has weights of that of "
+                f"{steering.attribute!r}, which steers: what steers cannot grade. Give another "
                 "classifier."
             )
         _check_attribute(named[0].attribute, grader)

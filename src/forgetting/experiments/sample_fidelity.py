@@ -11,7 +11,13 @@ from forgetting.experiments.feature_task import FeatureTask
 from forgetting.experiments.grading import GradedSamples, record_key
 from forgetting.metrics import METRICS
 from forgetting.metrics.feature_statistics import Statistics
-from forgetting.metrics.fidelity import IS_PARTS, MIN_SAMPLES, carries_fid, fid, inception_score
+from forgetting.metrics.fidelity import (
+    MIN_SAMPLES,
+    carries_fid,
+    carries_inception,
+    fid,
+    inception_score,
+)
 from forgetting.zoo.graders import SETS, load_outside_statistics
 
 
@@ -155,8 +161,9 @@ def fidelity_metrics(
         if key != "floor" and real is not None:
             metrics[f"fid_real_{key}"] = fid(sampled, real)
     for name, samples in graded.items():
-        if reference.classes is not None and len(samples.images) >= IS_PARTS * MIN_SAMPLES:
-            score, low, high = inception_score(reference.classes(samples.images))
+        found = None if reference.classes is None else reference.classes(samples.images)
+        if found is not None and carries_inception(*found.shape):
+            score, low, high = inception_score(found)
             key = f"inception_{record_key(name)}"
             metrics |= {key: score, f"{key}_low": low, f"{key}_high": high}
     return metrics

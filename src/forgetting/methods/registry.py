@@ -13,11 +13,13 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from torch import nn
 
+from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
-from forgetting.errors import ParameterError, did_you_mean
+from forgetting.border.undisturbed import undisturbed
+from forgetting.errors import ModelError, ParameterError, did_you_mean
 from forgetting.foundation.registry import Registry
 from forgetting.methods.direction import Direction
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
@@ -116,9 +118,10 @@ class Method(Generic[C]):
         DataError
             The direction and the generator's latents differ in dimension.
         ModelError
-            The generator or the score does not pass the preflight.
+            The generator or the score does not pass the preflight. Or the method returns no
+            result, or a model whose images are none, or are of another shape.
         TrainingError
-            The loss is not finite.
+            The loss is not finite, or the method changed the generator that it was given.
         """
         config = self.configuration() if config is None else config
         if not isinstance(config, self.configuration):
@@ -138,8 +141,35 @@ class Method(Generic[C]):
         if self.needs_score:
             check_score(score, first_samples(generator), is_logit=True, is_followed=True)
         arguments = (problem, config, score) if self.needs_score else (problem, config)
-        with own_conditions(getattr(config, "seed", 0)):
-            return self.function(*arguments)
+        with (
+            undisturbed(generator, f"The method {self.name}"),
+            own_conditions(getattr(config, "seed", 0)),
+        ):
+            result = self.function(*arguments)
+        if not isinstance(result, UnlearningResult):
+            raise ModelError(
+                f"The method {self.name} returns {type(result).__name__}: it must return an "
+                "UnlearningResult, as `finetune` does."
+            )
+        self._check_images(generator, result.model)
+        return result
+
+    def _check_images(self, generator: nn.Module, model: nn.Module) -> None:
+        """Raise a ModelError unless a tuned model has the generator's latents and its images."""
+        try:
+            facts = [
+                (check_latent_dim(each), first_samples(each).shape) for each in (generator, model)
+            ]
+        except Exception as error:  # whatever a method may have made of the model
+            raise ModelError(
+                f"The method {self.name} returns a model that makes no images "
+                f"({type(error).__name__}: {str(error).rstrip('.')})."
+            ) from error
+        if facts[0] != facts[1]:
+            raise ModelError(
+                f"The method {self.name} returns a model with other latents or images than the "
+                "generator's: it must return the tuned copy."
+            )
 
 
 METHODS: Registry[Method[Any]] = Registry("method", "forgetting.methods")

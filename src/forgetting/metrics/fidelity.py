@@ -32,6 +32,9 @@ MIN_SAMPLES = 50
 IS_PARTS = 10
 """Parts of the samples in each of which an Inception Score is taken."""
 
+PER_CLASS = 10
+"""Samples for each class in such a part: the score of a part is at most the number of samples."""
+
 NEIGHBOUR = 3
 """The neighbour of a sample whose distance is the radius of its place, k of precision."""
 
@@ -146,11 +149,17 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
     return float(metrics["kernel_inception_distance_mean"])
 
 
+def carries_inception(n: int, n_classes: int) -> bool:
+    """Return whether n samples carry an Inception Score of so many classes."""
+    return n >= IS_PARTS * PER_CLASS * n_classes
+
+
 def inception_score(classes: torch.Tensor, *, seed: int = 0) -> tuple[float, float, float]:
     """Return the Inception Score of samples (Salimans et al., 2016), with its 95 % interval.
 
     It is the mean over ten parts of the samples of exp(E KL(p(y | x) || p(y))), at least 1 and at
-    most the number of classes. The network is the one whose classes are given.
+    most the number of classes. The network is the one whose classes are given. The score of a
+    part lies a little below that of many samples, of which the interval says nothing.
 
     Parameters
     ----------
@@ -165,12 +174,13 @@ def inception_score(classes: torch.Tensor, *, seed: int = 0) -> tuple[float, flo
     Raises
     ------
     DataError
-        There are fewer than `MIN_SAMPLES` in a part, or a row is no distribution.
+        There are too few samples for the classes, or a row is no distribution.
     """
-    if len(classes) < IS_PARTS * MIN_SAMPLES:
+    if not carries_inception(*classes.shape):
         raise DataError(
-            f"The Inception Score needs {IS_PARTS * MIN_SAMPLES} samples, and there are "
-            f"{len(classes)}: take more."
+            f"The Inception Score of {classes.shape[1]} classes needs "
+            f"{IS_PARTS * PER_CLASS * classes.shape[1]} samples, and there are {len(classes)}: "
+            "take more."
         )
     if not bool((classes >= 0).all()) or bool(((classes.sum(1) - 1).abs() > 1e-3).any()):
         raise DataError(
