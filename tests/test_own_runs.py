@@ -201,6 +201,28 @@ def test_a_name_is_kept_while_its_run_is_under_way_and_is_free_when_it_was_kille
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_what_a_killed_run_left_of_its_files_is_removed_and_a_complete_run_is_not(
+    tmp_path, is_complete
+):
+    ends = ["ipynb", "json", *["run.json"] * is_complete]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        for end in ends:
+            (tmp_path / f"x.{end}").touch()
+        holder.send_signal(signal.SIGKILL)
+    if is_complete:
+        with pytest.raises(own_runs.NameTakenError), own_runs.claimed(tmp_path, "x"):
+            pass
+    else:
+        with own_runs.claimed(tmp_path, "x"):
+            pass
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(f"x.{end}" for end in ends if is_complete)
+
+
 def test_a_lock_that_its_holder_removes_is_not_taken_for_the_present_one(tmp_path, monkeypatch):
     """The second process opens the file, and the first removes it before the second locks it."""
     lock, opened = tmp_path / ".x.lock", os.open

@@ -12,7 +12,6 @@ further call goes on where an earlier one stopped.
 
 import contextlib
 import json
-import os
 import random
 import shutil
 import signal
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 from contents import digest_of
 from kinds import EVERY, KINDS, N_STEPS
 from place import PATIENCE, Place, prepare
@@ -37,6 +37,14 @@ WHENS = ("before", "after")
 
 N_WRITES = 3
 """Writes of a run, from the first to the last, before and after each of which it is killed."""
+
+
+def kill_all(pid: int) -> None:
+    """Kill a process, and all that it has started, kernels of notebooks among them."""
+    leader = psutil.Process(pid)
+    for process in (leader, *leader.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def one_kill(place: Place, moment: float, fault: str) -> dict[str, Any] | None:
@@ -60,7 +68,7 @@ def one_kill(place: Place, moment: float, fault: str) -> dict[str, Any] | None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=PATIENCE if fault else moment * place.seconds)
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_all(process.pid)
         process.communicate()
     elif process.returncode != -signal.SIGKILL:
         return None

@@ -2,17 +2,26 @@
 
 Python imports this module at its start where its folder is on PYTHONPATH. FAULT_AT is `before:N`
 or `after:N`: before or after the N-th time that this process moves a finished file to its place.
-The whole group of processes is killed, as by a machine that loses its power. Without it, the
-process leaves the number of its moves as the name of a file in the folder FAULT_MOVES.
+The process, those that started it and all their groups are killed, as by a machine that loses its
+power. Without it, the process leaves the number of its moves as the name of a file in the folder
+FAULT_MOVES.
 """
 
 import atexit
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 _when, _, _number = os.environ.get("FAULT_AT", "").partition(":")
 _count = 0
+
+
+def _kill() -> None:
+    """Kill the groups of this process and of those that started it, its own last."""
+    for group in os.environ["FAULT_GROUPS"].split():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(group), signal.SIGKILL)
 
 
 def _counting(function):  # type: ignore[no-untyped-def]
@@ -22,10 +31,10 @@ def _counting(function):  # type: ignore[no-untyped-def]
         global _count
         _count += 1
         if (_when, _number) == ("before", str(_count)):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
+            _kill()
         function(*arguments, **options)
         if (_when, _number) == ("after", str(_count)):
-            os.killpg(os.getpgrp(), signal.SIGKILL)
+            _kill()
 
     return move
 
@@ -36,6 +45,9 @@ def _leave_count() -> None:
 
 
 if "FAULT_MOVES" in os.environ:
+    _groups = os.environ.get("FAULT_GROUPS", "").split()
+    if str(os.getpgrp()) not in _groups:
+        os.environ["FAULT_GROUPS"] = " ".join([*_groups, str(os.getpgrp())])
     os.replace, os.rename = _counting(os.replace), _counting(os.rename)
     if not _when:
         atexit.register(_leave_count)

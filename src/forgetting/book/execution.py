@@ -170,12 +170,12 @@ def execute(
     metadata = {**(metadata or {}), "record": digest(record)}
     if notebook is None:
         circumstances |= metadata
-    texts = files(results, name, record, circumstances)
+    texts = {}
     if notebook is not None:
         page = clean(executed, title, {**metadata, "weights": record["weights"]})
         page.metadata["forgetting"]["outputs"] = outputs_digest(page)
         texts[notebook] = nbformat.writes(page) + "\n"
-    write_texts(texts)
+    write_texts(texts | files(results, name, record, circumstances))
     return record
 
 

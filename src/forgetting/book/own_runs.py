@@ -134,6 +134,9 @@ def not_as_recorded(path: Path, given: Mapping[str, str], done: Record) -> list[
 def claimed(folder: Path, name: str) -> Iterator[None]:
     """Keep a name for the run that the block executes: no other run takes it meanwhile.
 
+    A run that was killed while it moved its files to their places leaves its lock, and has not
+    come to its circumstances, the last of them. The others are removed: the name is free again.
+
     Parameters
     ----------
     folder : Path
@@ -149,13 +152,19 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
     check_writable(folder)
     lock = folder / f".{name}.lock"
     handle = _lock(lock)
+    last = folder / f"{name}.run.json"
     try:
-        for end in ("json", "run.json", "ipynb"):
-            if (folder / f"{name}.{end}").exists():
-                raise NameTakenError(
-                    f"{folder / name}.{end} is there, and no run is overwritten: give another "
-                    "--name or --output, or remove the files of that run."
-                )
+        files = [folder / f"{name}.json", last, folder / f"{name}.ipynb"]
+        there = [path for path in files if path.exists()]
+        if os.fstat(handle).st_size and last not in there:  # a run that was killed had the lock
+            while there:
+                there.pop().unlink()
+        if there:
+            raise NameTakenError(
+                f"{there[0]} is there, and no run is overwritten: give another --name or "
+                "--output, or remove the files of that run."
+            )
+        os.write(handle, b"\n")
         yield
     finally:
         lock.unlink(missing_ok=True)
