@@ -7,11 +7,14 @@ import sys
 import pytest
 from click.testing import CliRunner
 from explained import unexplained
+from small_flow import NAME as SMALL
+from small_flow import save_small_flow
 
 from forgetting.book.records import read_record
 from forgetting.cli import main
-from forgetting.experiments import bench
+from forgetting.experiments import bench, person_task
 from forgetting.methods import METHODS
+from forgetting.methods.taming_registry import TAMING_METHODS
 
 MINE = """
 import torch
@@ -20,6 +23,12 @@ from pydantic import BaseModel
 from forgetting.methods.finetune import FinetuneConfig, finetune
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.results import UnlearningResult
+from forgetting.methods.taming import TamingConfig, tame
+from forgetting.methods.taming_registry import taming_method
+
+@taming_method("bench taming twice", TamingConfig, source="a test")
+def taming_twice(flow, forget, retain, config):
+    return tame(tame(flow, forget, retain, config).model, forget, retain, config)
 
 class NoSteps(BaseModel):
     lr: float = 0.1
@@ -68,10 +77,13 @@ def without_steps(problem, config):
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     small = {"n_collected": 300, "n_samples": 300, "steps": 3}
-    task = bench.TASKS["digits_vae_thick_quick"].model_copy(update=small)
-    monkeypatch.setattr(bench, "TASKS", {"digits_vae_thick_quick": task})
-    len(METHODS)
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    person = {"max_steps": 2, "n_likelihood_reference": 200, "n_samples": 260, "model": SMALL}
+    terms = {"digits_vae_thick_quick": small, "faces_glow_latent_quick": person}
+    tasks = {name: bench.TASKS[name].model_copy(update=each) for name, each in terms.items()}
+    monkeypatch.setattr(bench, "TASKS", tasks)
+    for methods in (METHODS, TAMING_METHODS):
+        len(methods)
+        monkeypatch.setattr(methods, "_entries", dict(methods._entries))
     path = tmp_path / "mine.py"
     path.write_text(MINE)
     return path
@@ -85,13 +97,14 @@ def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(
     runs = tmp_path / "runs"
     done = call(f"{mine}:darkening", runs, "--quick")
     assert done.exit_code == 0, done.output
-    heading, row, end = done.output.splitlines()[-3:]
+    heading, row, _, end = done.output.splitlines()[-4:]
     assert heading.split()[:3] == ["task", "method", "seed"]
-    assert row.startswith("digits_vae_thick_quick@1  bench darkening     0  ")
+    assert row.startswith("digits_vae_thick_quick@2  bench darkening     0  ")
     assert str(runs) in end
-    record = read_record(runs / "bench_digits_vae_thick_quick_0.json")
+    record = read_record(runs / "bench_bench_darkening_digits_vae_thick_quick_0.json")
     given = record["parameters"]
-    assert (given["task"], given["version"], given["steps"]) == ("digits_vae_thick_quick", 1, 3)
+    assert (given["task"], given["version"]) == ("digits_vae_thick_quick", 2)
+    assert json.loads(given["terms"])["steps"] == 3
     assert len(given["code"]) == 32
     assert json.loads(given["settings"])["steps"] == 3
     assert {"digits-vae", "digits-vae-no-thick", "digits-classifier-b"} <= set(record["weights"])
@@ -99,10 +112,28 @@ def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(
     assert record["history"]
 
 
+def test_a_method_that_tames_runs_on_the_tasks_of_flows(mine, tmp_path, monkeypatch):
+    save_small_flow(tmp_path / "zoo")
+    monkeypatch.setenv("FORGETTING_ZOO", str(tmp_path / "zoo"))
+    monkeypatch.setattr(person_task, "N_RETAIN", 300)
+    runs = tmp_path / "runs"
+    done = call(f"{mine}:taming_twice", runs, "--quick")
+    assert done.exit_code == 0, done.output
+    heading, row, _, _ = done.output.splitlines()[-4:]
+    assert heading.split()[:5] == ["task", "method", "seed", "forgotten", "lie"]
+    assert row.startswith("faces_glow_latent_quick@1  bench taming twice")
+    record = read_record(runs / "bench_bench_taming_twice_faces_glow_latent_quick_0.json")
+    assert unexplained(record["metrics"]) == []
+    assert "membership_change_forget" in record["metrics"]
+    refused = call(f"{mine}:taming_twice", runs, "--task", "digits_vae_thick_quick")
+    assert refused.exit_code == 1
+
+
 def call_anew(mine, *arguments, name="darkening"):
     """Call the bench as a new process would, in which the file has registered nothing."""
-    for key in [key for key in METHODS._entries if key.startswith("bench_")]:
-        del METHODS._entries[key]
+    for methods in (METHODS, TAMING_METHODS):
+        for key in [key for key in methods._entries if key.startswith("bench_")]:
+            del methods._entries[key]
     return call(f"{mine}:{name}", *arguments)
 
 
@@ -164,6 +195,11 @@ def test_a_file_that_ends_python_is_one_sentence(mine, tmp_path):
     [
         ("darkenin", ["--quick"], "Did you mean darkening?"),
         ("darken", ["--quick"], "is a function, not a method: decorate"),
+        (
+            "darkening",
+            ["--task", "faces_glow_latent_quick"],
+            "is a Method, and faces_glow_latent_quick takes a TamingMethod",
+        ),
         ("without_steps", ["--quick"], "has no field 'steps', which the bench sets"),
         ("darkening", ["--task", "digits_vae_thik_quick"], "Did you mean digits_vae_thick_quick?"),
         ("darkening", ["--quick", "--task", "digits_vae_thick_quick"], "Give either"),
@@ -185,13 +221,17 @@ def test_a_changed_task_is_a_new_version():
         for name, task in bench.TASKS.items()
     }
     assert digests == {
-        "digits_gan_left_slant@1": "471821f6",
-        "digits_gan_thick@1": "da03e427",
-        "digits_gan_thick_quick@1": "0215c6a7",
-        "digits_vae_left_slant@1": "1b5e4e38",
-        "digits_vae_thick@1": "9177114d",
-        "digits_vae_thick_quick@1": "81d7b90a",
-        "faces_gan_bangs@1": "c94ce2f0",
-        "faces_style_gan_bangs@1": "14684e8e",
-        "faces_vae_bangs@1": "8489747d",
+        "digits_gan_left_slant@2": "4731834d",
+        "digits_gan_thick@2": "a335de36",
+        "digits_gan_thick_quick@2": "c492c0ea",
+        "digits_vae_left_slant@2": "9f6c04c1",
+        "digits_vae_thick@2": "e7029c58",
+        "digits_vae_thick_quick@2": "397ee8e8",
+        "faces_gan_bangs@2": "28da08cd",
+        "faces_glow_bush@1": "d92f624d",
+        "faces_glow_latent_quick@1": "f1b110c1",
+        "faces_glow_powell@1": "c9b43bca",
+        "faces_glow_smiling@1": "4df806a1",
+        "faces_style_gan_bangs@2": "594d5446",
+        "faces_vae_bangs@2": "4d20a3f4",
     }

@@ -1,6 +1,5 @@
 """The bench: a method of anyone's on the named tasks of the study."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from forgetting.cli.base import FOLDER, Command, device_option
 def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output: Path) -> None:
     """Run a method of your own on the tasks of the bench.
 
-    METHOD in FILE.py is a function that @unlearning_method decorates. Every seed of a task leaves
-    a record in the folder, which names the task, its version and its terms. A run is not repeated
-    whose record is there, with the same code of the method, so that an interrupted call goes on.
+    METHOD in FILE.py is a function that @unlearning_method or @taming_method decorates. Every seed
+    of a task leaves a record in the folder, which names the task, its version and its terms. A run
+    is not repeated whose record is there, with the same code of the method, so that an
+    interrupted call goes on.
     """
     from forgetting.book.run import Run
-    from forgetting.errors import ParameterError, validated
+    from forgetting.errors import ParameterError
     from forgetting.experiments import bench as the_bench
     from forgetting.experiments.own_table import text_table
     from forgetting.foundation.files import check_writable
@@ -32,34 +32,30 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
     if names and quick:
         raise ParameterError("Give either --task or --quick: --quick chooses the tasks.")
     chosen = the_bench.load_method(method)
-    code = the_bench.code_digest(chosen)
-    wanted = names or [n for n in the_bench.TASKS if n.endswith(the_bench.QUICK) == quick]
-    runs = []
-    for name, task in {name: the_bench.find_task(name) for name in wanted}.items():
-        for seed in task.seeds:
-            config = the_bench.settings_of(task, chosen, seed)
-            given = {
-                **task.model_dump(),
-                **{"task": name, "method": chosen.name, "seed": seed, "device": device},
-                **{"settings": json.dumps(config.model_dump(mode="json")), "code": code},
-            }
-            runs.append((task, config, validated(the_bench.BenchParameters, given)))
+    runs = [
+        (task, seed, *the_bench.parameters_of(name, task, chosen, seed, device))
+        for name, task in the_bench.tasks_of(chosen, names, quick).items()
+        for seed in task.seeds
+    ]
     there = _records(output)
     check_writable(output)
-    rows: list[list[str]] = [list(the_bench.HEADINGS)]
-    for task, config, parameters in runs:
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for task, seed, config, parameters in runs:
         expected = parameters.model_dump(mode="json")
-        name = f"{parameters.task}, seed {parameters.seed}"
+        name = f"{parameters.task}, seed {seed}"
         metrics = next((r["metrics"] for r in there if r["parameters"] == expected), None)
         if metrics is not None:
             click.echo(f"{name}: its record is there")
         else:
-            run = Run(f"bench_{parameters.task}_{parameters.seed}", parameters)
+            called = chosen.name.replace(" ", "_")
+            run = Run(f"bench_{called}_{parameters.task}_{seed}", parameters)
             run.folder = output
             with phase(name):
                 metrics = run.finish(*the_bench.run_task(run, task, chosen, config))
-        rows.append(the_bench.bench_row(expected, metrics))
-    click.echo(text_table(rows))
+        row = [f"{parameters.task}@{task.version}", chosen.name, str(seed), *task.cells(metrics)]
+        tables.setdefault(task.headings, []).append(row)
+    for headings, rows in tables.items():
+        click.echo(text_table([["task", "method", "seed", *headings], *rows]) + "\n")
     click.echo(f"records in {output}")
 
 

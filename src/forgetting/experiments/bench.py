@@ -1,92 +1,97 @@
-"""The bench: any method that unlearns a feature, on named tasks with fixed terms."""
+"""The bench: any method that makes a model forget, on named tasks with fixed terms."""
 
 import hashlib
 import inspect
+import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from forgetting.errors import ForgettingError, ModelError, ParameterError, did_you_mean
+from forgetting.errors import ModelError, ParameterError, did_you_mean, validated
+from forgetting.experiments.bench_taming import PersonBenchTask, RareBenchTask
+from forgetting.experiments.bench_task import BenchTask, Figures, settings_of
+from forgetting.experiments.bench_unlearning import FeatureBenchTask
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.feature_task import load_feature_task
-from forgetting.experiments.grading import (
-    deciding_fid,
-    give_verdict,
-    grade_samples,
-    grading_metrics,
-)
 from forgetting.experiments.own_files import code_files, function_of
-from forgetting.experiments.sample_fidelity import (
-    FidelityReference,
-    fid_metrics,
-    outside_fid_metrics,
-)
-from forgetting.experiments.unlearning import collect_task_latents, locality_metrics
-from forgetting.methods import METHODS, Method
-from forgetting.methods.direction import find_direction
-from forgetting.methods.finetune import FinetuneConfig
+from forgetting.methods import METHODS
+from forgetting.methods.method import AnyMethod
+from forgetting.methods.taming_registry import TAMING_METHODS
+
+FULL = {
+    "version": 2,
+    "n_collected": 5000,
+    "n_samples": 5000,
+    "steps": 300,
+    "batch_size": 64,
+    "attack_steps": 60,
+    "n_attacked": 128,
+    "seeds": (0, 1, 2),
+}
+"""The size of a task whose figures count."""
+
+SMALL = FULL | {"n_collected": 2000, "n_samples": 2000, "attack_steps": 0, "seeds": (0,)}
+"""The size of a task that shows within minutes whether a method works."""
+
+PERSON = {
+    "version": 1,
+    "model": "faces-glow",
+    "max_steps": 1000,
+    "n_forget": 4,
+    "n_likelihood_reference": 400,
+    "n_samples": 500,
+    "draws": 5,
+    "seeds": (0, 1, 2),
+}
+"""The size of a task on a person whose figures count."""
+
+RARE = {
+    "version": 1,
+    "model": "faces-glow",
+    "max_steps": 200,
+    "n_samples": 1700,
+    "temperature": 0.7,
+    "seeds": (0, 1, 2),
+}
+"""The size of a task on an attribute whose figures count."""
+
+QUICK = "_quick"
+"""How the name of a small task ends."""
+
+TASKS: dict[str, BenchTask] = {
+    "digits_vae_thick": FeatureBenchTask(model="digits-vae", feature="thick", **FULL),
+    "digits_vae_left_slant": FeatureBenchTask(model="digits-vae", feature="left_slant", **FULL),
+    "digits_gan_thick": FeatureBenchTask(model="digits-gan", feature="thick", **FULL),
+    "digits_gan_left_slant": FeatureBenchTask(model="digits-gan", feature="left_slant", **FULL),
+    "faces_vae_bangs": FeatureBenchTask(model="faces-vae", feature="Bangs", **FULL),
+    "faces_gan_bangs": FeatureBenchTask(model="faces-gan", feature="Bangs", **FULL),
+    "faces_style_gan_bangs": FeatureBenchTask(model="faces-style-gan", feature="Bangs", **FULL),
+    "digits_vae_thick_quick": FeatureBenchTask(model="digits-vae", feature="thick", **SMALL),
+    "digits_gan_thick_quick": FeatureBenchTask(model="digits-gan", feature="thick", **SMALL),
+    "faces_glow_bush": PersonBenchTask(
+        source="lfw", person="George_W_Bush", retrained="faces-glow-no-bush", **PERSON
+    ),
+    "faces_glow_powell": PersonBenchTask(
+        source="lfw", person="Colin_Powell", retrained="", **PERSON
+    ),
+    "faces_glow_smiling": RareBenchTask(source="celeba", attribute="Smiling", **RARE),
+    "faces_glow_latent_quick": PersonBenchTask(
+        source="latent", person="0", retrained="", **PERSON | {"draws": 1, "seeds": (0,)}
+    ),
+}
+"""The present version of every task, by name."""
 
 
-class BenchTask(BaseModel):
-    """A task of the bench; another value of a field makes another version.
-
-    The retrained model is that of the zoo, and the graders are those of the study.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int = Field(ge=1)
-    model: str
-    feature: str
-    n_collected: int = Field(ge=100)
-    n_samples: int = Field(ge=200)
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    seeds: tuple[int, ...] = Field(min_length=1)
-
-
-class BenchParameters(BenchTask, Parameters):
-    """What a record of the bench names: the task with its terms, and the method.
+class BenchParameters(Parameters):
+    """What a record of the bench names: the task, its terms as JSON, and the method.
 
     `settings` are the method's, as JSON, and `code` is a hash of the files that it is written in.
     """
 
     task: str
+    version: int
+    terms: str
     method: str
     settings: str
     code: str
-
-
-FULL = {
-    "version": 1,
-    "n_collected": 5000,
-    "n_samples": 5000,
-    "steps": 300,
-    "batch_size": 64,
-    "seeds": (0, 1, 2),
-}
-"""The size of a task whose figures count."""
-
-SMALL = FULL | {"n_collected": 2000, "n_samples": 2000, "seeds": (0,)}
-"""The size of a task that shows within minutes whether a method works."""
-
-QUICK = "_quick"
-"""How the name of a small task ends."""
-
-TASKS = {
-    "digits_vae_thick": BenchTask(model="digits-vae", feature="thick", **FULL),
-    "digits_vae_left_slant": BenchTask(model="digits-vae", feature="left_slant", **FULL),
-    "digits_gan_thick": BenchTask(model="digits-gan", feature="thick", **FULL),
-    "digits_gan_left_slant": BenchTask(model="digits-gan", feature="left_slant", **FULL),
-    "faces_vae_bangs": BenchTask(model="faces-vae", feature="Bangs", **FULL),
-    "faces_gan_bangs": BenchTask(model="faces-gan", feature="Bangs", **FULL),
-    "faces_style_gan_bangs": BenchTask(model="faces-style-gan", feature="Bangs", **FULL),
-    "digits_vae_thick_quick": BenchTask(model="digits-vae", feature="thick", **SMALL),
-    "digits_gan_thick_quick": BenchTask(model="digits-gan", feature="thick", **SMALL),
-}
-"""The present version of every task, by name."""
 
 
 def find_task(name: str) -> BenchTask:
@@ -102,13 +107,13 @@ def find_task(name: str) -> BenchTask:
     return TASKS[name]
 
 
-def load_method(place: str) -> Method[Any]:
-    """Return a registered method, or one that a user's file makes with `unlearning_method`.
+def load_method(place: str) -> AnyMethod[Any]:
+    """Return a registered method, or one that a decorator of the study makes in a user's file.
 
     Parameters
     ----------
     place : str
-        A name in `METHODS`, or FILE.py:METHOD.
+        A name in `METHODS` or `TAMING_METHODS`, or FILE.py:METHOD.
 
     Raises
     ------
@@ -117,19 +122,75 @@ def load_method(place: str) -> Method[Any]:
     ModelError
         The file fails, or what it names is no method.
     """
+    registered = {**METHODS, **TAMING_METHODS}  # first, so that a file cannot take a name of these
     if ":" not in place:
-        return METHODS[place]
-    len(METHODS)  # the registered names come first, so that the file cannot take one
+        if place not in registered:
+            raise ParameterError(
+                f"There is no method {place!r}. {did_you_mean(place, sorted(registered))}"
+            )
+        return registered[place]
     with function_of(place) as method:
-        if not isinstance(method, Method):
+        if not isinstance(method, AnyMethod):
             raise ModelError(
                 f"{place} is a {type(method).__name__}, not a method: decorate the function "
-                "with @unlearning_method of forgetting.methods.registry."
+                "with @unlearning_method of forgetting.methods.registry, or with @taming_method "
+                "of forgetting.methods.taming_registry."
             )
         return method
 
 
-def code_digest(method: Method[Any]) -> str:
+def tasks_of(method: AnyMethod[Any], names: tuple[str, ...], is_quick: bool) -> dict[str, Any]:
+    """Return the tasks that are wanted of a method, by name.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of tasks; without any, all that such a method can solve.
+    is_quick : bool
+        Whether these are the small ones.
+
+    Raises
+    ------
+    ParameterError
+        There is no such task, or it is not one for such a method.
+    """
+    kind = type(method)
+    if not names:
+        return {
+            name: task
+            for name, task in TASKS.items()
+            if isinstance(method, task.takes) and name.endswith(QUICK) == is_quick
+        }
+    found = {name: find_task(name) for name in names}
+    for name, task in found.items():
+        if not isinstance(method, task.takes):
+            raise ParameterError(
+                f"{method.name} is a {kind.__name__}, and {name} takes a {task.takes.__name__}: "
+                "choose another task."
+            )
+    return found
+
+
+def parameters_of(
+    name: str, task: BenchTask, method: AnyMethod[Any], seed: int, device: str
+) -> tuple[Any, BenchParameters]:
+    """Return the settings of a method for a seed of a task, and what the record names.
+
+    Raises
+    ------
+    ParameterError
+        The method's configuration has no field for the budget, or there is no such device.
+    """
+    config = settings_of(task, method, seed)
+    given = {
+        **{"task": name, "version": task.version, "terms": task.model_dump_json()},
+        **{"method": method.name, "settings": json.dumps(config.model_dump(mode="json"))},
+        **{"code": code_digest(method), "seed": seed, "device": device},
+    }
+    return config, validated(BenchParameters, given)
+
+
+def code_digest(method: AnyMethod[Any]) -> str:
     """Return a hash of a method's code: of its package, or of its file and what lies beside it."""
     digest = hashlib.blake2b(digest_size=16)
     for path in code_files(inspect.unwrap(method.function).__module__):
@@ -137,110 +198,17 @@ def code_digest(method: Method[Any]) -> str:
     return digest.hexdigest()
 
 
-def settings_of(task: BenchTask, method: Method[Any], seed: int) -> FinetuneConfig:
-    """Return a method's defaults with the budget of a task: its steps and batch size.
+def run_task(run: Experiment, task: BenchTask, method: AnyMethod[Any], config: Any) -> Figures:
+    """Run a method on a task, and grade what is left, as the task's `run` describes it.
 
     Raises
     ------
     ParameterError
-        The method's configuration has no field for the budget.
-    """
-    fields = method.configuration.model_fields
-    budget = {"steps": task.steps, "batch_size": task.batch_size, "seed": seed}
-    if missing := [name for name in budget if name not in fields]:
-        raise ParameterError(
-            f"The configuration of {method.name} has no field {missing[0]!r}, which the bench "
-            "sets: derive the configuration from FinetuneConfig."
-        )
-    config: FinetuneConfig = method.configuration(**budget)
-    return config
-
-
-def run_task(
-    run: Experiment, task: BenchTask, method: Method[Any], config: FinetuneConfig
-) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Unlearn the feature of a task by a method, and grade what is left.
-
-    Parameters
-    ----------
-    run : Experiment
-        Gives the seeds, and notes weights and the seconds of forgetting.
-    config : FinetuneConfig
-        Of the method, as `settings_of` returns it.
-
-    Returns
-    -------
-    metrics : dict of str to float
-        As `grading_metrics`, `fid_metrics`, `outside_fid_metrics` and `locality_metrics` name
-        them.
-    history : list of dict
-        The method's.
-
-    Raises
-    ------
-    ParameterError
-        The method follows a gradient that the feature does not have.
+        The method cannot solve the task.
     ModelError
         The method fails, or its result or its history cannot be used.
     """
-    loaded = load_feature_task(run, task.model, task.feature, task.n_samples)
-    if method.needs_score and not loaded.has_gradient:
-        raise ParameterError(
-            f"{method.name} follows a gradient, and classifier A has no {task.feature}: choose "
-            "another task."
-        )
-    with run.timed("forgetting"):
-        direction = find_direction(collect_task_latents(run, loaded, task.n_collected))
-        try:
-            result = method(
-                loaded.original,
-                direction,
-                loaded.evaluator.score if method.needs_score else None,
-                config,
-                trainable=loaded.trainable,
-            )
-            history = [{k: float(v) for k, v in row.items()} for row in result.history]
-        except ForgettingError:
-            raise
-        except Exception as error:  # whatever the code of a stranger raises
-            raise ModelError(
-                f"The method {method.name} fails ({type(error).__name__}: {error})."
-            ) from error
+    metrics, history = task.run(run, method, config)
     if not all(math.isfinite(value) for row in history for value in row.values()):
         raise ModelError(f"The history of {method.name} has a figure that is not finite.")
-    models = {"original": loaded.original, "unlearned": result.model}
-    if loaded.retrained is not None:
-        models["retrained"] = loaded.retrained
-    latents = run.latents("fresh", task.n_samples, loaded.original.latent_dim)
-    graded = grade_samples(loaded.evaluator, models, latents)
-    reference = FidelityReference.of(loaded)
-    metrics = grading_metrics(loaded.evaluator, graded)
-    metrics |= fid_metrics(reference, graded) | outside_fid_metrics(loaded, graded)
-    return metrics | locality_metrics(loaded.evaluator, graded), history
-
-
-def bench_row(parameters: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
-    """Return the cells of a run in the table of the bench, as `HEADINGS` names them.
-
-    Parameters
-    ----------
-    parameters, metrics : mapping
-        Of its record.
-    """
-    verdict = give_verdict(metrics)
-    words = [] if verdict is None else [verdict.word, *["damaged"] * bool(verdict.is_damaged)]
-    never = "prevalence_retrained" if "prevalence_retrained" in metrics else "prevalence_floor"
-    shares = [metrics.get(name) for name in ("prevalence_before", "prevalence_after", never)]
-    fids = [deciding_fid(metrics, key) for key in ("after", "floor")]
-    return [
-        f"{parameters['task']}@{parameters['version']}",
-        parameters["method"],
-        str(parameters["seed"]),
-        *("" if share is None else f"{share:.2%}" for share in shares),
-        *("" if fid is None else f"{fid:.2f}" for fid in fids),
-        ", ".join(words),
-    ]
-
-
-HEADINGS = ("task", "method", "seed", "before", "after", "none is", "FID", "floor", "verdict")
-"""Of the table of the bench: shares by the first grader, FID where samples are enough for it."""
+    return metrics, history

@@ -1,7 +1,7 @@
 """Taming a flow on one person: parameters, models, and the images around the person."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -9,7 +9,7 @@ from torch import nn
 
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.flow_task import FlowTask, load_flow
-from forgetting.experiments.people import N_RETAIN, load_person_splits
+from forgetting.experiments.people import N_RETAIN, Source, load_person_splits
 from forgetting.experiments.person_splits import PersonSplits, choose_forget_images, quantiles
 from forgetting.methods.taming import TamingConfig
 from forgetting.models.classifier import Classifier
@@ -37,6 +37,34 @@ class PersonTamingParameters(PeopleTamingParameters):
     person: str
 
 
+class PersonChoice(Protocol):
+    """Which flow shall forget whom, and of how many images."""
+
+    @property
+    def model(self) -> str:
+        """A flow of the zoo."""
+
+    @property
+    def source(self) -> Source:
+        """Where the person is from."""
+
+    @property
+    def person(self) -> str:
+        """A name of LFW, or the number of a latent."""
+
+    @property
+    def n_forget(self) -> int:
+        """Images to forget."""
+
+    @property
+    def n_likelihood_reference(self) -> int:
+        """Images of the likelihood reference."""
+
+    @property
+    def preset(self) -> str:
+        """The preset `smoke` retains fewer images."""
+
+
 @dataclass(frozen=True)
 class PersonTask(FlowTask):
     """A flow, the person to forget, and the models that grade.
@@ -61,7 +89,7 @@ class PersonTask(FlowTask):
 
 def load_person_task(
     experiment: Experiment,
-    parameters: PersonTamingParameters,
+    parameters: PersonChoice,
     *,
     radius: float = 0.3,
     temperature: float = 0.7,

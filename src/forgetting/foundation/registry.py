@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Registry(Mapping[str, T], Generic[T]):
     """Entries by name, in alphabetical order."""
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, group: str | None = None) -> None:
         """Make a registry for the modules of a package.
 
         Parameters
@@ -28,11 +28,14 @@ class Registry(Mapping[str, T], Generic[T]):
         kind : str
             What an entry is, in one word, as errors say it.
         package : str
-            Whose modules register entries, `forgetting.methods`; also the group of entry points
-            through which other packages add theirs.
+            Whose modules register entries, such as `forgetting.methods`.
+        group : str, optional
+            Of the entry points through which other packages add theirs; the package's name, unless
+            the package has a second registry.
         """
         self.kind = kind
         self.package = package
+        self.group = group or package
         self._entries: dict[str, T] = {}
         self._is_loaded = False
 
@@ -48,7 +51,7 @@ class Registry(Mapping[str, T], Generic[T]):
         def add(entry: T) -> T:
             if self._entries.get(name, entry) is not entry:
                 raise ParameterError(
-                    f"Two entries of {self.package} are called {name!r}: rename one of them."
+                    f"Two entries of {self.group} are called {name!r}: rename one of them."
                 )
             self._entries[name] = entry
             return entry
@@ -95,7 +98,7 @@ class Registry(Mapping[str, T], Generic[T]):
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__, f"{self.package}."):
             importlib.import_module(module.name)
-        for point in entry_points(group=self.package):
+        for point in entry_points(group=self.group):
             entry = self._imported(point)
             if point.name not in self._entries and not isinstance(entry, ModuleType):
                 self.register(point.name)(entry)

@@ -8,56 +8,39 @@ name, so that `METHODS` imports it.
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from pydantic import BaseModel
 from torch import nn
 
 from forgetting.border.checks import check_latent_dim
-from forgetting.border.conditions import own_conditions
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import first_samples
 from forgetting.border.scores import check_score
-from forgetting.border.undisturbed import undisturbed
 from forgetting.errors import ModelError, ParameterError, did_you_mean
 from forgetting.foundation.registry import Registry
 from forgetting.methods.direction import Direction
+from forgetting.methods.method import AnyMethod, C
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
 
-C = TypeVar("C", bound=BaseModel)
 
-
-@dataclass(frozen=True)
-class Method(Generic[C]):
+@dataclass(frozen=True, kw_only=True)
+class Method(AnyMethod[C]):
     """A method that unlearns a feature of a generator; a call runs it.
+
+    Its function solves an `UnlearningProblem` with a configuration. Where `needs_score`, the score
+    function is its third argument.
 
     Attributes
     ----------
-    name : str
-        In words, as a table shows it.
-    function : callable
-        Solves an `UnlearningProblem` with a configuration. Where `needs_score`, the score
-        function is its third argument.
-    configuration : type
-        Class of the method's settings; without arguments it gives the defaults.
     knob : str or None
         Field of the configuration that a small search varies; None: nothing to search.
     needs_score : bool
         Whether the method follows the gradient of a score function.
-    source : str
-        Where the method comes from, in words.
-    description : str
-        One sentence on what the method does.
     """
 
-    name: str
-    function: Callable[..., UnlearningResult]
-    configuration: type[C]
     knob: str | None
     needs_score: bool
-    source: str
-    description: str
 
     def configure(self, settings: Mapping[str, Any]) -> C:
         """Return a configuration of the method, made of those settings that it has fields for.
@@ -123,12 +106,7 @@ class Method(Generic[C]):
         TrainingError
             The loss is not finite, or the method changed the generator that it was given.
         """
-        config = self.configuration() if config is None else config
-        if not isinstance(config, self.configuration):
-            raise ParameterError(
-                f"The method {self.name} takes settings of class {self.configuration.__name__}, "
-                f"not {type(config).__name__}: make them with its `configure`."
-            )
+        config = self.checked(config)
         if not callable(score) and (self.needs_score or score is not None):
             follows = "follows a score" if self.needs_score else "needs no score"
             raise ParameterError(
@@ -141,16 +119,7 @@ class Method(Generic[C]):
         if self.needs_score:
             check_score(score, first_samples(generator), is_logit=True, is_followed=True)
         arguments = (problem, config, score) if self.needs_score else (problem, config)
-        with (
-            undisturbed(generator, f"The method {self.name}"),
-            own_conditions(getattr(config, "seed", 0)),
-        ):
-            result = self.function(*arguments)
-        if not isinstance(result, UnlearningResult):
-            raise ModelError(
-                f"The method {self.name} returns {type(result).__name__}: it must return an "
-                "UnlearningResult, as `finetune` does."
-            )
+        result = self.solve(generator, config, *arguments)
         self._check_images(generator, result.model)
         return result
 
@@ -214,7 +183,15 @@ def unlearning_method(
 
     def add(function: Callable[..., UnlearningResult]) -> Method[C]:
         description = (inspect.getdoc(function) or name).splitlines()[0]
-        method = Method(name, function, configuration, knob, needs_score, source, description)
+        method = Method(
+            name=name,
+            function=function,
+            configuration=configuration,
+            source=source,
+            description=description,
+            knob=knob,
+            needs_score=needs_score,
+        )
         METHODS.register(name.replace(" ", "_"))(method)
         return method
 

@@ -1,0 +1,44 @@
+"""The study's ways to make a flow forget images: taming, and the paper's baseline."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from forgetting.methods.results import UnlearningResult
+from forgetting.methods.taming import tame
+from forgetting.methods.taming_config import TamingConfig
+from forgetting.methods.taming_registry import taming_method
+
+
+class TamingSettings(TamingConfig):
+    """Settings of taming, of which those differ from the paper's that the study found better."""
+
+    lr: float = Field(1e-4, gt=0, description="learning rate of Adam; the study's choice")
+    eps: float = Field(1e-5, gt=0, description="epsilon of Adam; the study's choice")
+    max_grad_norm: float = Field(2.0, ge=0, description="norm of a step's gradient, at most")
+    retain_batch_size: int = Field(16, ge=2, description="images to retain in a step")
+    settle_within: float = Field(0.06, ge=0, description="as `TamingConfig` has it")
+
+
+class AscentConfig(TamingSettings):
+    """Settings of likelihood ascent: it stops at the same rule."""
+
+    objective: Literal["threshold", "ascent"] = "ascent"
+
+
+@taming_method("taming", TamingSettings, source="Malnick et al., WACV 2024")
+def taming(
+    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, config: TamingSettings
+) -> UnlearningResult:
+    """Lead images to a threshold of likelihood, and keep the distribution of the others."""
+    return tame(flow, forget, retain, config)
+
+
+@taming_method("likelihood ascent", AscentConfig, source="Malnick et al., WACV 2024, the baseline")
+def likelihood_ascent(
+    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, config: AscentConfig
+) -> UnlearningResult:
+    """Raise the bits/dim of images without end, and keep the distribution of the others."""
+    return tame(flow, forget, retain, config)
