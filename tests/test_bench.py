@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 
 import pytest
@@ -13,8 +14,13 @@ from small_flow import save_small_flow
 from forgetting.book.records import read_record
 from forgetting.cli import main
 from forgetting.experiments import bench, person_task
+from forgetting.foundation.files import ROOT
 from forgetting.methods import METHODS
 from forgetting.methods.taming_registry import TAMING_METHODS
+
+PAGE = (ROOT / "book" / "bench.md").read_text(encoding="utf-8")
+PRINTED = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.S))
+"""The files that the page prints, by name."""
 
 MINE = """
 import torch
@@ -23,12 +29,6 @@ from pydantic import BaseModel
 from forgetting.methods.finetune import FinetuneConfig, finetune
 from forgetting.methods.registry import unlearning_method
 from forgetting.methods.results import UnlearningResult
-from forgetting.methods.taming import TamingConfig, tame
-from forgetting.methods.taming_registry import taming_method
-
-@taming_method("bench taming twice", TamingConfig, source="a test")
-def taming_twice(flow, forget, retain, config):
-    return tame(tame(flow, forget, retain, config).model, forget, retain, config)
 
 class NoSteps(BaseModel):
     lr: float = 0.1
@@ -94,14 +94,15 @@ def call(method, output, *options):
 
 
 def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(mine, tmp_path):
-    runs = tmp_path / "runs"
-    done = call(f"{mine}:darkening", runs, "--quick")
+    runs, path = tmp_path / "runs", tmp_path / "printed.py"
+    path.write_text(PRINTED["mine.py"])
+    done = call(f"{path}:forget_brightness", runs, "--quick")
     assert done.exit_code == 0, done.output
     heading, row, _, end = done.output.splitlines()[-4:]
     assert heading.split()[:3] == ["task", "method", "seed"]
-    assert row.startswith("digits_vae_thick_quick@2  bench darkening     0  ")
+    assert row.split()[:4] == ["digits_vae_thick_quick@2", "forget", "brightness", "0"]
     assert str(runs) in end
-    record = read_record(runs / "bench_bench_darkening_digits_vae_thick_quick_0.json")
+    record = read_record(runs / "bench_forget_brightness_digits_vae_thick_quick_0.json")
     given = record["parameters"]
     assert (given["task"], given["version"]) == ("digits_vae_thick_quick", 2)
     assert json.loads(given["terms"])["steps"] == 3
@@ -117,15 +118,17 @@ def test_a_method_that_tames_runs_on_the_tasks_of_flows(mine, tmp_path, monkeypa
     monkeypatch.setenv("FORGETTING_ZOO", str(tmp_path / "zoo"))
     monkeypatch.setattr(person_task, "N_RETAIN", 300)
     runs = tmp_path / "runs"
-    done = call(f"{mine}:taming_twice", runs, "--quick")
+    path = tmp_path / "printed.py"
+    path.write_text(PRINTED["ours.py"])
+    done = call(f"{path}:retain_only", runs, "--quick")
     assert done.exit_code == 0, done.output
     heading, row, _, _ = done.output.splitlines()[-4:]
     assert heading.split()[:5] == ["task", "method", "seed", "forgotten", "lie"]
-    assert row.startswith("faces_glow_latent_quick@1  bench taming twice")
-    record = read_record(runs / "bench_bench_taming_twice_faces_glow_latent_quick_0.json")
+    assert row.startswith("faces_glow_latent_quick@1  retain only")
+    record = read_record(runs / "bench_retain_only_faces_glow_latent_quick_0.json")
     assert unexplained(record["metrics"]) == []
     assert "membership_change_forget" in record["metrics"]
-    refused = call(f"{mine}:taming_twice", runs, "--task", "digits_vae_thick_quick")
+    refused = call(f"{path}:retain_only", runs, "--task", "digits_vae_thick_quick")
     assert refused.exit_code == 1
 
 
