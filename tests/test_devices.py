@@ -106,7 +106,7 @@ def test_models_of_a_command_go_to_its_device(monkeypatch, tmp_path, elsewhere):
     monkeypatch.setattr("forgetting.experiments.own_audit.audit", noting)
     monkeypatch.setattr("forgetting.experiments.own_flow.load_sets", lambda *a, **b: (None, None))
     monkeypatch.setattr("forgetting.experiments.own_flow.check_taming", noting)
-    monkeypatch.setattr("forgetting.cli.own_models._leave_notebook", noting)
+    monkeypatch.setattr("forgetting.cli.own_models.leave_notebook", noting)
     for arguments in (
         ["audit", place, place, "--retrained", place, "--feature", "7"],
         ["tame", place, "--forget", str(tmp_path), "--retain", str(tmp_path)],

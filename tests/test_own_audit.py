@@ -13,7 +13,7 @@ import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.records import read_record
 from forgetting.border.sampling import scored_samples
-from forgetting.cli import main, own_models
+from forgetting.cli import main, own_notebooks
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
@@ -179,7 +179,7 @@ def test_a_command_audits_a_folder_in_a_notebook_that_stands_beside_the_weights(
 def test_without_the_books_packages_a_command_leaves_the_record_alone(
     place, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    monkeypatch.setattr(own_notebooks, "find_spec", lambda name: None)
     done = audit(place, f"{place}:narrowed", "--output", str(tmp_path / "audited"))
     assert done.exit_code == 0, done.output
     assert "attacked latents" in done.output

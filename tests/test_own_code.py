@@ -14,7 +14,7 @@ from torch import nn
 import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.records import read_record
-from forgetting.cli import main, own_models
+from forgetting.cli import main, own_notebooks
 from forgetting.errors import ModelError, ParameterError, WeightsError
 from forgetting.experiments import own_code
 from forgetting.experiments.context import Experiment, Parameters
@@ -122,7 +122,7 @@ def test_a_wrong_setting_is_answered_before_the_model_is_made(mine, tmp_path):
 
 
 def test_without_the_books_packages_no_notebook_is_left(mine, tmp_path, monkeypatch):
-    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    monkeypatch.setattr(own_notebooks, "find_spec", lambda name: None)
     pairs = [part for pair in QUICK for part in ("-p", pair)]
     options = ["--feature", "wide", "--samples", "400", "--output", str(tmp_path / "narrow")]
     done = forget(mine, *pairs, *options)
@@ -229,7 +229,7 @@ def test_a_folder_of_a_pair_steers_and_grades(pair, mine, tmp_path):
 
 
 def test_a_command_names_the_pair_and_its_hashes(pair, mine, tmp_path, monkeypatch):
-    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    monkeypatch.setattr(own_notebooks, "find_spec", lambda name: None)
     options = ["--feature", "loop", "--classifier", f"{tmp_path / 'loop'}/", "--samples", "400"]
     options += ["--output", str(tmp_path / "new"), *(part for q in QUICK for part in ("-p", q))]
     done = CliRunner().invoke(main, ["unlearn", f"{mine}:make_generator", *options])

@@ -17,7 +17,7 @@ from torchvision.utils import save_image
 import forgetting as fg
 from forgetting.book import execution
 from forgetting.book.records import digest, read_record
-from forgetting.cli import main, own_models
+from forgetting.cli import main, own_notebooks
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataError, DataWarning, ParameterError
 from forgetting.experiments.own_flow import load_sets, tame
@@ -275,7 +275,7 @@ def test_a_command_tames_on_folders_in_a_notebook(places, tmp_path):
 
 
 def test_without_the_books_packages_a_command_tames_as_well(places, tmp_path, monkeypatch):
-    monkeypatch.setattr(own_models, "find_spec", lambda name: None)
+    monkeypatch.setattr(own_notebooks, "find_spec", lambda name: None)
     done = CliRunner().invoke(main, places)
     assert done.exit_code == 0, done.output
     assert "images held out" in done.output

@@ -212,15 +212,16 @@ def test_what_a_killed_run_left_of_its_files_is_removed_and_a_complete_run_is_no
         assert holder.stdout.readline() == "held\n"
         for end in ends:
             (tmp_path / f"x.{end}").touch()
+        for name in ("weights", "not mine"):
+            (tmp_path / name).touch()
+        with pytest.raises(own_runs.NameTakenError, match="is under way"):
+            own_runs.clear_killed(tmp_path, "x", ["weights"])
         holder.send_signal(signal.SIGKILL)
-    if is_complete:
-        with pytest.raises(own_runs.NameTakenError), own_runs.claimed(tmp_path, "x"):
-            pass
-    else:
-        with own_runs.claimed(tmp_path, "x"):
-            pass
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == sorted(f"x.{end}" for end in ends if is_complete)
+    own_runs.clear_killed(tmp_path, "x", ["weights"])
+    left = ["not mine", *(["weights", *(f"x.{end}" for end in ends)] if is_complete else [])]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(left)
+    own_runs.clear_killed(tmp_path, "not mine", ["not mine"])
+    assert (tmp_path / "not mine").exists()
 
 
 def test_a_lock_that_its_holder_removes_is_not_taken_for_the_present_one(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,10 @@ from forgetting.foundation.files import check_writable
 
 LONGEST_NAME = 150
 """Bytes of a run's name that is made from its parameters; file systems allow 255."""
+
+
+HELD = b"held\n"
+"""What a lock says from when its run begins. At the end of the run the file is removed."""
 
 
 class NameTakenError(ForgettingError):
@@ -134,8 +138,7 @@ def not_as_recorded(path: Path, given: Mapping[str, str], done: Record) -> list[
 def claimed(folder: Path, name: str) -> Iterator[None]:
     """Keep a name for the run that the block executes: no other run takes it meanwhile.
 
-    A run that was killed while it moved its files to their places leaves its lock, and has not
-    come to its circumstances, the last of them. The others are removed: the name is free again.
+    What a run of that name left that was killed is removed, as `clear_killed` does.
 
     Parameters
     ----------
@@ -152,23 +155,57 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
     check_writable(folder)
     lock = folder / f".{name}.lock"
     handle = _lock(lock)
-    last = folder / f"{name}.run.json"
     try:
-        files = [folder / f"{name}.json", last, folder / f"{name}.ipynb"]
-        there = [path for path in files if path.exists()]
-        if os.fstat(handle).st_size and last not in there:  # a run that was killed had the lock
-            while there:
-                there.pop().unlink()
-        if there:
+        _remove_killed(handle, folder, name, ())
+        if there := [path for path in _files(folder, name) if path.exists()]:
             raise NameTakenError(
                 f"{there[0]} is there, and no run is overwritten: give another --name or "
                 "--output, or remove the files of that run."
             )
-        os.write(handle, b"\n")
+        os.write(handle, HELD)
         yield
     finally:
         lock.unlink(missing_ok=True)
         os.close(handle)  # which unlocks the file, as the end of the process would
+
+
+def clear_killed(folder: Path, name: str, others: Sequence[str]) -> None:
+    """Remove what a run left that was killed before all its files were in their places.
+
+    Such a run leaves its lock, and has not come to its circumstances, the last of its files.
+
+    Parameters
+    ----------
+    others : sequence of str
+        Names of further files that the run writes, and that were not there when it began.
+
+    Raises
+    ------
+    NameTakenError
+        The run is under way.
+    """
+    lock = folder / f".{name}.lock"
+    if not lock.exists():
+        return
+    handle = _lock(lock)
+    try:
+        _remove_killed(handle, folder, name, others)
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a run, of which the last is written last."""
+    return [folder / f"{name}.{end}" for end in ("ipynb", "json", "run.json")]
+
+
+def _remove_killed(handle: int, folder: Path, name: str, others: Sequence[str]) -> None:
+    """Remove the files of a run if an earlier process held its lock and was killed."""
+    *files, last = _files(folder, name)
+    if os.fstat(handle).st_size and not last.exists():
+        for path in (*files, *(folder / other for other in others)):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """Commands for anyone's model: it is made by a function in a file, and forgets."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from forgetting.cli.base import FOLDER, Command, NamedPath, WithSettings, device_option
+from forgetting.cli.own_notebooks import clear_killed, has_notebooks, leave_notebook
 from forgetting.foundation.pairs import read_pairs
 
 IMAGES = NamedPath(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -71,8 +71,9 @@ def unlearn(
     from forgetting.experiments import own_model
     from forgetting.experiments.own_code import load_model, load_scores
     from forgetting.foundation.devices import choose_device
-    from forgetting.zoo.saved import RECORD, check_new
+    from forgetting.zoo.saved import FILES, RECORD, check_new
 
+    clear_killed("unlearning_own", output, FILES)
     check_new(output)
     settings = _settings(pairs, own_model.unlearn)
     settings = own_model.checked_options(n=samples, **options, **settings)
@@ -80,9 +81,9 @@ def unlearn(
     check_generator(model, is_tuned=True)
     steering, grading = load_scores(model, feature, classifier, graders)
     check_scores_on(model, [steering, *grading], is_logit=options["share"] is None)
-    if _has_notebooks():
+    if has_notebooks():
         del model, steering, grading  # the notebook makes its own
-        _leave_notebook(
+        leave_notebook(
             "unlearning_own",
             output,
             settings,
@@ -130,17 +131,18 @@ def tame(
     from forgetting.experiments import own_flow
     from forgetting.experiments.own_code import load_model
     from forgetting.foundation.devices import choose_device
-    from forgetting.zoo.saved import RECORD, check_new
+    from forgetting.zoo.saved import FILES, RECORD, check_new
 
+    clear_killed("taming_own", output, FILES)
     check_new(output)
     settings = own_flow.checked_options(seed, **_settings(pairs, own_flow.tame))
     place = choose_device(device)
     images, others = own_flow.load_sets(str(forget), str(retain), **options)
     model = load_model(flow).to(place)
     own_flow.check_taming(model, images, others)
-    if _has_notebooks():
+    if has_notebooks():
         del model, images, others  # the notebook makes its own
-        _leave_notebook(
+        leave_notebook(
             "taming_own",
             output,
             settings,
@@ -196,6 +198,7 @@ def audit(
     from forgetting.foundation.devices import choose_device
 
     if output is not None:
+        clear_killed("auditing_own", output, (own_audit.RECORD,))
         own_audit.check_unaudited(output)
     models = {"before": load_model(before), "after": load_tuned(after, before)}
     if retrained:
@@ -204,9 +207,9 @@ def audit(
     models = {name: model.to(place) for name, model in models.items()}
     steering, grading = load_audit_scores(models["before"], feature, classifier, grader)
     own_audit.check_audit(models, steering, grading or steering, seed, n=samples)
-    if output is not None and _has_notebooks():
+    if output is not None and has_notebooks():
         del models, steering, grading  # the notebook makes its own
-        _leave_notebook(
+        leave_notebook(
             "auditing_own",
             output,
             {},
@@ -245,43 +248,6 @@ def _absolute(place: str | None) -> str:
     if colon:
         return f"{Path(file).expanduser().resolve()}:{function}"
     return str(Path(function).resolve()) if function and Path(function).is_dir() else function
-
-
-def _has_notebooks() -> bool:
-    """Return whether notebooks can be executed here, which takes `forgetting[book]`."""
-    return find_spec("papermill") is not None
-
-
-def _leave_notebook(
-    template: str, output: Path, settings: Mapping[str, Any], **values: Any
-) -> None:
-    """Execute a template on anyone's model, and leave notebook and record in a folder.
-
-    A kernel takes seconds to start, so a command checks its options before, on a model of its own.
-
-    Parameters
-    ----------
-    settings : mapping
-        Of the method. The template has some as parameters, and takes the others as one text.
-    **values
-        Further parameters of the template; None stands for its default.
-    """
-    from forgetting.book import execution, templates
-
-    declared = templates.parameters(template)
-    values |= {name: value for name, value in settings.items() if name in declared}
-    others = [f"{name}={value}" for name, value in settings.items() if name not in declared]
-    if others:
-        values["settings"] = ",".join(others)
-    given = {name: value for name, value in values.items() if value is not None}
-    name = template.removesuffix("_own")
-    execution.execute(
-        template,
-        given | {"folder": str(output)},
-        output / f"{name}.ipynb",
-        name=name,
-        results=output,
-    )
 
 
 def _tell(record: Path) -> None:

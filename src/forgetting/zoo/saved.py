@@ -34,6 +34,9 @@ WEIGHTS, RECORD, CARD, PICTURE = "weights.safetensors", "record.json", "README.m
 SAVING = ".saving"
 """A file that is in a folder while a model is saved: a process that is killed leaves it behind."""
 
+FILES = (PICTURE, CARD, WEIGHTS, RECORD, SAVING)
+"""Names of all files of a saved model."""
+
 M = TypeVar("M", bound=nn.Module)
 
 
