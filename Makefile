@@ -10,6 +10,7 @@
 #   make models     train every model of the zoo (hours; continues where it stopped)
 #   make sweep      execute the missing runs of every sweep (hours; continues where it stopped)
 #   make bench      compare speed with normflows, the public loop and the machine's limit (an hour)
+#   make bill       write the software bill: pinned packages, versions, licences
 #   make notebooks  write the notebook (.ipynb) of every template
 #   make contents   write the executed pages into the table of contents
 #   make check      verify weights, notebooks, contents and published pages
@@ -24,7 +25,7 @@ READY := $(VENV)/.ready
 NAMES ?=
 SHARD ?=
 
-.PHONY: book test render publish sweep validate models bench notebooks contents check lint types wheel
+.PHONY: book test render publish sweep validate models bench bill notebooks contents check lint types wheel
 
 book: $(READY)
 	$(BIN)/forgetting book
@@ -60,6 +61,10 @@ models: $(READY)
 bench: $(READY)
 	$(BIN)/python -W ignore benchmarks/glow.py
 	$(BIN)/python -W ignore benchmarks/taming.py --to-the-rule
+
+bill: $(READY)
+	$(BIN)/python -m pip install --quiet cyclonedx-bom
+	$(BIN)/python benchmarks/bill.py
 
 notebooks: $(READY)
 	$(BIN)/forgetting notebooks

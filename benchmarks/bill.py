@@ -23,10 +23,11 @@ KEPT = ("type", "bom-ref", "name", "version", "purl", "licenses")
 """What is said of a package."""
 
 
-def pinned() -> set[str]:
-    """Return the names of the packages in constraints.txt, as a bill writes them."""
+def pinned() -> dict[str, str]:
+    """Return the versions in constraints.txt by the names of packages, as a bill writes them."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return {plain(line.partition("==")[0]) for line in lines if "==" in line}
+    pins = (line.partition("==") for line in lines if "==" in line)
+    return {plain(name): version for name, _, version in pins}
 
 
 def plain(name: str) -> str:
@@ -42,10 +43,13 @@ def main() -> None:
         path = Path(folder) / "bill.json"
         subprocess.run([*command, "--of", "JSON", "-o", str(path), sys.executable], check=True)
         bill = json.loads(path.read_text(encoding="utf-8"))
-    names = pinned()
-    packages = [each for each in bill["components"] if plain(each["name"]) in names]
-    if missing := names - {plain(each["name"]) for each in packages}:
-        raise click.ClickException(f"Not installed here: {', '.join(sorted(missing))}.")
+    pins = pinned()
+    found = {plain(each["name"]): each for each in bill["components"]}
+    for name, version in pins.items():
+        here = found[name]["version"].partition("+")[0] if name in found else "none"
+        if here != version:
+            raise click.ClickException(f"{name} {here} is installed, and {version} is pinned.")
+    packages = [each for name, each in found.items() if name in pins]
     content = {
         "bomFormat": bill["bomFormat"],
         "specVersion": bill["specVersion"],

@@ -103,3 +103,15 @@ def test_a_release_has_the_files_that_a_wheel_fetches():
     release = text(".github/workflows/release.yml")
     assert all(f"zoo/*.{suffix}" in release for suffix in SUFFIXES)
     assert "dist/*.whl" in release
+
+
+def test_the_software_bill_has_every_pinned_package_in_its_version():
+    bill = json.loads(text("results/bill.cdx.json"))["components"]
+    billed = {(plain(each["name"]), each["version"].partition("+")[0]) for each in bill}
+    lines = [line.split(";")[0].strip() for line in text("constraints.txt").splitlines()]
+    pinned = {line.partition("==")[::2] for line in lines if "==" in line}
+    assert billed == {(plain(name), version) for name, version in pinned}
+
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
