@@ -63,7 +63,7 @@ bench: $(READY)
 	$(BIN)/python -W ignore benchmarks/taming.py --to-the-rule
 
 bill: $(READY)
-	$(BIN)/python -m pip install --quiet cyclonedx-bom
+	$(BIN)/python -m pip install --quiet -c constraints.txt cyclonedx-bom
 	$(BIN)/python benchmarks/bill.py
 
 notebooks: $(READY)
