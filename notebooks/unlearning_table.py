@@ -69,6 +69,32 @@ distances = {f"fid_{name}": (label, "{:.1f}") for name, label in named.items()}
 table.summarise(distances, over_seeds, metrics)
 
 # %% [markdown]
+# ## How far are they from real images?
+#
+# A tuned copy begins at the original's own samples, and a model that is trained anew does not. So
+# the FID above favours tuning. Here FID is taken to held-out real images without the feature.
+# *Own* are the original's samples without it.
+
+# %% tags=["hide-input"] caption="FID to real images, means over seeds"
+real = {f"fid_real_{name}": (label, "{:.1f}") for name, label in {"own": "own", **models}.items()}
+table.summarise(real, over_seeds, metrics)
+
+# %% [markdown]
+# ## What does a grader from outside find?
+#
+# Of faces a classifier from a package grades, too, with its features for FID. Of digits there is
+# none.
+
+# %% tags=["hide-input"] caption="Shares and FID by a classifier from outside the study"
+outside = {f"prevalence_outside_{name}": (label, "{:.1%}") for name, label in models.items()}
+by_outside = None
+if set(outside) & set(table.runs):
+    by_outside = table.summarise(outside, over_runs, metrics)
+    far = {f"fid_outside_{name}": (f"FID, {label}", "{:.1f}") for name, label in named.items()}
+    by_outside = by_outside.join(table.summarise(far, over_seeds, metrics))
+by_outside
+
+# %% [markdown]
 # ## What else changed
 #
 # The same latents go through the original and the unlearned model. The first table is of pixels:

@@ -75,13 +75,6 @@ def test_a_cell_has_the_record_its_interval_and_the_further_case(results):
     assert "again" not in row["cells"]["original"]
 
 
-def test_a_row_may_have_other_metrics_than_its_columns_name(results):
-    other = {"record": "run", "case": "x", "instead": {"before": "retrained"}}
-    (row,) = table(row=other).beside(results)
-    assert row["cells"]["original"]["here"]["metric"] == "retrained_x"
-    assert row["cells"]["unlearned"]["here"]["metric"] == "after_x"
-
-
 @pytest.mark.parametrize(
     ("figure", "value", "place"),
     [

@@ -76,14 +76,12 @@ class PaperRow(BaseModel):
     record: str = ""
     case: str = ""
     again: str = ""
-    instead: dict[str, str] = {}
     elsewhere: dict[str, OtherPlace] = {}
     without: str = ""
 
     def metric(self, column: Column, case: str) -> str:
         """Return the name of the metric of a column in one case of the row."""
-        base = self.instead.get(column.metric, column.metric)
-        return f"{base}_{case}" if case else base
+        return f"{column.metric}_{case}" if case else column.metric
 
 
 class PaperTable(BaseModel):

@@ -1,6 +1,4 @@
-"""The study's ways to make a flow forget images: taming, and the paper's baseline."""
-
-from typing import Literal
+"""Taming, as the bench and callers of other methods find it by name."""
 
 import torch
 from pydantic import Field
@@ -22,23 +20,9 @@ class TamingSettings(TamingConfig):
     settle_within: float = Field(0.06, ge=0, description="as `TamingConfig` has it")
 
 
-class AscentConfig(TamingSettings):
-    """Settings of likelihood ascent: it stops at the same rule."""
-
-    objective: Literal["threshold", "ascent"] = "ascent"
-
-
 @taming_method("taming", TamingSettings, source="Malnick et al., WACV 2024")
 def taming(
     flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, config: TamingSettings
 ) -> UnlearningResult:
     """Lead images to a threshold of likelihood, and keep the distribution of the others."""
-    return tame(flow, forget, retain, config)
-
-
-@taming_method("likelihood ascent", AscentConfig, source="Malnick et al., WACV 2024, the baseline")
-def likelihood_ascent(
-    flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor, config: AscentConfig
-) -> UnlearningResult:
-    """Raise the bits/dim of images without end, and keep the distribution of the others."""
     return tame(flow, forget, retain, config)
