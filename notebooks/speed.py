@@ -107,7 +107,10 @@ memory.map(lambda value: f"{value:,.0f}").to_frame()
 # authors' hours are their seconds a step times the same number of steps. Which GPU they used is
 # not known.
 #
-# On a GPU, `forgetting train faces-glow-128 --device cuda` trains this Glow.
+# On a GPU, `forgetting train faces-glow-128 --device cuda` trains this Glow. With `--devices 2`
+# two GPUs share each batch, and likewise more, where `forgetting[devices]` is installed. The share
+# of each device draws its own noise. A test compares two processes on a processor with one that
+# computes the same shares. No training on several GPUs was tried.
 
 # %% tags=["hide-input"] caption="A training at the paper's size, counted"
 counted = runs.records(RESULTS / "bench", ["paper-size"])["paper-size"]
