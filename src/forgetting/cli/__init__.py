@@ -109,7 +109,7 @@ def list_templates() -> None:
 @click.option("--all", "all_models", is_flag=True, help="Train every model of the zoo.")
 @click.option("--threads", type=click.IntRange(1), help="Number of CPU threads [all].")
 @device_option("cpu")
-@click.option("--devices", type=click.IntRange(1), default=1, help="That share a batch [1].")
+@click.option("--devices", type=click.IntRange(1), default=1, help="Devices for a batch [1].")
 @click.option("--again", is_flag=True, help="Train models that the zoo already has, too.")
 def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     """Train the models NAMES of the zoo.
