@@ -9,7 +9,8 @@
 #                   NAMES="page page" chooses pages, SHARD=2/6 the second of six parts
 #   make models     train every model of the zoo (hours; continues where it stopped)
 #   make sweep      execute the missing runs of every sweep (hours; continues where it stopped)
-#   make bench      compare speed with normflows, the public loop and the machine's limit (an hour)
+#   make bench      compare speed with normflows, the public loop and the machine's limit, and count
+#                   a training at the paper's size (an hour)
 #   make bill       write the software bill: pinned packages, versions, licences
 #   make notebooks  write the notebook (.ipynb) of every template
 #   make contents   write the executed pages into the table of contents
@@ -61,6 +62,7 @@ models: $(READY)
 bench: $(READY)
 	$(BIN)/python -W ignore benchmarks/glow.py
 	$(BIN)/python -W ignore benchmarks/taming.py --to-the-rule
+	$(BIN)/python -W ignore benchmarks/paper_size.py
 
 bill: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt cyclonedx-bom

@@ -1,12 +1,15 @@
 """The benchmarks are fair: both sides do the work that is said, and it is counted right."""
 
+import dataclasses
 import importlib.util
+import json
 
 import pytest
 import torch
 
 from forgetting.foundation.files import ROOT
 from forgetting.models.glow import Glow, GlowConfig
+from forgetting.zoo.recipes import RECIPES, learners
 
 
 def load(name):
@@ -16,7 +19,7 @@ def load(name):
     return module
 
 
-bench, taming = load("glow"), load("taming")
+bench, taming, paper_size = load("glow"), load("taming"), load("paper_size")
 
 CONFIG = GlowConfig(channels=3, image_size=16, n_steps=2, n_blocks=2, width=128)
 
@@ -57,3 +60,34 @@ def test_the_public_loop_asks_as_often_as_the_public_code(flow):
     assert taming.public_loop(flow, points[:12], points[12:], 2) == 2
     one_step = [(12, False), (8, True), (12, False), (8, False), (8, True)]
     assert asked == [(48, False), *one_step, *one_step]
+
+
+def test_a_step_without_values_is_counted_as_one_with_values():
+    recipe = dataclasses.replace(RECIPES["faces-glow-128"], config=CONFIG)
+    plain = learners.averaged_glow(recipe)
+    kept, recomputed = (paper_size.count(each, 4) for each in (plain, recipe.learner(recipe)))
+    assert kept["operations"] == bench.operations(
+        lambda: paper_size.loss_of_a_batch(plain, plain.model, 4).backward()
+    )
+    assert 1.2 < recomputed["operations"] / kept["operations"] < 4 / 3
+    storages = {}
+
+    def keep(tensor):
+        if not isinstance(tensor, torch.nn.Parameter):
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = paper_size.loss_of_a_batch(plain, plain.model, 4)
+    assert kept["activations"] == pytest.approx(sum(storages.values()), rel=0.05)
+    assert recomputed["activations"] < kept["activations"] / 3
+    gradients = sum(p.nbytes for p in plain.model.model.parameters())
+    assert gradients < recomputed["peak"] < kept["peak"] < kept["activations"] + 2 * gradients
+    loss.backward()
+
+
+def test_the_counts_in_the_book_are_of_the_recipe_as_it_is():
+    recorded, recipe = json.loads(paper_size.OUTPUT.read_text()), RECIPES["faces-glow-128"]
+    assert recorded["config"] == recipe.config.model_dump(mode="json")
+    assert recorded["batch_size"] == recipe.training.batch_size
+    assert recorded["steps"] == recipe.training.steps

@@ -219,11 +219,11 @@ def test_the_environment_and_the_project_list_the_same_packages():
     assert (python, pip) == ("python=3.11", "pip")
     assert packages["pip"] == ["--constraint constraints.txt", "--editable .[all]"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"all", "book", "data", "test"}
-    assert extras["all"] == ["forgetting[book,data,test]"]
+    assert set(extras) == {"all", "book", "data", "devices", "test"}
+    assert extras["all"] == ["forgetting[book,data,devices,test]"]
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     names = {line.split("==")[0].lower().replace("_", "-") for line in pinned.splitlines()}
-    requirements = [*project["dependencies"], *extras["data"], *extras["book"], *extras["test"]]
+    requirements = [*project["dependencies"], *(each for some in extras.values() for each in some)]
     for requirement in requirements:
         name = re.match(r"[\w-]+", requirement)[0].lower()
         assert name in names | {"forgetting"}, requirement

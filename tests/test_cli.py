@@ -90,15 +90,15 @@ def test_all_sweeps_are_those_of_the_catalogue(monkeypatch):
 def test_all_models_are_those_that_the_zoo_can_train(monkeypatch):
     trained = []
 
-    def train_entry(name, *, threads, again, device):
-        trained.append((name, threads, again, device))
+    def train_entry(name, *, threads, again, device, devices):
+        trained.append((name, threads, again, device, devices))
         return name == "first"
 
     training = SimpleNamespace(names=lambda: ["first", "second"], train_entry=train_entry)
     monkeypatch.setattr("forgetting.zoo.train", training, raising=False)
     result = CliRunner().invoke(main, ["train", "--all", "--threads", "2"])
     assert result.exit_code == 0, result.output
-    assert trained == [("first", 2, False, "cpu"), ("second", 2, False, "cpu")]
+    assert trained == [("first", 2, False, "cpu", 1), ("second", 2, False, "cpu", 1)]
     sentence = "The zoo has second; `forgetting train second --again` trains it again."
     assert result.output == f"{sentence}\n"
 

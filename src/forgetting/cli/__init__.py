@@ -109,6 +109,7 @@ def list_templates() -> None:
 @click.option("--all", "all_models", is_flag=True, help="Train every model of the zoo.")
 @click.option("--threads", type=click.IntRange(1), help="Number of CPU threads [all].")
 @device_option("cpu")
+@click.option("--devices", type=click.IntRange(1), default=1, help="Devices for a batch [1].")
 @click.option("--again", is_flag=True, help="Train models that the zoo already has, too.")
 def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     """Train the models NAMES of the zoo.
@@ -116,6 +117,8 @@ def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
     An interrupted training continues where it stopped.
     """
     _require(names, all_models, "model of the zoo")
+    if settings["devices"] > 1 and len(names) != 1:
+        raise ForgettingError("Several devices train one model at a time: name one.")
     from forgetting.zoo import train as training
 
     for name in training.names() if all_models else names:

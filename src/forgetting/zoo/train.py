@@ -1,5 +1,6 @@
 """Make an entry of the zoo by its recipe, and write its card."""
 
+import os
 import platform
 import textwrap
 import time
@@ -8,11 +9,12 @@ from typing import Any
 
 import torch
 
-from forgetting.foundation.devices import choose_device
+from forgetting.errors import ParameterError
 from forgetting.foundation.files import CACHE
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement, Recipe
 from forgetting.zoo.recipes.ingredients import N_HELD_OUT
+from forgetting.zoo.shares import check_devices, check_shares, start
 from forgetting.zoo.training import TrainingConfig, train
 
 
@@ -35,6 +37,7 @@ def train_entry(
     threads: int | None = None,
     again: bool = False,
     device: str = "cpu",
+    devices: int = 1,
 ) -> bool:
     """Make an entry of the zoo and save it, or go on with a training that was interrupted.
 
@@ -51,6 +54,9 @@ def train_entry(
     device : str
         Where a model is trained, as `choose_device` takes it. On a processor an interrupted
         training ends with the same weights, bit for bit; on a GPU nearly so.
+    devices : int
+        How many devices share each batch. Each gets a process that runs the command of this
+        one; the first saves the entry.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def train_entry(
     Raises
     ------
     ParameterError
-        There is no such recipe or device.
+        There is no such recipe, there are no such devices, or several shall measure an entry.
     DataError
         The data is not at hand.
     WeightsError
@@ -69,28 +75,38 @@ def train_entry(
     recipe = RECIPES[name]
     if threads:
         torch.set_num_threads(threads)
-    place = choose_device(device)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # or Lightning Fabric chooses another number
+    place = check_devices(device, devices)
     torch.use_deterministic_algorithms(place.type == "cpu")
     checkpoint = CACHE / "training" / f"{name}.safetensors"
     if store.has(name) and not again and not checkpoint.is_file():
         return False
     store.save_folder(name)
     if isinstance(recipe, Measurement):
+        if devices > 1:
+            raise ParameterError(f"{name} is measured on one device: leave out `--devices`.")
         recipe.make()
         return True
     data = recipe.data.load(recipe)
     learner = recipe.learner(recipe)
+    training = recipe.training.changed(shares=devices) if devices > 1 else recipe.training
+    n_images = min(training.batch_size, len(data.images))
+    check_shares(training.shares, n_images, learner.model, name)  # before processes are started
+    group, place = start(place, devices)  # now, because this process has cached the data
     started = time.monotonic()
     history = train(
         learner,
         data.images,
         data.labels,
-        recipe.training,
+        training,
         checkpoint=checkpoint,
         held_out=None if learner.is_adversarial else data.held_out,
         name=name,
         device=place,
+        group=group,
     )
+    if group.rank:
+        return True
     entry = {
         "kind": recipe.kind,
         "config": recipe.config.model_dump(mode="json"),
@@ -99,7 +115,7 @@ def train_entry(
             "without": recipe.without,
             "thresholds": data.thresholds,
             "n_images": len(data.images),
-            **recipe.training.model_dump(),
+            **training.model_dump(),
         },
         "circumstances": {
             "seconds_since_last_start": round(time.monotonic() - started, 1),
@@ -131,6 +147,7 @@ def card(name: str, recipe: Recipe, entry: dict[str, Any]) -> str:
     settings = {key: value for key, value in made.items() if key in TrainingConfig.model_fields}
     training = TrainingConfig(**settings)
     without = f" Left out: {recipe.without.replace('_', ' ')}." if recipe.without else ""
+    devices = f" --devices {training.shares}" if training.shares > 1 else ""
     decay = f" with weight decay {training.weight_decay:g}" if training.weight_decay else ""
     facts = {
         "Kind": (
@@ -144,7 +161,7 @@ def card(name: str, recipe: Recipe, entry: dict[str, Any]) -> str:
         "Training": (
             f"{training.steps:,} steps of {training.batch_size}, Adam{decay}, learning rate "
             f"{training.lr:g}, {training.precision}, seed {training.seed}; again with "
-            f"`forgetting train {name} --again`."
+            f"`forgetting train {name} --again{devices}`."
         ),
         **recipe.data.card(),
     }

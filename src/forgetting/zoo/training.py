@@ -23,6 +23,7 @@ from forgetting.foundation.progress import bar
 from forgetting.zoo.checkpoint import Progress, read_checkpoint, write_checkpoint
 from forgetting.zoo.code import code_digest, imported_digests
 from forgetting.zoo.learner import Learner, Loss
+from forgetting.zoo.shares import ALONE, Batch, Group, check_shares
 
 CPU = torch.device("cpu")
 
@@ -37,6 +38,7 @@ class TrainingConfig(BaseModel):
 
     steps: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
+    shares: int = Field(1, ge=1, description="equal parts of a batch, for several devices")
     lr: float = Field(1e-3, gt=0)
     slower: dict[str, float] = Field(
         {}, description="share of lr for each part that learns more slowly than the others"
@@ -93,14 +95,11 @@ class _Part:
         return parts
 
     def step(
-        self,
-        model: nn.Module,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        generator: torch.Generator,
-        config: TrainingConfig,
+        self, model: nn.Module, batch: Batch, config: TrainingConfig, group: Group
     ) -> dict[str, float]:
         """Take one step; return the metrics, each with the part's name in front.
+
+        Gradients and metrics are means over the shares of all processes.
 
         Raises
         ------
@@ -110,12 +109,17 @@ class _Part:
         model.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        with autocast_context(config.precision, images.device):
-            metrics = self.loss(model, images, labels, generator)
         self.optimizer.zero_grad(set_to_none=True)
-        metrics["loss"].backward()
+        values: dict[str, float] = {}
+        for images, labels, generator in group.own_shares(batch, config.shares):
+            with autocast_context(config.precision, images.device):
+                metrics = self.loss(model, images, labels, generator)
+            (metrics["loss"] / config.shares).backward()
+            for key, value in metrics.items():
+                values[key] = values.get(key, 0.0) + value.item() / config.shares
+        group.add_up([p.grad for p in self.parameters if p.grad is not None])
+        values = group.totals(values)
         norm = nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm or math.inf)
-        values = {key: value.item() for key, value in metrics.items()}
         if not (math.isfinite(values["loss"]) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {values['loss']} and its gradient {norm}")
         self.optimizer.step()
@@ -132,6 +136,7 @@ def train(
     held_out: tuple[torch.Tensor, torch.Tensor] | None = None,
     name: str = "training",
     device: torch.device = CPU,
+    group: Group = ALONE,
 ) -> list[dict[str, float]]:
     """Train `learner.model` in place, on a device, to which it is moved.
 
@@ -154,6 +159,8 @@ def train(
     device : torch.device
         Where it is trained. Random numbers are the same on all, but for those of dropout, which
         are drawn on the device.
+    group : Group
+        The processes that train it, each of which calls this alike. The first writes checkpoints.
 
     Returns
     -------
@@ -163,8 +170,8 @@ def train(
     Raises
     ------
     TrainingError
-        The loss is not finite, the checkpoint belongs to another training, or the images are not
-        uint8 with a label each.
+        The loss is not finite, the checkpoint belongs to another training, the images are not
+        uint8 with a label each, or a batch does not fall into shares.
     """
     for some, theirs in ((images, labels), *([held_out] if held_out else [])):
         if some.dtype != torch.uint8 or len(some) != len(theirs):
@@ -183,10 +190,11 @@ def train(
             f"log_every = {config.log_every}; make it one."
         )
     model = learner.model.to(device)
+    check_shares(config.shares, min(config.batch_size, len(images)), model, name)
     mend_layout(model)
     parts = _Part.of(learner, config)
     identity = {
-        "config": config.model_dump_json(),
+        "config": config.model_dump_json(exclude={"shares"} if config.shares == 1 else None),
         "data": _digest(images, labels),
         "held_out": _digest(*held_out) if held_out else "",
         "torch": torch.__version__,
@@ -213,10 +221,10 @@ def train(
             batch = _batch(images, index), labels[index], generator
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
             for part in parts:
-                for group in part.optimizer.param_groups:
-                    group["lr"] = config.lr_at(step) * config.slower.get(part.name, 1.0)
+                for options in part.optimizer.param_groups:
+                    options["lr"] = config.lr_at(step) * config.slower.get(part.name, 1.0)
                 try:
-                    metrics = part.step(model, *batch, config)
+                    metrics = part.step(model, batch, config, group)
                 except FloatingPointError as error:
                     raise TrainingError(
                         f"{name}: {error} at step {step}. Lower the learning rate (now "
@@ -236,7 +244,8 @@ def train(
                 if held_out is not None and progress.step % config.checkpoint_every == 0:
                     row |= _validate(learner, held_out, config)
                 progress.history.append({"step": progress.step, **row})
-            if checkpoint is not None and progress.step % config.checkpoint_every == 0:
+            is_due = progress.step % config.checkpoint_every == 0 and group.rank == 0
+            if checkpoint is not None and is_due:
                 write_checkpoint(checkpoint, model, parts, generator, identity, progress)
     for part in parts:
         for parameter in part.parameters:
