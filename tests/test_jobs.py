@@ -150,6 +150,12 @@ def test_without_snakemake_a_sentence_says_what_to_install(tmp_path, monkeypatch
         jobs.run([page], tmp_path, tmp_path, print, None, None, Checkout(tmp_path))
 
 
+def test_a_profile_without_its_plugin_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(jobs, "find_spec", lambda name: None)
+    with pytest.raises(ForgettingError, match=r"pip install 'forgetting\[book,cluster\]'"):
+        jobs.find_profile("slurm")
+
+
 def test_an_unknown_profile_is_refused_with_those_that_are_there():
     with pytest.raises(ForgettingError, match="no profile 'slrum': give one of slurm"):
         jobs.find_profile("slrum")

@@ -54,15 +54,20 @@ def find_profile(profile: str) -> Path:
     Raises
     ------
     ForgettingError
-        There is no such folder, or it holds no config.yaml.
+        There is no such folder, it holds no config.yaml, or a plugin of Snakemake is missing.
     """
-    for folder in (WORKFLOW / profile, Path(profile)):
-        if (folder / "config.yaml").is_file():
-            return folder.resolve()
-    known = ", ".join(sorted(path.parent.name for path in WORKFLOW.glob("*/config.yaml")))
+    shipped = {path.parent.name: path.parent for path in sorted(WORKFLOW.glob("*/config.yaml"))}
+    if profile in shipped and find_spec(f"snakemake_executor_plugin_{profile}") is None:
+        raise ForgettingError(
+            f"The profile {profile} needs a plugin of Snakemake: run "
+            "`pip install 'forgetting[book,cluster]'` first."
+        )
+    folder = shipped.get(profile, Path(profile))
+    if (folder / "config.yaml").is_file():
+        return folder.resolve()
     raise ForgettingError(
-        f"There is no profile {profile!r}: give one of {known}, or a folder with a config.yaml "
-        "of Snakemake."
+        f"There is no profile {profile!r}: give one of {', '.join(shipped)}, or a folder with a "
+        "config.yaml of Snakemake."
     )
 
 
@@ -157,7 +162,6 @@ def _write_plan(
     plan = {
         "python": sys.executable,
         "threads": threads,
-        "retries": RETRIES,
         "folder": str(folder.resolve()),
         "results": str(results.resolve()),
         "checkout": {"root": str(checkout.root.resolve()), "packaged": packaged},
@@ -170,6 +174,7 @@ def _command(jobs_at_once: int | None, cores: int, profile: Path | None) -> list
     """Return the arguments with which Python calls Snakemake."""
     command = ["-m", "snakemake", "--snakefile", str(WORKFLOW / "Snakefile"), "--keep-going"]
     command += ["--scheduler", "greedy", "--workflow-profile", "none"]
+    command += ["--retries", str(RETRIES)]  # in the Snakefile, a job on a node would retry as well
     if profile is None:
         memory = psutil.virtual_memory().available // 2**20
         return [*command, "--cores", str(cores), "--resources", f"mem_mb={memory}"]
