@@ -5,6 +5,7 @@ import math
 import re
 
 import pytest
+from stand_ins import times_begun, write_jobs
 
 from forgetting.book import batch, job, jobs
 from forgetting.book.checkout import HERE, Checkout
@@ -26,24 +27,6 @@ def leave(name, outcome):
             path.write_text(text)
 """
 """The head of a program that stands in for Snakemake, and leaves what its jobs would leave."""
-
-
-JOB = """
-import json
-import os
-import signal
-import sys
-from pathlib import Path
-
-folder, name = Path(sys.argv[1]), sys.argv[2]
-with open(Path("begun", name.replace("/", "_")), "a") as begun:
-    begun.write(".")
-    begun.flush()
-    if begun.tell() <= {"some/0": 0, "some/1": 1, "some/2": 9}[name]:
-        os.kill(os.getpid(), signal.SIGKILL)
-(folder / "outcomes" / f"{name}.json").write_text(json.dumps(""))
-"""
-"""A stand-in for `forgetting.book.job`: the system ends some/1 once, and some/2 every time."""
 
 
 @pytest.fixture
@@ -162,17 +145,10 @@ def test_a_line_a_minute_says_what_is_under_way(followed, monkeypatch):
 
 
 def test_a_job_that_the_system_ends_begins_again_and_at_last_fails(tmp_path):
-    stand_in = tmp_path / "forgetting" / "book"  # Python looks first into the checkout
-    for folder in (stand_in, tmp_path / "begun"):
-        folder.mkdir(parents=True)
-    for path in (stand_in.parent / "__init__.py", stand_in / "__init__.py"):
-        path.touch()
-    (stand_in / "job.py").write_text(JOB)
-    runs = Entry(name="some", title="Some", template="no", grid={"seed": [0, 1, 2]}).runs()
+    runs = write_jobs(tmp_path, [], ["killed"], ["killed"] * 9)
     with pytest.raises(ForgettingError, match="some/2: its process ended without an outcome"):
         jobs.run(runs, tmp_path, tmp_path, print, 1, None, Checkout(tmp_path))
-    begun = {path.name: len(path.read_text()) for path in (tmp_path / "begun").iterdir()}
-    assert begun == {"some_0": 1, "some_1": 2, "some_2": 1 + jobs.RETRIES}
+    assert times_begun(tmp_path) == {"some_0": 1, "some_1": 2, "some_2": 1 + jobs.RETRIES}
 
 
 def test_without_snakemake_a_sentence_says_what_to_install(tmp_path, monkeypatch):
