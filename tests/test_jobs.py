@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import psutil
 import pytest
 from stand_ins import times_begun, write_jobs
 
@@ -142,6 +143,13 @@ def test_a_line_a_minute_says_what_is_under_way(followed, monkeypatch):
         "page: executed",
         "executed: 1, failed: 0, in 0.0 min",
     ]
+
+
+def test_snakemake_ends_with_its_jobs_at_the_latest(followed, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.05)
+    before = psutil.Process().children()
+    followed("leave('page', ''); import time; time.sleep(300)", "page")
+    assert psutil.Process().children() == before
 
 
 def test_a_job_that_the_system_ends_begins_again_and_at_last_fails(tmp_path):

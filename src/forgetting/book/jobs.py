@@ -45,7 +45,7 @@ RETRIES = 2
 STOPPED = "Stopped. What is finished is kept: run the same command again."
 
 PATIENCE = 60.0
-"""Seconds in which Snakemake takes its jobs back from a cluster when somebody stops it."""
+"""Seconds that Snakemake has to end by itself, and to take its jobs back if somebody stops it."""
 
 
 def find_profile(profile: str) -> Path:
@@ -222,6 +222,8 @@ def _follow(scratch: Path, names: list[str], command: list[str], log: Log) -> li
                 begun = [each for each in names if _log_of(scratch, each).exists()]
                 under_way = [each for each in begun if read_outcome(scratch, each) is None]
                 log(f"under way: {_some(under_way)} ({n_done}/{len(names)}, {minutes:.1f} min)")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
     minutes = (time.monotonic() - started) / 60
     log(f"executed: {n_done - len(failed)}, failed: {len(failed)}, in {minutes:.1f} min")
     return failed

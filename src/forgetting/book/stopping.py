@@ -23,7 +23,7 @@ class StoppedError(ForgettingError):
 
 @contextmanager
 def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[None]:
-    """End processes and raise a StoppedError if a signal stops this process within the block.
+    """End processes if the block fails, and raise a StoppedError if a signal stops it.
 
     The processes must be in sessions of their own, so that a terminal's Ctrl-C reaches this
     process alone, and not kernels and workers that would print what broke off.
@@ -52,7 +52,7 @@ def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
-    except StoppedError:
+    except BaseException:
         end(children())
         raise
     finally:
@@ -85,7 +85,7 @@ def python(
     output: IO[bytes] | None = None,
     before: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Python in a process that ends with this one, if a signal comes within the block.
+    """Run Python in a process that ends with the block at the latest.
 
     Parameters
     ----------
@@ -123,6 +123,7 @@ def python(
             )
         )
         yield started[0]
+        end(process.pid for process in started if process.poll() is None)
 
 
 def run_python(arguments: Iterable[str], environment: Mapping[str, str], sentence: str) -> int:
