@@ -1,5 +1,6 @@
 """The book: its parts agree, it renders without a warning, and its pages are clean."""
 
+import itertools
 import json
 import re
 import shutil
@@ -11,13 +12,12 @@ import pytest
 import yaml
 from explained import unexplained
 
-from forgetting.book import batch, catalogue, templates
+from forgetting.book import batch, catalogue, job, jobs, templates
 from forgetting.book import check as checking
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.colab import without_installation
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.published import is_current, is_worded
-from forgetting.book.records import read_record
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import ROOT, replacing
 
@@ -103,7 +103,7 @@ def test_a_run_of_a_sweep_leaves_a_record_and_goes_stale_with_its_code_not_its_p
     (run,) = entry.runs()
     pages_folder, results = checkout.published, checkout.results
     assert not is_current(run, pages_folder, results, checkout)
-    batch.execute_entry(run, pages_folder, results, checkout)
+    job.execute_entry(run, pages_folder, results, checkout)
     assert is_current(run, pages_folder, results, checkout)
     assert sorted(path.name for path in (results / "some").iterdir()) == ["7.json", "7.run.json"]
     assert not pages_folder.exists()
@@ -142,7 +142,7 @@ def test_a_page_whose_outputs_were_changed_is_not_current(tmp_path):
         name="some", title="Some", template="taming_points", parameters={"preset": "smoke"}
     )
     folders = checkout.published, checkout.results
-    batch.execute_entry(page, *folders, checkout)
+    job.execute_entry(page, *folders, checkout)
     assert is_current(page, *folders, checkout)
     path = checkout.published / "some.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -158,14 +158,14 @@ def test_a_page_whose_outputs_were_changed_is_not_current(tmp_path):
 
 
 def test_a_current_page_is_executed_only_when_asked_again(monkeypatch):
-    waves = []
-    monkeypatch.setattr(batch, "_execute_wave", lambda wave, *rest: waves.append(wave))
+    executed = []
+    monkeypatch.setattr(jobs, "run", lambda wanted, *rest: executed.append(wanted))
     page = next(page for page in pages() if page.name == "base_digits_vae")
     folders = HERE.published, HERE.results
     batch.execute([page], *folders, log=lambda text: None)
-    assert not any(waves)
+    assert executed == [[]]
     batch.execute([page], *folders, log=lambda text: None, again=True)
-    assert [page] in waves
+    assert executed == [[], [page]]
 
 
 def test_an_unknown_sweep_is_refused_with_the_most_similar_name():
@@ -219,12 +219,11 @@ def test_the_environment_and_the_project_list_the_same_packages():
     assert (python, pip) == ("python=3.11", "pip")
     assert packages["pip"] == ["--constraint constraints.txt", "--editable .[all]"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"all", "book", "data", "devices", "test"}
+    assert set(extras) == {"all", "book", "cluster", "data", "devices", "test"}
     assert extras["all"] == ["forgetting[book,data,devices,test]"]
     pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     names = {line.split("==")[0].lower().replace("_", "-") for line in pinned.splitlines()}
-    requirements = [*project["dependencies"], *(each for some in extras.values() for each in some)]
-    for requirement in requirements:
+    for requirement in [*project["dependencies"], *itertools.chain(*extras.values())]:
         name = re.match(r"[\w-]+", requirement)[0].lower()
         assert name in names | {"forgetting"}, requirement
 
@@ -273,24 +272,6 @@ def test_a_page_with_another_text_is_not_executed_again(tmp_path):
     assert outputs[0] == outputs[1]
 
 
-def test_what_took_longest_begins_and_a_table_waits_for_its_own_runs_only(tmp_path, monkeypatch):
-    waves = []
-    monkeypatch.setattr(
-        batch, "_execute_wave", lambda wave, *_: waves.append([entry.name for entry in wave])
-    )
-    listed = {page.name: page for page in pages()}
-    run, table = sweep("unlearn_digits").runs()[0], listed["unlearn_digits_table"]
-    pages_alone = [table, listed["tame_points"], listed["tour"]]
-    batch.execute(pages_alone, tmp_path, tmp_path, lambda text: None)
-    took = [read_record(HERE.results / f"{name}.run.json")["seconds"] for name in waves[0]]
-    assert len(took) == 3
-    assert took == sorted(took, reverse=True)
-    assert waves[1] == []
-    batch.execute([table, run, listed["tour"]], tmp_path, tmp_path, lambda text: None)
-    assert set(waves[2]) == {run.name, "tour"}
-    assert waves[3] == [table.name]
-
-
 def test_a_list_in_a_case_gives_a_run_for_each_value():
     given = {"lr": 0.1, "seed": [0, 1]}
     runs = Entry(name="some", title="Some", template="probes", cases={"a": given}).runs()
@@ -311,30 +292,6 @@ def test_a_list_in_a_case_gives_a_run_for_each_value():
 def test_runs_of_a_sweep_that_a_table_would_take_for_one_or_for_two_are_refused(given, reason):
     with pytest.raises((ValueError, ForgettingError), match=reason):
         Entry(name="some", title="Some", template="probes", **given).runs()
-
-
-def test_the_others_are_executed_when_a_run_fails(tmp_path):
-    bad, good = (
-        Entry(
-            name="some",
-            title="Some",
-            template="taming_points",
-            parameters={"preset": "smoke", "lr": lr},
-            grid={"seed": [0]},
-        )
-        .runs()[0]
-        .model_copy(update={"name": f"some/{name}"})
-        for name, lr in (("bad", -1.0), ("good", 0.001))
-    )
-    lines = []
-    with pytest.raises(ForgettingError, match=r"some/bad: lr = -1\.0"):
-        batch.execute([bad, good], tmp_path, tmp_path, lines.append, jobs_at_once=1)
-    assert [line.split(" (")[0] for line in lines] == [
-        "to execute: 2, 1 at once",
-        "some/bad: failed",
-        "some/good: executed",
-    ]
-    assert (tmp_path / "some" / "good.json").is_file()
 
 
 def test_a_run_is_copied_from_a_page_with_the_same_parameters(tmp_path):

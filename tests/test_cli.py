@@ -81,7 +81,7 @@ def test_nothing_is_done_without_a_name(command, kind):
 
 def test_all_sweeps_are_those_of_the_catalogue(monkeypatch):
     names = []
-    monkeypatch.setattr(publishing, "run_sweep", lambda name, *arguments: names.append(name))
+    monkeypatch.setattr(publishing, "run_sweeps", lambda wanted, *rest: names.extend(wanted))
     assert CliRunner().invoke(main, ["sweep", "--all"]).exit_code == 0
     assert names == [entry.name for entry in entries.sweeps()]
     assert len(names) == len(set(names)) > 1

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from forgetting.book import batch, stopping
+from forgetting.book import jobs, stopping
 
 TEMPLATE = """# %% [markdown]
 # # Sleeping
@@ -29,7 +29,7 @@ time.sleep(300)
 COMMAND = """
 import sys
 from pathlib import Path
-from forgetting.book import batch, templates
+from forgetting.book import jobs
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import Entry
 from forgetting.errors import ForgettingError
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     runs = Entry(name="some", title="Some", template="sleeping", grid={"seed": [0, 1, 2]}).runs()
     try:
-        batch._execute_wave(runs, folder, folder, print, 2, Checkout(folder), 0.0)
+        jobs.run(runs, folder, folder, print, 2, None, Checkout(folder))
     except ForgettingError as error:
         sys.exit(f"forgetting: {error}")
 """
@@ -78,7 +78,7 @@ def test_one_signal_ends_pages_under_way_with_one_line(tmp_path, number):
     try:
         wait_for(lambda: len(list(sleeping.iterdir())) == 2)
         processes = family(process)
-        assert len(processes) >= 4  # two workers and their kernels
+        assert len(processes) >= 5  # Snakemake, two jobs and their kernels
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # a terminal sends it to the group
         else:
@@ -87,11 +87,12 @@ def test_one_signal_ends_pages_under_way_with_one_line(tmp_path, number):
     finally:
         process.kill()
     assert process.returncode == 1
-    assert errors == f"forgetting: {batch.STOPPED}\n"
+    assert errors == f"forgetting: {jobs.STOPPED}\n"
     assert output == "to execute: 3, 2 at once\n"
     assert psutil.wait_procs(processes, timeout=5)[1] == []
     assert len(list(sleeping.iterdir())) == 2  # no other has begun
     assert list((tmp_path / "tmp").iterdir()) == []
+    assert list((tmp_path / "_build" / "jobs").iterdir()) == []
     assert not list(tmp_path.glob("*.failed.ipynb"))
 
 
@@ -114,24 +115,3 @@ def test_what_ends_by_itself_has_its_exit_code_and_signals_are_as_before():
     before = [signal.getsignal(number) for number in stopping.SIGNALS]
     assert stopping.run_python(["-c", "raise SystemExit(3)"], dict(os.environ), "No.") == 3
     assert [signal.getsignal(number) for number in stopping.SIGNALS] == before
-
-
-def test_a_line_a_minute_says_what_is_under_way(monkeypatch):
-    monkeypatch.setattr(batch, "MINUTE", 0.01)
-
-    class Job(batch.Future):
-        def running(self):
-            return True
-
-    jobs = {Job(): "page", Job(): "other"}
-    lines = []
-
-    def log(text):
-        lines.append(text)
-        for job in jobs:
-            if not job.done():
-                job.set_result(None)
-
-    assert batch._follow(jobs, 1, log, time.monotonic()) == []
-    assert lines[0] == "under way: page (0/2, 0.0 min)"
-    assert [line.split(" (")[0] for line in lines[1:]] == ["page: executed", "other: executed"]

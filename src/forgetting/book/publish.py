@@ -4,9 +4,10 @@ from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
-from forgetting.book.batch import Log, execute
+from forgetting.book.batch import execute
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
+from forgetting.book.jobs import Log
 from forgetting.book.render import render
 from forgetting.data.sources import get_folder
 from forgetting.errors import DataError, ForgettingError, did_you_mean
@@ -57,6 +58,7 @@ def publish(
     jobs_at_once: int | None = None,
     checkout: Checkout = HERE,
     again: bool = False,
+    profile: str | None = None,
 ) -> None:
     """Execute pages with real data, and publish them with their records.
 
@@ -70,6 +72,8 @@ def publish(
         Pages at once.
     again : bool
         Execute current pages as well, for figures whose look has changed.
+    profile : str, optional
+        Of a cluster; the pages are executed on this machine without.
 
     Raises
     ------
@@ -80,7 +84,8 @@ def publish(
     """
     wanted = select(only, checkout)
     check_data(wanted)
-    execute(wanted, checkout.published, checkout.results, log, jobs_at_once, checkout, again)
+    folders = checkout.published, checkout.results
+    execute(wanted, *folders, log, jobs_at_once, checkout, again, profile)
 
 
 def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
@@ -109,21 +114,27 @@ def select(names: Collection[str], checkout: Checkout = HERE) -> list[Entry]:
     return [page for page in listed if not names or page.name in names]
 
 
-def run_sweep(
-    name: str, log: Log, jobs_at_once: int | None = None, checkout: Checkout = HERE
+def run_sweeps(
+    names: Collection[str],
+    log: Log,
+    jobs_at_once: int | None = None,
+    profile: str | None = None,
+    checkout: Checkout = HERE,
 ) -> None:
-    """Execute the runs of a sweep that are not current; their records go to results/NAME.
+    """Execute the runs of sweeps that are not current; their records go to results/NAME.
 
     An interrupted sweep continues where it stopped.
 
     Parameters
     ----------
-    name : str
-        Name of the sweep.
+    names : Collection[str]
+        Names of sweeps.
     log : callable
         Receives a sentence for each run.
     jobs_at_once : int, optional
         Runs at once.
+    profile : str, optional
+        Of a cluster; the runs are executed on this machine without.
 
     Raises
     ------
@@ -132,9 +143,10 @@ def run_sweep(
     ForgettingError
         runs.yaml has no such sweep, or a run failed.
     """
-    runs = sweep(name, checkout).runs()
+    runs = [run for name in dict.fromkeys(names) for run in sweep(name, checkout).runs()]
     check_data(runs)
-    execute(runs, checkout.published, checkout.results, log, jobs_at_once, checkout)
+    folders = checkout.published, checkout.results
+    execute(runs, *folders, log, jobs_at_once, checkout, profile=profile)
 
 
 def check_data(wanted: Collection[Entry]) -> None:

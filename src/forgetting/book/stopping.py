@@ -1,6 +1,5 @@
 """One Ctrl-C or SIGTERM ends a command with all processes that it has started."""
 
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import IO
 
 import psutil
 
@@ -23,7 +23,7 @@ class StoppedError(ForgettingError):
 
 @contextmanager
 def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[None]:
-    """End processes and raise a StoppedError if a signal stops this process within the block.
+    """End processes if the block fails, and raise a StoppedError if a signal stops it.
 
     The processes must be in sessions of their own, so that a terminal's Ctrl-C reaches this
     process alone, and not kernels and workers that would print what broke off.
@@ -52,27 +52,12 @@ def stoppable(sentence: str, children: Callable[[], Iterable[int]]) -> Iterator[
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
         yield
-    except StoppedError:
+    except BaseException:
         end(children())
         raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Hold signals back within the block; a process that it starts inherits that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def workers() -> list[int]:
-    """Return the numbers of the processes that multiprocessing has started here."""
-    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
 
 
 def end(numbers: Iterable[int]) -> None:
@@ -92,8 +77,15 @@ def end(numbers: Iterable[int]) -> None:
     psutil.wait_procs(family, timeout=5)
 
 
-def run_python(arguments: Iterable[str], environment: Mapping[str, str], sentence: str) -> int:
-    """Run Python in a process that ends with this one, and return its exit code.
+@contextmanager
+def python(
+    arguments: Iterable[str],
+    environment: Mapping[str, str],
+    sentence: str,
+    output: IO[bytes] | None = None,
+    before: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python in a process that ends with the block at the latest.
 
     Parameters
     ----------
@@ -103,16 +95,49 @@ def run_python(arguments: Iterable[str], environment: Mapping[str, str], sentenc
         All variables.
     sentence : str
         Of the error if somebody stops it.
+    output : file, optional
+        Takes what the process prints; it prints where this one does otherwise.
+    before : callable
+        Called with the process before the signal ends it.
 
     Raises
     ------
     StoppedError
         A signal came.
     """
-    started: list[int] = []
-    with stoppable(sentence, lambda: started):
-        process = subprocess.Popen(
-            [sys.executable, *arguments], env=environment, start_new_session=True
+    started: list[subprocess.Popen[bytes]] = []
+
+    def children() -> list[int]:
+        for process in started:
+            before(process)
+        return [process.pid for process in started]
+
+    with stoppable(sentence, children):
+        started.append(
+            subprocess.Popen(
+                [sys.executable, *arguments],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         )
-        started.append(process.pid)
+        yield started[0]
+        end(process.pid for process in started if process.poll() is None)
+
+
+def run_python(arguments: Iterable[str], environment: Mapping[str, str], sentence: str) -> int:
+    """Run Python in a process that ends with this one, and return its exit code.
+
+    Parameters
+    ----------
+    arguments, environment, sentence
+        As `python` takes them.
+
+    Raises
+    ------
+    StoppedError
+        A signal came.
+    """
+    with python(arguments, environment, sentence) as process:
         return process.wait()

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from forgetting import __version__
-from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option
+from forgetting.cli.base import FILE, FOLDER, Commands, OfACheckout, device_option, require
 from forgetting.cli.bench import bench
+from forgetting.cli.jobs import publish, sweep
 from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
@@ -116,7 +117,7 @@ def train(names: tuple[str, ...], all_models: bool, **settings: Any) -> None:
 
     An interrupted training continues where it stopped.
     """
-    _require(names, all_models, "model of the zoo")
+    require(names, all_models, "model of the zoo")
     if settings["devices"] > 1 and len(names) != 1:
         raise ForgettingError("Several devices train one model at a time: name one.")
     from forgetting.zoo import train as training
@@ -157,42 +158,6 @@ def book(render_only: bool) -> None:
     from forgetting.book.render import render
 
     click.echo(render() if render_only else make(click.echo))
-
-
-@main.command(cls=OfACheckout)
-@click.argument("names", nargs=-1)
-@click.option("--jobs", type=click.IntRange(1), help="Pages at once [the cores, at most four].")
-@click.option("--again", is_flag=True, help="Execute current pages, too.")
-def publish(names: tuple[str, ...], jobs: int | None, again: bool) -> None:
-    """Execute and publish the pages NAMES, or all, with real data.
-
-    They go to book/runs, and their records to results. Current pages are not executed.
-    """
-    from forgetting.book import publish as publishing
-
-    publishing.publish(click.echo, names, jobs, again=again)
-
-
-@main.command(cls=OfACheckout)
-@click.argument("names", nargs=-1)
-@click.option("--all", "all_sweeps", is_flag=True, help="Execute every sweep of runs.yaml.")
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once [the cores, at most four].")
-def sweep(names: tuple[str, ...], all_sweeps: bool, jobs: int | None) -> None:
-    """Execute the missing runs of the sweeps NAMES.
-
-    Records go to results/NAME. An interrupted sweep continues where it stopped.
-    """
-    _require(names, all_sweeps, "sweep of runs.yaml")
-    from forgetting.book import entries
-    from forgetting.book import publish as publishing
-
-    for name in [entry.name for entry in entries.sweeps()] if all_sweeps else names:
-        publishing.run_sweep(name, click.echo, jobs)
-
-
-def _require(names: tuple[str, ...], every: bool, kind: str) -> None:
-    if bool(names) == every:
-        raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
 
 
 @main.command(cls=OfACheckout)
@@ -296,5 +261,5 @@ def check() -> None:
     sys.exit(bool(problems))
 
 
-for _command in (audit, bench, tame, unlearn, upgrade, migrate):
+for _command in (audit, bench, tame, unlearn, publish, sweep, upgrade, migrate):
     main.add_command(_command)

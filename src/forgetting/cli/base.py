@@ -97,6 +97,18 @@ def device_option(default: str) -> Callable[[FunctionT], FunctionT]:
     )
 
 
+def require(names: tuple[str, ...], every: bool, kind: str) -> None:
+    """Raise an error unless things are named, or all are wanted.
+
+    Raises
+    ------
+    ForgettingError
+        Neither or both.
+    """
+    if bool(names) == every:
+        raise ForgettingError(f"Name at least one {kind}, or use --all; not both.")
+
+
 class NamedPath(click.Path):
     """A path whose name is not empty, as that of an unset variable is."""
 
