@@ -5,8 +5,8 @@
 Three small runs are each made in a process of their own: a training of the VAE of digits, one pass
 of unlearning thick strokes, and a taming of the Glow of digits. Each is made again with one thing
 changed, and with two other seeds, whose spread tells which differences matter. FOLDER has another
-torch and its torchvision, as `pip install --target FOLDER` leaves them. Writes
-`results/reproducibility.json`.
+torch and its torchvision, as `pip install --target FOLDER` leaves them. A processor that does not
+multiply in bfloat16 leaves that out. Writes `results/reproducibility.json`.
 """
 
 import json
@@ -31,6 +31,7 @@ from forgetting.experiments.context import Experiment, Parameters
 from forgetting.experiments.feature_task import load_feature_task
 from forgetting.experiments.unlearning import collect_task_latents
 from forgetting.foundation.files import ROOT, write_text
+from forgetting.foundation.precision import has_bfloat16
 from forgetting.methods.direction import find_direction
 from forgetting.methods.feature_unlearning import UnlearningConfig, unlearn_feature
 from forgetting.methods.taming import tame
@@ -142,7 +143,10 @@ def main(other: str | None, given: str | None) -> None:
         name, seed, precision, target = given.split(" ", 3)
         make(name, int(seed), precision, target)
         return
-    changes = [change for change in CHANGES if other or change != "torch"]
+    left_out = set() if other else {"torch"}
+    if not has_bfloat16(torch.device("cpu")):
+        left_out.add("bfloat16")  # of which nothing would be seen
+    changes = [change for change in CHANGES if change not in left_out]
     metrics: dict[str, float] = {}
     versions = set()
     with tempfile.TemporaryDirectory() as folder, tqdm(total=len(RUNS) * len(changes)) as bar:
