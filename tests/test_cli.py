@@ -149,3 +149,11 @@ def test_a_run_needs_a_template_or_a_record_of_one(tmp_path):
     assert "is no record of a run" in sentence("--from", str(path))
     path.write_text('{"schema": 2, "template": "speed", "parameters": {}, "metrics": {}}')
     assert "is a record of speed, not of probes" in sentence("probes", "--from", str(path))
+
+
+def test_a_deleted_current_folder_is_one_sentence(tmp_path):
+    script = "import os; os.rmdir(os.getcwd()); from forgetting.cli import main; main()"
+    command = [sys.executable, "-c", script, "bench", "uno", "--output", "x"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "forgetting: The current folder is deleted: change to another one.\n"

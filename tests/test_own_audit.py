@@ -17,6 +17,7 @@ from forgetting.cli import main, own_notebooks
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.own_audit_doubts import doubts
 from forgetting.experiments.own_code import load_model, load_tuned
 from forgetting.experiments.own_samples import has_feature, images_with_feature
 from forgetting.zoo.saved import save_model, state_digest
@@ -258,6 +259,12 @@ def test_a_pair_that_is_none_is_said_to_be_none():
         rare.widths[8:].sub_(0.05)
     swapped = fg.audit(rare, BendingBars(), wide, **QUICK | {"n": 1000})
     assert "more frequent after than before: are the models swapped?" in str(swapped)
+    figures = {"prevalence_before": 0.02, "prevalence_after": 0.03, "prevalence_after_low": 0.01}
+    (doubt,) = doubts(
+        figures | {"prevalence_before_high": 0.04, "prevalence_before_low": 0.01},
+        {"is_one_model": False, "classifiers": [{"part": "what grades"}]},
+    )
+    assert "no rarer after than before" in doubt
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,38 @@ def test_likelihoods_that_are_not_finite_are_refused(flow):
         tame(flow, many, retain, TamingConfig(stop_within=0.0, n_statistics=8, batch_size=2))
 
 
+class Checked(torch.nn.Module):
+    """A flow that checks its own weights, as those on torch.distributions do."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.zeros(2))
+
+    def log_prob(self, points):
+        if self.scale.abs().max() > 9:
+            raise ValueError("a scale is out of range")
+        return torch.distributions.Normal(0.0, self.scale.exp()).log_prob(points).sum(1)
+
+
+def test_what_a_flow_raises_at_a_step_is_a_sentence_on_the_learning_rate():
+    points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(TrainingError, match=r"fails at step 1 \(ValueError: a scale .*now 100"):
+        tame(Checked(), points[:2], points[2:], TamingConfig(lr=100, max_steps=20))
+
+
+def test_an_image_beyond_the_threshold_from_the_start_is_said_so(flow):
+    forget, retain = sets(flow)
+    far = torch.full((1, 2), 60.0)
+    result = tame(
+        flow, torch.cat([forget, far]), retain, CONFIG.model_copy(update={"max_steps": 3})
+    )
+    assert result.n_beyond == 1
+    assert "Before the first step 1 of them lay beyond the threshold" in str(result)
+    assert "lr" not in str(result)
+    within = tame(flow, forget, retain, CONFIG.model_copy(update={"max_steps": 3}))
+    assert within.n_beyond == 0
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValidationError, match="alpha"):
         TamingConfig(alpha=1.5)

@@ -7,7 +7,8 @@ from points import CONFIG, sets
 from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.border.preflight import N_TRIED
 from forgetting.methods.retain_set import TamedReference, is_near
-from forgetting.methods.taming import TamingConfig, gaussian_kl, retain_divergence, tame
+from forgetting.methods.taming import TamingConfig, tame
+from forgetting.methods.taming_losses import gaussian_kl, retain_divergence
 
 
 def test_the_kl_of_gaussians_has_its_closed_form():

@@ -45,7 +45,7 @@ def change_record(folder, **values):
 
 def test_a_saved_model_is_loaded_and_nothing_is_drawn(entry):
     torch.manual_seed(0)
-    model = store.load("small", entry)
+    model = store.load("small", str(entry))
     expected = Decoder(VAEConfig(latent_dim=4, width=4)).eval()
     z = torch.randn(2, 4)
     assert torch.equal(model(z), expected(z))

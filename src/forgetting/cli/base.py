@@ -1,5 +1,6 @@
 """What all commands share: how errors are printed, and types of arguments."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -32,6 +33,14 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
 
+def check_current_folder() -> None:
+    """Raise a ForgettingError if the current folder is deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise ForgettingError("The current folder is deleted: change to another one.") from error
+
+
 class Commands(click.Group):
     """Commands that report an expected error as one sentence, with exit code 1."""
 
@@ -40,6 +49,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and print an expected error as a sentence."""
         try:
+            check_current_folder()
             return super().invoke(ctx)
         except ForgettingError as error:
             sentence = str(error)

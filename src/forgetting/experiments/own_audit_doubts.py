@@ -40,6 +40,11 @@ def _of_models(metrics: Mapping[str, float], parameters: Mapping[str, Any]) -> l
         return ["Before and after are the same model: nothing was unlearned between them."]
     if metrics["prevalence_after_low"] > metrics["prevalence_before_high"]:
         return ["The feature is more frequent after than before: are the models swapped?"]
+    if metrics["prevalence_after"] > metrics["prevalence_before"]:
+        return [
+            "The feature is no rarer after than before, as far as the intervals tell: nothing was "
+            "unlearned between them, or the models are swapped."
+        ]
     never = metrics.get("prevalence_retrained_high", 0.0)
     if never >= metrics["prevalence_before_low"]:
         return ["Retrained shows the feature about as often as before: did it never have it?"]

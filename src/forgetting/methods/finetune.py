@@ -14,6 +14,7 @@ from torch import nn
 
 from forgetting.border.conditions import MAX_SEED, own_conditions, seeded, stream_seed
 from forgetting.border.copies import device_of, free_weights, freeze
+from forgetting.border.failures import failing_in_a_sentence
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import Precision, autocast_context
@@ -172,7 +173,8 @@ def finetune(
     Raises
     ------
     TrainingError
-        The loss is not finite, or a weight at the end.
+        The loss is not finite, or a weight at the end. Or the tuned copy raises an error of its
+        own.
     """
     with own_conditions(config.seed):
         return _finetune(problem, objective, config, penalty, combine, draw)
@@ -215,7 +217,8 @@ def _finetune(
     step = 0
     for step in range(1, config.steps + 1):
         drawn = (draw or draw_normal)(random)
-        images = decode(model, drawn.latents)
+        with failing_in_a_sentence("Tuning", step, first=1, lr=config.lr):
+            images = decode(model, drawn.latents)
         selected = drawn.selected.to(device)
         losses = objective(
             Batch(

@@ -72,10 +72,13 @@ class TamingResult(UnlearningResult):
         deviations of the base; 0: the rule sets no limit.
     delta : float or None
         Where the images to forget shall lie, as `position` says it; None: nowhere.
+    n_beyond : int
+        Number of images to forget that lay beyond their threshold before the first step.
     """
 
     settle_within: float = 0.0
     delta: float | None = None
+    n_beyond: int = 0
 
     @property
     def is_within_rule(self) -> bool:
@@ -117,12 +120,20 @@ class TamingResult(UnlearningResult):
         if self.delta is not None:
             where += f", where {self.delta:+g} are to be reached"
         if share is None:
-            return f"There is no stopping rule; {where}."
-        if self.is_within_rule:
-            return f"The rule is met: {where}, all of them near the threshold."
-        return (
-            f"The rule is not met: {where}, {share:.0%} of them near the threshold. {self._hint}"
-        )
+            text = f"There is no stopping rule; {where}."
+        elif self.is_within_rule:
+            text = f"The rule is met: {where}, all of them near the threshold."
+        else:
+            text = f"The rule is not met: {where}, {share:.0%} of them near the threshold."
+        if self.is_within_rule and last["step"] == 0:
+            return f"{text} They lay there before the first step: nothing was tuned."
+        if self.n_beyond:
+            return (
+                f"{text} Before the first step {self.n_beyond} of them lay beyond the threshold, "
+                "so that taming has nothing to do for these: take them out, or raise `delta` in "
+                "size."
+            )
+        return text if share is None or self.is_within_rule else f"{text} {self._hint}"
 
     @property
     def _hint(self) -> str:

@@ -45,6 +45,13 @@ def is_near(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) 
     return distance.abs() <= config.stop_within * abs(config.delta)
 
 
+def is_beyond(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> torch.Tensor:
+    """Return bool (N,): which bits/dim lie past the threshold, and not near it."""
+    place = (bpd - reference.mu) / reference.sigma
+    past = place > config.delta if config.delta > 0 else place < config.delta
+    return past & ~is_near(bpd, reference, config)
+
+
 def farthest(bpd: torch.Tensor, reference: TamedReference, config: TamingConfig) -> float:
     """Return how far outside the rule the farthest of bits/dim (N,) lies, in sigma; 0: none."""
     distance = (bpd - reference.mu) / reference.sigma - config.delta
@@ -101,7 +108,7 @@ class RetainSet:
             if torch.allclose(bpd, bpd[:1]):
                 raise DataError(
                     f"The flow finds {which} images to retain equally likely, so that there is "
-                    " no deviation to measure in: give images that differ."
+                    "no deviation to measure in: give images that differ."
                 )
 
     def batch(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

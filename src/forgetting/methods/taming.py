@@ -7,6 +7,7 @@ retain, while the likelihoods of those keep their distribution.
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import bits_per_dim, mean_bits_per_dim
 from forgetting.border.copies import free_weights, freeze, frozen_copy, tunable_copy
+from forgetting.border.failures import failing_in_a_sentence
 from forgetting.border.options import configuration
 from forgetting.border.preflight import check_flow
 from forgetting.border.undisturbed import undisturbed
@@ -23,8 +25,15 @@ from forgetting.foundation.devices import adam
 from forgetting.foundation.precision import autocast_context
 from forgetting.methods.image_sets import batches, check_sets
 from forgetting.methods.results import Callback, TamingResult, reporting
-from forgetting.methods.retain_set import RetainSet, TamedReference, farthest, is_near
-from forgetting.methods.taming_config import Divergence, TamingConfig
+from forgetting.methods.retain_set import (
+    RetainSet,
+    TamedReference,
+    farthest,
+    is_beyond,
+    is_near,
+)
+from forgetting.methods.taming_config import TamingConfig
+from forgetting.methods.taming_losses import forget_loss, retain_divergence
 
 Steer = Callable[[int, nn.Module], torch.Tensor | None]
 """Pressures (N,) on the images to forget, given a step's number and the model; None: stop."""
@@ -99,7 +108,8 @@ def tame(
     ModelError
         The flow does not pass the preflight `check_flow`.
     TrainingError
-        A likelihood is not finite: that of an image before training, or any later.
+        A likelihood is not finite: that of an image before training, or any later. Or the tuned
+        copy raises an error of its own.
 
     Examples
     --------
@@ -149,11 +159,15 @@ def _tame(
     history: list[dict[str, float]] = []
     figures, seen = dict[str, float](), dict[str, float]()
     report = reporting(callback, config.max_steps, "taming")
+    failing = partial(failing_in_a_sentence, "Taming", first=0, lr=config.lr)
     is_promising = False
+    n_beyond = 0
     for step in range(config.max_steps + 1):
         is_logged = step % config.log_every == 0 or step == config.max_steps
         if is_logged or is_promising:
-            reference = retained.likelihood_reference(tamed)
+            with failing(step):
+                reference = retained.likelihood_reference(tamed)
+                bpd = mean_bits_per_dim(tamed, watched, 1, config.seed)
         row = {"step": step, **asdict(reference)}
         is_done = False
         if steer is not None and is_logged:
@@ -161,8 +175,9 @@ def _tame(
                 pressures = steer(step, tamed)
             is_done = pressures is None
         if is_logged or is_promising:
-            bpd = mean_bits_per_dim(tamed, watched, 1, config.seed)
             row["forget_bpd"] = float(bpd.mean())
+            if step == 0 and has_aim:
+                n_beyond = int(is_beyond(bpd, reference, config).sum())
             if config.stop_within:
                 row["within"] = float(is_near(bpd, reference, config).float().mean())
                 seen = {"within": row["within"], "farthest": farthest(bpd, reference, config)}
@@ -180,11 +195,12 @@ def _tame(
             None if pressures is None else pressures[index],
             *retained.batch(next(retain_batches)),
         )
-        figures, is_promising = _step(tamed, batch, reference, config, optimizer, generator)
+        with failing(step):
+            figures, is_promising = _step(tamed, batch, reference, config, optimizer, generator)
         row |= figures
         _check_finite(row, step)
     delta = config.delta if has_aim else None
-    return TamingResult(freeze(tamed), history, config.settle_within, delta)
+    return TamingResult(freeze(tamed), history, config.settle_within, delta, n_beyond)
 
 
 def _settle_limit(config: TamingConfig) -> float:
@@ -228,7 +244,7 @@ def _step(
         bpd = bits_per_dim(tamed, images, noise)
     bpd_forget, bpd_retain = bpd[:n_forget], bpd[n_forget:]
     bpd_base = batch.retain_base_bpd.to(device)
-    loss_forget = _forget_loss(bpd_forget, batch.pressures, reference, config)
+    loss_forget = forget_loss(bpd_forget, batch.pressures, reference, config)
     kl = retain_divergence(bpd_base, bpd_retain, config.kl)
     loss_retain = config.gamma * kl + (1 - config.gamma) * bpd_retain.mean()
     loss = config.alpha * loss_forget + (1 - config.alpha) * loss_retain
@@ -248,45 +264,6 @@ def _step(
     shift = (bpd_retain - bpd_base).mean().item() / reference.sigma
     has_settled = shift <= SLACK + _settle_limit(config)
     return figures, share_near >= PROMISING and has_settled
-
-
-def _forget_loss(
-    bpd: torch.Tensor,
-    pressures: torch.Tensor | None,
-    reference: TamedReference,
-    config: TamingConfig,
-) -> torch.Tensor:
-    """Return L_forget of bits/dim (F,): of pressures (F,), of the threshold, or of ascent."""
-    if pressures is not None:
-        return -((pressures - pressures.mean()).to(bpd.device) * bpd).mean()
-    if config.objective == "ascent":
-        return -config.delta * bpd.mean()
-    threshold = reference.mu + config.delta * reference.sigma
-    distance = (bpd - threshold) / config.distance_scale
-    return torch.sigmoid(distance**2).mean()
-
-
-def retain_divergence(base: torch.Tensor, tamed: torch.Tensor, kind: Divergence) -> torch.Tensor:
-    """Return the KL terms of L_retain, a scalar, of bits/dim (B,) under base and tamed flow."""
-    log_gradient = not kind.endswith("as_released")
-    kl = torch.zeros(())
-    if not kind.startswith("reverse"):
-        kl = kl + gaussian_kl(base, tamed, log_gradient)
-    if not kind.startswith("forward"):
-        kl = kl + gaussian_kl(tamed, base, log_gradient)
-    return kl
-
-
-def gaussian_kl(p: torch.Tensor, q: torch.Tensor, log_gradient: bool = True) -> torch.Tensor:
-    """Return KL(N_p || N_q) of the Gaussians fitted to two samples (B,).
-
-    It is log(s_q / s_p) + (s_p^2 + (m_p - m_q)^2) / (2 s_q^2) - 1/2, with means m and standard
-    deviations s. Without `log_gradient` no gradient flows through the logarithms.
-    """
-    (p_std, p_mean), (q_std, q_mean) = torch.std_mean(p), torch.std_mean(q)
-    ratio = (p_std**2 + (p_mean - q_mean) ** 2) / (2 * q_std**2)
-    log = torch.log(q_std) - torch.log(p_std)
-    return (log if log_gradient else log.detach()) + ratio - 0.5
 
 
 def _check_finite(figures: dict[str, float], step: int) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from forgetting.border.checks import check_images, check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import device_of, free_weights, frozen_copy, tunable_copy
+from forgetting.border.failures import failing_in_a_sentence
 from forgetting.border.options import check_counts, check_rate
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
@@ -68,7 +69,7 @@ def relearn(
         There is no number of steps, or one is no whole number of at least 0, or the learning rate
         is not above 0.
     TrainingError
-        The loss is not finite.
+        The loss is not finite, or the tuned copy raises an error of its own.
     """
     checkpoints = sorted(set(steps))
     for n_steps in checkpoints:
@@ -96,13 +97,14 @@ def relearn(
                 with undisturbed(model), own_conditions(step):
                     result = evaluate(model)
                     results[step] = frozen_copy(model) if result is model else result
-            loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
-            if not loss.isfinite():
-                raise TrainingError(
-                    f"The loss of relearning is {loss.item()} at step {step}: lower lr (now "
-                    f"{lr:g}), or look at the latents."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward(inputs=weights)
+            with failing_in_a_sentence("Relearning", step, first=0, lr=lr):
+                loss = (model(z) - targets).abs().flatten(1).sum(1).mean()
+                if not loss.isfinite():
+                    raise TrainingError(
+                        f"The loss of relearning is {loss.item()} at step {step}: lower lr (now "
+                        f"{lr:g}), or look at the latents."
+                    )
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward(inputs=weights)
             optimizer.step()
     return results

@@ -1,12 +1,11 @@
 """Trained weights: a name becomes a verified model.
 
 An entry is three files: NAME.safetensors (weights), NAME.json (what the model is, how it was
-trained, the sha256 of the weights) and NAME.md (the model card). Pickles are never read. Of a
-generator only the part that generates is kept: a VAE's decoder, the average of a GAN's generator.
+trained, the sha256 of the weights) and NAME.md (the card). Pickles are never read. Of a generator
+only the part that generates is kept: a VAE's decoder, the average of a GAN's generator.
 
 An entry is looked for in the checkout's `zoo/`, then in the folder that `FORGETTING_ZOO` names,
-then in a cache that is filled from the project's release. A warning says where a second folder
-has other weights of that name.
+then in a cache that is filled from the project's release. Other weights of a name are warned of.
 """
 
 import json
@@ -24,7 +23,7 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.errors import DataWarning, WeightsError
 from forgetting.foundation import resources
-from forgetting.foundation.files import replacing, sha256, write_text
+from forgetting.foundation.files import named_folder, replacing, sha256, write_text
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.classifier_pair import holds_pair, load_pair
@@ -135,7 +134,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load(name: str, folder: Path | None = None) -> Any:
+def load(name: str, folder: Path | str | None = None) -> Any:
     """Return a model of the zoo in evaluation mode, its parameters without gradients.
 
     Parameters
@@ -163,10 +162,11 @@ def load(name: str, folder: Path | None = None) -> Any:
     >>> fg.load("digits-vae").latent_dim
     32
     """
-    if folder is None and holds_pair(name) and not has(name):
+    folder = None if folder is None else named_folder(folder)
+    if not folder and holds_pair(name) and not has(name):
         return load_pair(name)
     entry = record(name, folder)
-    if folder is None:
+    if not folder:
         _warn_of_others(name, entry)
     kind = _model_kind(name, entry.get("kind"))
     try:
