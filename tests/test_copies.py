@@ -95,6 +95,18 @@ class Itself(Density):
         return self
 
 
+class Anew(Density):
+    """Its copies are made anew, with weights of their own."""
+
+    def __deepcopy__(self, memo):
+        return Anew()
+
+
+def test_a_copy_with_other_weights_than_the_model_is_refused():
+    with pytest.raises(ModelError, match="other weights or buffers than the model"):
+        tame(Anew(), POINTS[:2], POINTS[2:], SHORT)
+
+
 @pytest.mark.parametrize("kind", [Shares, SharesDropout, Itself])
 def test_a_copy_that_shares_parts_with_the_model_is_refused(kind):
     model = kind().train()

@@ -239,7 +239,26 @@ def _independent_copy(
             f"A copy of {name} shares weights or modules with the model, so that tuning it would "
             "change the model: its `__deepcopy__` must copy them all."
         )
+    own, copied = _named_tensors(model), _named_tensors(duplicate)
+    if own.keys() != copied.keys() or not all(_is_same(own[k], copied[k]) for k in own):
+        raise ModelError(
+            f"A copy of {name} has other weights or buffers than the model: its `__deepcopy__` "
+            "must copy them as they are."
+        )
     return duplicate, held
+
+
+def _named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return all weights and buffers of a model by name."""
+    return dict([*model.named_parameters(), *model.named_buffers()])
+
+
+def _is_same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Return whether two tensors have the same format, shape and values; nan equals nan."""
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    pair = (tensor.detach().nan_to_num() for tensor in (first, second))
+    return first.is_meta or torch.equal(*pair)
 
 
 def _outermost(held: list[nn.Module | torch.Tensor]) -> list[nn.Module]:
