@@ -99,7 +99,9 @@ class Anew(Density):
     """Its copies are made anew, with weights of their own."""
 
     def __deepcopy__(self, memo):
-        return Anew()
+        other = Anew()
+        next(other.parameters()).data += 1
+        return other
 
 
 def test_a_copy_with_other_weights_than_the_model_is_refused():
