@@ -1,7 +1,9 @@
 // Tables of the class `sortable`: a click on a head sorts the rows by its column, a second turns them.
 document.addEventListener("DOMContentLoaded", () => {
   const value = (row, column) => {
-    const text = row.cells[column].textContent.trim().replace("−", "-");
+    const cell = row.cells[column];
+    const shown = cell.querySelector("p:not(.column)") ?? cell; // a narrow screen repeats the head
+    const text = shown.textContent.trim().replace("−", "-");
     const number = parseFloat(text);
     return Number.isNaN(number) ? text.toLowerCase() : number;
   };

@@ -72,7 +72,7 @@ class Bench(SphinxDirective):
         if not rows:
             raise self.error(f"results/{FOLDER} has no run of a {kind.__name__}.")
         heads = ["task", "method", "seed", *kind.headings, "whole run"]
-        return table_of(self, [(head, 10) for head in heads], rows, ["figures", "sortable"])
+        return table_of(self, [(head, 10) for head in heads], rows, ["claims", "sortable"])
 
 
 def _terms(task: BenchTask) -> str:

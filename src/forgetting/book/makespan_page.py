@@ -41,7 +41,7 @@ class JobClasses(SphinxDirective):
             for template, seconds in sorted(classes.items(), key=lambda item: -sum(item[1]))
         ]
         heads = ("template", "jobs", "median", "longest", "core-hours")
-        return table_of(self, [(head, 20) for head in heads], rows, ["figures", "sortable"])
+        return table_of(self, [(head, 20) for head in heads], rows, ["claims", "sortable"])
 
 
 class Workers(SphinxDirective):
@@ -55,7 +55,7 @@ class Workers(SphinxDirective):
         alone = makespan(jobs, 1, START)
         rows = [self._cells(jobs, workers, alone) for workers in WORKERS]
         heads = ("workers", "time", "times faster", "of the work that they could do")
-        return table_of(self, [(head, 25) for head in heads], rows, ["figures"])
+        return table_of(self, [(head, 25) for head in heads], rows, ["claims"])
 
     def _cells(self, jobs: dict[str, Job], workers: int, alone: float) -> list[nodes.Node]:
         """Return the cells of a row."""
