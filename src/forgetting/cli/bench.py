@@ -52,7 +52,10 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
             run.folder = output
             with phase(name):
                 metrics = run.finish(*the_bench.run_task(run, task, chosen, config))
-        row = [f"{parameters.task}@{task.version}", chosen.name, str(seed), *task.cells(metrics)]
+        cells = task.cells(metrics)
+        shown = [f"{head} {cell}" for head, cell in zip(task.headings, cells, strict=True) if cell]
+        click.echo(f"{name}: {', '.join(shown)}")
+        row = [f"{parameters.task}@{task.version}", chosen.name, str(seed), *cells]
         tables.setdefault(task.headings, []).append(row)
     for headings, rows in tables.items():
         click.echo(text_table([["task", "method", "seed", *headings], *rows]) + "\n")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.context import Experiment
+from forgetting.foundation.progress import tracked
 from forgetting.methods.method import AnyMethod
 from forgetting.methods.results import UnlearningResult
 
@@ -109,7 +110,8 @@ def solved(
     """
     with run.timed("forgetting"):
         try:
-            result = call()
+            for _ in tracked(range(1), f"{name} runs"):  # which may have no bar of its own
+                result = call()
             history = [{k: float(v) for k, v in row.items()} for row in result.history]
         except ForgettingError:
             raise
