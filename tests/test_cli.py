@@ -1,5 +1,6 @@
 """The command line: what it prints is what a person needs, and each help is complete."""
 
+import pickle
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from forgetting.book import entries
 from forgetting.book import publish as publishing
 from forgetting.book.records import read_record
 from forgetting.cli import main
+from forgetting.errors import ForgettingError
 
 COMMANDS = sorted(main.commands)
 
@@ -157,3 +159,18 @@ def test_a_deleted_current_folder_is_one_sentence(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "forgetting: The current folder is deleted: change to another one.\n"
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "\u202eleft", "x" * 9000])
+def test_a_sentence_is_one_line_of_what_can_be_printed_whatever_a_name_holds(name):
+    done = CliRunner().invoke(main, ["bench", name, "--output", "x"])
+    assert done.exit_code == 1
+    sentence = done.output.removesuffix("\n")
+    assert sentence.startswith("forgetting: There is no method '")
+    assert sentence.isprintable()
+    assert len(sentence) < 1000
+
+
+def test_lines_of_an_error_stay_lines_and_it_survives_another_process():
+    error = pickle.loads(pickle.dumps(ForgettingError("first\nof all", "second")))
+    assert str(error) == "first of all\nsecond"

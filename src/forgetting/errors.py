@@ -1,15 +1,29 @@
 """Errors that are sentences: what is wrong, where, and what to do about it."""
 
 import difflib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+LONGEST_WORD, LONGEST_LINE = 400, 2000
+"""Characters of a word, such as a path, and of a line beyond which the middle is left out."""
+
 
 class ForgettingError(Exception):
-    """Base of every error that a user can mend; the command line prints it without a trace."""
+    """Base of every error that a user can mend; the command line prints it without a trace.
+
+    Each argument is one line. Within it, ends of lines and other characters that steer a terminal,
+    as a name or a value may have them, are written as Python writes them, and long ones are cut.
+    """
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*(_one_line(str(line)) for line in lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
 
 
 class ParameterError(ForgettingError):
@@ -66,6 +80,19 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
             else:  # of several values that do not go together
                 sentences.append(f"{message.removeprefix('value error, ')}.")
         raise ParameterError(" ".join(sentences)) from error
+
+
+def _one_line(text: str) -> str:
+    """Return a text in which all characters can be printed, without the middle of long words."""
+    text = re.sub(r"\s*\n\s*", " ", text.strip("\n"))
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    words = (_without_middle(word, LONGEST_WORD) for word in text.split(" "))
+    return _without_middle(" ".join(words), LONGEST_LINE)
+
+
+def _without_middle(text: str, n: int) -> str:
+    """Return a text of at most n characters, of which the beginning and the end stay."""
+    return text if len(text) <= n else f"{text[: n * 2 // 3]}...{text[3 - n // 3 :]}"
 
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:

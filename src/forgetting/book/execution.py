@@ -160,7 +160,8 @@ def execute(
                 raise kind(error.evalue) from error
             kept = _keep(fresh / "executed.ipynb", failed)
             if kind is None:
-                raise ForgettingError(f"{template} failed.{kept}\n{error}") from error
+                lines = str(error).splitlines()
+                raise ForgettingError(f"{template} failed.{kept}", *lines) from error
             raise kind(f"{error.evalue}{kept}") from error
         except (OSError, RuntimeError) as error:
             kept = _keep(fresh / "executed.ipynb", failed)

@@ -130,7 +130,7 @@ def run(
     if failed and not (scratch / "logs").exists():
         raise ForgettingError(f"Snakemake began no job: its log is {scratch / 'snakemake.log'}")
     if failed:
-        raise ForgettingError("\n".join(failed))
+        raise ForgettingError(*(line for each in failed for line in each.splitlines()))
 
 
 def _write_plan(
