@@ -106,7 +106,7 @@ def made(name: str, change: str, other: str | None, folder: Path) -> dict[str, A
     if path:
         environment = environment | {"PYTHONPATH": os.pathsep.join(filter(None, path))}
     target = folder / f"{name}-{change}.safetensors"
-    command = [sys.executable, __file__, "--make", f"{name} {seed} {precision} {target}"]
+    command = [sys.executable, __file__, "--make", name, str(seed), precision, str(target)]
     done = subprocess.run(
         command,
         env=os.environ | environment | {"XDG_CACHE_HOME": str(folder / change)},
@@ -136,11 +136,11 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--torch", "other", type=click.Path(exists=True), help="Folder of another torch.")
-@click.option("--make", "given", hidden=True)
-def main(other: str | None, given: str | None) -> None:
+@click.option("--make", "given", nargs=4, hidden=True)
+def main(other: str | None, given: tuple[str, str, str, str] | None) -> None:
     """Make each run in each way, and record what differs from the first."""
     if given:
-        name, seed, precision, target = given.split(" ", 3)
+        name, seed, precision, target = given
         make(name, int(seed), precision, target)
         return
     left_out = set() if other else {"torch"}

@@ -26,6 +26,7 @@ from forgetting.methods.direction import (
 )
 from forgetting.methods.feature_unlearning import UnlearningConfig, ms_ssim, unlearn_feature
 from forgetting.methods.latent_filter import LatentFilter
+from forgetting.probes.relearning import relearn
 
 
 def test_the_tenth_of_samples_with_the_highest_scores_is_positive(bars, labelled):
@@ -229,6 +230,28 @@ def test_collecting_leaves_a_generator_in_training_mode_as_it_was():
     collect_latents(generator, lambda images: images.mean((1, 2, 3)), 600)
     assert generator.training
     assert all(torch.equal(before[name], value) for name, value in generator.state_dict().items())
+
+
+class Strict(Bars):
+    """Bars that refuse what is no number, as a checking layer does."""
+
+    def forward(self, latents):
+        if self.weight().abs().max() > 1e6:
+            raise ValueError("a weight is out of range")
+        return super().forward(latents)
+
+    def weight(self):
+        return torch.cat([weight.flatten() for weight in self.parameters()])
+
+
+def test_what_a_generator_raises_while_it_is_tuned_is_a_sentence():
+    direction = Direction(torch.eye(6)[0], 0.5)
+    with pytest.raises(TrainingError, match=r"Tuning: the model fails at step 2 \(ValueError"):
+        fg.unlearn_feature(Strict(), direction, UnlearningConfig(steps=3, lr=1e9))
+    latents = torch.randn(8, 6)
+    images = Bars()(latents).detach() / 2
+    with pytest.raises(TrainingError, match=r"Relearning: the model fails at step 1 \(ValueError"):
+        relearn(Strict(), images, latents, [3], lambda model: 0, lr=1e9)
 
 
 def test_a_last_step_that_breaks_the_weights_leaves_no_model():

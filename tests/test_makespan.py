@@ -12,12 +12,9 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("workers", "start", "seconds"),
-    [(1, 0.0, 13.0), (2, 0.0, 7.0), (3, 0.0, 6.0), (9, 0.0, 6.0), (1, 1.0, 17.0), (9, 2.0, 9.0)],
-)
-def test_the_longest_begins_and_a_table_waits_for_its_runs(workers, start, seconds):
-    assert makespan(JOBS, workers, start) == seconds
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 13.0), (2, 7.0), (3, 6.0), (9, 6.0)])
+def test_the_longest_begins_and_a_table_waits_for_its_runs(workers, seconds):
+    assert makespan(JOBS, workers) == seconds
 
 
 def test_no_number_of_workers_is_faster_than_the_longest_job_or_than_all_work_divided():

@@ -55,5 +55,6 @@ def test_only_the_smallest_preset_retains_fewer_images(preset, n, run, monkeypat
         return load_person_splits(*arguments, **settings | {"n_retain": 40})
 
     monkeypatch.setattr(person_task, "load_person_splits", load)
-    load_person_task(run, parameters(preset))
+    monkeypatch.setattr(run, "parameters", parameters(preset))
+    load_person_task(run, run.parameters)
     assert given == {"radius": 0.3, "temperature": 0.7, "n_retain": n}

@@ -15,8 +15,9 @@ LONGEST_WORD, LONGEST_LINE = 400, 2000
 class ForgettingError(Exception):
     """Base of every error that a user can mend; the command line prints it without a trace.
 
-    Each argument is one line. Within it, ends of lines and other characters that steer a terminal,
-    as a name or a value may have them, are written as Python writes them, and long ones are cut.
+    Each argument is one line, whatever a name or a value in it holds. An end of a line becomes a
+    blank, other characters that steer a terminal are written as Python writes them, and long words
+    lose their middle.
     """
 
     def __init__(self, *lines: object) -> None:

@@ -16,6 +16,7 @@ from forgetting.book import templates
 from forgetting.book.run import INLINE
 from forgetting.errors import ForgettingError
 from forgetting.foundation import resources
+from forgetting.foundation.environment import variables
 from forgetting.foundation.progress import AS_LINES, MARK
 
 CONFIG = Config(
@@ -132,7 +133,7 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
     """
     kernelspec.write_kernel_spec(folder / "kernels" / templates.KERNEL["name"])
     places = filter(None, [str(folder), os.environ.get("JUPYTER_PATH")])
-    variables = {
+    values = {
         "JUPYTER_PATH": os.pathsep.join(places),
         "IPYTHONDIR": str(folder / "ipython"),
         "MPLBACKEND": INLINE,
@@ -140,13 +141,5 @@ def environment(folder: Path, **more: str) -> Iterator[None]:
         "PYTHONWARNINGS": "",
         **more,
     }
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with variables(values):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -53,7 +53,7 @@ def _after(
     return tuple(run.name for run in read if math.isfinite(seconds[run.name]))
 
 
-def makespan(jobs: Mapping[str, Job], workers: int, start: float = 0.0) -> float:
+def makespan(jobs: Mapping[str, Job], workers: int) -> float:
     """Return the seconds until all jobs are done, the longest that can begin always first.
 
     Parameters
@@ -62,8 +62,6 @@ def makespan(jobs: Mapping[str, Job], workers: int, start: float = 0.0) -> float
         By name.
     workers : int
         Each does one job at a time.
-    start : float
-        Seconds that every job takes beside its own, such as a kernel's start.
     """
     waiting = {name: set(job.after) for name, job in jobs.items()}
     readers: dict[str, list[str]] = {name: [] for name in jobs}
@@ -77,7 +75,7 @@ def makespan(jobs: Mapping[str, Job], workers: int, start: float = 0.0) -> float
     while ready or running:
         while ready and len(running) < workers:
             name = heapq.heappop(ready)[1]
-            heapq.heappush(running, (now + start + jobs[name].seconds, name))
+            heapq.heappush(running, (now + jobs[name].seconds, name))
         now, done = heapq.heappop(running)
         for name in readers[done]:
             waiting[name].discard(done)

@@ -14,9 +14,6 @@ from forgetting.book.numerals import in_minutes
 WORKERS = (1, 2, 10, 100, 1000)
 """Numbers of workers for which the time is simulated."""
 
-START = 20.0
-"""Seconds from the start of a job to its first cell, a little more than what was seen here."""
-
 HOUR = 3600.0
 
 
@@ -52,14 +49,14 @@ class Workers(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         jobs = all_jobs()
-        alone = makespan(jobs, 1, START)
+        alone = makespan(jobs, 1)
         rows = [self._cells(jobs, workers, alone) for workers in WORKERS]
-        heads = ("workers", "time", "times faster", "of the work that they could do")
+        heads = ("workers", "time", "times faster", "efficiency")
         return table_of(self, [(head, 25) for head in heads], rows, ["claims"])
 
     def _cells(self, jobs: dict[str, Job], workers: int, alone: float) -> list[nodes.Node]:
         """Return the cells of a row."""
-        seconds = makespan(jobs, workers, START)
+        seconds = makespan(jobs, workers)
         time = in_minutes(seconds) if seconds < HOUR else f"{seconds / HOUR:.1f} hours"
         times = alone / seconds
         return [

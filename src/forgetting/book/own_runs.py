@@ -23,6 +23,10 @@ HELD = b"held\n"
 """What a lock says from when its run begins. At the end of the run the file is removed."""
 
 
+KILLED = ".killed"
+"""The folder for what runs left that were killed, in the folder of their results."""
+
+
 class NameTakenError(ForgettingError):
     """A folder has a run of that name, finished or under way."""
 
@@ -138,7 +142,7 @@ def not_as_recorded(path: Path, given: Mapping[str, str], done: Record) -> list[
 def claimed(folder: Path, name: str) -> Iterator[None]:
     """Keep a name for the run that the block executes: no other run takes it meanwhile.
 
-    What a run of that name left that was killed is removed, as `clear_killed` does.
+    What a run of that name left that was killed is put aside, as `clear_killed` does.
 
     Parameters
     ----------
@@ -156,7 +160,7 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
     lock = folder / f".{name}.lock"
     handle = _lock(lock)
     try:
-        _remove_killed(handle, folder, name, ())
+        _put_aside(handle, folder, name, ())
         if there := [path for path in _files(folder, name) if path.exists()]:
             raise NameTakenError(
                 f"{there[0]} is there, and no run is overwritten: give another --name or "
@@ -170,9 +174,10 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
 
 
 def clear_killed(folder: Path, name: str, others: Sequence[str]) -> None:
-    """Remove what a run left that was killed before all its files were in their places.
+    """Put aside what a run left that was killed before all its files were in their places.
 
-    Such a run leaves its lock, and has not come to its circumstances, the last of its files.
+    Such a run leaves its lock, and has not come to its circumstances, the last of its files. Its
+    files go to the folder `.killed`: one of them may have been made since, by other means.
 
     Parameters
     ----------
@@ -189,7 +194,7 @@ def clear_killed(folder: Path, name: str, others: Sequence[str]) -> None:
         return
     handle = _lock(lock)
     try:
-        _remove_killed(handle, folder, name, others)
+        _put_aside(handle, folder, name, others)
     finally:
         lock.unlink(missing_ok=True)
         os.close(handle)
@@ -200,12 +205,14 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [folder / f"{name}.{end}" for end in ("ipynb", "json", "run.json")]
 
 
-def _remove_killed(handle: int, folder: Path, name: str, others: Sequence[str]) -> None:
-    """Remove the files of a run if an earlier process held its lock and was killed."""
+def _put_aside(handle: int, folder: Path, name: str, others: Sequence[str]) -> None:
+    """Put the files of a run aside if an earlier process held its lock and was killed."""
     *files, last = _files(folder, name)
     if os.fstat(handle).st_size and not last.exists():
         for path in (*files, *(folder / other for other in others)):
-            path.unlink(missing_ok=True)
+            if path.exists():
+                (folder / KILLED).mkdir(exist_ok=True)
+                path.replace(folder / KILLED / path.name)
 
 
 @contextmanager

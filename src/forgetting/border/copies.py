@@ -240,7 +240,7 @@ def _independent_copy(
             "change the model: its `__deepcopy__` must copy them all."
         )
     own, copied = _named_tensors(model), _named_tensors(duplicate)
-    if own.keys() != copied.keys() or not all(_is_same(own[k], copied[k]) for k in own):
+    if own.keys() != copied.keys() or not all(is_same(own[k], copied[k]) for k in own):
         raise ModelError(
             f"A copy of {name} has other weights or buffers than the model: its `__deepcopy__` "
             "must copy them as they are."
@@ -253,12 +253,13 @@ def _named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return dict([*model.named_parameters(), *model.named_buffers()])
 
 
-def _is_same(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Return whether two tensors have the same format, shape and values; nan equals nan."""
-    if first.shape != second.shape or first.dtype != second.dtype:
+def is_same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Return whether two tensors have the same format, place and values; nan equals nan."""
+    facts = [(each.dtype, each.device, each.shape) for each in (tensor, other)]
+    if facts[0] != facts[1]:
         return False
-    pair = (tensor.detach().nan_to_num() for tensor in (first, second))
-    return first.is_meta or torch.equal(*pair)
+    pair = (each.detach().nan_to_num() for each in (tensor, other))
+    return tensor.is_meta or torch.equal(*pair)
 
 
 def _outermost(held: list[nn.Module | torch.Tensor]) -> list[nn.Module]:

@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 
-import torch
 from torch import nn
 
+from forgetting.border.copies import is_same
 from forgetting.errors import TrainingError
 
 
@@ -41,11 +41,11 @@ def undisturbed(
         for weight, is_free in free:
             weight.requires_grad_(is_free)
         for buffer, value in buffers:
-            if not _is_same(buffer, value):
+            if not is_same(buffer, value):
                 buffer.detach().copy_(value)
     now = dict(duplicate.named_parameters())
     same = {
-        k for k, value in values.items() if now.get(k) is weights[k] and _is_same(now[k], value)
+        k for k, value in values.items() if now.get(k) is weights[k] and is_same(now[k], value)
     }
     if changed := sorted((values.keys() | now.keys()) - same):
         for name in values.keys() & set(changed):
@@ -56,11 +56,3 @@ def undisturbed(
             f"{what} changed or replaced weights of a model that it may only look at, such as "
             f"{changed[0]}: change a copy, as `copy.deepcopy` makes one."
         )
-
-
-def _is_same(tensor: torch.Tensor, other: torch.Tensor) -> bool:
-    """Return whether two tensors have the same format, place and values; nan equals nan."""
-    facts = [(each.dtype, each.device, each.shape) for each in (tensor, other)]
-    return facts[0] == facts[1] and torch.equal(
-        *(t.detach().nan_to_num() for t in (tensor, other))
-    )

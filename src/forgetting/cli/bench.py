@@ -51,7 +51,7 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
             run = Run(f"bench_{called}_{parameters.task}_{seed}", parameters)
             run.folder = output
             with phase(name):
-                metrics = run.finish(*the_bench.run_task(run, task, chosen, config))
+                metrics = run.finish(*task.run(run, chosen, config))
         cells = task.cells(metrics)
         shown = [f"{head} {cell}" for head, cell in zip(task.headings, cells, strict=True) if cell]
         click.echo(f"{name}: {', '.join(shown)}")

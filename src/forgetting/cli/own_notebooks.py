@@ -12,7 +12,7 @@ def has_notebooks() -> bool:
 
 
 def clear_killed(template: str, output: Path, files: Sequence[str]) -> None:
-    """Remove what the run of a template left in a folder, if it was killed there."""
+    """Put aside what the run of a template left in a folder, if it was killed there."""
     if has_notebooks():
         from forgetting.book import own_runs
 

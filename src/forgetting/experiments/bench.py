@@ -3,14 +3,13 @@
 import hashlib
 import inspect
 import json
-import math
 from typing import Any
 
 from forgetting.errors import ModelError, ParameterError, did_you_mean, validated
 from forgetting.experiments.bench_taming import PersonBenchTask, RareBenchTask
-from forgetting.experiments.bench_task import BenchTask, Figures, settings_of
+from forgetting.experiments.bench_task import BenchTask, settings_of
 from forgetting.experiments.bench_unlearning import FeatureBenchTask
-from forgetting.experiments.context import Experiment, Parameters
+from forgetting.experiments.context import Parameters
 from forgetting.experiments.own_files import code_files, function_of
 from forgetting.methods import METHODS
 from forgetting.methods.method import AnyMethod
@@ -32,7 +31,7 @@ SMALL = FULL | {"n_collected": 2000, "n_samples": 2000, "attack_steps": 0, "seed
 """The size of a task that shows within minutes whether a method works."""
 
 PERSON = {
-    "version": 1,
+    "version": 2,
     "model": "faces-glow",
     "max_steps": 1000,
     "n_forget": 4,
@@ -154,7 +153,6 @@ def tasks_of(method: AnyMethod[Any], names: tuple[str, ...], is_quick: bool) -> 
     ParameterError
         There is no such task, or it is not one for such a method.
     """
-    kind = type(method)
     if not names:
         return {
             name: task
@@ -165,8 +163,8 @@ def tasks_of(method: AnyMethod[Any], names: tuple[str, ...], is_quick: bool) -> 
     for name, task in found.items():
         if not isinstance(method, task.takes):
             raise ParameterError(
-                f"{method.name} is a {kind.__name__}, and {name} takes a {task.takes.__name__}: "
-                "choose another task."
+                f"{method.name} is a {type(method).__name__}, and {name} takes a "
+                f"{task.takes.__name__}: choose another task."
             )
     return found
 
@@ -196,19 +194,3 @@ def code_digest(method: AnyMethod[Any]) -> str:
     for path in code_files(inspect.unwrap(method.function).__module__):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def run_task(run: Experiment, task: BenchTask, method: AnyMethod[Any], config: Any) -> Figures:
-    """Run a method on a task, and grade what is left, as the task's `run` describes it.
-
-    Raises
-    ------
-    ParameterError
-        The method cannot solve the task.
-    ModelError
-        The method fails, or its result or its history cannot be used.
-    """
-    metrics, history = task.run(run, method, config)
-    if not all(math.isfinite(value) for row in history for value in row.values()):
-        raise ModelError(f"The history of {method.name} has a figure that is not finite.")
-    return metrics, history

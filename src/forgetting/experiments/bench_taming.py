@@ -42,7 +42,6 @@ class PersonBenchTask(TamingBenchTask):
     n_forget: int = Field(ge=1, le=15)
     n_likelihood_reference: int = Field(ge=20)
     draws: int = Field(ge=1)
-    preset: Literal["default"] = "default"
 
     headings: ClassVar[tuple[str, ...]] = (
         *("forgotten lie at", "drop beyond others", "held-out moved", "FID", "floor"),

@@ -1,5 +1,6 @@
 """What every task of the bench has: a version, terms that are fixed, and a way to be run."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -106,7 +107,7 @@ def solved(
     Raises
     ------
     ModelError
-        The method fails, or its history is no list of figures.
+        The method fails, or its history is no list of finite figures.
     """
     with run.timed("forgetting"):
         try:
@@ -119,6 +120,8 @@ def solved(
             raise ModelError(
                 f"The method {name} fails ({type(error).__name__}: {error})."
             ) from error
+    if not all(math.isfinite(value) for row in history for value in row.values()):
+        raise ModelError(f"The history of {name} has a figure that is not finite.")
     return result.model, history
 
 

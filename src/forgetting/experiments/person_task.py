@@ -60,10 +60,6 @@ class PersonChoice(Protocol):
     def n_likelihood_reference(self) -> int:
         """Images of the likelihood reference."""
 
-    @property
-    def preset(self) -> str:
-        """The preset `smoke` retains fewer images."""
-
 
 @dataclass(frozen=True)
 class PersonTask(FlowTask):
@@ -126,7 +122,7 @@ def load_person_task(
         experiment.generator("sets"),
         radius=radius,
         temperature=temperature,
-        n_retain=2 * n_reference if parameters.preset == "smoke" else N_RETAIN,
+        n_retain=2 * n_reference if experiment.parameters.preset == "smoke" else N_RETAIN,
     )
     forget = choose_forget_images(person, parameters.n_forget, quantiles(person, base))
     return PersonTask(base, person, forget, embedding, experiment.load("faces-classifier-a"))

@@ -25,6 +25,7 @@ from forgetting.experiments.unlearning import PRESETS
 from forgetting.experiments.unlearning_methods import RoundParameters, unlearn_in_rounds
 from forgetting.foundation.progress import progress
 from forgetting.methods.taming import tame
+from forgetting.methods.taming_methods import TamingSettings
 from forgetting.metrics.likelihood import compare
 from forgetting.zoo import store
 from forgetting.zoo.recipes import RECIPES, Measurement
@@ -101,8 +102,7 @@ def tame_on_person(name: str, base: str, person: str, n_forget: int) -> None:
     """
     parameters = PersonTamingParameters(
         **{"source": "lfw", "person": person, "n_forget": n_forget, "model": base},
-        **{"lr": 1e-4, "eps": 1e-5, "max_grad_norm": 2.0, "retain_batch_size": 16},
-        **{"settle_within": 0.06, "precision": "bfloat16", "max_steps": 1000},
+        **TamingSettings(precision="bfloat16", max_steps=1000).model_dump(),
         **{"n_likelihood_reference": 400, "n_samples": 500},
     )
     run = Experiment(name, parameters)

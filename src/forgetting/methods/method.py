@@ -1,5 +1,6 @@
 """What every method has, whatever it makes forget: a name, settings, and how it is called."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -10,9 +11,11 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.undisturbed import undisturbed
 from forgetting.errors import ModelError, ParameterError
+from forgetting.foundation.registry import Registry
 from forgetting.methods.results import UnlearningResult
 
 C = TypeVar("C", bound=BaseModel)
+M = TypeVar("M", bound="AnyMethod[Any]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +84,26 @@ class AnyMethod(Generic[C]):
                 "UnlearningResult, as `finetune` does."
             )
         return result
+
+
+def adding(kind: type[M], registry: Registry[M], **facts: Any) -> Callable[..., M]:
+    """Return a decorator that makes a function a method and adds it to a registry.
+
+    The first line of the function's docstring is the method's description. Its name with
+    underscores is its key.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the method.
+    **facts
+        Its attributes, without function and description.
+    """
+
+    def add(function: Callable[..., UnlearningResult]) -> M:
+        description = (inspect.getdoc(function) or facts["name"]).splitlines()[0]
+        method = kind(function=function, description=description, **facts)
+        registry.register(method.name.replace(" ", "_"))(method)
+        return method
+
+    return add

@@ -5,7 +5,6 @@ package names its module in an entry point of the group `forgetting.methods`, un
 name, so that `METHODS` imports it.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from forgetting.border.scores import check_score
 from forgetting.errors import ModelError, ParameterError, did_you_mean
 from forgetting.foundation.registry import Registry
 from forgetting.methods.direction import Direction
-from forgetting.methods.method import AnyMethod, C
+from forgetting.methods.method import AnyMethod, C, adding
 from forgetting.methods.problem import Score, Trainable, UnlearningProblem, all_weights
 from forgetting.methods.results import Callback, UnlearningResult
 
@@ -181,18 +180,12 @@ def unlearning_method(
             f"one of {', '.join(configuration.model_fields)}, or None."
         )
 
-    def add(function: Callable[..., UnlearningResult]) -> Method[C]:
-        description = (inspect.getdoc(function) or name).splitlines()[0]
-        method = Method(
-            name=name,
-            function=function,
-            configuration=configuration,
-            source=source,
-            description=description,
-            knob=knob,
-            needs_score=needs_score,
-        )
-        METHODS.register(name.replace(" ", "_"))(method)
-        return method
-
-    return add
+    return adding(
+        Method,
+        METHODS,
+        name=name,
+        configuration=configuration,
+        source=source,
+        knob=knob,
+        needs_score=needs_score,
+    )

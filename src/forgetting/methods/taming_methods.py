@@ -11,7 +11,7 @@ from forgetting.methods.taming_registry import taming_method
 
 
 class TamingSettings(TamingConfig):
-    """Settings of taming, of which those differ from the paper's that the study found better."""
+    """Settings of taming as the pages on people have them, where they differ from the paper's."""
 
     lr: float = Field(1e-4, gt=0, description="learning rate of Adam; the study's choice")
     eps: float = Field(1e-5, gt=0, description="epsilon of Adam; the study's choice")

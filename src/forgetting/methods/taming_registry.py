@@ -4,7 +4,6 @@ A module of this package or of another adds a method with `@taming_method(...)`.
 names its module in an entry point of the group `forgetting.taming_methods`.
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from forgetting.border.preflight import check_flow
 from forgetting.errors import ModelError
 from forgetting.foundation.registry import Registry
 from forgetting.methods.image_sets import check_sets
-from forgetting.methods.method import AnyMethod, C
+from forgetting.methods.method import AnyMethod, C, adding
 from forgetting.methods.results import UnlearningResult
 
 
@@ -102,15 +101,6 @@ def taming_method(
         Another method has that name.
     """
 
-    def add(function: Callable[..., UnlearningResult]) -> TamingMethod[C]:
-        method = TamingMethod(
-            name=name,
-            function=function,
-            configuration=configuration,
-            source=source,
-            description=(inspect.getdoc(function) or name).splitlines()[0],
-        )
-        TAMING_METHODS.register(name.replace(" ", "_"))(method)
-        return method
-
-    return add
+    return adding(
+        TamingMethod, TAMING_METHODS, name=name, configuration=configuration, source=source
+    )

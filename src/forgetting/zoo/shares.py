@@ -4,9 +4,7 @@ A training is determined by its seed and its number of shares. How many processe
 changes no more than the order of a sum. Lightning Fabric starts a process for each device.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from torch import nn
 
 from forgetting.errors import ParameterError, TrainingError
 from forgetting.foundation.devices import choose_device
+from forgetting.foundation.environment import variables
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -172,21 +171,6 @@ def start(place: torch.device, n: int) -> tuple[Group, torch.device]:
             "`pip install 'forgetting[devices]'`."
         ) from error
     fabric = Fabric(accelerator=place.type, devices=n, strategy="ddp")
-    with _environment(QUIET):
+    with variables(QUIET):
         fabric.launch()
     return Group(fabric), fabric.device
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set variables of the environment for what is started within."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
