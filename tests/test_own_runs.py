@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from planted import checkout_of
 
-from forgetting.book import execution, own_runs, run, templates
+from forgetting.book import execution, kernel, own_runs, run, templates
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import Entry, entries
 from forgetting.border.conditions import MAX_SEED
@@ -256,14 +256,14 @@ def test_a_sweep_of_which_a_value_would_count_for_nothing_is_refused(parts, sent
 def test_a_run_has_this_python_and_its_pictures_whatever_the_user_has_set(
     backend, drawn, tmp_path, monkeypatch
 ):
-    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    other = tmp_path / "jupyter" / "kernels" / "python3"
     with (drawn.templates / "drawn.py").open("a", encoding="utf-8") as source:
         source.write("\n\n# %%\nimport warnings\n\nwarnings.warn('a note', stacklevel=1)\n")
     startup = tmp_path / "ipython" / "profile_default" / "startup"
-    for folder in (kernel, startup):
+    for folder in (other, startup):
         folder.mkdir(parents=True)
     spec = {"argv": ["false", "{connection_file}"], "display_name": "x", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(spec))
+    (other / "kernel.json").write_text(json.dumps(spec))
     (startup / "own.py").write_text("of_the_user = 1\n")
     monkeypatch.setenv("PYTHONSTARTUP", str(startup / "own.py"))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
@@ -288,6 +288,43 @@ def test_plain_papermill_has_its_pictures_whatever_backend_is_set(drawn, tmp_pat
     source.write_text(templates.notebook_text("drawn", drawn))
     papermill.execute_notebook(source, target, kernel_name="python3", progress_bar=False)
     assert has_picture(target)
+
+
+STARTING = """
+import os, sys
+from pathlib import Path
+
+if "ipykernel_launcher" in sys.orig_argv:
+    starts = Path(os.environ["STARTS"])
+    if len(list(starts.iterdir())) < int(os.environ["MOST"]):
+        (starts / str(os.getpid())).touch()
+        sys.exit("Address already in use")
+"""
+
+
+@pytest.mark.parametrize("most", [2, 3])
+def test_a_run_begins_again_whose_kernel_ends_before_its_first_cell(
+    most, drawn, tmp_path, monkeypatch
+):
+    """As one does whose port another kernel has taken meanwhile."""
+    for name in ("starts", "path"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "path" / "sitecustomize.py").write_text(STARTING)
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    monkeypatch.setenv("MOST", str(most))
+    places = filter(None, [str(tmp_path / "path"), os.environ.get("PYTHONPATH")])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
+
+    def run_it():
+        execution.execute("drawn", {}, None, name="x", results=tmp_path, checkout=drawn)
+
+    if most < kernel.STARTS:
+        run_it()
+        assert (tmp_path / "x.json").is_file()
+    else:
+        with pytest.raises(ForgettingError, match="could not be executed: Kernel died"):
+            run_it()
+    assert len(list((tmp_path / "starts").iterdir())) == most
 
 
 # a notebook that was edited

@@ -141,15 +141,17 @@ def execute(
             more, shown = kernel.progress(sys.stderr) if progress else kernel.QUIET
             more = {**more, CONTEXT: json.dumps(context)}
             with kernel.environment(fresh, **more):
-                executed = papermill.execute_notebook(
-                    fresh / "template.ipynb",
-                    fresh / "executed.ipynb",
-                    parameters=dict(values),
-                    kernel_name=templates.KERNEL["name"],
-                    cwd=checkout.root,
-                    progress_bar=isinstance(shown, kernel.BarsBelow),
-                    stderr_file=shown,
-                    config=kernel.CONFIG,
+                executed = kernel.begun(
+                    lambda: papermill.execute_notebook(
+                        fresh / "template.ipynb",
+                        fresh / "executed.ipynb",
+                        parameters=dict(values),
+                        kernel_name=templates.KERNEL["name"],
+                        cwd=checkout.root,
+                        progress_bar=isinstance(shown, kernel.BarsBelow),
+                        stderr_file=shown,
+                        config=kernel.CONFIG,
+                    )
                 )
             record = read_record(fresh / f"{name}.json")
             circumstances = read_record(fresh / f"{name}.run.json")

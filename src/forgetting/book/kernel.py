@@ -4,10 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from ipykernel import kernelspec
 from traitlets.config import Config
@@ -18,6 +18,8 @@ from forgetting.errors import ForgettingError
 from forgetting.foundation import resources
 from forgetting.foundation.environment import variables
 from forgetting.foundation.progress import AS_LINES, MARK
+
+Result = TypeVar("Result")
 
 CONFIG = Config(
     {
@@ -31,6 +33,10 @@ it was interrupted when it is shut down. Errors of cells are no messages of this
 
 ERASE_THE_REST, UP = "\x1b[K", "\x1b[A"
 """What a terminal is sent to empty the line from the cursor on, and to go to the line above."""
+
+
+STARTS = 3
+"""How often a run begins whose kernel ends before its first cell."""
 
 
 QUIET: tuple[dict[str, str], None] = {"TQDM_DISABLE": "1"}, None
@@ -114,6 +120,31 @@ def check_package(folder: Path) -> None:
             f"import {'none' if done.returncode else f'the one in {imported}'}: set PYTHONPATH to "
             f"{resources.PACKAGE.parent}, or call the command of that one."
         )
+
+
+def begun(execute: Callable[[], Result]) -> Result:
+    """Execute a notebook, again if its kernel ends before the first cell.
+
+    Jupyter picks free ports and leaves them to the kernel, which takes them a second later. Of two
+    kernels that begin at once and were given one port, the later one ends.
+
+    Parameters
+    ----------
+    execute : callable
+        Executes the notebook.
+
+    Raises
+    ------
+    RuntimeError
+        The kernel ended before the first cell each of `STARTS` times.
+    """
+    for _ in range(STARTS - 1):
+        try:
+            return execute()
+        except RuntimeError as error:
+            if "died before replying" not in str(error):
+                raise
+    return execute()
 
 
 @contextmanager

@@ -95,7 +95,7 @@ GLOW = of_faces(
 GLOW_64 = replace(
     GLOW,
     config=GlowConfig(channels=3, image_size=64, n_blocks=4),
-    training=GLOW.training.changed(steps=8000, checkpoint_every=50),
+    training=GLOW.training.changed(steps=3000, checkpoint_every=50),
     loss=losses.averaged_faces_glow,
     learner=learners.averaged_glow,
     summary="A Glow of faces at 64 px, 5 bits, additive coupling: the flow that is tamed.",
