@@ -8,6 +8,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import (
     CLAIMS,
     Claim,
+    comparisons_of,
     figures_of,
     judged_claims,
     read_claims,
@@ -79,12 +80,17 @@ def test_a_claim_names_the_figure_its_interval_and_its_records(results):
     assert (figure["value"], figure["interval"]) == (0.05, [0.04, 0.06])
     assert figures_of(claim) == ["wide: 0.050 px (0.040 to 0.060)"]
     assert claim["records"] == ["run"]
-    assert tally_of(claim) == []
+    assert tally_of(claim) == "1 of 1 comparison holds"
 
 
-def test_beside_a_verdict_stands_how_many_of_its_comparisons_hold(results):
-    claim = judged(results, ("a", "at most", "b"), ("b", "at most", "a"))
-    assert tally_of(claim) == ["1 of 2 comparisons hold"]
+def test_behind_a_verdict_stand_its_comparisons_and_how_many_of_them_hold(results):
+    claim = judged(results, ("a", "at most", "b"), ("b", "at most", 0.03), margin=0.01)
+    assert tally_of(claim) == "1 of 2 comparisons hold"
+    assert comparisons_of(claim) == [
+        "a: 0.020 (0.010 to 0.030), at most b with the margin of the rule: "
+        "0.060 (0.050 to 0.070): holds",
+        "b: 0.050 (0.040 to 0.060), at most 0.03: fails",
+    ]
 
 
 def test_a_claim_without_tests_needs_a_reason(results):

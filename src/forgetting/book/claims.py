@@ -5,7 +5,7 @@ the directive `claims` shows them. A new run can change a verdict.
 """
 
 import math
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,26 +63,27 @@ class Claim(BaseModel):
             neither tests nor a reason.
         """
         entry: dict[str, Any] = {
-            name: getattr(self, name) for name in ("claim", "paper", "place", "page", "rule")
+            name: getattr(self, name)
+            for name in ("claim", "paper", "place", "page", "rule", "factor", "margin")
         }
         pairs = [pair for test in self.tests for pair in test.items()]
         if not pairs:
             if not self.untested:
                 raise ForgettingError(f"The claim {self.claim!r} has no tests and no reason why.")
             return entry | {"verdict": "not tested yet", "reason": self.untested, "records": []}
-        outcomes = [self._outcome(results, *pair) for pair in pairs]
+        comparisons = [self._comparison(results, *pair) for pair in pairs]
+        outcomes: list[Outcome] = [each["outcome"] for each in comparisons]
         first = pairs[0]
         figures = [
             _figure(results, *shown) for shown in self.shown or [("", first[0], first[1][0])]
         ]
-        tally = {name: outcomes.count(name) for name in get_args(Outcome)}
         records = sorted({record for record, _ in pairs})
-        judged = {"verdict": verdict(outcomes), "tests": tally, "records": records}
+        judged = {"verdict": verdict(outcomes), "comparisons": comparisons, "records": records}
         return entry | {"unit": self.unit, "figures": figures} | judged
 
-    def _outcome(self, results: Results, record: str, comparison: Comparison) -> Outcome:
-        """Return whether a whole interval is on the side of another that the claim says."""
-        metric, relation, than = comparison
+    def _comparison(self, results: Results, record: str, given: Comparison) -> dict[str, Any]:
+        """Return a comparison with its outcome: is an interval where the claim puts it?"""
+        metric, relation, than = given
         moved: tuple[float, ...] = ()
         if isinstance(than, float):
             moved, is_alike = (than,) * 3, True
@@ -94,7 +95,13 @@ class Claim(BaseModel):
                 f"The claim {self.claim!r} compares {metric} of {record} with {than}, of which "
                 "one is a share from 0 to 1 and the other is not: give 0.05 for 5 %."
             )
-        return compared(results.value(record, metric), relation, moved)
+        return {
+            "figure": _figure(results, "", record, metric),
+            "relation": relation,
+            "than": than,
+            "bound": list(_ends(moved)),
+            "outcome": compared(results.value(record, metric), relation, moved),
+        }
 
 
 def is_share(metric: str) -> bool:
@@ -175,16 +182,46 @@ def figures_of(claim: dict[str, Any]) -> list[str]:
     """Return the figures beside a verdict as texts, each with its label."""
     texts = []
     for figure in claim.get("figures", ()):
-        low, high = figure.get("interval", (math.nan, math.nan))
-        factor, unit = (100, " %") if is_share(figure["metric"]) else (1, claim["unit"])
-        value, low, high = (factor * x for x in (figure["value"], low, high))
-        text = in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
+        text = _in_figures(figure, claim["unit"])
         texts.append(f"{figure['label']}: {text}" if figure["label"] else text)
     return texts
 
 
-def tally_of(claim: dict[str, Any]) -> list[str]:
-    """Return how many of a claim's comparisons hold, as one text; none where it has one."""
-    tests = claim.get("tests", {})
-    n = sum(tests.values())
-    return [f"{tests['holds']} of {n} comparisons hold"] if n > 1 else []
+def comparisons_of(claim: dict[str, Any]) -> list[str]:
+    """Return the comparisons behind a verdict as texts, each with its outcome."""
+    texts = []
+    for each in claim.get("comparisons", ()):
+        figure, than, (low, high) = each["figure"], each["than"], each["bound"]
+        factor, unit = (100, " %") if is_share(figure["metric"]) else (1, claim["unit"])
+        if isinstance(than, float):
+            bound = f"{factor * than:g}{unit}"
+        else:
+            moved = {"metric": than, "value": (low + high) / 2, "interval": [low, high]}
+            is_moved = (claim["factor"], claim["margin"]) != (1, 0)
+            name = _in_words(than) + (" with the margin of the rule" if is_moved else "")
+            bound = f"{name}: {_in_figures(moved, claim['unit'])}"
+        texts.append(
+            f"{_in_words(figure['metric'])}: {_in_figures(figure, claim['unit'])}, "
+            f"{each['relation']} {bound}: {each['outcome']}"
+        )
+    return texts
+
+
+def tally_of(claim: dict[str, Any]) -> str:
+    """Return how many of a claim's comparisons hold; an empty text where it has none."""
+    outcomes = [each["outcome"] for each in claim.get("comparisons", ())]
+    n, noun = len(outcomes), "comparison holds" if len(outcomes) == 1 else "comparisons hold"
+    return f"{outcomes.count('holds')} of {n} {noun}" if outcomes else ""
+
+
+def _in_figures(figure: dict[str, Any], unit: str) -> str:
+    """Return a figure with its interval and unit, shares in percent."""
+    low, high = figure.get("interval", (math.nan, math.nan))
+    factor, unit = (100, " %") if is_share(figure["metric"]) else (1, unit)
+    value, low, high = (factor * x for x in (figure["value"], low, high))
+    return in_figures(value, low, high, unit, math.isfinite(high - low) and high > low)
+
+
+def _in_words(metric: str) -> str:
+    """Return the name of a metric as words."""
+    return metric.replace("_", " ")

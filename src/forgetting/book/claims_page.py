@@ -9,7 +9,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from forgetting.book.cells import badge, cell, link_to, table_of
 from forgetting.book.checkout import HERE
-from forgetting.book.claims import figures_of, tally_of
+from forgetting.book.claims import comparisons_of, figures_of, tally_of
 
 COLUMNS = (("claim", 44), ("verdict", 13), ("figure", 27), ("page", 16))
 
@@ -39,12 +39,24 @@ class Claims(SphinxDirective):
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
         return [
             nodes.container("", first, cell(detail, "rule")),
-            nodes.container(
-                "", badge(claim["verdict"]), *(cell(text, "rule") for text in tally_of(claim))
-            ),
+            nodes.container("", badge(claim["verdict"]), *_comparisons(claim)),
             nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link_to(claim["page"])),
         ]
+
+
+def _comparisons(claim: dict[str, Any]) -> list[nodes.Node]:
+    """Return the comparisons behind a verdict, folded behind how many of them hold."""
+    texts = comparisons_of(claim)
+    if not texts:
+        return []
+    summary = f'<details class="rule"><summary>{tally_of(claim)}</summary>'
+    listed = nodes.bullet_list("", *(nodes.list_item("", cell(text)) for text in texts))
+    return [
+        nodes.raw("", summary, format="html"),
+        listed,
+        nodes.raw("", "</details>", format="html"),
+    ]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
