@@ -34,12 +34,12 @@ class Claims(SphinxDirective):
         return table_of(self, COLUMNS, [self._cells(claim) for claim in claims], ["claims"])
 
     def _cells(self, claim: dict[str, Any]) -> list[nodes.Node]:
-        """Return the cells of a row: claim and rule, verdict, figure, and page."""
+        """Return the cells of a row: claim, rule and comparisons, verdict, figure, and page."""
         first = nodes.paragraph("", claim["claim"])
         detail = f"Not tested yet: {claim['reason']}." if "reason" in claim else claim["rule"]
         return [
-            nodes.container("", first, cell(detail, "rule")),
-            nodes.container("", badge(claim["verdict"]), *_comparisons(claim)),
+            nodes.container("", first, cell(detail, "rule"), *_comparisons(claim)),
+            badge(claim["verdict"]),
             nodes.container("", *map(cell, figures_of(claim))),
             nodes.paragraph("", "", link_to(claim["page"])),
         ]

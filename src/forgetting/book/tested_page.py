@@ -11,8 +11,14 @@ from sphinx.util.docutils import SphinxDirective
 from forgetting.book.cells import cell, table_of
 from forgetting.book.checkout import HERE
 
-WIDTHS = {"call": 18, "wrong": 38, "fault": 36, "expected": 30, "test": 40}
-"""Relative widths of the columns that there are."""
+COLUMNS = {
+    "call": ("call", 18),
+    "wrong": ("what could be wrong", 38),
+    "fault": ("fault", 36),
+    "expected": ("expected", 30),
+    "test": ("test", 40),
+}
+"""Heads and relative widths of the columns that there are."""
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -48,7 +54,7 @@ class Tested(SphinxDirective):
             raise self.error(f"There is no file {path.name} in book/.")
         self.env.note_dependency(str(path))
         rows = rows_of(path)
-        columns = [(name, WIDTHS[name]) for name in rows[0]]
+        columns = [COLUMNS[name] for name in rows[0]]
         return table_of(self, columns, [_cells(row) for row in rows], ["claims"])
 
 
