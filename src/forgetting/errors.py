@@ -1,9 +1,9 @@
 """Errors that are sentences: what is wrong, where, and what to do about it."""
 
 import difflib
-import re
 import warnings
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -70,22 +70,35 @@ def validated(model: type[M], values: Mapping[str, Any]) -> M:
         A name is unknown, or a value is of the wrong type or out of range.
     """
     try:
-        return model(**values)
+        return model.model_validate(values)
     except ValidationError as error:
         sentences = []
         for problem in error.errors():
-            name = ".".join(map(str, problem["loc"]))
+            name = ".".join(
+                str(part) if isinstance(part, str) else quoted(part) for part in problem["loc"]
+            )
             message = problem["msg"][0].lower() + problem["msg"][1:]
             if name:
-                sentences.append(f"{name} = {problem['input']!r}: {message}.")
+                sentences.append(f"{name} = {quoted(problem['input'])}: {message}.")
             else:  # of several values that do not go together
                 sentences.append(f"{message.removeprefix('value error, ')}.")
         raise ParameterError(" ".join(sentences)) from error
 
 
+def quoted(value: object) -> str:
+    """Return a value as Python writes it, or its type where it cannot be written.
+
+    A whole number of thousands of digits cannot, nor can what holds one.
+    """
+    try:
+        return repr(value)
+    except Exception:  # whatever the code of a stranger raises
+        return f"<{type(value).__name__} that cannot be written>"
+
+
 def _one_line(text: str) -> str:
     """Return a text in which all characters can be printed, without the middle of long words."""
-    text = re.sub(r"\s*\n\s*", " ", text.strip("\n"))
+    text = " ".join(line.strip() for line in text.strip("\n").split("\n"))
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     words = (_without_middle(word, LONGEST_WORD) for word in text.split(" "))
     return _without_middle(" ".join(words), LONGEST_LINE)
@@ -126,12 +139,14 @@ def check_option(name: str, value: object, allowed: Sequence[T]) -> T:
         The value is none of the options; the most similar one is named.
     """
     for option in allowed:
-        if isinstance(value, str) == isinstance(option, str) and value == option:
+        kind = str if isinstance(option, str) else Real
+        if isinstance(value, kind) and not isinstance(value, bool) and value == option:
             return option
-    hint = did_you_mean(str(value), [str(option) for option in allowed])
-    if str(value) in allowed:
-        hint = f"Write it as a text: {str(value)!r}."
-    raise ParameterError(f"{name} = {value!r} is not allowed. {hint}")
+    text = value if isinstance(value, str) else quoted(value)
+    hint = did_you_mean(text, [str(option) for option in allowed])
+    if text in allowed:
+        hint = f"Write it as a text: {text!r}."
+    raise ParameterError(f"{name} = {quoted(value)} is not allowed. {hint}")
 
 
 def warn_if_fewer(wanted: int, available: int, what: str) -> None:

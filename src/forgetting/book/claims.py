@@ -7,12 +7,12 @@ the directive `claims` shows them. A new run can change a verdict.
 import math
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.judged import JudgedFile
 from forgetting.book.numerals import Results, in_figures
+from forgetting.book.yaml_files import read_mappings
 from forgetting.errors import ForgettingError, validated
 
 Outcome = Literal["holds", "fails", "open"]
@@ -159,7 +159,7 @@ def read_claims(checkout: Checkout = HERE) -> list[Claim]:
         A claim is malformed.
     """
     path = checkout.root / "book" / "claims.yaml"
-    return [validated(Claim, values) for values in yaml.safe_load(path.read_text("utf-8"))]
+    return [validated(Claim, values) for values in read_mappings(path)]
 
 
 def judged_claims(checkout: Checkout = HERE) -> list[dict[str, Any]]:

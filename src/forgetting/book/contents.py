@@ -7,10 +7,9 @@ level. Both kinds of pages can be named; pages that share a place stand in the o
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import yaml
-
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages
+from forgetting.book.yaml_files import read_yaml
 from forgetting.errors import ForgettingError, did_you_mean
 from forgetting.foundation.files import write_text
 
@@ -36,7 +35,7 @@ def contents(checkout: Checkout = HERE) -> str:
     ForgettingError
         A page has no place, two places, or a place next to a page that is not in the contents.
     """
-    toc = yaml.safe_load(checkout.contents.read_text(encoding="utf-8"))
+    toc = read_yaml(checkout.contents)
     listed = [page for page in pages(checkout) if f"{RUNS}{page.name}" != toc["root"]]
     tree = _Tree(listed)
     lines = [f"format: {toc['format']}", f"root: {toc['root']}", "parts:"]

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 import nbformat
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.fingerprint import computing_tree, fingerprint
 from forgetting.book.records import Record, read_records
+from forgetting.book.yaml_files import read_mappings
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean, shortened, validated
 
 
@@ -151,11 +151,10 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
     Raises
     ------
     ForgettingError
-        An entry is malformed, two have one name, a key is given twice, or the template of an entry
-        lacks one of its parameters.
+        runs.yaml cannot be read, an entry is malformed, two have one name, a key is given twice,
+        or the template of an entry lacks one of its parameters.
     """
-    content = yaml.load(checkout.runs_file.read_text(encoding="utf-8"), _Loader)
-    listed = [validated(Entry, values) for values in content]
+    listed = [validated(Entry, values) for values in read_mappings(checkout.runs_file)]
     _check_names(entry.name for entry in listed)
     for entry in listed:
         given = {*entry.parameters, *entry.grid}.union(*entry.cases.values())
@@ -164,20 +163,6 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
         except ParameterError as error:
             raise ForgettingError(f"runs.yaml, {entry.name}: {error}") from error
     return listed
-
-
-class _Loader(yaml.SafeLoader):
-    """A loader of YAML that refuses a key that is given twice; the last would count."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return a mapping whose keys differ."""
-        keys = []
-        for key_node, _ in node.value:
-            if (key := self.construct_object(key_node)) in keys:
-                line = key_node.start_mark.line + 1
-                raise ForgettingError(f"runs.yaml, line {line}: {key} is given twice.")
-            keys.append(key)
-        return super().construct_mapping(node, deep)
 
 
 def _check_names(names: Iterable[str]) -> None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
@@ -18,6 +17,7 @@ from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
 from forgetting.book.proof import read_proofs
 from forgetting.book.records import Record, digest
+from forgetting.book.yaml_files import read_mappings, read_yaml
 from forgetting.errors import ForgettingError, validated
 from forgetting.foundation.files import write_text
 
@@ -103,10 +103,7 @@ def read_renaming(path: Path) -> Renaming:
     ForgettingError
         The file cannot be read, or it holds something else.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ForgettingError(f"{path} is not a readable YAML file: {error}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ForgettingError(
             f"{path} holds no renaming: it needs a mapping with some of "
@@ -196,7 +193,7 @@ class _Before:
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
-        content = yaml.safe_load(checkout.runs_file.read_text(encoding="utf-8"))
+        content = read_mappings(checkout.runs_file)
         for values in content:
             values.pop("last", None)  # which the front page had while a template made it
         listed = [validated(Entry, values) for values in content]

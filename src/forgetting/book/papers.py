@@ -7,13 +7,13 @@ with what they say, and the directive `papers` shows them.
 import math
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import Relation, compared, verdict
 from forgetting.book.judged import JudgedFile
 from forgetting.book.numerals import Results
+from forgetting.book.yaml_files import read_mappings
 from forgetting.errors import ForgettingError, validated
 
 Printed = float | str | None
@@ -213,7 +213,7 @@ def read_papers(checkout: Checkout = HERE) -> list[PaperTable]:
         A table is malformed.
     """
     path = checkout.root / "book" / "papers.yaml"
-    return [validated(PaperTable, values) for values in yaml.safe_load(path.read_text("utf-8"))]
+    return [validated(PaperTable, values) for values in read_mappings(path)]
 
 
 def printed(name: str, part: str, column: str, checkout: Checkout = HERE) -> list[float]:

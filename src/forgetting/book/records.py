@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Iterable
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, quoted
 
 Record = dict[str, Any]
 
@@ -67,9 +67,11 @@ def read_record(path: Path) -> Record:
             f"schema {SCHEMA}: run `forgetting upgrade {path.parent}` first."
         )
     for name, value in record.get("metrics", {}).items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not -sys.float_info.max <= value <= sys.float_info.max:
             raise DataError(
-                f"{path}: the metric {name} is {value!r}, not a finite number. Make the run again."
+                f"{path}: the metric {name} is {quoted(value)}, not a finite number. Make the run "
+                "again."
             )
     _check_intervals(record.get("metrics", {}), path)
     return record
@@ -129,7 +131,8 @@ def refuse_newer(path: Path, record: Record) -> None:
     if isinstance(schema, bool) or schema not in range(1, SCHEMA + 1):
         remedy = "install a newer version of forgetting"
         raise DataError(
-            f"{path} is a record of schema {schema!r}, and this version reads schema {SCHEMA}: "
+            f"{path} is a record of schema {quoted(schema)}, and this version reads schema "
+            f"{SCHEMA}: "
             f"{remedy if isinstance(schema, int) and schema > SCHEMA else 'make the run again'}."
         )
 
@@ -148,12 +151,14 @@ def json_of(path: Path) -> Any:
     Raises
     ------
     DataError
-        A name comes twice in it.
+        The file cannot be read, or a name comes twice in it.
     """
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text, object_pairs_hook=lambda pairs: each_once(pairs, str(path)))
-    except ValueError:
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError):
         return None
 
 

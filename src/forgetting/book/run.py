@@ -26,7 +26,7 @@ from forgetting.book.checkout import HERE
 from forgetting.book.own_runs import numbered
 from forgetting.book.records import SCHEMA, Record, digest, read_records
 from forgetting.data import sources
-from forgetting.errors import ForgettingError, ParameterError, validated
+from forgetting.errors import ForgettingError, ParameterError, quoted, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation import resources
 from forgetting.foundation.files import write_texts
@@ -196,14 +196,15 @@ def begin(
     preset = presets.get(values.get("preset", "default"))
     if preset is None:
         raise ParameterError(
-            f"preset = {values['preset']!r}, but the presets of {template} are "
+            f"preset = {quoted(values['preset'])}, but the presets of {template} are "
             f"{', '.join(presets)}."
         )
     method = str(values.get("method"))
     for name in model.without_effect.get(method, ()):
         if values.get(name, 0) not in (0, preset.get(name)):
             raise ParameterError(
-                f"{name} = {values[name]!r} has no effect with method = {method!r}: leave it out."
+                f"{name} = {quoted(values[name])} has no effect with method = {method!r}: leave "
+                "it out."
             )
     for name, value in preset.items():
         if values.get(name, 0) == 0:

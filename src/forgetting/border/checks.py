@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from forgetting.border.copies import name_of
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, ModelError, quoted
 
 MARGIN = 0.05
 """How far beyond [0, 1] the values of an image may lie."""
@@ -109,8 +109,8 @@ def check_log_prob(flow: Any) -> None:
     is_whole = isinstance(n_bits, Integral) and not isinstance(n_bits, bool)
     if not is_whole or not 0 <= int(n_bits) <= MAX_BITS:
         raise ModelError(
-            f"{name} has n_bits = {n_bits!r}, which is added to bits/dim: let it be b for 2**b "
-            f"levels, a whole number up to {MAX_BITS}."
+            f"{name} has n_bits = {quoted(n_bits)}, which is added to bits/dim: let it be b for "
+            f"2**b levels, a whole number up to {MAX_BITS}."
         )
     log_prob = getattr(flow, "log_prob", None)
     if not callable(log_prob):
@@ -125,9 +125,9 @@ def check_log_prob(flow: Any) -> None:
     noise = next((p.default for p in parameters if p.name == "noise"), None)
     if noise is not None and noise is not inspect.Parameter.empty:
         raise ModelError(
-            f"`log_prob` of {name} has `noise={noise!r}`, but `noise` is the place of each value "
-            "in its bin, a tensor, a generator or None: give as_flow(flow, log_prob=lambda flow, "
-            "images: flow.log_prob(images))."
+            f"`log_prob` of {name} has `noise={quoted(noise)}`, but `noise` is the place of each "
+            "value in its bin, a tensor, a generator or None: give as_flow(flow, log_prob=lambda "
+            "flow, images: flow.log_prob(images))."
         )
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p for p in parameters if p.default is p.empty]

@@ -2,20 +2,48 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationInfo
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from forgetting.border.conditions import MAX_SEED
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError, ParameterError, quoted
 
 ROUNDED = 1e-6
 """By how much the end of an interval may miss its number."""
 
+MAX_COUNT = 2**31 - 1
+"""Largest count: of more samples or steps no machine comes to the end."""
+
+MAX_WHOLE = 2**63 - 1
+"""Largest whole number of a configuration, as torch holds them."""
+
 C = TypeVar("C", bound=BaseModel)
+
+
+class Configuration(BaseModel):
+    """A frozen configuration: known names, finite numbers, no bool in the place of a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        is_own = isinstance(kind, type) and issubclass(kind, bool | BaseModel)
+        if not is_own and any(isinstance(each, bool) for each in _within(value)):
+            raise ValueError("give a number, not a bool")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _is_held_by_a_machine(cls, value: Any) -> Any:
+        if any(isinstance(each, int) and abs(each) > MAX_WHOLE for each in _within(value)):
+            raise ValueError("give a whole number below 2**63")
+        return value
 
 
 def check_counts(*, least: int = 1, **counts: Any) -> list[int]:
@@ -28,7 +56,11 @@ def check_counts(*, least: int = 1, **counts: Any) -> list[int]:
     """
     for name, value in counts.items():
         if not _is_whole(value) or value < least:
-            raise ParameterError(f"{name} = {value!r}: give a whole number of at least {least}.")
+            raise ParameterError(
+                f"{name} = {quoted(value)}: give a whole number of at least {least}."
+            )
+        if value > MAX_COUNT:
+            raise ParameterError(f"{name} = {quoted(value)}: give a whole number below 2**31.")
     return [int(value) for value in counts.values()]
 
 
@@ -41,9 +73,8 @@ def check_rate(**rates: Any) -> None:
         An option is not.
     """
     for name, value in rates.items():
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not 0 < float(value) < math.inf:
-            raise ParameterError(f"{name} = {value!r}: give a finite number above 0.")
+        if not 0 < _as_float(value) < math.inf:
+            raise ParameterError(f"{name} = {quoted(value)}: give a finite number above 0.")
 
 
 def check_number(**numbers: Any) -> None:
@@ -56,7 +87,7 @@ def check_number(**numbers: Any) -> None:
     """
     for name, value in numbers.items():
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise ParameterError(f"{name} = {value!r}: give a number.")
+            raise ParameterError(f"{name} = {quoted(value)}: give a number.")
 
 
 def finite_number(**numbers: Any) -> float:
@@ -68,12 +99,11 @@ def finite_number(**numbers: Any) -> float:
         It is no finite number.
     """
     ((name, value),) = numbers.items()
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if isinstance(value, torch.Tensor):
-        is_number = value.ndim == 0 and value.dtype != torch.bool
-    if not is_number or not math.isfinite(value):
-        raise ParameterError(f"{name} = {value!r}: give a finite number.")
-    return float(value)
+    is_one = isinstance(value, torch.Tensor) and value.ndim == 0 and not value.is_complex()
+    number = _as_float(value.item() if is_one else value)
+    if not math.isfinite(number):
+        raise ParameterError(f"{name} = {quoted(value)}: give a finite number.")
+    return number
 
 
 def check_ordered(**collections: Any) -> None:
@@ -101,7 +131,7 @@ def check_seed(seed: Any) -> int:
         The seed is not.
     """
     if not _is_whole(seed) or not 0 <= seed <= MAX_SEED:
-        raise ParameterError(f"seed = {seed!r}: give a whole number from 0 to 2**62.")
+        raise ParameterError(f"seed = {quoted(seed)}: give a whole number from 0 to 2**62.")
     return int(seed)
 
 
@@ -138,11 +168,23 @@ def configuration(config: Any, kind: type[C]) -> C:
     return config
 
 
-def refuse_bool(model: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
-    """Return the value of a configuration's field, unless a number is given as a bool."""
-    if isinstance(value, bool) and model.model_fields[str(info.field_name)].annotation is not bool:
-        raise ValueError("give a number, not a bool")
-    return value
+def _within(value: Any) -> Iterator[Any]:
+    """Yield the values of a mapping, a list or a tuple, and of those in it, or the value."""
+    if isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _within(each)
+    else:
+        yield value
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as a float, infinite if it is too large, and nan for all else."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _is_whole(value: Any) -> bool:

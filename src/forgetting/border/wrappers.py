@@ -24,7 +24,7 @@ from forgetting.border.answers import uncompiled
 from forgetting.border.checks import check_log_prob
 from forgetting.border.copies import check_module, name_of
 from forgetting.border.options import check_counts, check_ordered
-from forgetting.errors import ModelError, ParameterError
+from forgetting.errors import ModelError, ParameterError, quoted
 
 
 def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> AdaptedFlow:
@@ -212,7 +212,7 @@ def as_classifier(
     check_ordered(attributes=attributes)
     names = () if isinstance(attributes, str) else tuple(attributes)
     if not names or len(set(names)) < len(names):
-        raise ParameterError(f"attributes = {attributes!r}: give a list of different names.")
+        raise ParameterError(f"attributes = {quoted(attributes)}: give a list of different names.")
     check_counts(least=0, n_classes=n_classes)
     if n_classes == 1 or n_classes > len(names):
         raise ParameterError(

@@ -5,8 +5,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from forgetting.border.options import Configuration
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.context import Experiment
 from forgetting.foundation.progress import tracked
@@ -17,13 +18,11 @@ Figures = tuple[dict[str, float], list[dict[str, float]]]
 """The metrics of a run, and the history of its method."""
 
 
-class BenchTask(BaseModel):
+class BenchTask(Configuration):
     """A task of the bench; another value of a field makes another version.
 
     What is retrained is of the zoo, and the graders are those of the study.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: int = Field(ge=1)
     model: str

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from forgetting.border.conditions import MAX_SEED, stream_seed
+from forgetting.border.options import Configuration
 from forgetting.errors import ParameterError
 from forgetting.foundation.devices import DEVICE, choose_device
 from forgetting.metrics.feature_statistics import Statistics
@@ -19,10 +20,8 @@ from forgetting.zoo import references as reference
 from forgetting.zoo import store as zoo
 
 
-class Parameters(BaseModel):
+class Parameters(Configuration):
     """What every template takes; a template's own parameters are added by a subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preset: str = "default"
     seed: int = Field(0, ge=0, le=MAX_SEED)
@@ -72,7 +71,7 @@ class Experiment:
         ParameterError
             It is not of one of `kinds` (any, if none are named).
         """
-        kind = zoo.record(name)["kind"]
+        kind = zoo.record(name).get("kind")
         if kinds and kind not in kinds:
             raise ParameterError(
                 f"{name!r} is a {kind}; {self.template} takes a {' or '.join(kinds)}."
@@ -93,7 +92,7 @@ class Experiment:
         """
         model = self.load(name)
         if not hasattr(model, "latent_dim"):
-            kind = zoo.record(name)["kind"]
+            kind = zoo.record(name).get("kind")
             raise ParameterError(f"{name!r} is a {kind}; {self.template} takes a generator.")
         return model
 

@@ -16,7 +16,7 @@ from forgetting.data.images import image_files
 from forgetting.data.near_copies import near_copies
 from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
-from forgetting.errors import DataError, DataWarning, ParameterError
+from forgetting.errors import DataError, DataWarning, ParameterError, quoted
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.classifier_pair import TrainedPair
@@ -94,7 +94,7 @@ def train_classifier(
     steps, size = check_counts(steps=steps, size=size)
     seed = check_seed(seed)
     if not isinstance(name, str) or not name.strip():
-        raise ParameterError(f"name = {name!r}: give the name of the feature as a text.")
+        raise ParameterError(f"name = {quoted(name)}: give the name of the feature as a text.")
     with own_conditions(seed):
         sets = _images(with_feature, size), _images(without_feature, size)
         _warn_of_files((with_feature, without_feature), size, name)

@@ -13,7 +13,7 @@ from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score, check_without_threshold
 from forgetting.border.options import check_counts, check_number, check_ordered, check_seed
 from forgetting.border.preflight import check_generator
-from forgetting.errors import ParameterError, check_option, validated
+from forgetting.errors import ParameterError, check_option, quoted, validated
 from forgetting.experiments.own_feature import OwnFeature
 from forgetting.experiments.own_report import UnlearningReport, measure
 from forgetting.experiments.own_sources import classifiers_used, warn_of_changed
@@ -156,14 +156,15 @@ def _as_graders(given: Any) -> list[Score]:
     check_ordered(grader=given)
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ParameterError(
-            f"grader = {given!r}: give a score, such as classifier['Smiling'], or a list of them."
+            f"grader = {quoted(given)}: give a score, such as classifier['Smiling'], or a list of "
+            "them."
         )
     graders = list(given)
     for place, each in enumerate(graders):
         if not callable(each):
             raise ParameterError(
-                f"grader[{place}] = {each!r}: give a score, such as classifier['Smiling'], or "
-                "leave it out."
+                f"grader[{place}] = {quoted(each)}: give a score, such as classifier['Smiling'], "
+                "or leave it out."
             )
     return graders
 
@@ -191,7 +192,7 @@ def checked_options(
     if share is not None:
         check_number(share=share)
     if share is not None and not 0 < share < 1:
-        raise ParameterError(f"share = {share!r}: give a number between 0 and 1.")
+        raise ParameterError(f"share = {quoted(share)}: give a number between 0 and 1.")
     return settings
 
 

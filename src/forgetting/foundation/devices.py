@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from forgetting.errors import ParameterError
+from forgetting.errors import ParameterError, quoted
 
-DEVICE = r"^(auto|cpu|cuda(:(0|[1-9]\d*))?|mps)$"
+DEVICE = r"^(auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?|mps)$"
 """How a device is named: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`."""
 
 COMPLETE = ("cpu", "cuda")
@@ -32,8 +32,8 @@ def choose_device(name: str = "auto") -> torch.device:
     ParameterError
         The name is none of these, or there is no such device here.
     """
-    if not re.fullmatch(DEVICE, name):
-        raise ParameterError(f"device = {name!r}: give auto, cpu, cuda, cuda:N or mps.")
+    if not isinstance(name, str) or not re.fullmatch(DEVICE, name):
+        raise ParameterError(f"device = {quoted(name)}: give auto, cpu, cuda, cuda:N or mps.")
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
     if name == "auto":

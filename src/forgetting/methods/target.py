@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from forgetting.errors import DataError, ParameterError
+from forgetting.errors import DataError, ParameterError, quoted
 
 MAX_ATTRIBUTES = 2
 
@@ -39,7 +39,8 @@ class Target:
         names = () if isinstance(self.attributes, str) else self.attributes
         if not len(set(names)) == len(names) in range(1, MAX_ATTRIBUTES + 1):
             raise ParameterError(
-                f"target: {self.attributes!r} must be a tuple of one or two different attributes."
+                f"target: {quoted(self.attributes)} must be a tuple of one or two different "
+                "attributes."
             )
         shares = torch.as_tensor(self.shares).detach().cpu().clone()  # the caller's may change
         n = 2 ** len(self.attributes)

@@ -13,7 +13,7 @@ from torch import nn
 
 from forgetting.border.checks import check_images
 from forgetting.border.options import configuration
-from forgetting.errors import DataError
+from forgetting.errors import DataError, quoted
 from forgetting.methods.image_sets import digests, distinct
 from forgetting.methods.results import Callback, TamingResult
 from forgetting.methods.taming import tame
@@ -72,7 +72,7 @@ class _Controller:
         wanted = self._target.shares.shape
         if not isinstance(shares, torch.Tensor) or shares.shape != wanted:
             raise DataError(
-                f"`measure` returns {shares!r}: it must return the shares of "
+                f"`measure` returns {quoted(shares)}: it must return the shares of "
                 f"{', '.join(self._target.combinations)}, a tensor of {wanted[0]} numbers."
             )
         if not abs(float(shares.sum()) - 1) <= MEASURED_SUM or not (shares >= 0).all():

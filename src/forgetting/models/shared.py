@@ -8,19 +8,18 @@ import math
 from collections.abc import Iterator
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
+from forgetting.border.options import Configuration
 from forgetting.foundation.progress import tracked
 
 SAMPLED_AT_ONCE = 64
 """Images in a batch of samples; 256 do not fit a processor's cache and are a third slower."""
 
 
-class Sizes(BaseModel):
-    """Sizes of a model: a frozen configuration that refuses what it has no field for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Sizes(Configuration):
+    """Sizes of a model."""
 
 
 class StagedSizes(Sizes):

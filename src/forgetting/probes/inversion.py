@@ -1,6 +1,5 @@
 """The inversion attack: search the latents of given images."""
 
-import math
 import warnings
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
 from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.inference import generate
+from forgetting.border.options import finite_number
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_same_shape
 from forgetting.border.scores import N_SCORED, check_score
@@ -89,7 +89,7 @@ def inversion_attack(
         An option is no whole number in its range.
     """
     targets = check_images(targets, "The targets")
-    if not 0 <= weight < math.inf:
+    if finite_number(weight=weight) < 0:
         raise ParameterError(f"weight = {weight!r}: give a finite number of at least 0.")
     check_search(n=len(targets), steps=steps, restarts=restarts, lr=lr, seed=seed)
     check_generator(generator, is_followed=True)

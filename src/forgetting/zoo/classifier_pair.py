@@ -4,7 +4,6 @@ One steers and the other grades. The folder is written as that of a tuned model 
 it.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch import nn
 from forgetting.border.conditions import own_conditions
 from forgetting.border.feature_score import FeatureScore
 from forgetting.errors import DataError, ForgettingError, ParameterError, WeightsError
+from forgetting.foundation.json_files import read_object
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.saved import RECORD, restore, save_model, state_digest
@@ -138,10 +138,9 @@ class TrainedPair:
 def holds_pair(folder: Path | str) -> bool:
     """Return whether a folder holds a pair of classifiers, as its record says."""
     try:
-        record = json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_object(Path(folder) / RECORD).get("kind") == KIND
+    except ValueError:
         return False
-    return isinstance(record, dict) and record.get("kind") == KIND
 
 
 def load_pair(folder: Path | str) -> TrainedPair:
@@ -163,7 +162,7 @@ def load_pair(folder: Path | str) -> TrainedPair:
             f"{folder} holds no pair of classifiers: name a folder that `save` of what "
             "fg.train_classifier returns wrote."
         )
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    record = read_object(folder / RECORD)
     try:
         entries = record["networks"]
         configs = {role: ClassifierConfig(**entries[role]["config"]) for role in ROLES}

@@ -39,7 +39,7 @@ def check_made_with(
                 continue
             if present != digest:
                 raise WeightsError(
-                    f"{name} was measured with {other} of sha256 {digest[:12]}..., and the zoo "
-                    f"has another {other}, of {present[:12]}...: measure it anew with `forgetting "
-                    f"train {name} --again`, or bring that {other} back."
+                    f"{name} was measured with {other} of sha256 {str(digest)[:12]}..., and the "
+                    f"zoo has another {other}, of {present[:12]}...: measure it anew with "
+                    f"`forgetting train {name} --again`, or bring that {other} back."
                 )

@@ -18,6 +18,7 @@ from torch import nn
 
 from forgetting.errors import ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, named_folder, replacing_all, sha256
+from forgetting.foundation.json_files import read_object
 from forgetting.zoo.same_answers import gives_answers, warn_of_other_answers
 from forgetting.zoo.same_module import (
     bytes_of,
@@ -126,10 +127,10 @@ def recorded(folder: Path, name: str) -> str | None:
         Such as "base_sha256".
     """
     try:
-        value: str = json.loads((folder / RECORD).read_text("utf-8"))["parameters"][name]
-    except (OSError, ValueError, KeyError, TypeError):
+        value = read_object(folder / RECORD)["parameters"][name]
+    except (ValueError, KeyError, TypeError):
         return None
-    return value
+    return value if isinstance(value, str) else None
 
 
 def save_model(
@@ -225,13 +226,12 @@ def restore(folder: Path | str, into: M) -> M:
             "writes them."
         )
     try:
-        record = json.loads(record_path.read_text(encoding="utf-8"))
-        expected = record["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = read_object(record_path, "sha256")
+    except ValueError as error:
         raise WeightsError(
             f"{record_path} cannot be read ({error}): save the model anew."
         ) from error
-    if sha256(weights_path) != expected:
+    if sha256(weights_path) != record["sha256"]:
         raise WeightsError(
             f"{weights_path} is not the file that {RECORD} describes: its sha256 differs. Save "
             "the model anew."

@@ -4,8 +4,8 @@ An entry is three files: NAME.safetensors (weights), NAME.json (what the model i
 trained, the sha256 of the weights) and NAME.md (the card). Pickles are never read. Of a generator
 only the part that generates is kept: a VAE's decoder, the average of a GAN's generator.
 
-An entry is looked for in the checkout's `zoo/`, then in the folder that `FORGETTING_ZOO` names,
-then in a cache that is filled from the project's release. Other weights of a name are warned of.
+An entry is looked for in the checkout's `zoo/`, then in `FORGETTING_ZOO`, then in a cache that is
+filled from the project's release. Other weights of a name are warned of.
 """
 
 import json
@@ -21,9 +21,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.border.conditions import own_conditions
-from forgetting.errors import DataWarning, WeightsError
+from forgetting.errors import DataWarning, WeightsError, quoted
 from forgetting.foundation import resources
 from forgetting.foundation.files import named_folder, replacing, sha256, write_text
+from forgetting.foundation.json_files import read_object
 from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.classifier_pair import holds_pair, load_pair
@@ -91,10 +92,9 @@ def record(name: str, folder: Path | None = None) -> dict[str, Any]:
     """
     path = _path(name, "json", folder)
     try:
-        entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        return read_object(path, "sha256")
+    except ValueError as error:
         raise WeightsError(f"{path} cannot be read ({error}); restore it from git.") from error
-    return entry
 
 
 def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
@@ -119,8 +119,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
             f"The weights {path} are missing. Restore them from git, or train them: "
             f"`forgetting train {name}`."
         )
-    digest, expected = sha256(path), entry["sha256"]
-    if digest != expected:
+    if (digest := sha256(path)) != (expected := entry["sha256"]):
         raise WeightsError(
             f"The weights {path} have sha256 {digest[:12]}..., but {name}.json says "
             f"{expected[:12]}...: the file is corrupt or another. Restore it from git."
@@ -168,7 +167,7 @@ def load(name: str, folder: Path | str | None = None) -> Any:
     entry = record(name, folder)
     if not folder:
         _warn_of_others(name, entry)
-    kind = _model_kind(name, entry.get("kind"))
+    kind = _model_kind(name, str(entry.get("kind")))
     try:
         with own_conditions():
             model = kind.model_class(kind.config_class(**entry["config"]))
@@ -181,7 +180,9 @@ def load(name: str, folder: Path | str | None = None) -> Any:
                 raise ValueError(f"{key} is of {state[key].dtype}, where {weight.dtype} is needed")
             if not weight.isfinite().all():
                 raise ValueError(f"{key} has values that are not finite")
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # whatever a model of wrong sizes raises
         raise WeightsError(
             f"The weights of {name!r} do not fit the model that {name}.json describes: {error}"
         ) from error
@@ -266,13 +267,12 @@ def local_folders() -> list[Path]:
 def _path(name: str, suffix: str, folder: Path | None) -> Path:
     """Return the path of an entry's file; fetch it where no local folder has the entry."""
     for place in [folder] if folder else local_folders():
-        if (place / f"{name}.json").is_file():
+        if name in names(place):
             return place / f"{name}.{suffix}"
     available = names(folder)
     if folder or name not in available:
-        raise WeightsError(
-            f"The zoo has no {name!r}. It has: {', '.join(available) or 'nothing yet'}."
-        )
+        its = ", ".join(available) or "nothing yet"
+        raise WeightsError(f"The zoo has no {quoted(name)}. It has: {its}.")
     return release.fetch(name, suffix)
 
 
@@ -289,12 +289,12 @@ def _warn_of_others(name: str, entry: dict[str, Any]) -> None:
             )
 
 
-def _model_kind(name: str, kind: str | None) -> ModelKind:
+def _model_kind(name: str, kind: str) -> ModelKind:
     """Return the kind of model of an entry."""
     if kind not in MODELS and kind not in NO_MODELS:
         from forgetting.zoo.recipes import RECIPES
 
         len(RECIPES)  # imports the modules of recipes: one of them may register the kind
-    if kind is None or kind not in MODELS:
+    if kind not in MODELS:
         raise WeightsError(f"{name!r} holds {kind}, not a model; see zoo/{name}.md.")
     return MODELS[kind]

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
+from forgetting.border.options import Configuration
 from forgetting.errors import TrainingError
 from forgetting.foundation.devices import is_complete, mend_layout
 from forgetting.foundation.precision import Precision, autocast_context
@@ -31,10 +32,8 @@ HELD_OUT_AT_ONCE = 500 * 3 * 64 * 64
 """Values of held-out images up to which the loss of all is measured at once."""
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Configuration):
     """Settings of a training. The learning rate rises, stays, and falls to zero at the end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from forgetting.errors import DataWarning, ParameterError, check_option
+from forgetting.errors import DataWarning, ParameterError, check_option, quoted
 from forgetting.foundation.registry import Registry
 
 
@@ -62,7 +62,9 @@ class DigitFeature:
             The share is out of range, or no value is a number.
         """
         if not 0 < share < 1:
-            raise ParameterError(f"share = {share!r} is not allowed: it lies between 0 and 1.")
+            raise ParameterError(
+                f"share = {quoted(share)} is not allowed: it lies between 0 and 1."
+            )
         if bool(values.isnan().all()):
             raise ParameterError(f"There is no {self.quantity} to set a threshold by.")
         threshold = float(values.nanquantile(1 - share if self.sign > 0 else share))
