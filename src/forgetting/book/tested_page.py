@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from forgetting.book.cells import cell, table_of
 from forgetting.book.checkout import HERE
+from forgetting.book.yaml_files import read_yaml
 
 COLUMNS = {
     "call": ("call", 18),
@@ -29,7 +29,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     path : Path
         A YAML list of rows, or a mapping from a call to its rows.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path)
     if isinstance(content, list):
         return content
     return [{"call": call, **row} for call, rows in content.items() for row in rows]
