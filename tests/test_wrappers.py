@@ -163,6 +163,15 @@ def test_a_classifier_describes_each_image_by_one_vector(read):
         classifier(read).features(images)
 
 
+@pytest.mark.parametrize("form", [tuple, list, lambda parts: dict(enumerate(parts))])
+@pytest.mark.parametrize("name", ["logits", "features"])
+def test_what_a_classifier_returns_that_is_no_tensor_is_refused_with_what_to_give(name, form):
+    function = {name: lambda _, images: form([images.flatten(1)[:, :1], images])}
+    classifier = fg.as_classifier(Bars(), ("a",), **function)
+    with pytest.raises(ModelError, match=rf"The {name} of Bars are a .* as_classifier\(\.\.\., "):
+        getattr(classifier, name)(torch.rand(3, 1, 8, 8))
+
+
 class Answers(nn.Module):
     """Returns the images of `Bars` as its `form` says."""
 

@@ -174,7 +174,7 @@ class AdaptedClassifier(nn.Module):
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Return attribute logits (B, A) of images in [0, 1], (B, C, H, W)."""
-        logits = self._logits(self.module, images)
+        logits = self._tensor("logits", self._logits(self.module, images))
         if logits.shape != (len(images), len(self.attributes)):
             raise ModelError(
                 f"The logits of {type(self.module).__name__} have the shape "
@@ -205,13 +205,23 @@ class AdaptedClassifier(nn.Module):
                 f"{type(self.module).__name__} has no features: give as_classifier(module, ..., "
                 "features=lambda module, images: ...)."
             )
-        features = self._features(self.module, images)
+        features = self._tensor("features", self._features(self.module, images))
         if features.ndim != 2 or len(features) != len(images):
             raise ModelError(
                 f"The features of {type(self.module).__name__} have the shape "
                 f"{tuple(features.shape)} for {len(images)} images: return (B, F)."
             )
         return features
+
+    def _tensor(self, name: str, answer: Any) -> torch.Tensor:
+        """Return what a function of the module gives, unless it is no tensor."""
+        if not isinstance(answer, torch.Tensor):
+            raise ModelError(
+                f"The {name} of {type(self.module).__name__} are a {type(answer).__name__}, not a "
+                f"tensor: give as_classifier(..., {name}=lambda module, images: ...) that picks "
+                "them out."
+            )
+        return answer
 
 
 class ConcatenatedLatents(nn.Module):
