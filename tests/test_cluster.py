@@ -13,6 +13,7 @@ from test_stopping import wait_for
 
 from forgetting.book import jobs, needs
 from forgetting.book.checkout import Checkout
+from forgetting.book.profiles import WORKFLOW
 
 MISSING = [name for name in ("munged", "slurmctld", "slurmd") if shutil.which(name) is None]
 
@@ -50,7 +51,7 @@ def test_a_job_that_is_killed_or_cancelled_begins_again_and_a_drained_node_is_wa
 ):
     monkeypatch.setattr(needs, "UNKNOWN_MIB", 100)
     runs = write_jobs(tmp_path, [], ["killed"], ["sleeps"])
-    shipped = (jobs.WORKFLOW / "slurm" / "config.yaml").read_text(encoding="utf-8")
+    shipped = (WORKFLOW / "slurm" / "config.yaml").read_text(encoding="utf-8")
     profile = tmp_path / "profile"
     profile.mkdir()
     quick = "slurm-init-seconds-before-status-checks: 2\n"

@@ -3,12 +3,13 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import psutil
 import pytest
 from stand_ins import times_begun, write_jobs
 
-from forgetting.book import batch, job, jobs
+from forgetting.book import batch, job, jobs, profiles
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, pages, sweep
 from forgetting.book.needs import MINUTES, UNKNOWN_MIB, needs
@@ -104,16 +105,27 @@ def test_a_table_waits_for_its_own_runs_only(plan):
     assert plan([table, listed["tour"]])[table.name]["after"] == []
 
 
-def test_a_job_whose_runs_failed_is_not_executed(tmp_path):
+@pytest.mark.parametrize(
+    ("package", "sentence"),
+    [
+        (job.PACKAGE, "runs that failed, such as runs/1"),
+        ("/other/forgetting", f"code in {job.PACKAGE}, and the command in /other/forgetting"),
+    ],
+    ids=["runs", "code"],
+)
+def test_a_job_whose_runs_failed_or_whose_code_is_other_is_not_executed(
+    tmp_path, package, sentence
+):
     (entry,) = Entry(name="some", title="Some", template="no", grid={"seed": [0]}).runs()
     places = {key: str(tmp_path) for key in ("folder", "results")}
     each = {"entry": entry.model_dump(mode="json"), "after": ["runs/1"]}
-    plan = {"threads": 1, "checkout": {"root": str(tmp_path)}, "jobs": {"some/0": each}} | places
+    plan = {"package": package, "environment": {}, "threads": 1}
+    plan |= {"checkout": {"root": str(tmp_path)}, "jobs": {"some/0": each}} | places
     (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     (tmp_path / "outcomes" / "runs").mkdir(parents=True)
     job.outcome_path(tmp_path, "runs/1").write_text(json.dumps("No data."), encoding="utf-8")
     job.main(tmp_path, "some/0")
-    assert "runs that failed, such as runs/1" in job.read_outcome(tmp_path, "some/0")
+    assert sentence in job.read_outcome(tmp_path, "some/0")
 
 
 def test_each_job_that_failed_has_a_sentence_and_the_place_of_its_log(followed, tmp_path):
@@ -167,14 +179,41 @@ def test_without_snakemake_a_sentence_says_what_to_install(tmp_path, monkeypatch
 
 
 def test_a_profile_without_its_plugin_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(jobs, "find_spec", lambda name: None)
+    monkeypatch.setattr(profiles, "find_spec", lambda name: None)
     with pytest.raises(ForgettingError, match=r"pip install 'forgetting\[book,cluster\]'"):
-        jobs.find_profile("slurm")
+        profiles.find_profile("slurm")
 
 
 def test_an_unknown_profile_is_refused_with_those_that_are_there():
-    with pytest.raises(ForgettingError, match="no profile 'slrum': give one of slurm"):
-        jobs.find_profile("slrum")
+    with pytest.raises(ForgettingError, match="no profile 'slrum': give one of kubernetes, slurm"):
+        profiles.find_profile("slrum")
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("- a list", "holds no settings"),
+        ("executor: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_profile_that_holds_no_settings_is_refused(tmp_path, lines, sentence):
+    (tmp_path / "config.yaml").write_text(lines, encoding="utf-8")
+    with pytest.raises(ForgettingError, match=sentence):
+        profiles.find_profile(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("", "has no container-image: set it in a copy of"),
+        ("container-image: some", "No volume in kubernetes-persistent-volumes"),
+        ("container-image: some\nkubernetes-persistent-volumes: ['a:/other']", "holds /here"),
+    ],
+)
+def test_pods_without_an_image_or_without_the_checkout_are_refused(tmp_path, lines, sentence):
+    (tmp_path / "config.yaml").write_text(f"executor: kubernetes\n{lines}\n", encoding="utf-8")
+    with pytest.raises(ForgettingError, match=sentence):
+        profiles.snakemake(tmp_path, [Path("/here/is/the/checkout")])
 
 
 def test_the_others_are_executed_when_a_run_fails(tmp_path):

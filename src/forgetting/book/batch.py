@@ -47,7 +47,7 @@ def execute(
     again : bool
         Execute current pages as well.
     profile : str, optional
-        Of a cluster, as `forgetting.book.jobs.find_profile` takes it.
+        Of a cluster, as `forgetting.book.profiles.find_profile` takes it.
 
     Raises
     ------

@@ -10,11 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import forgetting
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import Entry
 from forgetting.book.execution import execute
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import write_text
+
+PACKAGE = str(Path(forgetting.__file__).parent)
+"""Folder of the code that runs here."""
 
 
 def outcome_path(folder: Path, name: str) -> Path:
@@ -77,10 +81,16 @@ def main(folder: Path, name: str) -> None:
     """
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     job = plan["jobs"][name]
+    os.environ.update(plan["environment"])
     os.environ.setdefault("OMP_NUM_THREADS", str(plan["threads"]))
     places = {key: Path(path) for key, path in plan["checkout"].items() if path}
     failed = ""
     try:
+        if plan["package"] != PACKAGE:
+            raise ForgettingError(
+                f"The job has its code in {PACKAGE}, and the command in {plan['package']}: set "
+                "PYTHONPATH for the jobs, so that both are the same."
+            )
         if lacking := [other for other in job["after"] if read_outcome(folder, other)]:
             raise ForgettingError(f"It reads records of runs that failed, such as {lacking[0]}.")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as kernels:

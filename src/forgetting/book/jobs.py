@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,15 +22,16 @@ import psutil
 from forgetting.book import stopping
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import Entry
-from forgetting.book.job import read_outcome
+from forgetting.book.job import PACKAGE, read_outcome
 from forgetting.book.needs import Needs, needs
+from forgetting.book.profiles import WORKFLOW, find_profile, snakemake
 from forgetting.errors import ForgettingError
 from forgetting.foundation.files import check_writable, write_text
 
 Log = Callable[[str], None]
 
-WORKFLOW = Path(__file__).parent / "workflow"
-"""The Snakefile, and profiles of clusters."""
+PREFIX = "FORGETTING_"
+"""Of the variables of the environment that jobs receive, also where a cluster passes none."""
 
 MINUTE = 60.0
 """Seconds after which a line says what is under way, if no job ended meanwhile."""
@@ -46,29 +46,6 @@ STOPPED = "Stopped. What is finished is kept: run the same command again."
 
 PATIENCE = 60.0
 """Seconds that Snakemake has to end by itself, and to take its jobs back if somebody stops it."""
-
-
-def find_profile(profile: str) -> Path:
-    """Return the folder of a profile: one of this package by its name, or any folder.
-
-    Raises
-    ------
-    ForgettingError
-        There is no such folder, it holds no config.yaml, or a plugin of Snakemake is missing.
-    """
-    shipped = {path.parent.name: path.parent for path in sorted(WORKFLOW.glob("*/config.yaml"))}
-    if profile in shipped and find_spec(f"snakemake_executor_plugin_{profile}") is None:
-        raise ForgettingError(
-            f"The profile {profile} needs a plugin of Snakemake: run "
-            "`pip install 'forgetting[book,cluster]'` first."
-        )
-    folder = shipped.get(profile, Path(profile))
-    if (folder / "config.yaml").is_file():
-        return folder.resolve()
-    raise ForgettingError(
-        f"There is no profile {profile!r}: give one of {', '.join(shipped)}, or a folder with a "
-        "config.yaml of Snakemake."
-    )
 
 
 def run(
@@ -97,7 +74,8 @@ def run(
     jobs_at_once : int, optional
         By default as many as cores and memory allow, or as the profile says.
     profile : str, optional
-        Of a cluster, as `find_profile` takes it; the jobs run on this machine without.
+        Of a cluster, as `forgetting.book.profiles.find_profile` takes it; the jobs run on this
+        machine without.
 
     Raises
     ------
@@ -109,6 +87,7 @@ def run(
     if find_spec("snakemake") is None:
         raise ForgettingError("This needs snakemake: run `pip install 'forgetting[book]'` first.")
     where = None if profile is None else find_profile(profile)
+    start = snakemake(where, [checkout.root, checkout.shipped, folder, results])
     threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
     workers = jobs_at_once or max(1, (os.cpu_count() or 1) // threads)
     place = checkout.build / "jobs"
@@ -121,9 +100,8 @@ def run(
         expected = "" if where else _expected(needed, workers)
         at_once = f"by the profile {profile}" if where else f"{workers} at once"
         log(f"to execute: {len(wanted)}, {at_once}{expected}")
-        failed = _follow(
-            scratch, list(needed), _command(jobs_at_once, workers * threads, where), log
-        )
+        command = start + _arguments(scratch, jobs_at_once, workers * threads, where)
+        failed = _follow(scratch, list(needed), command, log)
     finally:
         if not failed:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -160,19 +138,23 @@ def _write_plan(
     }
     packaged = str(checkout.packaged.resolve()) if checkout.packaged else ""
     plan = {
-        "python": sys.executable,
+        "package": PACKAGE,
         "threads": threads,
+        "environment": {key: os.environ[key] for key in os.environ if key.startswith(PREFIX)},
         "folder": str(folder.resolve()),
         "results": str(results.resolve()),
         "checkout": {"root": str(checkout.root.resolve()), "packaged": packaged},
         "jobs": jobs,
     }
     write_text(scratch / "plan.json", json.dumps(plan, indent=1))
+    shutil.copy(WORKFLOW / "Snakefile", scratch)  # where a pod sees it
 
 
-def _command(jobs_at_once: int | None, cores: int, profile: Path | None) -> list[str]:
-    """Return the arguments with which Python calls Snakemake."""
-    command = ["-m", "snakemake", "--snakefile", str(WORKFLOW / "Snakefile"), "--keep-going"]
+def _arguments(
+    scratch: Path, jobs_at_once: int | None, cores: int, profile: Path | None
+) -> list[str]:
+    """Return the arguments of Snakemake."""
+    command = ["--snakefile", str(scratch / "Snakefile"), "--keep-going"]
     command += ["--scheduler", "greedy", "--workflow-profile", "none"]
     command += ["--retries", str(RETRIES)]  # in the Snakefile, a job on a node would retry as well
     if profile is None:

@@ -11,7 +11,7 @@ jobs_option = click.option(
 profile_option = click.option(
     "--profile",
     metavar="NAME",
-    help="Execute on a cluster: slurm, or a folder with a profile of Snakemake.",
+    help="Execute on a cluster: slurm, or a folder with a profile, such as a copy of kubernetes.",
 )
 
 
