@@ -62,7 +62,7 @@ def test_unknown_missing_and_corrupt_weights_are_errors(entry):
     with pytest.raises(WeightsError, match="corrupt or another"):
         store.load("small", entry)
     path.unlink()
-    with pytest.raises(WeightsError, match="are missing"):
+    with pytest.raises(WeightsError, match="is missing"):
         store.load("small", entry)
 
 

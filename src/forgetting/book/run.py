@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -193,25 +194,31 @@ def begin(
         preset does not exist.
     """
     values = {name: given[name] for name in model.model_fields if name in given}
-    preset = presets.get(values.get("preset", "default"))
+    chosen = values.get("preset", "default")
+    preset = presets.get(chosen) if isinstance(chosen, str) else None
     if preset is None:
         raise ParameterError(
-            f"preset = {quoted(values['preset'])}, but the presets of {template} are "
-            f"{', '.join(presets)}."
+            f"preset = {quoted(chosen)}, but the presets of {template} are {', '.join(presets)}."
         )
-    method = str(values.get("method"))
-    for name in model.without_effect.get(method, ()):
-        if values.get(name, 0) not in (0, preset.get(name)):
+    method = values.get("method")
+    for name in model.without_effect.get(method, ()) if isinstance(method, str) else ():
+        if not _is_left(values, name) and values[name] != preset.get(name):
             raise ParameterError(
                 f"{name} = {quoted(values[name])} has no effect with method = {method!r}: leave "
                 "it out."
             )
     for name, value in preset.items():
-        if values.get(name, 0) == 0:
+        if _is_left(values, name):
             values[name] = value
     _draw_inline()
     keep_memory()
     return Run(template, validated(model, values))
+
+
+def _is_left(values: Mapping[str, Any], name: str) -> bool:
+    """Return whether a parameter is left at 0, for which its preset has a value."""
+    value = values.get(name, 0)
+    return isinstance(value, Real) and value == 0
 
 
 def records(folder: Path, names: Collection[str]) -> dict[str, Record]:

@@ -106,6 +106,51 @@ def finite_number(**numbers: Any) -> float:
     return number
 
 
+def check_callable(**functions: Any) -> None:
+    """Raise an error unless each option is a function, or None.
+
+    Raises
+    ------
+    ParameterError
+        An option is something else.
+    """
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            raise ParameterError(
+                f"{name} is of type {type(value).__name__}: give a function, or leave it out."
+            )
+
+
+def check_kind(kind: Any, remedy: str, **objects: Any) -> None:
+    """Raise an error unless each option is of a class.
+
+    Parameters
+    ----------
+    kind : type, or union of types
+        The class.
+    remedy : str
+        What makes such an object, as a sentence ends with it.
+    **objects : object
+        The options by name.
+
+    Raises
+    ------
+    ParameterError
+        An option is of another class.
+    """
+    for name, value in objects.items():
+        if not isinstance(value, kind):
+            raise ParameterError(f"{name} is of type {type(value).__name__}: give {remedy}.")
+
+
+def as_items(value: Any) -> list[Any] | None:
+    """Return what a collection holds; None where it is a text or holds nothing to go through."""
+    try:
+        return None if isinstance(value, str | bytes) else list(value)
+    except TypeError:
+        return None
+
+
 def check_ordered(**collections: Any) -> None:
     """Raise an error if an option whose order counts is a set or a mapping.
 

@@ -6,7 +6,8 @@ first argument. The tuned module is `result.model.module`.
 
 import inspect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from torch import nn
@@ -23,7 +24,13 @@ from forgetting.border.adapters import (
 from forgetting.border.answers import uncompiled
 from forgetting.border.checks import check_log_prob
 from forgetting.border.copies import check_module, name_of
-from forgetting.border.options import check_counts, check_ordered
+from forgetting.border.options import (
+    as_items,
+    check_callable,
+    check_counts,
+    check_ordered,
+    finite_number,
+)
 from forgetting.errors import ModelError, ParameterError, quoted
 
 
@@ -68,6 +75,7 @@ def as_flow(module: nn.Module, log_prob: ModuleFunction = own_log_prob) -> Adapt
     torch.Size([3])
     """
     check_module(module)
+    check_callable(log_prob=log_prob)
     module = uncompiled(module)
     if log_prob is own_log_prob and not hasattr(module, "log_prob") and _is_distribution(module):
         return AdaptedFlow(module, distribution_log_prob)
@@ -138,18 +146,21 @@ def as_generator(
         raise ParameterError("as_generator takes either `latent_dim` or `latent_shape`: give one.")
     check_ordered(latent_shape=latent_shape, value_range=value_range)
     given: list[Any] = [latent_dim if latent_shape is None else latent_shape]
-    if isinstance(latent_shape, Iterable):
-        given = list(latent_shape)
+    if (items := as_items(latent_shape)) is not None:
+        given = items
     has_several = bool(given) and all(isinstance(each, Sequence) for each in given)
     shapes = [list(each) for each in given] if has_several else [given]
     for sizes in shapes:
         for size in sizes:
             check_counts(latent_dim=size)
-    low, high = value_range
-    if not -math.inf < low < high < math.inf:
+    ends = as_items(value_range) or []
+    is_range = len(ends) == 2 and all(isinstance(end, Real) for end in ends)
+    if not is_range or not -math.inf < ends[0] < ends[1] < math.inf:
         raise ParameterError(
-            f"value_range = {value_range}: give two finite numbers, the lower one first."
+            f"value_range = {quoted(value_range)}: give two finite numbers, the lower one first."
         )
+    low, high = (finite_number(value_range=end) for end in ends)
+    check_callable(forward=forward)
     latent_shapes = tuple(tuple(map(int, sizes)) for sizes in shapes)
     return AdaptedGenerator(uncompiled(module), latent_shapes, (low, high), forward)
 
@@ -210,10 +221,12 @@ def as_classifier(
             "already needs no adapter: index it by the name of an attribute."
         )
     check_ordered(attributes=attributes)
-    names = () if isinstance(attributes, str) else tuple(attributes)
-    if not names or len(set(names)) < len(names):
+    names = tuple(as_items(attributes) or ())
+    are_texts = all(isinstance(name, str) for name in names)
+    if not names or not are_texts or len(set(names)) < len(names):
         raise ParameterError(f"attributes = {quoted(attributes)}: give a list of different names.")
     check_counts(least=0, n_classes=n_classes)
+    check_callable(logits=logits, features=features)
     if n_classes == 1 or n_classes > len(names):
         raise ParameterError(
             f"n_classes = {n_classes} with {len(names)} attributes: give the number of attributes "

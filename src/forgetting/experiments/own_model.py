@@ -1,7 +1,7 @@
 """Unlearn a feature of anyone's generator until it is gone, or say why it is not."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import torch
@@ -11,7 +11,13 @@ from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import MAX_SEED, own_conditions
 from forgetting.border.copies import name_of
 from forgetting.border.feature_score import Score, check_without_threshold
-from forgetting.border.options import check_counts, check_number, check_ordered, check_seed
+from forgetting.border.options import (
+    as_items,
+    check_counts,
+    check_number,
+    check_ordered,
+    check_seed,
+)
 from forgetting.border.preflight import check_generator
 from forgetting.errors import ParameterError, check_option, quoted, validated
 from forgetting.experiments.own_feature import OwnFeature
@@ -154,12 +160,12 @@ def _as_graders(given: Any) -> list[Score]:
     if given is None or callable(given):
         return [] if given is None else [given]
     check_ordered(grader=given)
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    graders = as_items(given)
+    if graders is None:
         raise ParameterError(
             f"grader = {quoted(given)}: give a score, such as classifier['Smiling'], or a list of "
             "them."
         )
-    graders = list(given)
     for place, each in enumerate(graders):
         if not callable(each):
             raise ParameterError(

@@ -1,6 +1,7 @@
 """The working folder, the user's cache, and atomic writing of files."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -33,11 +34,26 @@ def named_folder(folder: Path | str) -> Path:
     Raises
     ------
     ParameterError
-        It is empty, which would be the current folder.
+        It is empty, which would be the current folder, or no path.
     """
-    if os.fspath(folder) == "":
+    if not isinstance(folder, str | os.PathLike):
+        raise ParameterError(f"A folder is of type {type(folder).__name__}: give a path.")
+    if (text := str(folder)) == "":
         raise ParameterError("A folder has the empty name: give '.' if you mean the current one.")
+    if not is_path(text):
+        raise ParameterError(f"{text!r} cannot be a path on this system: give another name.")
     return Path(folder)
+
+
+def is_path(text: str) -> bool:
+    """Return whether a file can have a path: names of files are not too long, and have no NUL."""
+    try:
+        os.lstat(text)
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 @contextlib.contextmanager

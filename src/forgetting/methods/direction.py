@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.border.feature_score import Score, threshold_of
-from forgetting.border.options import check_counts, check_number
+from forgetting.border.options import check_counts, check_kind, check_number
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, ParameterError, check_option
 from forgetting.methods.labelled_latents import LabelledLatents
@@ -239,6 +239,7 @@ def find_direction(
     projection_threshold = check_option(
         "projection_threshold", projection_threshold, get_args(ProjectionThreshold)
     )
+    check_kind(LabelledLatents, "what `collect_latents` returns", labelled=labelled)
     n_positive, n_negative = len(labelled.positive), len(labelled.negative)
     if min(n_positive, n_negative) < MIN_POSITIVES:
         raise DataError(

@@ -9,6 +9,7 @@ from torch import nn
 
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.copies import frozen_copy, tunable_copy
+from forgetting.border.options import check_callable, check_kind
 from forgetting.errors import DataError, DataWarning
 from forgetting.methods.direction import Direction
 from forgetting.methods.results import Callback
@@ -63,6 +64,9 @@ class UnlearningProblem:
     start: nn.Module | None = None
 
     def __post_init__(self) -> None:
+        check_kind(Direction, "what `find_direction` returns", direction=self.direction)
+        check_kind(Callable, "a function", trainable=self.trainable)
+        check_callable(callback=self.callback)
         if self.direction.vector.shape != (self.latent_dim,):
             raise DataError(
                 f"The direction has {len(self.direction.vector)} dimensions, the generator's "

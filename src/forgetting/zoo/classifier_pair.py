@@ -139,7 +139,7 @@ def holds_pair(folder: Path | str) -> bool:
     """Return whether a folder holds a pair of classifiers, as its record says."""
     try:
         return read_object(Path(folder) / RECORD).get("kind") == KIND
-    except ValueError:
+    except (TypeError, ValueError):
         return False
 
 

@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.border.conditions import own_conditions
-from forgetting.errors import DataWarning, WeightsError, quoted
+from forgetting.border.options import check_kind
+from forgetting.errors import DataWarning, WeightsError
 from forgetting.foundation import resources
 from forgetting.foundation.files import named_folder, replacing, sha256, write_text
 from forgetting.foundation.json_files import read_object
@@ -116,8 +117,7 @@ def tensors(name: str, folder: Path | None = None) -> dict[str, torch.Tensor]:
     path = _path(name, "safetensors", folder)
     if not path.is_file():
         raise WeightsError(
-            f"The weights {path} are missing. Restore them from git, or train them: "
-            f"`forgetting train {name}`."
+            f"{path} is missing. Restore it from git, or train it: `forgetting train {name}`."
         )
     if (digest := sha256(path)) != (expected := entry["sha256"]):
         raise WeightsError(
@@ -162,6 +162,7 @@ def load(name: str, folder: Path | str | None = None) -> Any:
     32
     """
     folder = None if folder is None else named_folder(folder)
+    check_kind(str | os.PathLike, "a name, as `list_models` returns it", name=name)
     if not folder and holds_pair(name) and not has(name):
         return load_pair(name)
     entry = record(name, folder)
@@ -271,8 +272,7 @@ def _path(name: str, suffix: str, folder: Path | None) -> Path:
             return place / f"{name}.{suffix}"
     available = names(folder)
     if folder or name not in available:
-        its = ", ".join(available) or "nothing yet"
-        raise WeightsError(f"The zoo has no {quoted(name)}. It has: {its}.")
+        raise WeightsError(f"The zoo has no {name!r}. It has: {', '.join(available) or 'none'}.")
     return release.fetch(name, suffix)
 
 
