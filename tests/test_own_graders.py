@@ -10,7 +10,7 @@ from bars import QUICK, BendingBars, Eyes, width
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, DataWarning, ParameterError
+from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_model
 from forgetting.zoo.saved import state_digest
 
@@ -242,3 +242,21 @@ def test_a_classifier_that_changes_during_a_run_is_noted_and_recorded_as_it_was(
     with pytest.warns(DataWarning, match="what grades has other weights than when"):
         result = fg.unlearn(BendingBars(), eyes["wide"], changing["wide"], **options)
     assert result.parameters["classifiers"][1]["sha256"] != state_digest(changing)
+
+
+@pytest.mark.parametrize(
+    ("features", "sentence"),
+    [
+        (lambda m, x: x[:, 0, 0] - x[:, 0, 0].mean(0), "depend on the other images of its batch"),
+        (lambda m, x: torch.randn(len(x), 4) + x[:, 0, 0, :4], "or are random"),
+        (lambda m, x: x, r"have the shape \(8, 1, 32, 32\) for 8 images: return \(B, F\)"),
+        (lambda m, x: x[:, 0, 0] / 0, "are not finite for some of the images"),
+        (lambda m, x: x[:, 0, 0] > 0.5, r"has the format torch\.bool: return floats"),
+    ],
+)
+def test_features_that_do_not_describe_an_image_alone_are_refused(eyes, features, sentence):
+    describing = fg.as_classifier(
+        Eyes(2.0, 0.5), ("wide",), logits=lambda m, x: m.logits(x)[:, :1], features=features
+    )
+    with pytest.raises(ModelError, match=sentence):
+        fg.unlearn(BendingBars(), eyes["wide"], describing["wide"], **QUICK)

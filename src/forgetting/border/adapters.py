@@ -192,6 +192,11 @@ class AdaptedClassifier(nn.Module):
         """Return one attribute as a score of images."""
         return FeatureScore(self, attribute)
 
+    @property
+    def has_features(self) -> bool:
+        """Whether there is a function of features."""
+        return self._features is not None
+
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of images in [0, 1], (B, C, H, W).
 

@@ -11,11 +11,12 @@ from torch import nn
 from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions
 from forgetting.border.contracts import BATCH
-from forgetting.border.copies import device_of, frozen_copy, on_device_of
+from forgetting.border.copies import device_of, frozen_copy
 from forgetting.border.feature_score import FeatureScore, Score, log_odds
+from forgetting.border.features import features_of, has_features
 from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_scores
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError
 from forgetting.experiments.grading import MIN_LACKING, auc_against
 from forgetting.experiments.looking import N_FIRST, look_at, plainly_short
 from forgetting.experiments.own_graders import Scorer, check_graders
@@ -91,7 +92,7 @@ class OwnFeature:
         Raises
         ------
         ModelError
-            A score does not keep its contract.
+            A score does not keep its contract, or the features of its classifier do not.
         ParameterError
             A grader has weights of what steers, or is of another attribute.
         DataError
@@ -103,7 +104,7 @@ class OwnFeature:
         images = check_scores_on(generator, scores, is_logit=share is None)
         latent_dim = check_latent_dim(generator)
         named = [s for s in (*graders, steering) if isinstance(s, FeatureScore)]
-        described = [score for score in named if _has_features(score, images)]
+        described = [score for score in named if has_features(score.classifier, images)]
         self._describing = next(iter(described or named), None)
         self._scores = scores
         self._has_features = bool(described)
@@ -159,7 +160,7 @@ class OwnFeature:
                 if describing is not None:
                     row.append((log_odds(describing.classifier, images) > 0).cpu())
                 if describing is not None and self._has_features:
-                    row.append(_features(describing, images).cpu())
+                    row.append(features_of(describing.classifier, images).cpu())
                 rows.append(row)
         columns = [torch.cat(parts) for parts in zip(*rows, strict=True)]
         n = len(self._scores)
@@ -275,19 +276,6 @@ def _drawn(n_sets: int, n: int, dim: int, random: torch.Generator) -> torch.Tens
     first chunk has the same seed: else of a small n they would be graded as well.
     """
     return torch.randn(n_sets, max(n, CHUNK), dim, generator=random)[:, :n]
-
-
-def _features(score: FeatureScore, images: torch.Tensor) -> torch.Tensor:
-    """Return the features (B, F) of images by the classifier of a score, on its device."""
-    return score.classifier.features(on_device_of(score.classifier, images))
-
-
-def _has_features(score: FeatureScore, images: torch.Tensor) -> bool:
-    """Return whether the classifier of a score describes images by features."""
-    try:
-        return _features(score, images) is not None
-    except ModelError:
-        return False
 
 
 def _title(place: int, score: Score) -> str:
