@@ -78,7 +78,7 @@ def check_rate(**rates: Any) -> None:
 
 
 def check_number(**numbers: Any) -> None:
-    """Raise an error unless each option is a number.
+    """Raise an error unless each option is a number that a float holds; infinity is one.
 
     Raises
     ------
@@ -86,7 +86,8 @@ def check_number(**numbers: Any) -> None:
         An option is not.
     """
     for name, value in numbers.items():
-        if not isinstance(value, Real) or isinstance(value, bool):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or (math.isinf(_as_float(value)) and abs(value) != math.inf):
             raise ParameterError(f"{name} = {quoted(value)}: give a number.")
 
 

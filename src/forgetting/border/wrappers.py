@@ -159,10 +159,11 @@ def as_generator(
         raise ParameterError(
             f"value_range = {quoted(value_range)}: give two finite numbers, the lower one first."
         )
-    low, high = (finite_number(value_range=end) for end in ends)
+    for end in ends:
+        finite_number(value_range=end)
     check_callable(forward=forward)
     latent_shapes = tuple(tuple(map(int, sizes)) for sizes in shapes)
-    return AdaptedGenerator(uncompiled(module), latent_shapes, (low, high), forward)
+    return AdaptedGenerator(uncompiled(module), latent_shapes, (ends[0], ends[1]), forward)
 
 
 def as_classifier(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from forgetting.border.feature_score import Score, threshold_of
-from forgetting.border.options import check_counts, check_kind, check_number
+from forgetting.border.options import MAX_COUNT, check_counts, check_kind, check_number
 from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, ParameterError, check_option
 from forgetting.methods.labelled_latents import LabelledLatents
@@ -144,7 +144,7 @@ def collect_latents(
     if threshold is None and not n * rarer >= MIN_POSITIVES:
         remedy = (
             f"collect at least {math.ceil(MIN_POSITIVES / rarer)}"
-            if rarer > 0
+            if rarer * MAX_COUNT > MIN_POSITIVES
             else "choose a share between 0 and 1"
         )
         raise DataError(
