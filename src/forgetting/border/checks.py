@@ -260,8 +260,8 @@ def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:
     Raises
     ------
     ModelError
-        They are probabilities of classes, or logarithms of these without `n_classes`, so that
-        none would lie above 0.
+        They are probabilities or percentages of classes, or logarithms of these without
+        `n_classes`, so that none would lie above 0.
     """
     values = logits.detach()[:, : n_classes or None].float()
     if not len(values) or values.shape[1] < 2:
@@ -272,11 +272,13 @@ def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:
             f"{name} returns logarithms of probabilities, none of which is above 0: give "
             f"as_classifier(..., n_classes={values.shape[1]}), for an image has one of them."
         )
-    if n_classes and (values >= 0).all() and torch.allclose(values.sum(1), one, atol=PRECISION):
-        raise ModelError(
-            f"{name} returns probabilities of {n_classes} classes: return logits, as before its "
-            "softmax."
-        )
+    for whole, kind in ((1, "probabilities"), (100, "percentages")) if n_classes else ():
+        is_sum = torch.allclose(values.sum(1), whole * one, atol=whole * PRECISION)
+        if is_sum and (values >= 0).all():
+            raise ModelError(
+                f"{name} returns {kind} of {n_classes} classes: return logits, as before its "
+                "softmax."
+            )
 
 
 def check_floats(answer: Any, where: str) -> None:
