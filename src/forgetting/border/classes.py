@@ -1,4 +1,4 @@
-"""Whether attributes that are said to be independent seem to be classes, by their logits."""
+"""Whether logits are what they should be, of classes or of independent attributes."""
 
 import warnings
 from collections.abc import Iterable
@@ -6,10 +6,11 @@ from typing import Any, TypeGuard
 
 import torch
 
+from forgetting.border.checks import PRECISION
 from forgetting.border.conditions import own_conditions
 from forgetting.border.copies import name_of, on_device_of
 from forgetting.border.feature_score import FeatureScore
-from forgetting.errors import DataWarning
+from forgetting.errors import DataWarning, ModelError
 
 MIN_CLASSES = 5
 """Attributes below which independent ones may look like classes."""
@@ -21,6 +22,33 @@ an image are above 0: only differences count among classes.
 Both digit classifiers of the zoo are sure of 62 to 77 % of samples, each time of all ten classes,
 with 1.9 to 4.9 logits above 0. Of 40 attributes of faces at most 8 are ever the highest.
 """
+
+
+def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:
+    """Raise an error if logits (B, A) are what a softmax makes of them, of whichever classes.
+
+    Raises
+    ------
+    ModelError
+        They are probabilities or percentages of classes, or logarithms of these without
+        `n_classes`, so that none would lie above 0.
+    """
+    values = logits.detach()[:, : n_classes or None].float()
+    if not len(values) or values.shape[1] < 2:
+        return
+    one = torch.ones(len(values), device=values.device)
+    if not n_classes and torch.allclose(values.exp().sum(1), one, atol=PRECISION):
+        raise ModelError(
+            f"{name} returns logarithms of probabilities, none of which is above 0: give "
+            f"as_classifier(..., n_classes={values.shape[1]}), for an image has one of them."
+        )
+    for whole, kind in ((1, "probabilities"), (100, "percentages")) if n_classes else ():
+        is_sum = torch.allclose(values.sum(1), whole * one, atol=whole * PRECISION)
+        if is_sum and (values >= 0).all():
+            raise ModelError(
+                f"{name} returns {kind} of {n_classes} classes: return logits, as before its "
+                "softmax."
+            )
 
 
 def may_be_classes(score: Any) -> TypeGuard[FeatureScore]:
