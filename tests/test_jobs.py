@@ -193,7 +193,7 @@ def test_an_unknown_profile_is_refused_with_those_that_are_there():
     ("lines", "sentence"),
     [
         ("- a list", "holds no settings"),
-        ("executor: [", "cannot be read as YAML"),
+        ("executor: [", "is not a readable YAML file"),
     ],
 )
 def test_a_profile_that_holds_no_settings_is_refused(tmp_path, lines, sentence):

@@ -279,6 +279,18 @@ def test_a_module_that_draws_random_numbers_is_restored_without_a_word(tmp_path)
         fg.restore(folder, into=Hidden(noisy))
 
 
+@pytest.mark.parametrize(
+    "other", [lambda x: x + 0.5 + 0.1 * torch.randn_like(x), lambda x: x, lambda x: x + 0.1]
+)
+def test_a_module_that_draws_and_computes_something_else_is_noted(tmp_path, other):
+    def noisy(images):
+        return images + 0.1 * torch.randn_like(images)
+
+    folder = saved(tmp_path / "saved", Hidden(noisy), "generator")
+    with pytest.warns(DataWarning, match="it computes something else"):
+        fg.restore(folder, into=Hidden(other))
+
+
 def test_a_module_that_fails_where_the_saved_one_answered_is_noted(tmp_path):
     folder = saved(tmp_path / "saved", fg.as_generator(Hidden(), 4), "generator")
     with pytest.warns(DataWarning, match="it computes something else"):

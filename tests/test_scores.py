@@ -205,3 +205,54 @@ def test_a_threshold_that_few_samples_pass_is_no_other_scale():
 def test_a_score_that_is_the_same_for_all_samples_is_told():
     with pytest.warns(DataWarning, match="All 100 samples have the score 3, which tells nothing"):
         fg.prevalence(Bars(), lambda images: 0 * width(images) + 3, n=100)
+
+
+def test_percentages_with_a_threshold_of_probabilities_are_told(bars):
+    def percentage(images):
+        return 100 * torch.sigmoid(4 * (width(images) - 8))
+
+    for call in (
+        lambda: collect_latents(bars, percentage, 200, threshold=0.5),
+        lambda: prevalence(bars, percentage, n=200, threshold=0.5),
+    ):
+        with pytest.warns(DataWarning, match="as percentages do, .* give threshold=50"):
+            call()
+
+
+def test_logarithms_of_probabilities_are_told_and_logits_of_what_is_rare_are_not(bars):
+    def logarithm(images):
+        return nn.functional.logsigmoid(4 * (width(images) - 8))
+
+    with pytest.warns(DataWarning, match="as logarithms of probabilities are"):
+        assert prevalence(bars, logarithm, n=200).share == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        assert prevalence(bars, lambda images: width(images) - 16, n=200).share == 0
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_cosines_are_not_taken_for_logits_of_classes(bars, scale):
+    """A softmax of cosines without their scale is sure of no class."""
+
+    def cosines(module, images):
+        wide = torch.tanh(width(images) - 8)
+        return scale * torch.stack([0.25 + 0.05 * wide, 0.25 - 0.05 * wide, 0.2 + 0 * wide], 1)
+
+    score = fg.as_classifier(
+        nn.Linear(1, 1), ("wide", "narrow", "grey"), n_classes=3, logits=cosines
+    )["wide"]
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        prevalence(bars, score, n=100)
+    told = [w for w in noted if "cosines times their scale" in str(w.message)]
+    assert len(told) == (scale == 1)
+
+
+@pytest.mark.parametrize(("whole", "kind"), [(1, "probabilities"), (100, "percentages")])
+def test_what_a_softmax_returns_is_not_taken_for_logits_of_classes(bars, whole, kind):
+    def chances(module, images):
+        return whole * torch.stack([width(images), 8 + 0 * width(images)], 1).softmax(1)
+
+    score = fg.as_classifier(nn.Linear(1, 1), ("wide", "narrow"), n_classes=2, logits=chances)
+    with pytest.raises(ModelError, match=f"returns {kind} of 2 classes: return logits"):
+        prevalence(bars, score["wide"], n=100)

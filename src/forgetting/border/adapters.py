@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from forgetting.border.answers import images_of
-from forgetting.border.checks import check_logits
+from forgetting.border.classes import check_logits
 from forgetting.border.contracts import Flow, Noise, log_prob_of
 from forgetting.border.feature_score import FeatureScore
 from forgetting.border.options import check_counts, check_ordered, check_rate

@@ -254,31 +254,6 @@ def are_probabilities(scores: torch.Tensor) -> bool:
     return bool(inside.all() and ((scores > 0) & (scores < 1)).any())
 
 
-def check_logits(logits: torch.Tensor, n_classes: int, name: str) -> None:
-    """Raise an error if logits (B, A) are what a softmax makes of them, of whichever classes.
-
-    Raises
-    ------
-    ModelError
-        They are probabilities of classes, or logarithms of these without `n_classes`, so that
-        none would lie above 0.
-    """
-    values = logits.detach()[:, : n_classes or None].float()
-    if not len(values) or values.shape[1] < 2:
-        return
-    one = torch.ones(len(values), device=values.device)
-    if not n_classes and torch.allclose(values.exp().sum(1), one, atol=PRECISION):
-        raise ModelError(
-            f"{name} returns logarithms of probabilities, none of which is above 0: give "
-            f"as_classifier(..., n_classes={values.shape[1]}), for an image has one of them."
-        )
-    if n_classes and (values >= 0).all() and torch.allclose(values.sum(1), one, atol=PRECISION):
-        raise ModelError(
-            f"{name} returns probabilities of {n_classes} classes: return logits, as before its "
-            "softmax."
-        )
-
-
 def check_floats(answer: Any, where: str) -> None:
     """Raise an error unless an answer is a floating-point tensor.
 

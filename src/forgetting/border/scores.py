@@ -1,5 +1,6 @@
 """Scores: what a function that looks at images must return of them."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from forgetting.border.checks import (
 )
 from forgetting.border.conditions import own_conditions
 from forgetting.border.guard import Guard
-from forgetting.errors import DataError, ModelError
+from forgetting.errors import DataError, DataWarning, ModelError
 
 N_SCORED = 8
 """Images on which a score is tried: logits of so many hardly ever all lie between 0 and 1."""
@@ -26,11 +27,36 @@ FEW_PERCENT, MANY_PERCENT = 5, 50
 Logits reach from nearly 0 to so much only where many are negative, too.
 """
 
+NEXT_TO_0, FEW = 0.1, 5
+"""Logarithms of probabilities over 0.9 are nearer to 0 than this; fewer may be so by chance."""
+
 
 def are_percentages(scores: torch.Tensor) -> bool:
     """Return whether all scores lie from 0 to 100, and reach towards either end."""
     least, most = float(scores.detach().min()), float(scores.detach().max())
     return 0 <= least < FEW_PERCENT and MANY_PERCENT < most <= 100
+
+
+def are_log_probabilities(scores: torch.Tensor) -> bool:
+    """Return whether no score is above 0, and more are next to it than a bit further below.
+
+    Logits of a rare feature are all below 0, too, but the fewer the nearer they are to it.
+    """
+    next_to_0 = int((scores > -NEXT_TO_0).sum())
+    below = int(((scores > -1) & (scores <= -NEXT_TO_0)).sum())
+    return bool((scores <= 0).all()) and next_to_0 >= FEW and next_to_0 > below
+
+
+def warn_of_percentages(scores: torch.Tensor, threshold: float) -> None:
+    """Warn if scores (N,) are percentages and a threshold is one of probabilities."""
+    if 0 < threshold < 1 and are_percentages(scores):
+        warnings.warn(
+            f"All of {len(scores)} scores lie between 0 and 100, as percentages do, and the "
+            f"threshold is {threshold:g}: if it is meant as a probability, give "
+            f"threshold={100 * threshold:g}.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def tensor_of(values: Any, name: str) -> torch.Tensor:

@@ -12,7 +12,7 @@ from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed
 from forgetting.border.sampling import scored_samples
-from forgetting.border.scores import tensor_of
+from forgetting.border.scores import are_log_probabilities, tensor_of
 from forgetting.errors import DataError, DataWarning
 
 
@@ -103,8 +103,9 @@ def prevalence(
 ) -> Prevalence:
     """Count how many fresh samples of a generator have a feature.
 
-    A `DataWarning` says where all scores are equal, or where the threshold lies further from them
-    than they do from each other, as one of another scale does.
+    A `DataWarning` says where all scores are equal, or of another scale than the threshold, as
+    percentages or logarithms of probabilities are, or as one is that lies further from them than
+    they do from each other.
 
     Parameters
     ----------
@@ -172,6 +173,14 @@ def _warn_of_scale(scores: torch.Tensor, threshold: float) -> None:
         warnings.warn(
             f"The threshold {threshold:g} lies far from all {len(scores)} scores, which go from "
             f"{least:g} to {most:g}: is it of another scale?",
+            DataWarning,
+            stacklevel=3,
+        )
+    elif threshold == 0 and are_log_probabilities(scores):
+        warnings.warn(
+            f"None of {len(scores)} scores is above 0, and many are next to it, as logarithms of "
+            "probabilities are, so that no sample has the feature: return logits, or give "
+            "threshold=math.log(0.5).",
             DataWarning,
             stacklevel=3,
         )

@@ -4,6 +4,7 @@ Weights may be equal where the computation is not: an activation, a scale or a f
 weights do not hold.
 """
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ N_INPUTS = 4
 
 N_VALUES = 256
 """Values of the answers that are kept, at places drawn from a fixed seed."""
+
+N_SEEDS = 8
+"""Seeds of a model that draws random numbers, over which its answers are averaged."""
 
 CONTRAST = 0.1
 """Range of the values, around 0.5, of the images of which a flow's likelihood is kept."""
@@ -48,11 +52,15 @@ def answers_of(model: nn.Module, contract: str, shape: Sequence[int]) -> Kept | 
     Returns
     -------
     dict or None
-        None of a model whose answers differ from seed to seed, or are not finite.
+        None of a model whose answers are not finite. Of one whose answers differ from seed to
+        seed, the values are means over some seeds, and `spread` is their deviation.
     """
     shape = [N_INPUTS, *shape]
     values, others = (_values(model, contract, shape, seed) for seed in (0, 1))
-    if not values.isfinite().all() or not are_equal(values, others):
+    spread = 0.0
+    if not are_equal(values, others):
+        values, spread = _over_seeds(model, contract, shape)
+    if not values.isfinite().all() or not math.isfinite(spread):
         return None
     return {
         "contract": contract,
@@ -60,6 +68,7 @@ def answers_of(model: nn.Module, contract: str, shape: Sequence[int]) -> Kept | 
         "adapter": _adapter(model),
         "device": device_of(model).type,
         "values": [float(f"{value:.7g}") for value in values.tolist()],
+        "spread": float(f"{spread:.7g}"),
     }
 
 
@@ -73,7 +82,11 @@ def gives_answers(model: nn.Module, kept: Kept | None) -> bool:
     if kept is None or adapted is None:
         return True
     expected = torch.tensor(kept["values"], dtype=torch.float64, device="cpu")
+    spread = kept.get("spread", 0.0)  # a record of an earlier version has none
     try:
+        if spread:
+            values, own = _over_seeds(adapted, kept["contract"], kept["shape"])
+            return _root_mean_square(values - expected) <= spread and 0.5 < own / spread < 2
         values = _values(adapted, kept["contract"], kept["shape"], seed=0)
     except Exception:  # whatever a stranger's module raises, it is no such answer
         return False
@@ -102,6 +115,21 @@ def warn_of_other_answers(model: nn.Module, parameters: Mapping[str, Any], folde
             DataWarning,
             stacklevel=3,
         )
+
+
+def _over_seeds(
+    model: nn.Module, contract: str, shape: Sequence[int]
+) -> tuple[torch.Tensor, float]:
+    """Return the means of some values over seeds, and the deviation from seed to seed.
+
+    Two means of other random numbers differ by half of that deviation.
+    """
+    answers = torch.stack([_values(model, contract, shape, seed) for seed in range(N_SEEDS)])
+    return answers.mean(0), _root_mean_square(answers.std(0))
+
+
+def _root_mean_square(values: torch.Tensor) -> float:
+    return float(values.square().mean().sqrt())
 
 
 def _values(model: nn.Module, contract: str, shape: Sequence[int], seed: int) -> torch.Tensor:
