@@ -51,3 +51,13 @@ def test_a_name_has_an_example_that_runs(name):
 def test_a_name_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(AttributeError, match=r"forgetting has no 'lod'. It has: .*load"):
         _ = forgetting.lod
+
+
+def test_the_first_use_of_a_name_draws_no_random_numbers_of_the_program():
+    program = (
+        "import random, forgetting as fg; random.seed(0)\n"
+        "for name in fg.__all__: getattr(fg, name)\n"
+        "drawn = random.random(); random.seed(0); print(drawn == random.random())"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == "True", run.stderr

@@ -71,8 +71,11 @@ def test_a_direction_that_points_nowhere_is_refused(bars):
     for vector in (torch.zeros(6), torch.full((6,), torch.nan), torch.eye(6)):
         with pytest.raises(DataError, match="one vector of finite numbers that are not all 0"):
             Direction(vector, 0.0)
-    with pytest.raises(DataError, match="projection threshold is nan"):
+    with pytest.raises(ParameterError, match="projection_threshold = nan"):
         Direction(torch.ones(6), float("nan"))
+    assert Direction([1.0, 2.0], 0).vector.dtype == torch.float32
+    with pytest.raises(DataError, match="A direction of type str"):
+        Direction("up", 0.0)
     exact = Direction(torch.ones(6, dtype=torch.float64), 0.0)
     unlearn_feature(bars, exact, UnlearningConfig(steps=1))
 

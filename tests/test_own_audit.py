@@ -17,7 +17,7 @@ from forgetting.cli import main, own_notebooks
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_audit
 from forgetting.experiments.context import Experiment, Parameters
-from forgetting.experiments.own_audit_doubts import doubts
+from forgetting.experiments.own_audit_doubts import doubts, warn_of_ruined
 from forgetting.experiments.own_code import load_model, load_tuned
 from forgetting.experiments.own_samples import has_feature, images_with_feature
 from forgetting.zoo.saved import save_model, state_digest
@@ -303,6 +303,16 @@ def test_a_model_that_is_no_tuned_copy_is_told():
         fg.audit(BendingBars(), elsewhere, wide, **QUICK)
 
 
+@pytest.mark.parametrize(
+    "ruin", [lambda images: 0.01 * images, lambda images: torch.rand_like(images)]
+)
+def test_a_retrained_model_that_makes_no_images_is_told(ruin):
+    model = fg.load("digits-vae")
+    ruined = fg.as_generator(model, model.latent_dim, forward=lambda vae, z: ruin(vae(z)))
+    with pytest.warns(DataWarning, match="makes no images of the same kind"):
+        warn_of_ruined(model, ruined)
+
+
 @pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
-def test_a_tuned_copy_is_no_stranger():
-    fg.audit(BendingBars(), narrowed(), wide, **QUICK)
+def test_a_tuned_copy_is_no_stranger_and_a_retrained_model_no_ruin():
+    fg.audit(BendingBars(), narrowed(), wide, retrained=narrowed(0.269), **QUICK)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 import forgetting as fg
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.experiments import own_model
+from forgetting.experiments.own_graders import check_sight
 from forgetting.zoo.saved import state_digest
 
 
@@ -260,3 +262,13 @@ def test_features_that_do_not_describe_an_image_alone_are_refused(eyes, features
     )
     with pytest.raises(ModelError, match=sentence):
         fg.unlearn(BendingBars(), eyes["wide"], describing["wide"], **QUICK)
+
+
+def test_a_grader_that_hardly_sees_the_feature_is_told():
+    has_feature = torch.arange(400) < 100
+    noise = torch.randn(400, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(DataWarning, match="hardly sees the feature of what steers: its AUC"):
+        check_sight("The grader", noise + 0.4 * has_feature, has_feature)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        check_sight("The grader", noise + 2 * has_feature, has_feature)

@@ -219,6 +219,14 @@ def test_percentages_with_a_threshold_of_probabilities_are_told(bars):
             call()
 
 
+def test_a_threshold_of_probabilities_is_told_where_scores_reach_from_0_to_255(bars):
+    def level(images):
+        return 255 * torch.sigmoid(4 * (width(images) - 8))
+
+    with pytest.warns(DataWarning, match="on the scores' own scale"):
+        prevalence(bars, level, n=200, threshold=0.5)
+
+
 def test_logarithms_of_probabilities_are_told_and_logits_of_what_is_rare_are_not(bars):
     def logarithm(images):
         return nn.functional.logsigmoid(4 * (width(images) - 8))

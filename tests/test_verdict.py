@@ -87,6 +87,14 @@ def test_a_feature_that_no_grader_finds_in_the_original_is_not_gone():
     assert decide([counted(0, 0), counted(400, 0)], 1, 1).word == "gone"
 
 
+def test_what_the_rule_s_margin_leaves_of_a_rare_feature_is_told():
+    rare = decide([counted(10, 3)], 1, 1)  # up to 0.9 %, within a point of none
+    assert rare.word == "gone"
+    assert "By classifier B 30% is left, within the rule's margin." in str(rare)
+    assert "is left" not in str(decide([counted(400, 3)], 1, 1))
+    assert "is left" not in str(decide([counted(10, 0)], 1, 1))
+
+
 @pytest.mark.parametrize(("reference", "fid", "floor"), [(3.0, 1, 1), (0, -1, 1), (0, 1, 0)])
 def test_a_verdict_has_a_share_as_reference_and_a_floor(reference, fid, floor):
     with pytest.raises(DataError, match="references from 0 to 1, an FID"):

@@ -4,6 +4,7 @@ The names below are the front door. Each is one function or class of a room of t
 short name, and is imported when it is first used.
 """
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"forgetting has no {name!r}. It has: {', '.join(__all__)}.")
+    state = random.getstate()
     value = getattr(import_module(_PLACES[name]), name)
+    random.setstate(state)  # a package that the module imports may draw while it is imported
     globals()[name] = value
     return value
 

@@ -14,7 +14,7 @@ from forgetting.border.feature_score import FeatureScore
 from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
 from forgetting.border.options import check_counts, check_seed, finite_number
 from forgetting.border.preflight import check_generator, warn_of_statistics
-from forgetting.border.scores import N_SCORED, check_score, check_scores, warn_of_percentages
+from forgetting.border.scores import N_SCORED, check_score, check_scores, warn_of_probability
 from forgetting.errors import DataError
 from forgetting.foundation.progress import tracked
 
@@ -150,5 +150,5 @@ def scored_samples(
         scores = torch.cat(parts)
     check_scores(scores, n, is_logit=is_logit)
     if threshold is not None:
-        warn_of_percentages(scores, threshold)
+        warn_of_probability(scores, threshold)
     return latents, scores

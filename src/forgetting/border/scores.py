@@ -47,16 +47,21 @@ def are_log_probabilities(scores: torch.Tensor) -> bool:
     return bool((scores <= 0).all()) and next_to_0 >= FEW and next_to_0 > below
 
 
-def warn_of_percentages(scores: torch.Tensor, threshold: float) -> None:
-    """Warn if scores (N,) are percentages and a threshold is one of probabilities."""
-    if 0 < threshold < 1 and are_percentages(scores):
-        warnings.warn(
-            f"All of {len(scores)} scores lie between 0 and 100, as percentages do, and the "
-            f"threshold is {threshold:g}: if it is meant as a probability, give "
-            f"threshold={100 * threshold:g}.",
-            DataWarning,
-            stacklevel=4,
-        )
+def warn_of_probability(scores: torch.Tensor, threshold: float) -> None:
+    """Warn if a threshold is one of probabilities, and scores (N,) reach from 0 far beyond 1."""
+    least, most = float(scores.min()), float(scores.max())
+    if not (0 < threshold < 1 and 0 <= least < FEW_PERCENT and most > MANY_PERCENT):
+        return
+    if most <= 100:
+        given, remedy = "0 and 100, as percentages do,", f"give threshold={100 * threshold:g}"
+    else:
+        given, remedy = f"{least:g} and {most:g}", "give the threshold on the scores' own scale"
+    warnings.warn(
+        f"All of {len(scores)} scores lie between {given} and the threshold is {threshold:g}: if "
+        f"it is meant as a probability, {remedy}.",
+        DataWarning,
+        stacklevel=4,
+    )
 
 
 def tensor_of(values: Any, name: str) -> torch.Tensor:

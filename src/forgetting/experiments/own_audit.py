@@ -19,7 +19,12 @@ from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score
 from forgetting.errors import ForgettingError, ModelError, ParameterError
 from forgetting.experiments.feature_task import LAYERS
-from forgetting.experiments.own_audit_doubts import are_one_model, doubts, warn_of_strangers
+from forgetting.experiments.own_audit_doubts import (
+    are_one_model,
+    doubts,
+    warn_of_ruined,
+    warn_of_strangers,
+)
 from forgetting.experiments.own_independence import check_independent
 from forgetting.experiments.own_samples import had_feature, has_feature, images_with_feature
 from forgetting.experiments.own_sources import classifiers_used, feature_name, warn_of_changed
@@ -193,6 +198,8 @@ def audit(
     grades = [*graders, feature][0]
     check_audit(models, feature, grades, seed, n=n, n_attacked=n_attacked, steps=steps)
     warn_of_strangers(before, after)
+    if retrained is not None:
+        warn_of_ruined(before, retrained)
     seed, n, n_attacked, steps = map(int, (seed, n, n_attacked, steps))
     options = {"n": n, "n_attacked": n_attacked, "steps": steps}
     used = classifiers_used(feature, graders)

@@ -1,5 +1,6 @@
 """What steers and what grades anyone's generator, and whether these are different and of use."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from scipy.stats import pearsonr, rankdata
 
 from forgetting.border.checks import are_equal
 from forgetting.border.feature_score import SURELY_LACKING, Score, threshold_of
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.methods.direction import MIN_POSITIVES
 from forgetting.metrics.calibration import Auc
 
@@ -24,6 +25,13 @@ rising function of a score has 1.
 
 BLIND = 0.6
 """AUC that a grader must be able to reach on what steers; 0.5 is that of chance."""
+
+WEAK = 0.75
+"""AUC below which a grader may be one of another feature.
+
+On 1,500 samples each of the zoo's VAEs and GANs classifier B reaches 0.79 at least on what A finds
+(median 0.94). Of other features of B a twentieth (digits) to a quarter (faces) reach 0.7.
+"""
 
 MISSED = 0.5
 """Part by which the samples beyond the threshold of a share may be fewer than the share."""
@@ -190,6 +198,8 @@ def check_other(title: str, scores: torch.Tensor, other: str, others: torch.Tens
 def check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> None:
     """Raise an error if a grader's scores do not tell the samples that have a feature.
 
+    A `DataWarning` says where they hardly tell them.
+
     Parameters
     ----------
     title : str
@@ -212,4 +222,12 @@ def check_sight(title: str, scores: torch.Tensor, has_feature: torch.Tensor) -> 
             f"{title} does not see the feature of what steers: its AUC on the generator's samples "
             f"is {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}), where 0.5 is chance and 0 the "
             "opposite. Give the same feature of another classifier, with scores that rise with it."
+        )
+    if auc.high < WEAK:
+        warnings.warn(
+            f"{title} hardly sees the feature of what steers: its AUC on the generator's samples "
+            f"is {auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}), as of a grader of another "
+            "feature that goes with it. Look whether it grades the same feature.",
+            DataWarning,
+            stacklevel=4,
         )

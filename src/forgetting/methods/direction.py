@@ -8,8 +8,15 @@ import torch
 from torch import nn
 
 from forgetting.border.feature_score import Score, threshold_of
-from forgetting.border.options import MAX_COUNT, check_counts, check_kind, check_number
+from forgetting.border.options import (
+    MAX_COUNT,
+    check_counts,
+    check_kind,
+    check_number,
+    finite_number,
+)
 from forgetting.border.sampling import scored_samples
+from forgetting.border.scores import tensor_of
 from forgetting.errors import DataError, ParameterError, check_option
 from forgetting.methods.labelled_latents import LabelledLatents
 
@@ -40,26 +47,24 @@ class Direction:
     Raises
     ------
     DataError
-        The length of the vector is not finite or 0, or the threshold is no finite number.
+        The length of the vector is not finite or 0.
+    ParameterError
+        The threshold is no finite number.
     """
 
     vector: torch.Tensor
     projection_threshold: float
 
     def __post_init__(self) -> None:
-        vector = self.vector.detach().cpu().float().clone()  # the caller's may change
+        vector = tensor_of(self.vector, "A direction").float().clone()  # the caller's may change
         if vector.ndim != 1 or not 0 < vector.norm() < math.inf:
             raise DataError(
                 "A direction must be one vector of finite numbers that are not all 0: look at "
                 "the latents that it was found from."
             )
-        t = self.projection_threshold
-        if isinstance(t, bool) or not math.isfinite(t):
-            raise DataError(
-                f"The projection threshold is {self.projection_threshold}: give a finite number."
-            )
+        threshold = finite_number(projection_threshold=self.projection_threshold)
         object.__setattr__(self, "vector", vector)
-        object.__setattr__(self, "projection_threshold", float(t))
+        object.__setattr__(self, "projection_threshold", threshold)
 
     def project(self, latents: torch.Tensor) -> torch.Tensor:
         """Return the projections proj(z) = <z, z_e> / |z_e|, (B,), of latents (B, latent_dim)."""

@@ -14,6 +14,9 @@ Word = Literal["gone", "over-erased", "rarer", "unchanged"]
 MARGIN = 0.01
 """How far above the reference's share the upper limit of a share may lie, in shares."""
 
+LEFT = 0.1
+"""How much of what the original has beyond the reference may be left without being named."""
+
 ALIKE = (0.45, 0.55)
 """Between these the AUC of a grader's scores does not tell samples from the reference's."""
 
@@ -64,6 +67,13 @@ class Evidence:
         return self.original.high <= self.limit
 
     @property
+    def left(self) -> float:
+        """How much is left of what the original has beyond the reference; 0 where none is seen."""
+        excess = self.original.share - self.reference
+        is_seen = self.model.low > self.reference and excess > 0
+        return (self.model.share - self.reference) / excess if is_seen else 0.0
+
+    @property
     def has_risen(self) -> bool:
         """Whether the interval of the share lies above the original's."""
         return self.model.low > self.original.high
@@ -111,6 +121,9 @@ class Verdict:
         graders = "; ".join(map(str, self.evidence))
         more = [each.grader for each in self.evidence if each.has_risen]
         reserves = f" More than before by {' and '.join(more)}." if more else ""
+        for each in self.evidence if self.word in ("gone", "over-erased") else ():
+            if each.left > LEFT:
+                reserves += f" By {each.grader} {each.left:.0%} is left, within the rule's margin."
         reserves += "" if self.is_independent else " Not independently graded."
         reserves += " Without FID nothing is said of damage." * (self.is_damaged is None)
         return f"{word}: {graders}.{reserves}"
