@@ -194,7 +194,7 @@ def test_a_direction_has_a_length(factor):
 
 def test_a_projection_threshold_is_a_number():
     for threshold in (True, math.nan, math.inf):
-        with pytest.raises(DataError, match="give a finite number"):
+        with pytest.raises(ParameterError, match="give a finite number"):
             Direction(torch.ones(6), threshold)
     assert Direction(torch.ones(6), torch.tensor(0.5)).projection_threshold == 0.5
 
