@@ -234,13 +234,15 @@ def pictures() -> None:
 
 @main.command(cls=OfACheckout)
 def contents() -> None:
-    """Write the executed pages into _toc.yml.
+    """Write the executed pages into _toc.yml, and the tasks of the bench into their page.
 
     The fields `below` and `after` in runs.yaml give their places.
     """
+    from forgetting.book.bench_tasks import write_page
     from forgetting.book.contents import write_contents
 
     write_contents()
+    write_page()
 
 
 @main.command(cls=OfACheckout)
