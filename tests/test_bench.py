@@ -7,19 +7,29 @@ import shutil
 import sys
 
 import pytest
+import torch
+from bars import Bars
 from click.testing import CliRunner
 from explained import unexplained
 from small_flow import NAME as SMALL
 from small_flow import save_small_flow
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from forgetting.book import bench_tasks, templates
 from forgetting.book.records import read_record
 from forgetting.cli import main
+from forgetting.errors import ModelError
 from forgetting.experiments import bench, bench_unlearning, person_task
+from forgetting.experiments.bench_kept import KeptResult
+from forgetting.experiments.bench_solved import solved
+from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation.files import ROOT
 from forgetting.methods import METHODS
+from forgetting.methods.direction import Direction
+from forgetting.methods.results import UnlearningResult
 from forgetting.methods.taming_methods import TamingSettings
 from forgetting.methods.taming_registry import TAMING_METHODS
+from forgetting.models.glow import Glow, GlowConfig
 
 PAGE = (ROOT / "book" / "bench.md").read_text(encoding="utf-8")
 PRINTED = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.S))
@@ -224,6 +234,65 @@ def test_what_was_tuned_and_is_damaged_is_told_and_tuned_again(mine, tmp_path, m
     done = call_anew(mine, runs, "--quick")
     assert done.exit_code == 0
     assert "cannot be used, and is tuned again" in done.output
+
+
+class Likelihoods(torch.nn.Module):
+    """A flow around another, which draws no samples."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+
+    def log_prob(self, images):
+        return self.flow.log_prob(images) + 1
+
+
+class OtherSize(Likelihoods):
+    """Draws images of another size."""
+
+    n_bits = 5
+
+    def sample(self, n, temperature, generator):
+        return torch.zeros(n, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("tune", "sentence"),
+    [
+        (Likelihoods, "returns a flow that draws no samples (AttributeError: "),
+        (OtherSize, "returns a flow of other images than the base's"),
+        (lambda flow: flow, "returns the model as it was given, with no weight changed"),
+    ],
+)
+def test_a_flow_that_cannot_be_graded_is_one_sentence_and_is_not_kept(tmp_path, tune, sentence):
+    flow = Glow(GlowConfig(channels=3, image_size=8, n_steps=1, n_blocks=1, width=8))
+    kept = KeptResult(tmp_path / "kept", print)
+    given = {"n_steps": 1, "contract": "flow", "shape": flow.image_shape}
+    with pytest.raises(ModelError, match=re.escape(f"The method mine {sentence}")):
+        solved(
+            Experiment("a test", Parameters()),
+            *(kept, "mine", flow),
+            lambda: UnlearningResult(tune(flow), []),
+            **given,
+        )
+    assert not kept.folder.exists()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_every_method_of_the_study_keeps_to_its_budget(name):
+    steps = 2
+    taken = []
+    hook = register_optimizer_step_pre_hook(lambda *of_step: taken.append(of_step))
+    generator = Bars()
+    direction = Direction(torch.eye(6)[0], 0.0)
+    config = METHODS[name].configure({"steps": steps, "batch_size": 4})
+    score = (lambda images: images.sum((1, 2, 3))) if METHODS[name].needs_score else None
+    try:
+        METHODS[name](generator, direction, score, config)
+    finally:
+        hook.remove()
+    assert len(taken) <= steps
+    assert bool(taken) is ("steps" in METHODS[name].configuration.model_fields)
 
 
 def test_help_and_page_list_every_task_with_the_times_of_records():

@@ -66,7 +66,7 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
             run.folder = output
             with phase(name):
                 metrics = run.finish(*task.run(run, chosen, config, kept))
-            kept.remove()
+        kept.remove()
         cells = task.cells(metrics)
         shown = [f"{head} {cell}" for head, cell in zip(task.columns, cells, strict=True) if cell]
         click.echo(f"{name}: {', '.join(shown)}")
