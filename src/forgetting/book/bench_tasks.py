@@ -27,7 +27,6 @@ class Row:
     Attributes
     ----------
     name : str
-    version : int
     takes : str
         Class of the methods.
     model : str
@@ -41,7 +40,6 @@ class Row:
     """
 
     name: str
-    version: int
     takes: str
     model: str
     subject: str
@@ -65,12 +63,11 @@ def listed(checkout: Checkout = HERE) -> list[Row]:
     return [
         Row(
             name,
-            task.version,
             task.takes.__name__,
             task.model,
-            _named({name: value for name, value in terms.items() if isinstance(value, str)}),
+            _named({key: value for key, value in terms.items() if isinstance(value, str)}),
             _named(task.budget),
-            _named({name: value for name, value in terms.items() if not isinstance(value, str)}),
+            _named({key: value for key, value in terms.items() if not isinstance(value, str)}),
             _range(seconds.get(name, [])),
         )
         for name, task in TASKS.items()
@@ -80,11 +77,11 @@ def listed(checkout: Checkout = HERE) -> list[Row]:
 
 def table(checkout: Checkout = HERE) -> str:
     """Return the rows as the page has them, in Markdown."""
-    heads = ("task", "version", "takes a", "model", "what", "budget", "sizes", "a seed took")
+    heads = ("task", "a seed took", "takes a", "model", "budget", "other terms")
     rows = [
         (
-            *(f"`{row.name}`", str(row.version), row.takes, row.model),
-            *(row.subject, row.budget, row.terms, row.time),
+            *(f"`{row.name}`", row.time, row.takes, f"{row.model}: {row.subject}"),
+            *(row.budget, row.terms),
         )
         for row in listed(checkout)
     ]
@@ -106,7 +103,7 @@ def write_page(checkout: Checkout = HERE) -> None:
 
 def _terms(task: BenchTask) -> dict[str, object]:
     """Return the terms of a task that are no part of the budget, by name."""
-    apart = {"version", "model", *task.budget}
+    apart = {"model", *task.budget}
     return {k: v for k, v in task.model_dump().items() if k not in apart and v != ""}
 
 
