@@ -234,9 +234,10 @@ def pictures() -> None:
 
 @main.command(cls=OfACheckout)
 def contents() -> None:
-    """Write the executed pages into _toc.yml, and the tasks of the bench into their page.
+    """Write the executed pages into _toc.yml.
 
-    The fields `below` and `after` in runs.yaml give their places.
+    The fields `below` and `after` in runs.yaml give their places. The page on the bench gets the
+    present tasks.
     """
     from forgetting.book.bench_tasks import write_page
     from forgetting.book.contents import write_contents
