@@ -3,22 +3,33 @@
 import hashlib
 import json
 import re
+import shutil
 import sys
 
 import pytest
+import torch
+from bars import Bars
 from click.testing import CliRunner
 from explained import unexplained
 from small_flow import NAME as SMALL
 from small_flow import save_small_flow
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from forgetting.book import templates
+from forgetting.book import bench_tasks, templates
 from forgetting.book.records import read_record
 from forgetting.cli import main
-from forgetting.experiments import bench, person_task
+from forgetting.errors import ModelError
+from forgetting.experiments import bench, bench_unlearning, person_task
+from forgetting.experiments.bench_kept import KeptResult
+from forgetting.experiments.bench_solved import solved
+from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation.files import ROOT
 from forgetting.methods import METHODS
+from forgetting.methods.direction import Direction
+from forgetting.methods.results import UnlearningResult
 from forgetting.methods.taming_methods import TamingSettings
 from forgetting.methods.taming_registry import TAMING_METHODS
+from forgetting.models.glow import Glow, GlowConfig
 
 PAGE = (ROOT / "book" / "bench.md").read_text(encoding="utf-8")
 PRINTED = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, flags=re.S))
@@ -69,6 +80,22 @@ def raising(problem, config):
 @unlearning_method("bench telling nan", FinetuneConfig, source="a test")
 def telling_nan(problem, config):
     return UnlearningResult(problem.frozen_copy(), [{"step": 1, "loss": float("nan")}])
+
+@unlearning_method("bench doing nothing", FinetuneConfig, source="a test")
+def doing_nothing(problem, config):
+    return UnlearningResult(problem.frozen_copy(), [{"step": 1}])
+
+@unlearning_method("bench taking more", FinetuneConfig, source="a test")
+def taking_more(problem, config):
+    try:
+        return finetune(problem, darken, config.model_copy(update={"steps": config.steps + 1}))
+    except Exception:
+        return finetune(problem, darken, config)
+
+@unlearning_method("bench telling more", FinetuneConfig, source="a test")
+def telling_more(problem, config):
+    result = finetune(problem, darken, config)
+    return UnlearningResult(result.model, [{"step": config.steps + 1}])
 
 @unlearning_method("bench without steps", NoSteps, source="a test")
 def without_steps(problem, config):
@@ -122,14 +149,15 @@ def test_a_method_that_tames_runs_on_the_tasks_of_flows(mine, tmp_path, monkeypa
     runs = tmp_path / "runs"
     path = tmp_path / "printed.py"
     path.write_text(PRINTED["ours.py"])
-    done = call(f"{path}:retain_only", runs, "--quick")
+    done = call(f"{path}:neggrad_plus", runs, "--quick")
     assert done.exit_code == 0, done.output
     heading, row, _, _ = done.output.splitlines()[-4:]
     assert heading.split()[:5] == ["task", "method", "seed", "forgotten", "lie"]
-    assert row.startswith("faces_glow_latent_quick@2  retain only")
-    record = read_record(runs / "bench_retain_only_faces_glow_latent_quick_0.json")
+    assert row.startswith("faces_glow_latent_quick@2  neggrad plus")
+    record = read_record(runs / "bench_neggrad_plus_faces_glow_latent_quick_0.json")
     assert unexplained(record["metrics"]) == []
     assert "membership_change_forget" in record["metrics"]
+    assert not list(runs.glob("*.tuned"))
 
 
 def call_anew(mine, *arguments, name="darkening"):
@@ -158,6 +186,128 @@ def test_a_run_that_is_there_is_not_repeated_unless_code_of_the_method_changed(m
     assert "was changed after its run" in refused.output
 
 
+class Killed(BaseException):
+    """What ends a process amid its work."""
+
+
+def test_a_model_that_was_tuned_is_graded_after_a_fault_and_never_for_changed_code(
+    mine, tmp_path, monkeypatch
+):
+    whole, runs = tmp_path / "whole", tmp_path / "runs"
+    assert call_anew(mine, whole, "--quick").exit_code == 0
+
+    def kill(*of_grading):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench_unlearning, "grade_samples", kill)
+        with pytest.raises(Killed):
+            call_anew(mine, runs, "--quick")
+    (kept,) = runs.iterdir()
+    weights = (kept / "weights.safetensors").read_bytes()
+    tuned_anew = tmp_path / "copy"
+    shutil.copytree(runs, tuned_anew)
+
+    graded = call_anew(mine, runs, "--quick")
+    assert "tuned before, and only graded now" in graded.output
+    assert [path.suffix for path in runs.iterdir()] == [".json"] * 2
+    record, other = (read_record(next(folder.glob("*[0-9].json"))) for folder in (whole, runs))
+    assert record == other
+    seconds = json.loads(next(runs.glob("*.run.json")).read_text())
+    assert seconds["seconds"] > seconds["seconds_forgetting"] > 0
+
+    mine.write_text(MINE.replace('"darken": (', '"darken": -('))
+    with monkeypatch.context() as patched:
+        patched.setattr(bench_unlearning, "grade_samples", kill)
+        with pytest.raises(Killed):
+            call_anew(mine, tuned_anew, "--quick")
+    assert (tuned_anew / kept.name / "weights.safetensors").read_bytes() != weights
+
+
+def test_what_was_tuned_and_is_damaged_is_told_and_tuned_again(mine, tmp_path, monkeypatch):
+    runs = tmp_path / "runs"
+    with monkeypatch.context() as patched:
+        patched.setattr(bench_unlearning, "grade_samples", None)
+        call_anew(mine, runs, "--quick")
+    weights = next(runs.glob("*.tuned")) / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    done = call_anew(mine, runs, "--quick")
+    assert done.exit_code == 0
+    assert "cannot be used, and is tuned again" in done.output
+
+
+class Likelihoods(torch.nn.Module):
+    """A flow around another, which draws no samples."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+
+    def log_prob(self, images):
+        return self.flow.log_prob(images) + 1
+
+
+class OtherSize(Likelihoods):
+    """Draws images of another size."""
+
+    n_bits = 5
+
+    def sample(self, n, temperature, generator):
+        return torch.zeros(n, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("tune", "sentence"),
+    [
+        (Likelihoods, "returns a flow that draws no samples (AttributeError: "),
+        (OtherSize, "returns a flow of other images than the base's"),
+        (lambda flow: flow, "returns the model as it was given, with no weight changed"),
+    ],
+)
+def test_a_flow_that_cannot_be_graded_is_one_sentence_and_is_not_kept(tmp_path, tune, sentence):
+    flow = Glow(GlowConfig(channels=3, image_size=8, n_steps=1, n_blocks=1, width=8))
+    kept = KeptResult(tmp_path / "kept", print)
+    given = {"n_steps": 1, "contract": "flow", "shape": flow.image_shape}
+    with pytest.raises(ModelError, match=re.escape(f"The method mine {sentence}")):
+        solved(
+            Experiment("a test", Parameters()),
+            *(kept, "mine", flow),
+            lambda: UnlearningResult(tune(flow), []),
+            **given,
+        )
+    assert not kept.folder.exists()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_every_method_of_the_study_keeps_to_its_budget(name):
+    steps = 2
+    taken = []
+    hook = register_optimizer_step_pre_hook(lambda *of_step: taken.append(of_step))
+    generator = Bars()
+    direction = Direction(torch.eye(6)[0], 0.0)
+    config = METHODS[name].configure({"steps": steps, "batch_size": 4})
+    score = (lambda images: images.sum((1, 2, 3))) if METHODS[name].needs_score else None
+    try:
+        METHODS[name](generator, direction, score, config)
+    finally:
+        hook.remove()
+    assert len(taken) <= steps
+    assert bool(taken) is ("steps" in METHODS[name].configuration.model_fields)
+
+
+def test_help_and_page_list_every_task_with_the_times_of_records():
+    shown = CliRunner().invoke(main, ["bench", "--help"]).output
+    rows = bench_tasks.listed()
+    assert {row.name for row in rows if row.time} == {
+        json.loads(path.read_text())["parameters"]["task"]
+        for path in (ROOT / "results" / bench_tasks.FOLDER).glob("*[0-9].json")
+    }
+    for name in bench.TASKS:
+        assert f"  {name} " in shown
+        assert f"| `{name}` |" in PAGE
+    assert bench_tasks.page_text() == PAGE
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -170,6 +320,9 @@ def test_a_run_that_is_there_is_not_repeated_unless_code_of_the_method_changed(m
         ("giving_another", "returns a model that makes no images (ModelError"),
         ("raising", "The method bench raising fails (ValueError: boo)"),
         ("telling_nan", "The history of bench telling nan has a figure that is not finite"),
+        ("doing_nothing", "bench doing nothing returns the model as it was given"),
+        ("taking_more", "bench taking more takes more than 3 steps, its budget"),
+        ("telling_more", "bench telling more takes more than 3 steps, its budget"),
     ],
 )
 def test_a_method_that_breaks_its_contract_is_one_sentence(mine, tmp_path, name, sentence):

@@ -1,4 +1,4 @@
-"""The directives `bench-tasks` and `bench`: the tasks of the bench, and its published runs."""
+"""The directives `bench` and `bench-columns`: the published runs, and what their columns say."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from forgetting.book.bench_tasks import FOLDER
 from forgetting.book.cells import cell, table_of
 from forgetting.book.checkout import HERE
 from forgetting.book.numerals import in_minutes
@@ -13,31 +14,21 @@ from forgetting.book.records import read_record
 from forgetting.experiments.bench import TASKS
 from forgetting.experiments.bench_task import BenchTask
 
-FOLDER = "benched"
-"""Folder of the records below `results`."""
-
 KINDS = {type(task).__name__: type(task) for task in TASKS.values()}
 """The classes of tasks, by name."""
 
 
-class BenchTasks(SphinxDirective):
-    """A table of all tasks, with the content as its caption."""
+class BenchColumns(SphinxDirective):
+    """A list of the columns of one class of tasks, with a sentence on each."""
 
-    has_content = True
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return the table."""
-        columns = (("task", 30), ("takes a", 18), ("model", 20), ("terms", 32))
-        rows: list[list[nodes.Node]] = [
-            [
-                cell(f"{name}@{task.version}"),
-                cell(task.takes.__name__),
-                cell(task.model),
-                cell(_terms(task)),
-            ]
-            for name, task in TASKS.items()
-        ]
-        return table_of(self, columns, rows, ["claims"])
+        """Return the list."""
+        columns = kind_of(self).columns
+        return self.parse_text_to_nodes(
+            "\n".join(f"- **{head}**: {sentence}" for head, sentence in columns.items())
+        )
 
 
 class Bench(SphinxDirective):
@@ -48,9 +39,7 @@ class Bench(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table, with the content as its caption."""
-        if self.arguments[0] not in KINDS:
-            raise self.error(f"The bench has no tasks {self.arguments[0]}: {', '.join(KINDS)}.")
-        kind = KINDS[self.arguments[0]]
+        kind = kind_of(self)
         rows: list[list[nodes.Node]] = []
         for path in sorted((HERE.results / FOLDER).glob("bench_*[0-9].json")):
             self.env.note_dependency(str(path))
@@ -71,19 +60,20 @@ class Bench(SphinxDirective):
             )
         if not rows:
             raise self.error(f"results/{FOLDER} has no run of a {kind.__name__}.")
-        heads = ["task", "method", "seed", *kind.headings, "whole run"]
+        heads = ["task", "method", "seed", *kind.columns, "whole run"]
         return table_of(self, [(head, 10) for head in heads], rows, ["claims", "sortable"])
 
 
-def _terms(task: BenchTask) -> str:
-    """Return the terms of a task in a line: what it forgets, and its sizes."""
-    known = {"version", "model"}
-    given = task.model_dump().items()
-    return ", ".join(f"{key} {value}" for key, value in given if key not in known and value != "")
+def kind_of(directive: SphinxDirective) -> type[BenchTask]:
+    """Return the class of tasks that the argument of a directive names."""
+    name = directive.arguments[0]
+    if name not in KINDS:
+        raise directive.error(f"The bench has no tasks {name}: {', '.join(KINDS)}.")
+    return KINDS[name]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Add the directives to Sphinx."""
-    app.add_directive("bench-tasks", BenchTasks)
+    app.add_directive("bench-columns", BenchColumns)
     app.add_directive("bench", Bench)
     return {"parallel_read_safe": True, "version": "1"}

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from forgetting.book import templates
+from forgetting.book import bench_tasks, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import CLAIMS
 from forgetting.book.contents import contents
@@ -40,6 +40,11 @@ def report(checkout: Checkout = HERE) -> list[str]:
         problems.append(
             f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
             "`forgetting contents`."
+        )
+    page = checkout.root / "book" / bench_tasks.PAGE
+    if page.read_text(encoding="utf-8") != bench_tasks.page_text(checkout):
+        problems.append(
+            f"{page.name} lists other tasks than the bench: run `forgetting contents`."
         )
     problems += CLAIMS.check(checkout) + PAPERS.check(checkout)
     return problems + _pages(checkout) + _sweeps(checkout)

@@ -121,7 +121,7 @@ class Run(Experiment):
             "history": history,
         }
         circumstances = {
-            "seconds": round(time.monotonic() - self._started, 2),
+            "seconds": round(time.monotonic() - self._started + self.earlier_seconds, 2),
             **{name: round(value, 2) for name, value in self.seconds.items()},
             "data": sources.noted(),
             "peak_mib": round(_peak_mib()),

@@ -236,11 +236,14 @@ def pictures() -> None:
 def contents() -> None:
     """Write the executed pages into _toc.yml.
 
-    The fields `below` and `after` in runs.yaml give their places.
+    The fields `below` and `after` in runs.yaml give their places. The page on the bench gets the
+    present tasks.
     """
+    from forgetting.book.bench_tasks import write_page
     from forgetting.book.contents import write_contents
 
     write_contents()
+    write_page()
 
 
 @main.command(cls=OfACheckout)

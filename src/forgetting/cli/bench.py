@@ -1,5 +1,6 @@
 """The bench: a method of anyone's on the named tasks of the study."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,18 @@ import click
 from forgetting.cli.base import FOLDER, Command, device_option
 
 
-@click.command(cls=Command)
+class WithTasks(Command):
+    """A command whose help ends with the tasks of the bench."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each task is, and how long its published runs took."""
+        from forgetting.book.bench_tasks import listed
+
+        with formatter.section("Tasks, and how long a published run of a seed took on one core"):
+            formatter.write_dl([(row.name, row.text) for row in listed()])
+
+
+@click.command(cls=WithTasks)
 @click.argument("method", metavar="NAME|FILE.py:METHOD")
 @click.option("--task", "names", multiple=True, help="Of the bench; may be repeated [all].")
 @click.option("--quick", is_flag=True, help="The small tasks instead: minutes, not hours.")
@@ -19,12 +31,13 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
 
     METHOD in FILE.py is a function that @unlearning_method or @taming_method decorates. Every seed
     of a task leaves a record in the folder, which names the task, its version and its terms. A run
-    is not repeated whose record is there, with the same code of the method, so that an
-    interrupted call goes on.
+    is not repeated whose record is there, with the same code of the method, and a model that was
+    tuned before a call was interrupted is only graded.
     """
     from forgetting.book.run import Run
     from forgetting.errors import ParameterError
     from forgetting.experiments import bench as the_bench
+    from forgetting.experiments.bench_kept import KeptResult
     from forgetting.experiments.own_table import text_table
     from forgetting.foundation.files import check_writable
     from forgetting.foundation.progress import phase
@@ -43,23 +56,30 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
     for task, seed, config, parameters in runs:
         expected = parameters.model_dump(mode="json")
         name = f"{parameters.task}, seed {seed}"
+        called = f"bench_{chosen.name.replace(' ', '_')}_{parameters.task}_{seed}"
+        kept = KeptResult(output / f"{called}.tuned", partial(_tell, name))
         metrics = next((r["metrics"] for r in there if r["parameters"] == expected), None)
         if metrics is not None:
             click.echo(f"{name}: its record is there")
         else:
-            called = chosen.name.replace(" ", "_")
-            run = Run(f"bench_{called}_{parameters.task}_{seed}", parameters)
+            run = Run(called, parameters)
             run.folder = output
             with phase(name):
-                metrics = run.finish(*task.run(run, chosen, config))
+                metrics = run.finish(*task.run(run, chosen, config, kept))
+        kept.remove()
         cells = task.cells(metrics)
-        shown = [f"{head} {cell}" for head, cell in zip(task.headings, cells, strict=True) if cell]
+        shown = [f"{head} {cell}" for head, cell in zip(task.columns, cells, strict=True) if cell]
         click.echo(f"{name}: {', '.join(shown)}")
         row = [f"{parameters.task}@{task.version}", chosen.name, str(seed), *cells]
-        tables.setdefault(task.headings, []).append(row)
+        tables.setdefault(tuple(task.columns), []).append(row)
     for headings, rows in tables.items():
         click.echo(text_table([["task", "method", "seed", *headings], *rows]) + "\n")
     click.echo(f"records in {output}")
+
+
+def _tell(name: str, line: str) -> None:
+    """Print a line on a run."""
+    click.echo(f"{name}: {line}")
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

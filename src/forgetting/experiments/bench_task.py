@@ -1,18 +1,16 @@
 """What every task of the bench has: a version, terms that are fixed, and a way to be run."""
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from forgetting.border.options import Configuration
-from forgetting.errors import ForgettingError, ModelError, ParameterError
+from forgetting.errors import ParameterError
+from forgetting.experiments.bench_kept import KeptResult
 from forgetting.experiments.context import Experiment
-from forgetting.foundation.progress import tracked
 from forgetting.methods.method import AnyMethod
-from forgetting.methods.results import UnlearningResult
 
 Figures = tuple[dict[str, float], list[dict[str, float]]]
 """The metrics of a run, and the history of its method."""
@@ -32,8 +30,8 @@ class BenchTask(Configuration):
     takes: ClassVar[type[AnyMethod[Any]]]
     """The class of the methods that can solve such a task."""
 
-    headings: ClassVar[tuple[str, ...]]
-    """Of the table of such tasks, after task, method and seed."""
+    columns: ClassVar[Mapping[str, str]]
+    """Of the table of such tasks, after task, method and seed: a sentence on each, by its head."""
 
     base: ClassVar[str]
     """Name of the configuration that has every setting of the budget."""
@@ -44,7 +42,7 @@ class BenchTask(Configuration):
         """The settings of a method that the task fixes, by name."""
 
     @abstractmethod
-    def run(self, run: Experiment, method: Any, config: Any) -> Figures:
+    def run(self, run: Experiment, method: Any, config: Any, kept: KeptResult) -> Figures:
         """Make a method forget what the task names, and grade what is left.
 
         Parameters
@@ -53,18 +51,20 @@ class BenchTask(Configuration):
             Gives the seeds, and notes weights and the seconds of forgetting.
         config : BaseModel
             The method's, with the budget.
+        kept : KeptResult
+            Where the model that the method made waits for its record.
 
         Raises
         ------
         ParameterError
             The method cannot solve the task.
         ModelError
-            The method fails, or its result or its history cannot be used.
+            The method fails, goes beyond its budget, or its result cannot be used.
         """
 
     @abstractmethod
     def cells(self, metrics: Mapping[str, float]) -> list[str]:
-        """Return the cells of a run below `headings`.
+        """Return the cells of a run, one for each of `columns`.
 
         Parameters
         ----------
@@ -89,39 +89,6 @@ def settings_of(task: BenchTask, method: AnyMethod[Any], seed: int) -> Any:
             f"sets: derive the configuration from {task.base}."
         )
     return method.configuration(**budget)
-
-
-def solved(
-    run: Experiment, name: str, call: Callable[[], UnlearningResult]
-) -> tuple[Any, list[dict[str, float]]]:
-    """Return the model and the history that a call of a method gives, and note its seconds.
-
-    Parameters
-    ----------
-    name : str
-        Of the method.
-    call : callable
-        Calls it.
-
-    Raises
-    ------
-    ModelError
-        The method fails, or its history is no list of finite figures.
-    """
-    with run.timed("forgetting"):
-        try:
-            for _ in tracked(range(1), f"{name} runs"):  # which may have no bar of its own
-                result = call()
-            history = [{k: float(v) for k, v in row.items()} for row in result.history]
-        except ForgettingError:
-            raise
-        except Exception as error:  # whatever the code of a stranger raises
-            raise ModelError(
-                f"The method {name} fails ({type(error).__name__}: {error})."
-            ) from error
-    if not all(math.isfinite(value) for row in history for value in row.values()):
-        raise ModelError(f"The history of {name} has a figure that is not finite.")
-    return result.model, history
 
 
 def percent(metrics: Mapping[str, float], *names: str) -> list[str]:

@@ -56,6 +56,7 @@ class Experiment:
         self.parameters = parameters
         self.weights: dict[str, str] = {}
         self.seconds: dict[str, float] = {}
+        self.earlier_seconds = 0.0  # of another process, whose result is taken
         self.device = choose_device(parameters.device)
         torch.manual_seed(parameters.seed)
         # a few backward passes have no deterministic form on a GPU: there it is only a warning

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from forgetting.experiments.person_splits import PersonSplits
+from forgetting.foundation.progress import tracked
 from forgetting.metrics.likelihood import LikelihoodReference, cached_bits_per_dim
 from forgetting.metrics.membership import Membership
 
@@ -91,7 +92,8 @@ class FlowLikelihoods:
             return cached_bits_per_dim(flow, images, draws, seed)
 
         reference = LikelihoodReference.of(bits(ordinary))
-        return cls({name: bits(images) for name, images in sets.items()}, reference)
+        named = tracked(sets.items(), "sets")
+        return cls({name: bits(images) for name, images in named}, reference)
 
 
 def membership_metrics(flows: Mapping[str, FlowLikelihoods]) -> dict[str, float]:

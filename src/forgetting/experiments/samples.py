@@ -7,6 +7,7 @@ import torch
 from forgetting.border.inference import features
 from forgetting.errors import DataError
 from forgetting.foundation.cache import cached
+from forgetting.foundation.progress import tracked
 from forgetting.metrics.feature_statistics import Statistics
 from forgetting.metrics.fidelity import fid, frechet_distance
 from forgetting.metrics.prevalence import Prevalence
@@ -77,7 +78,7 @@ def compare_samples(
     if kinds is not None:
         fids["mixed"] = []
     masks: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
-    for seed in seeds:
+    for seed in tracked(seeds, "draws of samples"):
         before = cached_samples(base, n, temperature, seed)
         after = tamed.sample(n, temperature, torch.Generator().manual_seed(seed)).cpu()
         features_before = _cached_features(feature_classifier, before)

@@ -16,6 +16,7 @@ from forgetting.border.options import check_counts, check_seed
 from forgetting.border.preflight import check_flow
 from forgetting.errors import DataError, ModelError
 from forgetting.foundation.cache import cached
+from forgetting.foundation.progress import tracked
 from forgetting.metrics.intervals import mean_with_interval
 
 ROUNDED = 1e-6
@@ -291,7 +292,7 @@ def compare(
             )
     before, after = (
         {name: _cached(flow, images, draws, seed) for name, images in checked.items()}
-        for flow in flows
+        for flow in tracked(flows, "flows")
     )
     references = [
         LikelihoodReference.of(_cached(flow, likelihood_reference, 1, seed)) for flow in flows
