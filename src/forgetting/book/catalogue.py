@@ -37,8 +37,8 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
     Raises
     ------
     ForgettingError
-        runs.yaml has no such sweep, none of its runs has a record, or a record has no
-        circumstances beside it.
+        runs.yaml has no such sweep, none of its runs has a record, or a record is damaged
+        or has no circumstances beside it.
     """
     entry = sweep(name, checkout)
     listed = entry.runs()
@@ -50,6 +50,11 @@ def table(name: str, run: Run, checkout: Checkout = HERE) -> pd.DataFrame:
         raise ForgettingError(
             f"{len(lost)} records of {name} have no circumstances beside them, such as {lost[0]}: "
             f"`forgetting sweep {name}` executes these runs again."
+        )
+    whole = {"parameters", "metrics", "weights"}
+    if damaged := [label for label, record in published.items() if not whole <= record.keys()]:
+        raise ForgettingError(
+            f"The record of {damaged[0]} is damaged: restore it from git, or make the run again."
         )
     rows = []
     for label, record in published.items():

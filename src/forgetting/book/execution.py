@@ -57,8 +57,8 @@ def announcement(template: str, given: Mapping[str, Any], checkout: Checkout = H
         is_alike = all(recorded.get(name) == values[name] for name in compared)
         if record.get("template") == template and is_alike:
             circumstances = read_record(path)
-            minutes.append(circumstances["seconds"] / 60)
-            threads.add(circumstances["threads"])
+            minutes += [circumstances["seconds"] / 60] if "seconds" in circumstances else []
+            threads |= {circumstances["threads"]} if "threads" in circumstances else set()
     if not minutes:
         if not is_published:
             return f"{heading}: {settings}. No run of this template is published."
@@ -190,7 +190,7 @@ def closing(notebook: Path, record: Path) -> str:
     notebook, record : Path
         The files that the run has written; its circumstances are beside the record.
     """
-    noted = read_record(record.with_suffix(".run.json"))["data"]
+    noted = read_record(record.with_suffix(".run.json")).get("data", {})
     data = [f"{name}: {text}" for name, text in noted.items()]
     return "\n".join([*data, f"notebook  {notebook}", f"record    {record}"])
 

@@ -50,7 +50,7 @@ class JudgedFile:
             return [note] if path.is_file() else []
         try:
             text = _text(self.judge(checkout))
-            is_current = path.is_file() and path.read_text("utf-8") == text
+            is_current = path.is_file() and path.read_bytes() == text.encode()
         except ForgettingError as error:
             return [f"book/{self.name}.yaml: {error}"]
         note = f"{path.name} is not that of the records: `forgetting claims`"

@@ -14,7 +14,7 @@ from torch import nn
 
 from forgetting.border.inference import generate
 from forgetting.errors import DataError
-from forgetting.foundation.files import replacing
+from forgetting.foundation.files import check_ends, replacing
 from forgetting.methods.direction import MIN_POSITIVES, LabelledLatents
 from forgetting.zoo.same_module import bytes_of
 
@@ -26,6 +26,9 @@ CHUNK = 50
 
 N_KEPT = 4
 """Images that a file keeps beside the labels: equal weights may draw others, as at 0.7 and 1."""
+
+LONGEST_SEED = 19
+"""Digits from which on a seed may be more than torch takes."""
 
 ALIKE = 0.01
 """Largest mean difference of a pixel between kept images and those that are drawn now."""
@@ -225,11 +228,12 @@ class ManualLabels:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """Return what a file holds: about what the labels are, and `answers` and `images`."""
     try:
+        check_ends(path)
         with safe_open(path, framework="pt") as stored:
             names = {"answers", *stored.keys()}
             about = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in names}
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise DataError(
             f"{path} holds no labels ({error}): make such a file with collect_by_hand.ipynb."
         ) from error
@@ -237,7 +241,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     is_label = torch.isin(answers, torch.tensor([UNSEEN, ABSENT, PRESENT], dtype=answers.dtype))
     n_seen = int((answers != UNSEEN).sum())
     is_in_order = answers.ndim == 1 and bool((answers[:n_seen] != UNSEEN).all())
-    if not is_label.all() or not is_in_order or not {"feature", "seed"} <= about.keys():
+    is_of_images = tensors.get("images", torch.zeros(0)).dtype == torch.float32
+    is_seed = (seed := about.get("seed", "")).isdecimal() and len(seed) < LONGEST_SEED
+    if not (is_label.all() and is_in_order and is_of_images and is_seed and "feature" in about):
         raise DataError(
             f"{path} holds no labels as a notebook writes them: it needs a feature, a seed, and "
             f"labels {ABSENT} or {PRESENT} in the order of the samples, then {UNSEEN}. Restore "

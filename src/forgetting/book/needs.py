@@ -45,9 +45,9 @@ def needs(entry: Entry, checkout: Checkout) -> Needs:
     own = read_record(path) if path.is_file() else None
     known = [own] if own else _of_template(entry.template, checkout)
     peaks = [noted["peak_mib"] for noted in known if "peak_mib" in noted]
-    longest = max((noted["seconds"] for noted in known), default=None)
+    longest = max((noted["seconds"] for noted in known if "seconds" in noted), default=None)
     return Needs(
-        own["seconds"] if own else math.inf,
+        own["seconds"] if own and "seconds" in own else math.inf,
         math.ceil(MORE_MEMORY * max(peaks)) if peaks else UNKNOWN_MIB,
         UNKNOWN_MINUTES if longest is None else MINUTES + math.ceil(MORE_TIME * longest / 60),
     )

@@ -1,6 +1,7 @@
 """Figures of records as text, rounded as their intervals allow."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class Results:
         """
         self.used.add(name)
         path = self.folder / f"{name}.json"
-        if not path.is_file():
+        if not os.path.isfile(path):
             folder = path.parent
             names = [p.stem for p in folder.glob("*.json") if not p.stem.endswith(".run")]
             raise DataError(f"There is no record {name}. {did_you_mean(path.stem, names)}")
@@ -151,7 +152,7 @@ class Results:
         DataError
             There is no such record.
         """
-        metrics: dict[str, float] = self.record(name)["metrics"]
+        metrics: dict[str, float] = self.record(name).get("metrics", {})
         return metrics
 
     def value(self, name: str, metric: str) -> tuple[float, float, float]:
@@ -180,5 +181,8 @@ class Results:
         path = self.folder / f"{name}.run.json"
         if not path.is_file():
             raise DataError(f"Nothing says how long {name} took.")
-        seconds: float = read_record(path)["seconds"]
+        circumstances = read_record(path)
+        if "seconds" not in circumstances:
+            raise DataError(f"{path} does not say how long {name} took: make the run again.")
+        seconds: float = circumstances["seconds"]
         return seconds

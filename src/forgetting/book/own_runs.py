@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from forgetting.book.records import Record, read_record
+from forgetting.book.records import Record, is_record, read_record
 from forgetting.book.templates import parameters
 from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation.files import check_writable
@@ -77,7 +77,7 @@ def of_record(path: Path, template: str | None = None) -> tuple[str, dict[str, s
         The record is of another template.
     """
     record = read_record(path)
-    if not isinstance(record.get("template"), str) or "parameters" not in record:
+    if not is_record(record):
         raise ForgettingError(f"{path} is no record of a run: give the NAME.json that a run left.")
     found: str = record["template"]
     if template not in (None, found):

@@ -1,5 +1,6 @@
 """Profiles: how Snakemake reaches a cluster."""
 
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,12 +23,12 @@ def find_profile(profile: str) -> Path:
     """
     shipped = {path.parent.name: path.parent for path in sorted(WORKFLOW.glob("*/config.yaml"))}
     folder = shipped.get(profile, Path(profile))
-    if not (folder / "config.yaml").is_file():
+    if not os.path.isfile(folder / "config.yaml"):
         raise ForgettingError(
             f"There is no profile {profile!r}: give one of {', '.join(shipped)}, or a folder with "
             "a config.yaml of Snakemake."
         )
-    executor = _settings(folder).get("executor")
+    executor = str(_settings(folder).get("executor"))
     if executor in shipped and find_spec(f"snakemake_executor_plugin_{executor}") is None:
         raise ForgettingError(
             f"The profile {profile} needs a plugin of Snakemake: run "
@@ -49,7 +50,7 @@ def snakemake(profile: Path | None, folders: Iterable[Path]) -> list[str]:
     Raises
     ------
     ForgettingError
-        The profile is of Kubernetes, and names no image or no volume with a folder.
+        The profile is of Kubernetes, and names no image or no list of volumes with a folder.
     """
     settings = {} if profile is None else _settings(profile)
     if settings.get("executor") != "kubernetes":
@@ -59,6 +60,10 @@ def snakemake(profile: Path | None, folders: Iterable[Path]) -> list[str]:
         raise ForgettingError(f"The profile {profile} has no container-image: {advice}")
     volumes = settings.get("kubernetes-persistent-volumes") or []
     volumes = volumes.split() if isinstance(volumes, str) else volumes
+    if not isinstance(volumes, list):
+        raise ForgettingError(
+            f"kubernetes-persistent-volumes of the profile {profile} is no list."
+        )
     mounted = [Path(str(volume).rpartition(":")[2]) for volume in volumes]
     for folder in folders:
         if not any(folder.resolve().is_relative_to(place) for place in mounted):

@@ -11,6 +11,7 @@ from forgetting.book.entries import Entry
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import outputs_digest
 from forgetting.book.records import digest, read_record
+from forgetting.foundation.files import read_bytes
 from forgetting.zoo import store as zoo
 
 SAME: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -35,7 +36,8 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     -------
     bool
         False also where the page, its record or the record's circumstances are missing, where they
-        are of two executions, and where outputs of the page were changed after its execution.
+        are of two executions, and where the page is damaged or its outputs were changed after its
+        execution.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")
@@ -45,13 +47,19 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     if entry.is_run_of_a_sweep:
         stored = {**noted, "weights": record["weights"]}
     elif page.is_file() and noted.get("record") in (None, digest(record)):
-        notebook = nbformat.read(page, as_version=4)
-        stored = notebook.metadata.get("forgetting", {})
-        if stored.get("outputs") not in (None, outputs_digest(notebook)):
+        try:
+            notebook = nbformat.reads(read_bytes(page).decode("utf-8"), as_version=4)
+            stored = dict(notebook.metadata.get("forgetting", {}))
+            outputs = outputs_digest(notebook)
+        except Exception:  # whatever nbformat raises of a damaged page
+            return False
+        if stored.get("outputs") not in (None, outputs):
             return False
     else:
         return False
     used = stored.get("weights", {})
+    if not isinstance(used, dict):
+        return False
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     is_same = bool(stored.get("fingerprint") == entry.fingerprint(checkout))
     return is_same and used == present and stored.get("record") == digest(record)

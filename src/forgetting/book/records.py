@@ -8,7 +8,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, Field, FiniteFloat, StrictInt, StrictStr, ValidationError
+
 from forgetting.errors import DataError, quoted
+from forgetting.foundation.files import read_bytes
 
 Record = dict[str, Any]
 
@@ -17,6 +20,28 @@ SCHEMA = 2
 
 ROUNDED = 1e-6
 """By how much the end of an interval may miss its metric, as a part of it."""
+
+
+class _Record(BaseModel):
+    """The form of what a record says."""
+
+    template: StrictStr
+    parameters: dict[str, Any]
+    weights: dict[str, StrictStr] = {}
+    history: list[dict[str, Any]] = []
+
+
+class _Circumstances(BaseModel):
+    """The form of circumstances; those of older runs lack some."""
+
+    seconds: FiniteFloat = Field(0.0, ge=0)
+    peak_mib: FiniteFloat = Field(0.0, ge=0)
+    threads: StrictInt = 1
+    data: dict[str, StrictStr] = {}
+    versions: dict[str, StrictStr] = {}
+    weights: dict[str, StrictStr] = {}
+    record: StrictStr = ""
+    fingerprint: StrictStr = ""
 
 
 def digest(record: Record) -> str:
@@ -53,7 +78,8 @@ def read_record(path: Path) -> Record:
     ------
     DataError
         The file is no JSON or no record, a metric is no finite number, comes twice, or does not
-        lie in its whole interval, or the record is of another schema.
+        lie in its whole interval, another value is of the wrong type, or the record is of another
+        schema.
     """
     record: Record | None = json_of(path)
     if record is None:
@@ -74,6 +100,12 @@ def read_record(path: Path) -> Record:
                 "again."
             )
     _check_intervals(record.get("metrics", {}), path)
+    try:
+        (_Record if is_record(record) else _Circumstances).model_validate(record)
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        reason = error.errors()[0]["msg"]
+        raise DataError(f"{path} is damaged ({place}: {reason}). Make the run again.") from error
     return record
 
 
@@ -154,7 +186,7 @@ def json_of(path: Path) -> Any:
         The file cannot be read, or a name comes twice in it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode("utf-8")
         return json.loads(text, object_pairs_hook=lambda pairs: each_once(pairs, str(path)))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error

@@ -113,7 +113,13 @@ def upgrade_folder(folder: Path) -> list[Path]:
         if not is_record(record) or record.get("schema", 1) == SCHEMA:
             continue
         refuse_newer(path, record)
-        renamed = upgrade(record)
+        try:
+            renamed = upgrade(record)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise DataError(
+                f"{path} is a damaged record ({type(error).__name__}: {error}). Make the run "
+                "again."
+            ) from error
         new = path.with_name(path.name.replace(_leaf(record), _leaf(renamed)))
         if new != path and new.exists():
             raise DataError(

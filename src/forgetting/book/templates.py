@@ -10,6 +10,7 @@ import ast
 import copy
 import functools
 import io
+import os
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from forgetting.book import plugins
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.schema import PARAMETERS
 from forgetting.errors import ForgettingError, ParameterError, did_you_mean
-from forgetting.foundation.files import write_text
+from forgetting.foundation.files import read_bytes, write_text
 from forgetting.foundation.progress import tracked
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -108,7 +109,7 @@ def source(template: str, checkout: Checkout = HERE) -> Path:
         package leads to no file.
     """
     own = checkout.templates / f"{template}.py"
-    if own.is_file():
+    if os.path.isfile(own):  # its name may be too long for a file
         return own
     added = plugins.added()
     if template in added:
@@ -123,9 +124,13 @@ def read(template: str, checkout: Checkout = HERE) -> nbformat.NotebookNode:
     Raises
     ------
     ForgettingError
-        No template has that name.
+        No template has that name, or it cannot be read.
     """
-    return copy.deepcopy(_parsed(source(template, checkout).read_text(encoding="utf-8")))
+    path = source(template, checkout)
+    try:
+        return copy.deepcopy(_parsed(read_bytes(path).decode("utf-8")))
+    except Exception as error:  # whatever jupytext raises of a damaged file
+        raise ForgettingError(f"{path} is no template that can be read ({error}).") from error
 
 
 @functools.cache
@@ -156,8 +161,14 @@ def parameters(template: str, checkout: Checkout = HERE) -> dict[str, Parameter]
         )
     lines = cell.source.splitlines()
     declared = {}
-    tokens = list(tokenize.generate_tokens(io.StringIO(cell.source).readline))
-    for node in ast.parse(cell.source).body:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(cell.source).readline))
+        body = ast.parse(cell.source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        raise ForgettingError(
+            f"{template}.py, parameters cell, is no Python ({error}): mend it."
+        ) from error
+    for node in body:
         if not isinstance(node, ast.AnnAssign) or ast.unparse(node.annotation) not in TYPES:
             raise ForgettingError(
                 f"{template}.py, parameters cell: {lines[node.lineno - 1]!r} is not of the form "
@@ -166,7 +177,12 @@ def parameters(template: str, checkout: Checkout = HERE) -> dict[str, Parameter]
         rows = range(node.lineno, (node.end_lineno or node.lineno) + 1)  # it may be wrapped
         comments = [t.string for t in tokens if t.type == tokenize.COMMENT and t.start[0] in rows]
         name = ast.unparse(node.target)
-        default = ast.literal_eval(node.value) if node.value else None
+        try:
+            default = ast.literal_eval(node.value) if node.value else None
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+            raise ForgettingError(
+                f"{template}.py, parameters cell: {name} has no literal for its default."
+            ) from error
         comment = " ".join(text.lstrip("# ") for text in comments)
         declared[name] = Parameter(name, ast.unparse(node.annotation), default, comment)
     return declared
@@ -251,9 +267,11 @@ def check_notebook(template: str, checkout: Checkout = HERE) -> None:
     if not notebook.is_file():
         return
     try:
-        cells = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4).cells
+        cells = nbformat.reads(read_bytes(notebook).decode("utf-8"), as_version=4).cells
         is_same = _code(cells) == _code(read(template, checkout).cells)
-    except (AttributeError, ValueError, nbformat.ValidationError):
+    except ForgettingError:
+        raise
+    except Exception:  # whatever nbformat raises of a damaged file
         is_same = False
     if not is_same:
         raise ForgettingError(

@@ -15,7 +15,8 @@ from nbformat.reader import NotJSONError
 
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry
-from forgetting.book.records import read_record
+from forgetting.book.records import json_of, read_record
+from forgetting.errors import DataError
 from forgetting.foundation.files import write_text
 
 FILE = "validation.json"
@@ -50,11 +51,19 @@ def _reported(path: Path) -> bytes:
 
 
 def read_validations(checkout: Checkout = HERE) -> dict[str, dict[str, Any]]:
-    """Return the entries of `results/validation.json` by page; none where there is no file."""
+    """Return the entries of `results/validation.json` by page; none where there is no file.
+
+    Raises
+    ------
+    DataError
+        The file is damaged.
+    """
     path = checkout.results / FILE
     if not path.is_file():
         return {}
-    entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    entries = json_of(path)
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
+        raise DataError(f"{path} is damaged: restore it from git, or delete it.")
     return entries
 
 

@@ -1,11 +1,13 @@
 """The one reader of YAML files: plain values, and no key that is given twice."""
 
+import io
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
 
 from forgetting.errors import ForgettingError
+from forgetting.foundation.files import read_bytes
 
 
 def read_yaml(path: Path) -> Any:
@@ -17,8 +19,9 @@ def read_yaml(path: Path) -> Any:
         It cannot be read, is not valid, has a tag of Python, holds itself, or gives a key twice.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return yaml.load(file, _Loader)
+        text = io.StringIO(read_bytes(path).decode("utf-8"))
+        text.name = str(path)  # for the place of an error
+        return yaml.load(text, _Loader)
     except RecursionError as error:
         raise _unreadable(path, "it is nested too deeply") from error
     except (OSError, ValueError, OverflowError, yaml.YAMLError) as error:

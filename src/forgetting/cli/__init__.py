@@ -17,7 +17,7 @@ from forgetting.cli.own_models import audit, tame, unlearn
 from forgetting.cli.records import migrate, upgrade
 from forgetting.errors import ForgettingError
 from forgetting.foundation import memory
-from forgetting.foundation.files import CACHE, ROOT
+from forgetting.foundation.files import CACHE, ROOT, expanded
 from forgetting.foundation.pairs import read_pairs
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     memory.keep_memory()
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
-            os.environ[variable] = str(Path(folder).expanduser().resolve())
+            os.environ[variable] = os.path.abspath(expanded(folder))
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # bars would fill a log; `foundation.progress` has lines then
         os.environ.setdefault("TQDM_DISABLE", "lines")

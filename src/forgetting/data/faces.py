@@ -6,6 +6,7 @@ training, or none.
 """
 
 import hashlib
+import os
 import tempfile
 import unicodedata
 from dataclasses import dataclass
@@ -15,19 +16,13 @@ from typing import Literal, get_args
 import torch
 from PIL import Image
 
+from forgetting.data import images as reader
 from forgetting.data.celeba import CELEBA_ATTRIBUTES, read_labels
-from forgetting.data.images import (
-    Crop,
-    hash_files,
-    image_files,
-    image_files_per_class,
-    read_images,
-    resize,
-    warn_of_spellings,
-)
+from forgetting.data.images import Crop, hash_files, image_files, image_files_per_class, resize
 from forgetting.data.selection import indices
 from forgetting.data.sources import get_folder, has_data, note
 from forgetting.errors import DataError, check_option, did_you_mean
+from forgetting.foundation.files import expanded
 
 Split = Literal["train", "held_out", "all"]
 DataSet = Literal["celeba", "lfw"]
@@ -154,9 +149,9 @@ def load_faces(source: str, split: Split = "train", size: int = 64) -> Faces:
         labels = torch.zeros(len(files), 0, dtype=torch.bool)
         source = "lfw" if source == "lfw" else "folder"
     hashes = hash_files(files)
-    images = read_images(files, hashes, folder, CROPS[source], size)
+    images = reader.read_images(files, hashes, folder, CROPS[source], size)
     faces = Faces(images, people, labels, attributes, source)
-    warn_of_spellings(folder, people)
+    reader.warn_of_spellings(folder, people)
     note(source, f"{len(files):,} images, blake2b {_digest(hashes, faces)}")
     if split == "all":
         return faces
@@ -175,8 +170,8 @@ def _folder(source: str) -> Path:
     """Return the folder of a source; a word without a folder of that name is a misspelt source."""
     if source in get_args(DataSet):
         return get_folder(source)
-    folder = Path(source).expanduser()
-    if not source or not folder.is_dir():
+    folder = expanded(source)
+    if not source or not os.path.isdir(folder):
         hint = did_you_mean(source, get_args(DataSet))
         raise DataError(
             f"source = {source!r} is not a folder, and no data set. {hint} Or give the path of a "
@@ -195,7 +190,8 @@ def _digest(hashes: list[str], faces: Faces) -> str:
 def is_held_out(person: str) -> bool:
     """Return whether a person is held out of all training, by hash: the same everywhere."""
     name = unicodedata.normalize("NFC", person)  # file systems differ in how they write é
-    digest = hashlib.blake2b(f"faces/{name}".encode(), digest_size=8).digest()
+    text = f"faces/{name}".encode(errors="surrogateescape")  # which need not be UTF-8
+    digest = hashlib.blake2b(text, digest_size=8).digest()
     return int.from_bytes(digest, "big") < HELD_OUT * 2**64
 
 

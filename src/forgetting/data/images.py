@@ -22,7 +22,7 @@ from PIL import Image
 
 from forgetting.data.decoding import decode, decoder, endings
 from forgetting.errors import DataError, DataWarning, shortened
-from forgetting.foundation.files import CACHE
+from forgetting.foundation.files import CACHE, read_bytes
 from forgetting.foundation.kept import keep, read_kept
 from forgetting.foundation.progress import tracked
 
@@ -158,7 +158,7 @@ def read_images(
     _warn(folder, "read, though the bytes of each are those of another", equal)
     code = [decoder(), Path(__file__).read_bytes().hex()]
     key = _hash(json.dumps([list(hashes), repr(crop), size, code]).encode())
-    path = CACHE / "faces" / f"{folder.name}-{size}-{key}.safetensors"
+    path = CACHE / "faces" / f"{size}-{key}.safetensors"
     if (kept := read_kept(path)) is not None:
         images, changes = kept[0], json.loads(kept[1]["changes"])
     else:
@@ -215,7 +215,7 @@ def _read(
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_bytes(file)
     except OSError as error:
         reason = "it is a link to nothing" if file.is_symlink() else error.strerror
         raise DataError(

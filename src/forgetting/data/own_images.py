@@ -15,7 +15,7 @@ from forgetting.data.decoding import upright_size
 from forgetting.data.faces import CROPS
 from forgetting.data.images import Crop, hash_files, image_files, read_images
 from forgetting.errors import DataError, DataWarning, check_option, shortened
-from forgetting.foundation.files import named_folder
+from forgetting.foundation.files import expanded, named_folder
 
 SHAPES = {"celeba": 178 / 218, "lfw": 1.0}
 """Width by height of the photographs by which a crop was chosen."""
@@ -78,7 +78,7 @@ def load_images(
             f"The folder of images is {type(folder).__name__}: give a path. Images that are there "
             "already need no folder: give them as a tensor of torch, (N, C, H, W) in [0, 1]."
         )
-    folder = named_folder(folder).expanduser()
+    folder = expanded(named_folder(folder))
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255

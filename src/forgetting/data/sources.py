@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from forgetting.errors import DataError, check_option
-from forgetting.foundation.files import CACHE
+from forgetting.foundation.files import CACHE, expanded
 
 VARIABLE = "FORGETTING_DATA"
 
@@ -38,7 +38,7 @@ def find_folder(name: str) -> Path | None:
     """
     part = FOLDERS[check_option("name", name, list(FOLDERS))]
     given = os.environ.get(VARIABLE)
-    top = Path(given).expanduser() if given else CACHE / "data"
+    top = expanded(given) if given else CACHE / "data"
     fault = ""
     if not os.path.isdir(top):
         fault = "which is not a folder"

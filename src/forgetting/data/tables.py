@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from forgetting.errors import DataError
+from forgetting.foundation.files import read_bytes
 
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -31,7 +32,7 @@ def read_lines(path: Path) -> list[Line]:
         The file is missing, unreadable or not a text.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
         text = content.decode(encoding)
     except (OSError, UnicodeDecodeError) as error:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,11 @@ def named_folder(folder: Path | str) -> Path:
     if not is_path(text):
         raise ParameterError(f"{text!r} cannot be a path on this system: give another name.")
     return Path(folder)
+
+
+def expanded(folder: Path | str) -> Path:
+    """Return a path whose `~` is a home; one of nobody's home stays as it is."""
+    return Path(os.path.expanduser(folder))
 
 
 def is_path(text: str) -> bool:
@@ -186,6 +192,31 @@ def write_texts(texts: Mapping[Path, str]) -> None:
 def _cannot_write(path: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     return f"Cannot write {path}: {reason}. Free some space or choose a folder you may write to."
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is a pipe or a device, of which reading might never end.
+    """
+    check_ends(path)
+    return path.read_bytes()
+
+
+def check_ends(path: Path) -> None:
+    """Raise an error if a file is a pipe or a device, of which reading might never end.
+
+    Raises
+    ------
+    OSError
+        It is one, or is not there.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def sha256(path: Path) -> str:

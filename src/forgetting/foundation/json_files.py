@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from forgetting.foundation.files import read_bytes
+
 
 def read_object(path: Path, *texts: str) -> dict[str, Any]:
     """Return the object that a JSON file holds.
@@ -22,7 +24,7 @@ def read_object(path: Path, *texts: str) -> dict[str, Any]:
         of value, or lacks a text; the message says which, as a part of a sentence.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(read_bytes(path).decode("utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
@@ -35,6 +37,20 @@ def read_object(path: Path, *texts: str) -> dict[str, Any]:
         if not isinstance(content.get(name), str):
             raise ValueError(f"it has no text {name!r}")
     return content
+
+
+def object_in(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the object that an object holds under a name, or an empty one where it has none.
+
+    Raises
+    ------
+    ValueError
+        It holds another kind of value.
+    """
+    value = content.get(name, {})
+    if not isinstance(value, dict):
+        raise ValueError(f"its {name} are no values by name")
+    return value
 
 
 def _refuse(constant: str) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from forgetting.errors import DataWarning, ForgettingError
-from forgetting.foundation.files import replacing
+from forgetting.foundation.files import check_ends, replacing
 
 TENSOR, CHECKSUM = "tensor", "checksum"
 
@@ -24,6 +24,7 @@ def read_kept(path: Path) -> tuple[torch.Tensor, dict[str, str]] | None:
     if not path.exists():
         return None
     with contextlib.suppress(OSError, SafetensorError, RuntimeError):
+        check_ends(path)
         with safe_open(path, framework="pt") as file:
             about = dict(file.metadata() or {})
             tensor: torch.Tensor = file.get_tensor(TENSOR)

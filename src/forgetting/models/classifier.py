@@ -18,7 +18,7 @@ from forgetting.border.feature_score import FeatureScore
 from forgetting.errors import DataError, DataWarning
 from forgetting.foundation.devices import fast_layout, mend_layout
 from forgetting.models import MODELS, ModelKind
-from forgetting.models.shared import Sizes, own_seed
+from forgetting.models.shared import MOST_CHANNELS, MOST_HALVINGS, MOST_PIXELS, Sizes, own_seed
 
 MOST_ENLARGED = 2
 """How far an image is enlarged without a word: classifiers of faces learn from halved ones."""
@@ -37,10 +37,12 @@ class ClassifierConfig(Sizes):
     attributes: tuple[str, ...] = Field(min_length=1)
     n_classes: int = Field(0, ge=0)
     architecture: Literal["plain", "residual"] = "plain"
-    channels: int = Field(1, ge=1)
-    image_size: int = Field(28, ge=8)
+    channels: int = Field(1, ge=1, le=MOST_CHANNELS)
+    image_size: int = Field(28, ge=8, le=MOST_PIXELS)
     width: int = Field(32, ge=1)
-    n_stages: int = Field(2, ge=1, description="times the image is halved after the stem")
+    n_stages: int = Field(
+        2, ge=1, le=MOST_HALVINGS, description="times the image is halved after the stem"
+    )
     batch_norm: bool = Field(
         False, description="of a plain classifier; a residual classifier always has it"
     )

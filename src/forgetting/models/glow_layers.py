@@ -12,7 +12,7 @@ from torch import nn
 
 from forgetting.foundation.devices import as_float64
 from forgetting.foundation.precision import autocast_context
-from forgetting.models.shared import Sizes
+from forgetting.models.shared import MOST_CHANNELS, MOST_HALVINGS, MOST_PIXELS, Sizes
 
 
 class GlowConfig(Sizes):
@@ -21,10 +21,12 @@ class GlowConfig(Sizes):
     The paper has images of 3 x 128 x 128, K = 32, L = 4, width 512, additive coupling and 5 bits.
     """
 
-    channels: int = Field(1, ge=1)
-    image_size: int = Field(32, ge=2, description="pixels; a multiple of 2**n_blocks")
+    channels: int = Field(1, ge=1, le=MOST_CHANNELS)
+    image_size: int = Field(
+        32, ge=2, le=MOST_PIXELS, description="pixels; a multiple of 2**n_blocks"
+    )
     n_steps: int = Field(16, ge=1, description="steps of flow in each block, K")
-    n_blocks: int = Field(3, ge=1, description="number of blocks, L")
+    n_blocks: int = Field(3, ge=1, le=MOST_HALVINGS, description="number of blocks, L")
     width: int = Field(128, ge=1, description="channels inside the coupling networks")
     coupling: Literal["additive", "affine"] = "additive"
     n_bits: int = Field(5, ge=1, le=8, description="bits of a quantised value")

@@ -19,6 +19,7 @@ from torch import nn
 from forgetting.foundation.devices import fast_layout
 from forgetting.models import MODELS, ModelKind
 from forgetting.models.shared import (
+    MOST_PIXELS,
     Autoencoder,
     DoublingSizes,
     LatentDecoder,
@@ -33,7 +34,7 @@ Choice = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 class HierarchicalVAEConfig(DoublingSizes):
     """Sizes of a hierarchical variational autoencoder."""
 
-    image_size: int = Field(64, ge=16, description="pixels; a power of 2")
+    image_size: int = Field(64, ge=16, le=MOST_PIXELS, description="pixels; a power of 2")
     width: int = Field(32, ge=1, description="channels at the image's size")
     max_width: int = Field(256, ge=1, description="channels at most, towards the inside")
     groups: tuple[tuple[int, int], ...] = Field(

@@ -18,6 +18,10 @@ SAMPLED_AT_ONCE = 64
 """Images in a batch of samples; 256 do not fit a processor's cache and are a third slower."""
 
 
+MOST_CHANNELS, MOST_PIXELS, MOST_HALVINGS = 256, 2**14, 14
+"""Sizes of images beyond which no model of the zoo goes: channels, side, and times of halving."""
+
+
 class Sizes(Configuration):
     """Sizes of a model."""
 
@@ -25,9 +29,11 @@ class Sizes(Configuration):
 class StagedSizes(Sizes):
     """Sizes of a model whose stages halve the image and double the channels."""
 
-    channels: int = Field(1, ge=1)
-    image_size: int = Field(28, ge=8, description="pixels; a multiple of 2**n_stages")
-    n_stages: int = Field(2, ge=1, description="times the image is halved")
+    channels: int = Field(1, ge=1, le=MOST_CHANNELS)
+    image_size: int = Field(
+        28, ge=8, le=MOST_PIXELS, description="pixels; a multiple of 2**n_stages"
+    )
+    n_stages: int = Field(2, ge=1, le=MOST_HALVINGS, description="times the image is halved")
     latent_dim: int = Field(32, ge=1)
     width: int = Field(32, ge=1, description="channels at half of the image's size")
 
@@ -56,8 +62,8 @@ class StagedSizes(Sizes):
 class DoublingSizes(Sizes):
     """Sizes of a model of colour images whose grids double up to the image's size."""
 
-    channels: int = Field(3, ge=1)
-    image_size: int = Field(64, ge=8, description="pixels; a power of 2")
+    channels: int = Field(3, ge=1, le=MOST_CHANNELS)
+    image_size: int = Field(64, ge=8, le=MOST_PIXELS, description="pixels; a power of 2")
 
     @property
     def n_doublings(self) -> int:

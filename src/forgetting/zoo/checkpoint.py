@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from forgetting.errors import DataWarning, TrainingError, shortened
-from forgetting.foundation.files import replacing
+from forgetting.foundation.files import check_ends, replacing
+
+NEEDED = ("config", "step", "history")
+"""What the metadata of every checkpoint hold."""
+
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+"""What Adam keeps of a parameter."""
 
 
 class OptimisedPart(Protocol):
@@ -108,10 +114,12 @@ def read_checkpoint(
         The checkpoint cannot be read, or belongs to another training or model.
     """
     try:
+        check_ends(path)
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        progress = _progress(metadata)
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise TrainingError(
             f"The checkpoint {path} cannot be read ({error}). Delete it to start afresh."
         ) from error
@@ -150,21 +158,46 @@ def read_checkpoint(
     try:
         model.load_state_dict(weights)
         generator.set_state(tensors["generator"])
-    except RuntimeError as error:
+        for part in parts:
+            _restore_optimizer(part, tensors)
+    except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise TrainingError(
             f"The checkpoint {path} belongs to another model, or to a version of the package that "
             "drew on a GPU. Delete it to start afresh."
         ) from error
-    for part in parts:
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith(f"adam.{part.name}."):
-                index, entry = key.split(".")[-2:]
-                if value.ndim:  # a moment has the memory layout of its parameter
-                    value = torch.empty_like(part.parameters[int(index)]).copy_(value)
-                state.setdefault(int(index), {})[entry] = value
-        part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
-    return Progress(int(metadata["step"]), json.loads(metadata["history"]))
+    return progress
+
+
+def _progress(metadata: Mapping[str, str]) -> Progress:
+    """Return how far a training has come, as the metadata of its checkpoint say.
+
+    Raises
+    ------
+    KeyError, ValueError
+        They do not.
+    """
+    if lacking := [name for name in NEEDED if name not in metadata]:
+        raise ValueError(f"it says nothing of its {lacking[0]}")
+    step, history = int(metadata["step"]), json.loads(metadata["history"])
+    is_history = isinstance(history, list) and all(isinstance(row, dict) for row in history)
+    imports = json.loads(metadata.get("imports", "{}"))
+    if step < 0 or not is_history or not isinstance(imports, dict):
+        raise ValueError("its step, its history or its imports are none")
+    return Progress(step, history)
+
+
+def _restore_optimizer(part: OptimisedPart, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Bring the optimiser of a part to the state that the tensors of a checkpoint hold."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(f"adam.{part.name}."):
+            index, entry = key.split(".")[-2:]
+            if value.ndim:  # a moment has the memory layout of its parameter
+                value = torch.empty_like(part.parameters[int(index)]).copy_(value)
+            state.setdefault(int(index), {})[entry] = value
+    if any(moments.keys() != MOMENTS for moments in state.values()):
+        raise ValueError("moments are missing")
+    part.optimizer.load_state_dict({**part.optimizer.state_dict(), "state": state})
 
 
 def _warn_of_imports(path: Path, known: str, present: str) -> None:

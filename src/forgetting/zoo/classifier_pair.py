@@ -16,7 +16,8 @@ from forgetting.errors import DataError, ForgettingError, ParameterError, Weight
 from forgetting.foundation.json_files import read_object
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
-from forgetting.zoo.saved import RECORD, restore, save_model, state_digest
+from forgetting.zoo.room import room_for
+from forgetting.zoo.saved import RECORD, WEIGHTS, restore, save_model, state_digest
 
 KIND = "classifier-pair"
 """What the record of a pair says it is."""
@@ -162,12 +163,14 @@ def load_pair(folder: Path | str) -> TrainedPair:
             f"{folder} holds no pair of classifiers: name a folder that `save` of what "
             "fg.train_classifier returns wrote."
         )
-    record = read_object(folder / RECORD)
+    record, weights = read_object(folder / RECORD), folder / WEIGHTS
+    if not weights.is_file():
+        raise WeightsError(f"{folder} holds no {WEIGHTS}: save the pair anew.")
     try:
         entries = record["networks"]
         configs = {role: ClassifierConfig(**entries[role]["config"]) for role in ROLES}
         aucs = [Auc(**entries[role]["auc"]) for role in ROLES]
-        with own_conditions():
+        with own_conditions(), room_for(weights.stat().st_size):
             classifiers = {role: Classifier(config) for role, config in configs.items()}
         steering, grader = (
             FeatureScore(

@@ -3,10 +3,11 @@
 This module reads them; `forgetting.zoo.recipes.references` makes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from forgetting.errors import DataError
+from forgetting.errors import DataError, WeightsError
 from forgetting.metrics.feature_statistics import Statistics
 from forgetting.zoo import store
 from forgetting.zoo.made_with import check_made_with
@@ -17,6 +18,9 @@ LIKELIHOODS = "faces-likelihoods"
 FACE_SIZES = (32, 64)
 FACE_FEATURES = ("Bangs", "Eyeglasses", "Smiling", "Wearing_Hat", "Male", "Blond_Hair")
 """The attributes for which `faces-reference` has statistics of the faces without them."""
+
+NOT_READ = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What code raises that reads a damaged record."""
 
 TRUSTED = (
     *("5_o_Clock_Shadow", "Bald", "Bangs", "Black_Hair", "Blond_Hair", "Chubby", "Double_Chin"),
@@ -29,6 +33,25 @@ TRUSTED = (
 
 N_FEW = 500
 """Training faces in each of the three smaller sets whose mean FID is the floor of few."""
+
+
+@contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """Raise an error where the block misses something in a record, or finds something else."""
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as e:
+        raise WeightsError(
+            f"The record of {name} is damaged ({type(e).__name__}: {e}): restore it from git, or "
+            f"measure it anew with `forgetting train {name} --again`."
+        ) from e
 
 
 def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
@@ -46,16 +69,19 @@ def load_statistics(subset: str = "all", name: str = DIGITS) -> Statistics:
     ------
     DataError
         The entry has no statistics of that subset.
+    WeightsError
+        Its record is damaged.
     """
     tensors, entry = store.tensors(name), store.record(name)
     subsets = [key.removesuffix(".mean") for key in tensors if key.endswith(".mean")]
     if subset not in subsets:
         raise DataError(f"{name} has no statistics of {subset!r}; it has {', '.join(subsets)}.")
-    return Statistics(
-        tensors[f"{subset}.mean"].double().numpy(),
-        tensors[f"{subset}.covariance"].double().numpy(),
-        entry["counts"][subset],
-    )
+    with _whole(name):
+        mean, covariance = (tensors[f"{subset}.{part}"] for part in ("mean", "covariance"))
+        n = int(entry["counts"][subset])
+        if mean.ndim != 1 or covariance.shape != 2 * mean.shape or n < 1:
+            raise ValueError(f"{subset} has no mean, covariance and count that fit")
+        return Statistics(mean.double().numpy(), covariance.double().numpy(), n)
 
 
 def threshold_a(attribute: str, size: int) -> float:
@@ -74,12 +100,14 @@ def threshold_a(attribute: str, size: int) -> float:
     Raises
     ------
     WeightsError
-        The classifier has other weights than those whose threshold it is.
+        The classifier has other weights than those whose threshold it is, or the record is
+        damaged.
     """
     entry = store.record(FACES)
     check_made_with(FACES, entry, store.record)
-    thresholds = entry["thresholds"]["faces-classifier-a"]
-    return float(thresholds[str(size)][attribute])
+    with _whole(FACES):
+        thresholds = entry["thresholds"]["faces-classifier-a"]
+        return float(thresholds[str(size)][attribute])
 
 
 def floor(entry: Mapping[str, Any], subset: str, n: int) -> float:
@@ -96,7 +124,13 @@ def floor(entry: Mapping[str, Any], subset: str, n: int) -> float:
         Of the faces, as in `load_statistics`.
     n : int
         Number of samples, at least 1.
+
+    Raises
+    ------
+    WeightsError
+        The record is damaged.
     """
-    n_many, floors = entry["counts"][f"{subset}.floor"], entry["floors"]
-    slope = (entry["floors_of_few"][subset] - floors[subset]) / (1 / N_FEW - 1 / n_many)
-    return float(floors[subset] + slope * (1 / n - 1 / n_many))
+    with _whole(FACES):
+        n_many, floors = entry["counts"][f"{subset}.floor"], entry["floors"]
+        slope = (entry["floors_of_few"][subset] - floors[subset]) / (1 / N_FEW - 1 / n_many)
+        return float(floors[subset] + slope * (1 / n - 1 / n_many))

@@ -14,6 +14,7 @@ from forgetting import __version__
 from forgetting.errors import WeightsError
 from forgetting.foundation import project
 from forgetting.foundation.files import CACHE, sha256, write_text
+from forgetting.foundation.json_files import read_object
 
 MANIFEST = Path(__file__).with_name("manifest.json")
 SUFFIXES = ("json", "safetensors")
@@ -39,8 +40,24 @@ class PublishedEntry(TypedDict):
 
 @cache
 def manifest() -> dict[str, PublishedEntry]:
-    """Return what the package knows about every entry of the zoo, by name."""
-    return json.loads(MANIFEST.read_text(encoding="utf-8"))
+    """Return what the package knows about every entry of the zoo, by name.
+
+    Raises
+    ------
+    WeightsError
+        The file of the package is damaged.
+    """
+    try:
+        entries = read_object(MANIFEST)
+        for entry in entries.values():
+            digests = [entry["files"][suffix]["sha256"] for suffix in SUFFIXES]
+            if not all(isinstance(text, str) for text in (entry["kind"], *digests)):
+                raise ValueError("a kind or a hash is no text")
+        return entries
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{MANIFEST} is damaged: install the package anew, or restore the file from git."
+        ) from error
 
 
 def write_manifest(folder: Path, path: Path = MANIFEST) -> None:

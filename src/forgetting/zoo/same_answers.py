@@ -8,9 +8,10 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError
 from torch import nn
 
 from forgetting.border.adapters import AdaptedFlow, AdaptedGenerator, call
@@ -26,6 +27,9 @@ N_INPUTS = 4
 
 N_VALUES = 256
 """Values of the answers that are kept, at places drawn from a fixed seed."""
+
+MOST_INPUTS = 2**26
+"""Values of the inputs, more than any model has whose answers were kept."""
 
 N_SEEDS = 8
 """Seeds of a model that draws random numbers, over which its answers are averaged."""
@@ -95,19 +99,57 @@ def gives_answers(model: nn.Module, kept: Kept | None) -> bool:
     return bool(((values - expected).abs() <= allowed).all())
 
 
-def warn_of_other_answers(model: nn.Module, parameters: Mapping[str, Any], folder: Path) -> None:
+class _Adapter(BaseModel):
+    """How an adapter called the saved model."""
+
+    is_plain: bool
+    shapes: list[list[PositiveInt]] = []
+    range: tuple[FiniteFloat, FiniteFloat] = (0.0, 1.0)
+
+
+class _Answers(BaseModel):
+    """The form of answers that were kept."""
+
+    contract: Literal["generator", "flow"]
+    shape: list[PositiveInt]
+    adapter: _Adapter | None
+    device: str
+    values: list[FiniteFloat] = Field(min_length=1, max_length=N_VALUES)
+    spread: FiniteFloat = Field(0.0, ge=0)
+
+
+def check_answers(kept: object) -> None:
+    """Raise an error unless an object of JSON holds answers that were kept, or is None.
+
+    Raises
+    ------
+    ValueError
+        It does not, or the inputs would be too large; the message is a part of a sentence.
+    """
+    if kept is None:
+        return
+    try:
+        shape = _Answers.model_validate(kept).shape
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ValueError(f"the {place or 'whole'} of its tuned_answers is damaged") from error
+    if math.prod(shape) > MOST_INPUTS:
+        raise ValueError("the shape of its tuned_answers is damaged")
+
+
+def warn_of_other_answers(model: nn.Module, kept: Kept | None, folder: Path) -> None:
     """Warn if a module does not give the answers of the saved model, with the same weights.
 
     Parameters
     ----------
     model : nn.Module
         Into which the weights were loaded.
-    parameters : mapping
+    kept : dict or None
         Of the record. In one of an earlier version there are no answers.
     folder : Path
         Of the saved model.
     """
-    if not gives_answers(model, parameters.get("tuned_answers")):
+    if not gives_answers(model, kept):
         warnings.warn(
             f"The weights of {folder} fit the module, but with them it does not answer as the "
             "saved model did: it computes something else. Restore into the module that was tuned, "

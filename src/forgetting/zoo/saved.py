@@ -18,8 +18,8 @@ from torch import nn
 
 from forgetting.errors import ForgettingError, WeightsError
 from forgetting.foundation.files import check_writable, named_folder, replacing_all, sha256
-from forgetting.foundation.json_files import read_object
-from forgetting.zoo.same_answers import gives_answers, warn_of_other_answers
+from forgetting.foundation.json_files import object_in, read_object
+from forgetting.zoo.same_answers import check_answers, gives_answers, warn_of_other_answers
 from forgetting.zoo.same_module import (
     bytes_of,
     facts_beside,
@@ -180,8 +180,17 @@ def save_model(
 
 
 def read_report(record: Path) -> str:
-    """Return what a record in a folder of its owner says, as a text."""
-    report: str = json.loads(record.read_text(encoding="utf-8"))["report"]
+    """Return what a record in a folder of its owner says, as a text.
+
+    Raises
+    ------
+    WeightsError
+        The record cannot be read, or says nothing.
+    """
+    try:
+        report: str = read_object(record, "report")["report"]
+    except ValueError as error:
+        raise WeightsError(f"{record} cannot be read ({error}): make the run again.") from error
     return report
 
 
@@ -227,6 +236,9 @@ def restore(folder: Path | str, into: M) -> M:
         )
     try:
         record = read_object(record_path, "sha256")
+        beside, parameters = (object_in(record, name) for name in ("beside", "parameters"))
+        kept = parameters.get("tuned_answers")
+        check_answers(kept)
     except ValueError as error:
         raise WeightsError(
             f"{record_path} cannot be read ({error}): save the model anew."
@@ -246,11 +258,11 @@ def restore(folder: Path | str, into: M) -> M:
     warn_of_other_values(tensors_of(into), state, folder)
     saved, own = record.get("modules"), modules_of(into)
     saved = saved if isinstance(saved, dict) else own
-    beside, present = record.get("beside", {}), facts_beside(into)
+    present = facts_beside(into)
     for name in present.keys() & beside.keys():
         saved, own = saved | {name: beside[name]}, own | {name: present[name]}
     warn_of_other_modules(saved, own, folder)
-    warn_of_other_answers(into, record.get("parameters", {}), folder)
+    warn_of_other_answers(into, kept, folder)
     return into
 
 

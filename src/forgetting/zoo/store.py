@@ -30,6 +30,7 @@ from forgetting.models import MODELS, ModelKind
 from forgetting.zoo import release
 from forgetting.zoo.classifier_pair import holds_pair, load_pair
 from forgetting.zoo.made_with import check_made_with
+from forgetting.zoo.room import room_for
 
 VARIABLE = "FORGETTING_ZOO"
 
@@ -170,11 +171,12 @@ def load(name: str, folder: Path | str | None = None) -> Any:
         _warn_of_others(name, entry)
     kind = _model_kind(name, str(entry.get("kind")))
     try:
-        with own_conditions():
-            model = kind.model_class(kind.config_class(**entry["config"]))
+        config = kind.config_class(**entry["config"])
         state = tensors(name, folder)
         for part, other in entry.get("parts", {}).items():
             state |= {f"{part}.{key}": value for key, value in tensors(other, folder).items()}
+        with own_conditions(), room_for(sum(value.numel() for value in state.values())):
+            model = kind.model_class(config)
         model.load_state_dict(state)
         for key, weight in model.state_dict().items():
             if state[key].is_floating_point() != weight.is_floating_point():
@@ -222,10 +224,10 @@ def save(
     parts = tuple(f"{part}." for part in entry.get("parts", {}))
     own = {key: value.contiguous() for key, value in state.items() if not key.startswith(parts)}
     path = (folder or save_folder(name)) / f"{name}.safetensors"
-    with replacing(path) as temporary:
-        save_file(own, temporary)
-    entry = {**entry, "sha256": sha256(path)}
-    write_text(path.with_suffix(".json"), json.dumps(entry, indent=1) + "\n")
+    with replacing(path) as new:
+        save_file(own, new)
+    full = json.dumps({**entry, "sha256": sha256(path)}, indent=1)
+    write_text(path.with_suffix(".json"), full + "\n")
     write_text(path.with_suffix(".md"), card)
     if path.parent == checkout_folder():
         release.write_manifest(path.parent)
@@ -258,11 +260,9 @@ def local_folders() -> list[Path]:
     WeightsError
         `FORGETTING_ZOO` names something that is not a folder.
     """
-    named = os.environ.get(VARIABLE)
-    if named and not Path(named).is_dir():
+    if (named := os.environ.get(VARIABLE)) and not os.path.isdir(named):
         raise WeightsError(f"{VARIABLE} names {named}, which is not a folder: make or mend it.")
-    places = [checkout_folder(), Path(named).resolve() if named else None]
-    return [folder for folder in places if folder]
+    return [f for f in (checkout_folder(), named and Path(os.path.abspath(named))) if f]
 
 
 def _path(name: str, suffix: str, folder: Path | None) -> Path:
