@@ -40,14 +40,7 @@ def _whole(name: str) -> Iterator[None]:
     """Raise an error where the block misses something in a record, or finds something else."""
     try:
         yield
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-    ) as e:
+    except NOT_READ as e:
         raise WeightsError(
             f"The record of {name} is damaged ({type(e).__name__}: {e}): restore it from git, or "
             f"measure it anew with `forgetting train {name} --again`."
