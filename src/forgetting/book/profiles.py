@@ -1,5 +1,6 @@
 """Profiles: how Snakemake reaches a cluster."""
 
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,7 @@ def find_profile(profile: str) -> Path:
     """
     shipped = {path.parent.name: path.parent for path in sorted(WORKFLOW.glob("*/config.yaml"))}
     folder = shipped.get(profile, Path(profile))
-    if not (folder / "config.yaml").is_file():
+    if not os.path.isfile(folder / "config.yaml"):
         raise ForgettingError(
             f"There is no profile {profile!r}: give one of {', '.join(shipped)}, or a folder with "
             "a config.yaml of Snakemake."

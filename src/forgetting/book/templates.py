@@ -10,6 +10,7 @@ import ast
 import copy
 import functools
 import io
+import os
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def source(template: str, checkout: Checkout = HERE) -> Path:
         package leads to no file.
     """
     own = checkout.templates / f"{template}.py"
-    if own.is_file():
+    if own.parent == checkout.templates and os.path.isfile(own):  # not of another folder
         return own
     added = plugins.added()
     if template in added:

@@ -1,11 +1,11 @@
 """Faces: CelebA, LFW, any folder of images per class, and one photograph that no model saw.
 
 Each source has a crop to the same square around the face, so that CelebA at any size and LFW show
-faces alike. The hash of the identity decides who is held out: all photographs of a person are in
-training, or none.
+faces alike. A hash of the identity decides who is held out, with all photographs of that person.
 """
 
 import hashlib
+import os
 import tempfile
 import unicodedata
 from dataclasses import dataclass
@@ -175,8 +175,8 @@ def _folder(source: str) -> Path:
     """Return the folder of a source; a word without a folder of that name is a misspelt source."""
     if source in get_args(DataSet):
         return get_folder(source)
-    folder = Path(source).expanduser()
-    if not source or not folder.is_dir():
+    folder = Path(os.path.expanduser(source))
+    if not source or not os.path.isdir(folder):
         hint = did_you_mean(source, get_args(DataSet))
         raise DataError(
             f"source = {source!r} is not a folder, and no data set. {hint} Or give the path of a "

@@ -1,5 +1,6 @@
 """Images of one's own: a folder becomes a tensor."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -78,7 +79,7 @@ def load_images(
             f"The folder of images is {type(folder).__name__}: give a path. Images that are there "
             "already need no folder: give them as a tensor of torch, (N, C, H, W) in [0, 1]."
         )
-    folder = named_folder(folder).expanduser()
+    folder = Path(os.path.expanduser(named_folder(folder)))
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255

@@ -38,7 +38,7 @@ def find_folder(name: str) -> Path | None:
     """
     part = FOLDERS[check_option("name", name, list(FOLDERS))]
     given = os.environ.get(VARIABLE)
-    top = Path(given).expanduser() if given else CACHE / "data"
+    top = Path(os.path.expanduser(given)) if given else CACHE / "data"
     fault = ""
     if not os.path.isdir(top):
         fault = "which is not a folder"

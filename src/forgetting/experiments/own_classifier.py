@@ -1,5 +1,6 @@
 """Classifiers of a feature that none of the zoo's knows, from images with it and without."""
 
+import os
 import statistics
 import warnings
 from pathlib import Path
@@ -195,7 +196,9 @@ def _warn_of_files(
     given: tuple[Path | str | torch.Tensor, Path | str | torch.Tensor], size: int, name: str
 ) -> None:
     """Warn if folders hold only small images, or two differ in the format or the sharpness."""
-    folders = [Path(each).expanduser() for each in given if not isinstance(each, torch.Tensor)]
+    folders = [
+        Path(os.path.expanduser(each)) for each in given if not isinstance(each, torch.Tensor)
+    ]
     found = [_formats_and_sides(folder) for folder in folders]
     for folder, (_, sides) in zip(folders, found, strict=True):
         if max(sides) < size:

@@ -259,7 +259,7 @@ def local_folders() -> list[Path]:
         `FORGETTING_ZOO` names something that is not a folder.
     """
     named = os.environ.get(VARIABLE)
-    if named and not Path(named).is_dir():
+    if named and not os.path.isdir(named):
         raise WeightsError(f"{VARIABLE} names {named}, which is not a folder: make or mend it.")
     places = [checkout_folder(), Path(named).resolve() if named else None]
     return [folder for folder in places if folder]
