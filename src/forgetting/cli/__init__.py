@@ -28,7 +28,7 @@ def main() -> None:
     memory.keep_memory()
     for variable in ("FORGETTING_DATA", "FORGETTING_ZOO"):
         if folder := os.environ.get(variable):  # notebooks run in the folder of the checkout
-            os.environ[variable] = str(Path(folder).expanduser().resolve())
+            os.environ[variable] = os.path.realpath(os.path.expanduser(folder))
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # each kernel would warn
     if not sys.stderr.isatty():  # bars would fill a log; `foundation.progress` has lines then
         os.environ.setdefault("TQDM_DISABLE", "lines")
@@ -173,7 +173,7 @@ def validate(names: tuple[str, ...], again: bool, shard: str, note: bool) -> Non
     """
     from forgetting.book import validation
 
-    if not (match := re.fullmatch(r"(\d+)/(\d+)", shard)):
+    if not (match := re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", shard)):
         raise ForgettingError(f"--shard takes K/N, as in 2/6, not {shard!r}.")
     part = int(match[1]), int(match[2])
     if differing := validation.validate(click.echo, names, again, part, is_noted=note):
