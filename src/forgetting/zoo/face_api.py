@@ -99,6 +99,8 @@ def _pack(npm: str, folder: Path) -> Path:
         done = subprocess.run(command, cwd=folder, capture_output=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise WeightsError(f"npm did not fetch {PACKAGE} in {TIMEOUT} seconds.") from error
+    except OSError as error:
+        raise WeightsError(f"npm cannot be called ({error.strerror}): mend it.") from error
     archives = list(folder.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
         told = done.stderr.decode(errors="replace").strip()
