@@ -102,7 +102,7 @@ USUAL = {
     ),
     "shard": ("1/1", "2/2", "0/0", "3/2", "1/" + "9" * 400, "٢/٢"),
     "profile": ("slurm", "kubernetes", "folder", "profile"),
-    "commit": ("HEAD", "main"),
+    "commit": ("HEAD", "main", "--output=stray"),
     "renaming": ("map.yaml", "list.json", "folder"),
     "executed": ("records", "folder"),
     "generator": OWN_MODELS,
