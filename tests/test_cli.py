@@ -8,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from forgetting.book import entries
+from forgetting.book import entries, jobs
 from forgetting.book import publish as publishing
 from forgetting.book.records import read_record
+from forgetting.book.run import begin
 from forgetting.cli import main
-from forgetting.errors import ForgettingError
+from forgetting.errors import ForgettingError, ParameterError
+from forgetting.experiments.context import Parameters
 
 COMMANDS = sorted(main.commands)
 
@@ -174,3 +176,51 @@ def test_a_sentence_is_one_line_of_what_can_be_printed_whatever_a_name_holds(nam
 def test_lines_of_an_error_stay_lines_and_it_survives_another_process():
     error = pickle.loads(pickle.dumps(ForgettingError("first\nof all", "second")))
     assert str(error) == "first of all\nsecond"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["two\nlines"], "No such command"),
+        (["--two\nlines"], "No such option"),
+        (["contents", "\x1b[31m"], "unexpected extra argument"),
+        (["data"], "Missing argument"),
+        (["data", "mnist", "--to", "x" * 10_000], "cannot be a path"),
+    ],
+)
+def test_an_error_of_usage_is_one_line_of_what_can_be_printed(arguments, sentence):
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    _, _, line = done.stderr.removesuffix("\n").rpartition("\n")
+    assert line.startswith("Error: ")
+    assert sentence in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["x" * 10_000, "../notebooks/tour", "/etc/tour"])
+def test_a_name_that_leads_to_no_file_of_the_book_is_no_template(name):
+    done = CliRunner().invoke(main, ["run", name])
+    assert done.exit_code == 1
+    assert "No template is called" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["FORGETTING_DATA", "FORGETTING_ZOO"])
+def test_a_variable_with_the_home_of_nobody_names_no_folder(variable, monkeypatch):
+    monkeypatch.setenv(variable, "~nobody-at-all/x")
+    done = CliRunner().invoke(main, ["bench", "--task", "typo", "uno", "--output", "x"])
+    assert done.exit_code == 1
+    assert "no task 'typo'" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["two", "0", "-1", "1,2", "9" * 5000])
+def test_threads_that_are_no_number_are_refused(text, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    with pytest.raises(ParameterError, match="OMP_NUM_THREADS = "):
+        jobs._threads()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 3}', '{"name": "a\\u0000"}', "[" * 9000])
+def test_a_context_that_no_command_has_set_is_refused(text, monkeypatch):
+    monkeypatch.setenv("FORGETTING_RUN", text)
+    with pytest.raises(ParameterError, match="FORGETTING_RUN holds something else"):
+        begin("tour", Parameters, {"default": {}}, {})

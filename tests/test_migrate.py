@@ -9,7 +9,9 @@ import yaml
 from click.testing import CliRunner
 from planted import git
 
+from forgetting.book import check as checking
 from forgetting.book import migrate as migrating
+from forgetting.book import proof
 from forgetting.book.checkout import Checkout
 from forgetting.book.entries import entries, pages, sweep
 from forgetting.book.fingerprint import Renaming
@@ -180,6 +182,23 @@ def test_changed_parameters_are_not_a_renaming(checkout):
 def test_an_unknown_commit_is_refused(checkout):
     with pytest.raises(ForgettingError, match="git cannot read the commit 'nowhere'"):
         migrating.migrate("nowhere", Renaming(), print, checkout=checkout)
+
+
+@pytest.mark.parametrize("name", ["--output={}", "--exec={}", "-o{}"])
+def test_a_name_that_begins_with_a_dash_is_no_option_of_git(checkout, tmp_path, name):
+    name = name.format(tmp_path / "stray")
+    with pytest.raises(ForgettingError, match="git cannot read the commit"):
+        migrating.migrate(name, Renaming(), print, checkout=checkout)
+    with pytest.raises(ForgettingError, match="git cannot read the commit"):
+        proof._has_present_template("renamed", name, checkout)
+    assert not checking._is_library_of(name, checkout)
+    assert not [*tmp_path.rglob("stray*")]
+
+
+def test_without_git_a_commit_is_refused_in_a_sentence(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ForgettingError, match="git cannot be called"):
+        migrating.migrate("HEAD", Renaming(), print, checkout=checkout)
 
 
 def test_the_command_carries_over_and_counts(checkout, tmp_path, monkeypatch):

@@ -1,17 +1,17 @@
 """Checks of a checkout: what in it does not agree with the rest."""
 
 import json
-import subprocess
 
 from forgetting.book import bench_tasks, templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.claims import CLAIMS
 from forgetting.book.contents import contents
 from forgetting.book.entries import entries, pages, sweeps
+from forgetting.book.git import commit_of, git
 from forgetting.book.papers import PAPERS
 from forgetting.book.published import differing, is_current, is_worded
 from forgetting.book.records import read_records
-from forgetting.errors import ForgettingError
+from forgetting.errors import DataError, ForgettingError
 from forgetting.foundation.progress import tracked
 from forgetting.zoo import store as zoo
 
@@ -128,9 +128,8 @@ def _is_library_of(revision: str, checkout: Checkout) -> bool:
 
     git cannot tell where a run was made with files that were not committed.
     """
-    git = ["git", "-C", str(checkout.root)]
-    command = [*git, "diff", "--quiet", revision, "--", "src"]
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
+        git(checkout.root, "diff", "--quiet", commit_of(checkout.root, revision), "--", "src")
+    except DataError:
         return False
+    return True

@@ -7,6 +7,7 @@ command has a folder of its own with the plan, a log and an outcome of each job.
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +26,7 @@ from forgetting.book.entries import Entry
 from forgetting.book.job import PACKAGE, read_outcome
 from forgetting.book.needs import Needs, needs
 from forgetting.book.profiles import WORKFLOW, find_profile, snakemake
-from forgetting.errors import ForgettingError
+from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation.files import check_writable, write_text
 
 Log = Callable[[str], None]
@@ -88,7 +89,7 @@ def run(
         raise ForgettingError("This needs snakemake: run `pip install 'forgetting[book]'` first.")
     where = None if profile is None else find_profile(profile)
     start = snakemake(where, [checkout.root, checkout.shipped, folder, results])
-    threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
+    threads = _threads()
     workers = jobs_at_once or max(1, (os.cpu_count() or 1) // threads)
     place = checkout.build / "jobs"
     check_writable(place)
@@ -109,6 +110,20 @@ def run(
         raise ForgettingError(f"Snakemake began no job: its log is {scratch / 'snakemake.log'}")
     if failed:
         raise ForgettingError(*(line for each in failed for line in each.splitlines()))
+
+
+def _threads() -> int:
+    """Return the threads of a job: OMP_NUM_THREADS, or one.
+
+    Raises
+    ------
+    ParameterError
+        The variable is no whole number of threads.
+    """
+    text = os.environ.get("OMP_NUM_THREADS") or "1"
+    if not re.fullmatch("[1-9][0-9]{0,3}", text):
+        raise ParameterError(f"OMP_NUM_THREADS = {text!r}: give a number from 1, or unset it.")
+    return int(text)
 
 
 def _write_plan(

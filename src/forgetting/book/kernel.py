@@ -111,9 +111,9 @@ def check_package(folder: Path) -> None:
     """
     question = "import importlib.util as u; print(u.find_spec('forgetting').origin)"
     done = subprocess.run(
-        [sys.executable, "-c", question], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", question], cwd=folder, capture_output=True, check=False
     )
-    imported = Path(done.stdout.strip()).resolve().parent
+    imported = Path(os.fsdecode(done.stdout.strip())).resolve().parent
     if done.returncode or imported != resources.PACKAGE:
         raise ForgettingError(
             f"The command is that of the package in {resources.PACKAGE}, and its notebook would "

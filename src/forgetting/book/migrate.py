@@ -1,8 +1,9 @@
 """Carry published pages and runs over a renaming, where it is proven that only names changed."""
 
 import ast
+import io
 import json
-import subprocess
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, entries
 from forgetting.book.execution import reworded
 from forgetting.book.fingerprint import Renaming, computing_tree, tokens
+from forgetting.book.git import commit_of, git
 from forgetting.book.proof import read_proofs
 from forgetting.book.records import Record, digest
 from forgetting.book.yaml_files import read_mappings, read_yaml
@@ -233,10 +235,7 @@ def _checked_out(commit: str, checkout: Checkout) -> Iterator[Path]:
     """Yield a temporary folder with the templates, entries and records of a commit."""
     parts = ["notebooks", "results", "runs.yaml"]
     with tempfile.TemporaryDirectory() as temporary:
-        command = ["git", "-C", str(checkout.root), "archive", commit, *parts]
-        archive = subprocess.run(command, capture_output=True, check=False)
-        if archive.returncode:
-            reason = archive.stderr.decode().strip()
-            raise ForgettingError(f"git cannot read the commit {commit!r}: {reason}")
-        subprocess.run(["tar", "-x", "-C", temporary], input=archive.stdout, check=True)
+        archive = git(checkout.root, "archive", commit_of(checkout.root, commit), *parts)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+            packed.extractall(temporary, filter="data")
         yield Path(temporary)

@@ -1,6 +1,5 @@
 """Proof by execution: one run of a sweep gives the same record before and after a change."""
 
-import subprocess
 from pathlib import Path
 
 import jupytext
@@ -10,6 +9,7 @@ from forgetting.book import templates
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.entries import Entry, sweeps
 from forgetting.book.fingerprint import computing_tree, tokens
+from forgetting.book.git import commit_of, git
 from forgetting.book.records import read_record
 from forgetting.book.schema import upgrade_folder
 from forgetting.errors import DataError
@@ -98,7 +98,7 @@ def _proof(sweep: Entry, run: Entry, paths: list[Path], commit: str, checkout: C
     given = {name: after["parameters"].get(name) for name in run.parameters}
     if given != run.parameters:
         raise DataError(f"{run.name}: its parameters are not those of runs.yaml: {given}.")
-    if then["revision"] != _commit(commit, checkout)[:10]:
+    if then["revision"] != commit_of(checkout.root, commit)[:10]:
         raise DataError(f"{run.name}: 'before' was made at {then['revision']}, not at {commit}.")
     if not _has_present_template(run.template, str(now["revision"]), checkout):
         raise DataError(
@@ -117,25 +117,12 @@ def _proof(sweep: Entry, run: Entry, paths: list[Path], commit: str, checkout: C
     )
 
 
-def _commit(name: str, checkout: Checkout) -> str:
-    """Return the full hash of a commit."""
-    return _git(["rev-parse", f"{name}^{{commit}}"], checkout).strip()
-
-
 def _has_present_template(template: str, revision: str, checkout: Checkout) -> bool:
     """Return whether a template computes at a commit what it computes now."""
     if revision.endswith("-dirty"):
         return False
-    text = _git(["show", f"{revision}:notebooks/{template}.py"], checkout)
+    place = f"{commit_of(checkout.root, revision)}:notebooks/{template}.py"
+    text = git(checkout.root, "show", place).decode(errors="replace")
     then = computing_tree(jupytext.reads(text, "py:percent").cells)
     now = computing_tree(templates.read(template, checkout).cells)
     return list(tokens(then)) == list(tokens(now))
-
-
-def _git(arguments: list[str], checkout: Checkout) -> str:
-    """Return what git prints; raise DataError with its reason where it fails."""
-    command = ["git", "-C", str(checkout.root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise DataError(f"git cannot read {arguments[-1]}: {done.stderr.strip()}")
-    return done.stdout

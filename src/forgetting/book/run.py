@@ -11,7 +11,6 @@ import math
 import os
 import platform
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping
@@ -24,10 +23,11 @@ from typing import Any
 import torch
 
 from forgetting.book.checkout import HERE
+from forgetting.book.git import git
 from forgetting.book.own_runs import numbered
 from forgetting.book.records import SCHEMA, Record, digest, read_records
 from forgetting.data import sources
-from forgetting.errors import ForgettingError, ParameterError, quoted, validated
+from forgetting.errors import DataError, ForgettingError, ParameterError, quoted, validated
 from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation import resources
 from forgetting.foundation.files import write_texts
@@ -71,7 +71,7 @@ class Run(Experiment):
             Checked parameters.
         """
         super().__init__(template, parameters)
-        context = json.loads(os.environ.get(CONTEXT, "{}"))
+        context = _context()
         self.name: str = context.get("name", template)
         self._is_named = "name" in context
         self.role: str = context.get("role", "headline")
@@ -245,6 +245,17 @@ def records(folder: Path, names: Collection[str]) -> dict[str, Record]:
     return {name: available[name] for name in names if name in available}
 
 
+def _context() -> dict[str, str]:
+    """Return what the command that executes a notebook says of its run; nothing without one."""
+    try:
+        context = json.loads(os.environ.get(CONTEXT, "{}"))
+        if all(isinstance(text, str) and text.isprintable() for text in context.values()):
+            return dict(context)
+    except (AttributeError, ValueError, RecursionError):
+        pass
+    raise ParameterError(f"{CONTEXT} holds something else than `forgetting run` sets: unset it.")
+
+
 def _draw_inline() -> None:
     """Draw into the notebook, where the environment of its kernel names another backend."""
     if "IPython" in sys.modules and os.environ.get("MPLBACKEND", INLINE) != INLINE:
@@ -269,20 +280,12 @@ def _revision() -> str | None:
     if (top := resources.checkout()) is None:
         return None
     sources = ["src", "notebooks", "zoo", "runs.yaml"]
-    # a hook of git names its own repository in GIT_DIR
-    others = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(top), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=others)
-        return done.stdout.strip()
-
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != top:
+        if Path(os.fsdecode(git(top, "rev-parse", "--show-toplevel").strip())).resolve() != top:
             return None
-        head = git("rev-parse", "--short=10", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=all", "--", *sources)
-    except (OSError, subprocess.CalledProcessError):
+        head = git(top, "rev-parse", "--short=10", "HEAD").decode().strip()
+        changed = git(top, "status", "--porcelain", "--untracked-files=all", "--", *sources)
+    except DataError:
         return None
     return f"{head}-dirty" if changed else head
 

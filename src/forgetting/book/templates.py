@@ -109,7 +109,7 @@ def source(template: str, checkout: Checkout = HERE) -> Path:
         package leads to no file.
     """
     own = checkout.templates / f"{template}.py"
-    if os.path.isfile(own):  # its name may be too long for a file
+    if own.parent == checkout.templates and os.path.isfile(own):  # not of another folder
         return own
     added = plugins.added()
     if template in added:

@@ -152,6 +152,7 @@ def _differences(page: Entry, folder: Path, checkout: Checkout) -> list[str]:
         env={**os.environ, CONTEXT: json.dumps(context), "OMP_NUM_THREADS": threads},
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     if done.returncode == 0:

@@ -173,7 +173,7 @@ def validate(names: tuple[str, ...], again: bool, shard: str, note: bool) -> Non
     """
     from forgetting.book import validation
 
-    if not (match := re.fullmatch(r"(\d+)/(\d+)", shard)):
+    if not (match := re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", shard)):
         raise ForgettingError(f"--shard takes K/N, as in 2/6, not {shard!r}.")
     part = int(match[1]), int(match[2])
     if differing := validation.validate(click.echo, names, again, part, is_noted=note):

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ import click
 
 from forgetting.errors import ForgettingError, ParameterError
 from forgetting.foundation import project, resources
+from forgetting.foundation.files import is_path
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -41,16 +43,34 @@ def check_current_folder() -> None:
         raise ForgettingError("The current folder is deleted: change to another one.") from error
 
 
+@contextmanager
+def usage_in_one_line() -> Iterator[None]:
+    """Make one line of what can be printed of an error of usage, whatever an argument holds."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # which shows the help
+    except click.UsageError as error:
+        sentence = str(ForgettingError(error.format_message()))
+        raise click.UsageError(sentence, error.ctx) from error
+
+
 class Commands(click.Group):
     """Commands that report an expected error as one sentence, with exit code 1."""
 
     command_class = Command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments before the name of a command."""
+        with usage_in_one_line():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and print an expected error as a sentence."""
         try:
             check_current_folder()
-            return super().invoke(ctx)
+            with usage_in_one_line():
+                return super().invoke(ctx)
         except ForgettingError as error:
             sentence = str(error)
         except ModuleNotFoundError as error:
@@ -126,6 +146,8 @@ class NamedPath(click.Path):
         """Return the path."""
         if value == "":
             self.fail("the path is empty: give . if you mean the current folder", param, ctx)
+        if not is_path(os.path.realpath(value)):
+            self.fail(f"{value!r} cannot be a path on this system", param, ctx)
         return super().convert(value, param, ctx)
 
 

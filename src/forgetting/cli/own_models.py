@@ -1,6 +1,7 @@
 """Commands for anyone's model: it is made by a function in a file, and forgets."""
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from forgetting.cli.base import FOLDER, Command, NamedPath, WithSettings, device_option
 from forgetting.cli.own_notebooks import clear_killed, has_notebooks, leave_notebook
+from forgetting.foundation.files import expanded
 from forgetting.foundation.pairs import read_pairs
 
 IMAGES = NamedPath(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -246,8 +248,8 @@ def _absolute(place: str | None) -> str:
     """Return FILE.py:FUNCTION or FOLDER with the whole path; a name of the zoo stays."""
     file, colon, function = (place or "").rpartition(":")
     if colon:
-        return f"{Path(file).expanduser().resolve()}:{function}"
-    return str(Path(function).resolve()) if function and Path(function).is_dir() else function
+        return f"{os.path.realpath(expanded(file))}:{function}"
+    return os.path.realpath(function) if os.path.isdir(function) else function
 
 
 def _tell(record: Path) -> None:

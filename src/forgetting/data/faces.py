@@ -1,8 +1,7 @@
 """Faces: CelebA, LFW, any folder of images per class, and one photograph that no model saw.
 
 Each source has a crop to the same square around the face, so that CelebA at any size and LFW show
-faces alike. The hash of the identity decides who is held out: all photographs of a person are in
-training, or none.
+faces alike. A hash of the identity decides who is held out, with all photographs of that person.
 """
 
 import hashlib

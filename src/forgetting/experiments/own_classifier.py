@@ -17,6 +17,7 @@ from forgetting.data.near_copies import near_copies
 from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, DataWarning, ParameterError, quoted
+from forgetting.foundation.files import expanded
 from forgetting.metrics.calibration import Auc
 from forgetting.models.classifier import Classifier, ClassifierConfig
 from forgetting.zoo.classifier_pair import TrainedPair
@@ -195,7 +196,7 @@ def _warn_of_files(
     given: tuple[Path | str | torch.Tensor, Path | str | torch.Tensor], size: int, name: str
 ) -> None:
     """Warn if folders hold only small images, or two differ in the format or the sharpness."""
-    folders = [Path(each).expanduser() for each in given if not isinstance(each, torch.Tensor)]
+    folders = [expanded(each) for each in given if not isinstance(each, torch.Tensor)]
     found = [_formats_and_sides(folder) for folder in folders]
     for folder, (_, sides) in zip(folders, found, strict=True):
         if max(sides) < size:

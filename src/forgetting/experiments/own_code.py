@@ -1,5 +1,6 @@
 """A user's models and classifiers, named on the command line."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,7 @@ def load_tuned(place: str, original: str, run: Experiment | None = None) -> Any:
         As `load_model` raises them, or the weights of the folder do not fit, or are those of
         another model that was tuned.
     """
-    if not Path(place).is_dir():
+    if not os.path.isdir(place):
         return load_model(place, run)
     base = load_model(original)
     if recorded(Path(place), "base_sha256") not in (None, state_digest(base)):
@@ -217,7 +218,7 @@ def _load_source(place: str, size: int, run: Experiment | None) -> Any:
         if run is not None:
             run.record(GRADERS)
         return load_outside_classifier(min(FACE_SIZES, key=lambda each: abs(each - size)))
-    is_folder = Path(place).is_dir()
+    is_folder = os.path.isdir(place)
     if not is_folder and ":" not in place:
         return load_model(place, run)
     source = load_pair(place) if is_folder else call_function(place, SOURCES)

@@ -1,6 +1,7 @@
 """Python files of users: executed, with the modules that lie beside them."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forgetting.errors import ModelError, ParameterError, did_you_mean
+from forgetting.foundation.files import expanded
 
 _BESIDE: dict[str, Path] = {}
 """Modules that files of users imported from beside them, and the folder of each file."""
@@ -28,11 +30,11 @@ def function_of(place: str) -> Iterator[Callable[..., Any]]:
         As `call_function` raises them, also for what fails inside the context.
     """
     file, _, name = place.rpartition(":")
-    path = Path(file).expanduser()
+    path = expanded(file)
     folder = path.resolve().parent
     if not file.endswith(".py") or not name:
         raise ParameterError(f"{place!r} is not of the form FILE.py:FUNCTION.")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ParameterError(f"There is no file {path}.")
     spec = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
     assert spec is not None

@@ -96,12 +96,15 @@ def _pack(npm: str, folder: Path) -> Path:
     """Return the archive of the package that npm puts into a folder."""
     command = [npm, "pack", "--silent", PACKAGE]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise WeightsError(f"npm did not fetch {PACKAGE} in {TIMEOUT} seconds.") from error
+    except OSError as error:
+        raise WeightsError(f"npm cannot be called ({error.strerror}): mend it.") from error
     archives = list(folder.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no archive came"]
+        told = done.stderr.decode(errors="replace").strip()
+        reason = told.splitlines()[-1:] or ["no archive came"]
         raise WeightsError(f"npm could not fetch {PACKAGE}: {reason[0]}")
     return archives[0]
 
