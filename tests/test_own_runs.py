@@ -244,6 +244,10 @@ def test_on_a_full_disk_record_and_notebook_stay_together(
         ({"cases": {"a": {"seed": []}}}, "some, case a: seed has no values"),
         ({"grid": {"seed": []}}, "some: seed has no values"),
         ({"cases": {"a-b": {}, "a-c": {}}}, "'-' ends the name of a case"),
+        ({"grid": {"seed": ["../../stray"]}}, "a value that no file's name can hold"),
+        ({"grid": {"seed": [".."]}}, "a value that no file's name can hold"),
+        ({"cases": {"a": {"seed": ["two\nlines"]}}}, "a value that no file's name can hold"),
+        ({"grid": {"seed": ["x" * 10_000]}}, "a value that no file's name can hold"),
     ],
 )
 def test_a_sweep_of_which_a_value_would_count_for_nothing_is_refused(parts, sentence):

@@ -58,8 +58,10 @@ def listed(checkout: Checkout = HERE) -> list[Row]:
     """Return a row for every task."""
     seconds: dict[str, list[float]] = {}
     for path in sorted((checkout.results / FOLDER).glob("bench_*[0-9].run.json")):
-        task = read_record(path.with_name(path.name.replace(".run", "")))["parameters"]["task"]
-        seconds.setdefault(task, []).append(read_record(path)["seconds"])
+        record = read_record(path.with_name(path.name.replace(".run", "")))
+        noted = read_record(path)
+        if "seconds" in noted:
+            seconds.setdefault(record["parameters"]["task"], []).append(noted["seconds"])
     return [
         Row(
             name,
@@ -88,7 +90,13 @@ def table(checkout: Checkout = HERE) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ("---",) * len(heads), *rows))
 
 
-def page_text(checkout: Checkout = HERE) -> str:
+def is_page_current(checkout: Checkout = HERE) -> bool:
+    """Return whether the page has the present table; a checkout without the page lacks none."""
+    path = checkout.root / "book" / PAGE
+    return not path.is_file() or path.read_text(encoding="utf-8") == _page_text(checkout)
+
+
+def _page_text(checkout: Checkout) -> str:
     """Return the page with the present table."""
     text = (checkout.root / "book" / PAGE).read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -97,8 +105,9 @@ def page_text(checkout: Checkout = HERE) -> str:
 
 
 def write_page(checkout: Checkout = HERE) -> None:
-    """Write the present table into the page."""
-    write_text(checkout.root / "book" / PAGE, page_text(checkout))
+    """Write the present table into the page, unless it stands there."""
+    if not is_page_current(checkout):
+        write_text(checkout.root / "book" / PAGE, _page_text(checkout))
 
 
 def _terms(task: BenchTask) -> dict[str, object]:

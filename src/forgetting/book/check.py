@@ -41,10 +41,9 @@ def report(checkout: Checkout = HERE) -> list[str]:
             f"{checkout.contents.name} does not list the pages where runs.yaml places them: run "
             "`forgetting contents`."
         )
-    page = checkout.root / "book" / bench_tasks.PAGE
-    if page.read_text(encoding="utf-8") != bench_tasks.page_text(checkout):
+    if not bench_tasks.is_page_current(checkout):
         problems.append(
-            f"{page.name} lists other tasks than the bench: run `forgetting contents`."
+            f"{bench_tasks.PAGE} lists other tasks than the bench: run `forgetting contents`."
         )
     problems += CLAIMS.check(checkout) + PAPERS.check(checkout)
     return problems + _pages(checkout) + _sweeps(checkout)

@@ -15,7 +15,17 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.fingerprint import computing_tree, fingerprint
 from forgetting.book.records import Record, read_records
 from forgetting.book.yaml_files import read_mappings
-from forgetting.errors import ForgettingError, ParameterError, did_you_mean, shortened, validated
+from forgetting.errors import (
+    ForgettingError,
+    ParameterError,
+    did_you_mean,
+    quoted,
+    shortened,
+    validated,
+)
+
+LONGEST = 100
+"""Characters that a value may have which stands in names of files."""
 
 
 class Entry(BaseModel):
@@ -64,6 +74,12 @@ class Entry(BaseModel):
             if empty := [name for name, values in (self.grid | lists).items() if not values]:
                 raise ValueError(f"{where}: {empty[0]} has no values, so that there is no run")
             for name, values in (self.grid | lists).items():
+                if unfit := [v for v in values if not _may_be_in_a_name(str(v))]:
+                    raise ValueError(
+                        f"{where}: {name} has a value that no file's name can hold "
+                        f"({quoted(unfit[0])}): give one without '/', in at most {LONGEST} "
+                        "printable characters"
+                    )
                 if twice := [v for i, v in enumerate(values) if v in values[:i]]:
                     raise ValueError(f"{where}: {name} has the value {twice[0]} twice")
         return self
@@ -163,6 +179,12 @@ def entries(checkout: Checkout = HERE) -> list[Entry]:
         except ParameterError as error:
             raise ForgettingError(f"runs.yaml, {entry.name}: {error}") from error
     return listed
+
+
+def _may_be_in_a_name(text: str) -> bool:
+    """Return whether the value of a parameter may stand in the names of a run's files."""
+    is_plain = text.isprintable() and not {"/", "\\"} & set(text)
+    return is_plain and 0 < len(text) <= LONGEST and set(text) != {"."}
 
 
 def _check_names(names: Iterable[str]) -> None:
