@@ -246,6 +246,8 @@ def test_images_that_are_no_floats_in_0_1_are_refused_in_a_sentence():
     for images in (IMAGES.double(), IMAGES.bfloat16(), IMAGES.clone().requires_grad_()):
         tame(flow, images[:2], images[2:], SHORT)
     assert check_images(POINTS * 9, "Points").dtype == torch.float32
+    with pytest.raises(DataError, match="not a single number"):
+        fg.tame(flow, torch.tensor(0.5), IMAGES)
 
 
 class Noisy(nn.Module):

@@ -1,14 +1,17 @@
 """Scores: a function that looks at images is refused where it breaks its contract."""
 
+import math
 import warnings
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
-from forgetting.errors import DataError, DataWarning, ModelError
+from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
 from forgetting.methods.gradient_ascent import gradient_ascent
@@ -196,6 +199,18 @@ def test_a_threshold_far_from_all_scores_is_told(threshold, side):
 
 
 @pytest.mark.filterwarnings("error::forgetting.errors.DataWarning")
+def test_a_threshold_is_any_finite_number(bars):
+    thirds = (Fraction(25, 3), np.float64(25 / 3), torch.tensor(25 / 3))
+    for call in (
+        lambda threshold: prevalence(bars, width, n=200, threshold=threshold).share,
+        lambda threshold: len(collect_latents(bars, width, 200, threshold=threshold).positive),
+    ):
+        assert {call(third) for third in thirds} == {call(25 / 3)}
+        for bad in ("8", [8.0], 10**400, math.nan):
+            with pytest.raises(ParameterError, match="give a finite number"):
+                call(bad)
+
+
 def test_a_threshold_that_few_samples_pass_is_no_other_scale():
     scores = collect_latents(Bars(), width, 200)
     assert len(scores.positive)

@@ -47,10 +47,12 @@ def check_images(images: Any, name: str) -> torch.Tensor:
     Raises
     ------
     DataError
-        The images are no floating-point tensor or, of images, a value is not in [0, 1].
+        The images are no floating-point tensor (N, ...) or, of images, a value is not in [0, 1].
     """
     if not isinstance(images, torch.Tensor):
         raise DataError(f"{name} must be a tensor, not {type(images).__name__}.")
+    if images.ndim == 0:
+        raise DataError(f"{name} must be a tensor (N, ...), not a single number.")
     if not images.is_floating_point():
         raise DataError(
             f"{name} have the format {images.dtype}: give floats in [0, 1], such as "

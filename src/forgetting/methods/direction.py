@@ -132,8 +132,8 @@ def collect_latents(
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
-        An option is no whole number in its range, or the share no number. Or the score has a
-        threshold by `at`, of which a share makes no use.
+        An option is no whole number in its range, or the share or the threshold no number. Or the
+        score has a threshold by `at`, of which a share makes no use.
 
     Examples
     --------
@@ -145,6 +145,7 @@ def collect_latents(
     """
     (n,) = check_counts(n=n)
     check_number(share=share)
+    threshold = None if threshold is None else finite_number(threshold=threshold)
     rarer = min(share, 1 - share)
     if threshold is None and not n * rarer >= MIN_POSITIVES:
         remedy = (

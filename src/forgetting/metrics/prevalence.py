@@ -10,7 +10,7 @@ from torch import nn
 
 from forgetting.border.conditions import stream_seed
 from forgetting.border.feature_score import Score, threshold_of
-from forgetting.border.options import check_interval, check_seed
+from forgetting.border.options import check_interval, check_seed, finite_number
 from forgetting.border.sampling import scored_samples
 from forgetting.border.scores import are_log_probabilities, tensor_of
 from forgetting.errors import DataError, DataWarning
@@ -134,7 +134,7 @@ def prevalence(
     ModelError
         The generator or the score does not pass the preflight.
     ParameterError
-        `n`, `batch_size` or `seed` is no whole number in its range.
+        `n`, `batch_size` or `seed` is no whole number in its range, or the threshold no number.
 
     Examples
     --------
@@ -146,17 +146,17 @@ def prevalence(
     True
     """
     seed = check_seed(seed)
-    threshold = threshold_of(score) if threshold is None else threshold
+    limit = threshold_of(score) if threshold is None else finite_number(threshold=threshold)
     _, scores = scored_samples(
         generator,
         score,
         n,
         seed=stream_seed(seed, "prevalence"),
         batch_size=batch_size,
-        threshold=threshold,
+        threshold=limit,
     )
-    _warn_of_scale(scores, float(threshold))
-    return Prevalence.of(scores > threshold)
+    _warn_of_scale(scores, limit)
+    return Prevalence.of(scores > limit)
 
 
 def _warn_of_scale(scores: torch.Tensor, threshold: float) -> None:
