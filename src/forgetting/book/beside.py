@@ -14,7 +14,7 @@ from typing import Any
 from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.differences import differing, setting_of
 from forgetting.book.numerals import in_figures, read_unchanged
-from forgetting.book.records import Record, read_record
+from forgetting.book.records import Record, is_record, read_record
 from forgetting.errors import DataError, shortened
 
 OF_SETS = ("fid", "kid", "precision", "recall")
@@ -185,7 +185,7 @@ def _nearest(own: Record, path: Path, checkout: Checkout) -> dict[str, Record]:
         if not other.is_file() or other.resolve() == path.resolve():
             continue
         record = read_record(other)
-        if record["template"] == own["template"]:
+        if is_record(record) and record["template"] == own["template"]:
             name = str(other.relative_to(checkout.results).with_suffix(""))
             key = tuple(sorted(setting_of(record).items()))
             runs = settings.setdefault(key, {})
