@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from bars import BendingBars, Eyes, width
@@ -66,6 +67,12 @@ def test_a_feature_that_was_never_there_and_another_latent_are_refused():
     other = fg.as_generator(BendingBars(), 7, forward=lambda bars, z: bars(z[:, :6]))
     with pytest.raises(ModelError, match="The latents before have 6 values, those after 7"):
         fg.audit(BendingBars(), other, wide, **QUICK)
+
+
+def test_what_scores_is_a_function():
+    for scores in ({"feature": np.array([1, 2])}, {"feature": wide, "grader": np.array([1, 2])}):
+        with pytest.raises(ParameterError, match="is of type ndarray: give a function"):
+            fg.audit(BendingBars(), narrowed(), **{**scores, **QUICK})
 
 
 def test_what_a_copy_relearns_from_is_not_among_what_is_counted(monkeypatch):

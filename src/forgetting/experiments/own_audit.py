@@ -13,7 +13,7 @@ from forgetting.border.checks import check_latent_dim
 from forgetting.border.conditions import own_conditions, stream_seed
 from forgetting.border.copies import frozen_copy, name_of
 from forgetting.border.feature_score import Score, threshold_of
-from forgetting.border.options import check_counts, check_seed
+from forgetting.border.options import check_callable, check_counts, check_seed
 from forgetting.border.preflight import check_generator
 from forgetting.border.sampling import check_scores_on
 from forgetting.border.scores import check_score
@@ -194,6 +194,7 @@ def audit(
     """
     models = {"before": before, "after": after}
     models |= {} if retrained is None else {"retrained": retrained}
+    check_callable(feature=feature, grader=grader)
     graders = [] if grader is None or grader == feature else [grader]
     grades = [*graders, feature][0]
     check_audit(models, feature, grades, seed, n=n, n_attacked=n_attacked, steps=steps)
