@@ -103,9 +103,9 @@ def prevalence(
 ) -> Prevalence:
     """Count how many fresh samples of a generator have a feature.
 
-    A `DataWarning` says where all scores are equal, or of another scale than the threshold, as
-    percentages or logarithms of probabilities are, or as one is that lies further from them than
-    they do from each other.
+    A `DataWarning` says where all scores are equal, or of another scale than the threshold. So are
+    percentages beside a probability, logarithms of probabilities beside 0, and scores that lie
+    further from the threshold than from each other.
 
     Parameters
     ----------
