@@ -1,6 +1,7 @@
 """One's own run beside the published ones."""
 
 import json
+import warnings
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.differences import WITHOUT_USE
 from forgetting.book.records import digest, read_record
 from forgetting.cli import main
-from forgetting.errors import DataError
+from forgetting.errors import DataError, DataWarning
 from forgetting.experiments import unlearning_methods
 from forgetting.experiments.grading import give_verdict
 
@@ -58,6 +59,16 @@ def test_a_record_that_was_changed_after_its_run_is_refused(checkout, tmp_path):
     assert compare_run(own, checkout=checkout).outside == []
     write(tmp_path, "other", 0.5, lr=0.1, seed=7).replace(own)
     with pytest.raises(DataError, match=r"something else than when its run ended.*own\.run\.json"):
+        compare_run(own, checkout=checkout)
+
+
+def test_a_record_without_its_circumstances_is_told(checkout, tmp_path):
+    own = write(tmp_path, "own", 0.115, lr=0.1, seed=7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        compare_run(own, checkout=checkout)
+    own.with_name("own.run.json").unlink()
+    with pytest.warns(DataWarning, match=r"own\.run\.json is not there.*own\.json says what"):
         compare_run(own, checkout=checkout)
 
 

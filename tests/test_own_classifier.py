@@ -72,6 +72,18 @@ def test_a_poor_classifier_is_said_to_be_poor():
     assert str(pair).count("which is poor: give more images") == 2
 
 
+@pytest.mark.parametrize("sides", [(0, 0, 2, 2), (2, 0, 0, 0), (2, 2, 2, 2)])
+def test_a_border_that_the_images_of_one_set_alone_have_is_told(sides):
+    images = crossed(120, 0, has_bar=False)
+    framed = F.pad(images[..., sides[2] : 32 - sides[3], sides[0] : 32 - sides[1]], sides)
+    with pytest.warns(DataWarning, match="of those without 0%: the classifiers may learn a bord"):
+        fg.train_classifier(framed[:60], images[60:], steps=1)
+    for first, second in ((images[:60], images[60:]), (framed[:60], framed[60:])):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*border", category=DataWarning)
+            fg.train_classifier(first, second, steps=1)
+
+
 def test_folders_are_read_at_the_size_of_the_generators_images(tmp_path):
     for name, has_bar in (("with", True), ("without", False)):
         (tmp_path / name).mkdir()

@@ -6,6 +6,7 @@ setting stand for it together.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.differences import differing, setting_of
 from forgetting.book.numerals import in_figures, read_unchanged
 from forgetting.book.records import Record, is_record, read_record
-from forgetting.errors import DataError, shortened
+from forgetting.errors import DataError, DataWarning, shortened
 
 OF_SETS = ("fid", "kid", "precision", "recall")
 """What the names of metrics begin with that depend on how many samples there are."""
@@ -123,6 +124,7 @@ def compare_run(path: Path, every: bool = False, checkout: Checkout = HERE) -> C
         run has its template.
     """
     own = _read(path)
+    _warn_without_circumstances(path)
     published = _nearest(own, path, checkout)
     records = [_read(checkout.results / f"{name}.json") for name in published]
     theirs = [
@@ -175,6 +177,18 @@ def _read(path: Path) -> Record:
     if not {"template", "parameters", "metrics"} <= record.keys():
         raise DataError(f"{path} is no record of a run: give the NAME.json that a run left.")
     return record
+
+
+def _warn_without_circumstances(path: Path) -> None:
+    """Warn if nothing beside a record would show that it was changed after its run."""
+    circumstances = path.with_name(f"{path.stem}.run.json")
+    if not circumstances.is_file():
+        warnings.warn(
+            f"{circumstances} is not there: nothing shows whether {path.name} says what its run "
+            "measured, nor with which versions. Copy both files.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _nearest(own: Record, path: Path, checkout: Checkout) -> dict[str, Record]:

@@ -34,6 +34,9 @@ RARE = 0.1
 LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats, as PIL names them, that leave traces in an image."""
 
+FLAT = 2
+"""Of 255, by which the values along a side of one colour differ at most."""
+
 MUCH_SHARPER = 2
 """Ratio of the sides of two folders' images beyond which their sharpness tells them apart."""
 
@@ -113,6 +116,7 @@ def _trained(
         )
     _check_disjoint(sets[0], sets[1], name)
     _warn_of_grey(*sets, name)
+    _warn_of_borders(*sets, name)
     random = torch.Generator().manual_seed(seed)
     trained, held_out = zip(*(hold_out(images, random) for images in sets), strict=True)
     n = max(map(len, trained))
@@ -251,6 +255,23 @@ def _warn_of_grey(first: torch.Tensor, second: torch.Tensor, name: str) -> None:
             DataWarning,
             stacklevel=4,
         )
+
+
+def _warn_of_borders(first: torch.Tensor, second: torch.Tensor, name: str) -> None:
+    """Warn if nearly all images of one set have a side of one colour, and hardly any other has."""
+    sides = {"upper": (2, 0), "lower": (2, -1), "left": (3, 0), "right": (3, -1)}
+    for side, (dim, place) in sides.items():
+        edges = [images.select(dim, place) for images in (first, second)]  # (N, 3, pixels)
+        flat = [float((e.amax(2) - e.amin(2) <= FLAT).all(1).float().mean()) for e in edges]
+        if max(flat) > 1 - RARE and min(flat) < RARE:
+            warnings.warn(
+                f"Of the images with {name} {flat[0]:.0%} have one colour along their {side} "
+                f"side, of those without {flat[1]:.0%}: the classifiers may learn a border or a "
+                "plain ground. Cut it off, or give both alike.",
+                DataWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def _check_disjoint(first: torch.Tensor, second: torch.Tensor, name: str) -> None:

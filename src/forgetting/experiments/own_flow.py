@@ -25,6 +25,7 @@ from forgetting.experiments.own_flow_doubts import (
     warn_of_copies,
     warn_of_forms,
     warn_of_likelihoods,
+    warn_of_ranges,
 )
 from forgetting.experiments.own_picture import picture
 from forgetting.foundation.progress import phase
@@ -277,6 +278,7 @@ def check_taming(
     check_flow(flow, retain, is_tuned=True)
     warn_of_likelihoods(flow, retain)
     warn_of_forms(flow, forget, retain)
+    warn_of_ranges(flow, retain)
     return forget, retain
 
 

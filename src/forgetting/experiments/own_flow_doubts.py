@@ -1,6 +1,7 @@
 """What speaks against the images, or against the likelihoods, with which a flow is to be tamed."""
 
 import inspect
+import math
 import warnings
 from typing import Any
 
@@ -44,6 +45,13 @@ Bits/dim of images of 8 bits are all of 7.93 to 8.07 then: those of noise, whate
 
 APART = 0.5
 """Part of the place that taming reached, or of delta, by which images held out may differ."""
+
+RANGES = {
+    "[-0.5, 0.5]": (1, -0.5, "images - 0.5"),
+    "[-1, 1]": (2, -1, "2 * images - 1"),
+    "[0, 255]": (255, 0, "255 * images"),
+}
+"""Ranges of values that flows are trained on: how those of [0, 1] become theirs, and its text."""
 
 BEYOND = 0.25
 """Share of a sample's values outside [0, 1] from which its range seems to be another."""
@@ -187,6 +195,49 @@ def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -
                     DataWarning,
                     stacklevel=4,
                 )
+
+
+def warn_of_ranges(flow: nn.Module, images: torch.Tensor) -> None:
+    """Warn if a flow finds every image likelier with values in another range than [0, 1].
+
+    Densities are compared in the units of [0, 1]. Nothing is said of a flow that cuts values at
+    the ends of [0, 1], nor of one that finds noise in that range likelier still, as a loss does.
+
+    Parameters
+    ----------
+    flow : nn.Module
+        It passed the preflight.
+    images : Tensor, (N, ...)
+        Of points, and of fewer than four images, nothing is said.
+    """
+    some = images[:N_COMPARED]
+    if images.ndim < 4 or len(some) < MIN_TELLING:
+        return
+    likeliest, found, n_values = _log_probs(flow, some), None, some[0].numel()
+    if float(likeliest.abs().max()) <= PER_VALUE * n_values:
+        return  # it is no log-likelihood of whole images, of which `warn_of_likelihoods` tells
+    noise = _noisy(some, images)["noise"]
+    for name, (factor, offset, text) in RANGES.items():
+        scaled = factor * some + offset
+        try:
+            inside = _log_probs(flow, scaled)
+            cut = _log_probs(flow, scaled.clamp(0, 1))
+            of_noise = _log_probs(flow, factor * noise + offset)
+        except Exception:  # whatever a stranger's flow raises of values that it does not take
+            continue
+        other = inside + n_values * math.log(factor)
+        is_loss, is_cut = (of_noise > inside).all(), (inside == cut).all()
+        if (other > likeliest).all() and not is_loss and not is_cut:
+            likeliest, found = other, (name, text)
+    if found:
+        warnings.warn(
+            f"{name_of(flow)} finds each of {len(some)} images to retain more likely with values "
+            f"in {found[0]}, so that its `log_prob` seems to be of that range, and not of [0, 1]. "
+            "Then give as_flow(flow, log_prob=lambda flow, images: ...), which scales them, as by "
+            f"{found[1]}.",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def doubts_of_place(result: TamingResult, above: float) -> list[str]:
