@@ -217,6 +217,24 @@ def test_a_threshold_that_few_samples_pass_is_no_other_scale():
     assert fg.prevalence(Bars(), width, threshold=17.0, n=100).share < 0.5
 
 
+def test_a_score_that_changes_while_samples_are_scored_is_refused(bars):
+    n_scored = 0
+
+    def hardening(images):
+        nonlocal n_scored
+        n_scored += len(images)
+        return width(images) - (8 if n_scored < 250 else 9)
+
+    for call in (
+        lambda: prevalence(bars, hardening, n=400, batch_size=100),
+        lambda: collect_latents(bars, hardening, 400, threshold=0.0, batch_size=100),
+    ):
+        n_scored = 0
+        with pytest.raises(ModelError, match="its model is changed meanwhile"):
+            call()
+    assert prevalence(bars, lambda images: width(images) - 8, n=400, batch_size=100).n == 400
+
+
 def test_a_score_that_is_the_same_for_all_samples_is_told():
     with pytest.warns(DataWarning, match="All 100 samples have the score 3, which tells nothing"):
         fg.prevalence(Bars(), lambda images: 0 * width(images) + 3, n=100)

@@ -15,7 +15,7 @@ from forgetting.border.forms import N_COMPARED, tells_forms, warn_of_forms
 from forgetting.border.options import check_counts, check_seed, finite_number
 from forgetting.border.preflight import check_generator, warn_of_statistics
 from forgetting.border.scores import N_SCORED, check_score, check_scores, warn_of_probability
-from forgetting.errors import DataError
+from forgetting.errors import DataError, ModelError
 from forgetting.foundation.progress import tracked
 
 
@@ -125,7 +125,7 @@ def scored_samples(
     Raises
     ------
     ModelError
-        The generator or the score does not keep its contract.
+        The generator or the score does not keep its contract, or the score changes meanwhile.
     ParameterError
         An option is no whole number in its range, or the threshold no finite number.
     """
@@ -140,13 +140,20 @@ def scored_samples(
     random = torch.Generator().manual_seed(seed)
     with own_conditions(seed, gradients=False):
         latents = torch.randn(n, check_latent_dim(generator), generator=random)
-        parts = []
+        parts: list[torch.Tensor] = []
+        first = torch.empty(0)
         for part in tracked(latents.split(batch_size), "collecting"):
             images = model(part.to(device_of(model)))
             check_decoded(images, len(part), name_of(generator))
             answer = score(images)
             check_scores(answer, len(part))
+            first = first if parts else images
             parts.append(answer.cpu())
+        if len(parts) > 1 and not are_equal(score(first).cpu(), parts[0]):
+            raise ModelError(
+                "The score gives other scores of the same images after all samples than before: "
+                "its model is changed meanwhile. Score with one that nothing changes."
+            )
         scores = torch.cat(parts)
     check_scores(scores, n, is_logit=is_logit)
     if threshold is not None:
