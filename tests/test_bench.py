@@ -15,10 +15,11 @@ from small_flow import NAME as SMALL
 from small_flow import save_small_flow
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from forgetting.book import bench_tasks, templates
+from forgetting.book import bench_tasks, checkout, templates
+from forgetting.book.checkout import HERE, Checkout
 from forgetting.book.records import read_record
 from forgetting.cli import main
-from forgetting.errors import ModelError
+from forgetting.errors import ModelError, ParameterError
 from forgetting.experiments import bench, bench_unlearning, person_task
 from forgetting.experiments.bench_kept import KeptResult
 from forgetting.experiments.bench_solved import solved
@@ -26,6 +27,7 @@ from forgetting.experiments.context import Experiment, Parameters
 from forgetting.foundation.files import ROOT
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction
+from forgetting.methods.problem import UnlearningProblem
 from forgetting.methods.results import UnlearningResult
 from forgetting.methods.taming_methods import TamingSettings
 from forgetting.methods.taming_registry import TAMING_METHODS
@@ -97,6 +99,10 @@ def telling_more(problem, config):
     result = finetune(problem, darken, config)
     return UnlearningResult(result.model, [{"step": config.steps + 1}])
 
+@unlearning_method("bench telling twice", FinetuneConfig, source="a test")
+def telling_twice(problem, config):
+    return darkening.function(problem, config)
+
 @unlearning_method("bench without steps", NoSteps, source="a test")
 def without_steps(problem, config):
     return None
@@ -122,12 +128,47 @@ def call(method, output, *options):
     return CliRunner().invoke(main, ["bench", str(method), "--output", str(output), *options])
 
 
+def table_of(done):
+    """Return the lines of the table that a call prints, and of what follows it."""
+    lines = done.output.splitlines()
+    return lines[next(i for i, line in enumerate(lines) if line.startswith("task ")) :]
+
+
+def test_published_rows_of_the_same_terms_stand_below_ones_own(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkout, "HERE", Checkout(tmp_path, HERE.packaged))
+    done = call(f"{mine}:darkening", tmp_path / "results" / bench_tasks.FOLDER, "--quick")
+    assert done.exit_code == 0, done.output
+    done = call_anew(mine, tmp_path / "runs", "--quick", name="telling_twice")
+    assert done.exit_code == 0, done.output
+    _, own, theirs, *_ = table_of(done)
+    assert own.split()[1:5] == ["bench", "telling", "twice", "0"]
+    assert theirs.split()[1:4] == ["bench", "darkening*", "0"]
+    for head, sentence in bench.TASKS["digits_vae_thick_quick"].columns.items():
+        assert f"{head}: {sentence}" in done.output
+
+
+def test_a_method_of_two_stages_runs_as_printed(mine, tmp_path):
+    path = tmp_path / "twice.py"
+    path.write_text(PRINTED["twice.py"])
+    done = call(f"{path}:in_two_stages", tmp_path / "runs", "--quick")
+    assert done.exit_code == 0, done.output
+    (record,) = [read_record(p) for p in (tmp_path / "runs").glob("*[0-9].json")]
+    assert record["history"][-1]["step"] == 3
+
+
+def test_a_decorated_method_that_is_given_a_problem_says_how_it_is_called(mine):
+    darkening = bench.load_method(f"{mine}:darkening")
+    problem = UnlearningProblem(Bars(), Direction(torch.eye(6)[0], 0.5))
+    with pytest.raises(ParameterError, match=r"call darkening\.function\(problem, config\)"):
+        darkening(problem, darkening.configuration())
+
+
 def test_a_method_of_a_file_leaves_a_record_that_names_the_task_and_its_version(mine, tmp_path):
     runs, path = tmp_path / "runs", tmp_path / "printed.py"
     path.write_text(PRINTED["mine.py"])
     done = call(f"{path}:forget_brightness", runs, "--quick")
     assert done.exit_code == 0, done.output
-    heading, row, _, end = done.output.splitlines()[-4:]
+    heading, row, *_, end = table_of(done)
     assert heading.split()[:3] == ["task", "method", "seed"]
     assert row.split()[:4] == ["digits_vae_thick_quick@2", "forget", "brightness", "0"]
     assert str(runs) in end
@@ -151,7 +192,7 @@ def test_a_method_that_tames_runs_on_the_tasks_of_flows(mine, tmp_path, monkeypa
     path.write_text(PRINTED["ours.py"])
     done = call(f"{path}:neggrad_plus", runs, "--quick")
     assert done.exit_code == 0, done.output
-    heading, row, _, _ = done.output.splitlines()[-4:]
+    heading, row, *_ = table_of(done)
     assert heading.split()[:5] == ["task", "method", "seed", "forgotten", "lie"]
     assert row.startswith("faces_glow_latent_quick@2  neggrad plus")
     record = read_record(runs / "bench_neggrad_plus_faces_glow_latent_quick_0.json")

@@ -34,6 +34,8 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
     is not repeated whose record is there, with the same code of the method, and a model that was
     tuned before a call was interrupted is only graded.
     """
+    from forgetting.book.bench_tasks import FOLDER as PUBLISHED
+    from forgetting.book.checkout import HERE
     from forgetting.book.run import Run
     from forgetting.errors import ParameterError
     from forgetting.experiments import bench as the_bench
@@ -53,6 +55,9 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
     there = _records(output)
     check_writable(output)
     tables: dict[tuple[str, ...], list[list[str]]] = {}
+    sentences: dict[str, str] = {}
+    stars = False
+    published = _records(HERE.results / PUBLISHED)
     for task, seed, config, parameters in runs:
         expected = parameters.model_dump(mode="json")
         name = f"{parameters.task}, seed {seed}"
@@ -70,10 +75,21 @@ def bench(method: str, names: tuple[str, ...], quick: bool, device: str, output:
         cells = task.cells(metrics)
         shown = [f"{head} {cell}" for head, cell in zip(task.columns, cells, strict=True) if cell]
         click.echo(f"{name}: {', '.join(shown)}")
-        row = [f"{parameters.task}@{task.version}", chosen.name, str(seed), *cells]
-        tables.setdefault(tuple(task.columns), []).append(row)
+        sentences |= task.columns
+        named = f"{parameters.task}@{task.version}"
+        rows = tables.setdefault(tuple(task.columns), [])
+        rows.append([named, chosen.name, str(seed), *cells])
+        alike = {name: expected[name] for name in ("task", "version", "terms", "seed")}
+        for record in published:
+            if {name: record["parameters"].get(name) for name in alike} == alike:
+                others = task.cells(record["metrics"])
+                rows.append([named, f"{record['parameters']['method']}*", str(seed), *others])
+                stars = True
     for headings, rows in tables.items():
-        click.echo(text_table([["task", "method", "seed", *headings], *rows]) + "\n")
+        click.echo("\n" + text_table([["task", "method", "seed", *headings], *rows]))
+    click.echo("\n* published by the study" if stars else "")
+    for head, sentence in sentences.items():
+        click.echo(f"{head}: {sentence}")
     click.echo(f"records in {output}")
 
 

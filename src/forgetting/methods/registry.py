@@ -105,6 +105,12 @@ class Method(AnyMethod[C]):
         TrainingError
             The loss is not finite, or the method changed the generator that it was given.
         """
+        if isinstance(generator, UnlearningProblem):
+            raise ParameterError(
+                f"{self.name} is given an UnlearningProblem: a decorated method takes a generator "
+                "and a direction. Within another method, call "
+                f"{self.function.__name__}.function(problem, config)."
+            )
         config = self.checked(config)
         if not callable(score) and (self.needs_score or score is not None):
             follows = "follows a score" if self.needs_score else "needs no score"
