@@ -16,7 +16,7 @@ from small_flow import save_small_flow
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from forgetting.book import bench_tasks, checkout, templates
-from forgetting.book.checkout import HERE, Checkout
+from forgetting.book.checkout import Checkout
 from forgetting.book.records import read_record
 from forgetting.cli import main
 from forgetting.errors import ModelError, ParameterError
@@ -135,7 +135,7 @@ def table_of(done):
 
 
 def test_published_rows_of_the_same_terms_stand_below_ones_own(mine, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkout, "HERE", Checkout(tmp_path, HERE.packaged))
+    monkeypatch.setattr(checkout, "HERE", Checkout(tmp_path))
     done = call(f"{mine}:darkening", tmp_path / "results" / bench_tasks.FOLDER, "--quick")
     assert done.exit_code == 0, done.output
     done = call_anew(mine, tmp_path / "runs", "--quick", name="telling_twice")
