@@ -44,8 +44,8 @@ def _commands(command, words=()):
 
 COMMANDS = _commands(main)
 
-FEWER = 5
-"""By how much fewer cases a command has that takes no value."""
+FEWER, FEW = 5, 50
+"""By how much fewer cases a command has that takes no value, where there are at most so many."""
 
 OPTION_LIKE = (
     "--output=stray",
@@ -310,7 +310,7 @@ def numbered(words):
     """Return the number of cases of a command."""
     parameters = COMMANDS[words].params
     takes_values = any(not getattr(parameter, "is_flag", False) for parameter in parameters)
-    return CASES if takes_values else max(CASES // FEWER, 1)
+    return CASES if takes_values or CASES > FEW else CASES // FEWER
 
 
 def check_case(words, given_words, variables, place):

@@ -240,3 +240,19 @@ def test_the_others_are_executed_when_a_run_fails(tmp_path):
         "executed: 1, failed: 1",
     ]
     assert (tmp_path / "some" / "good.json").is_file()
+
+
+def test_a_worker_without_the_data_says_so_in_its_report_and_log_and_leaves_no_record(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FORGETTING_DATA", str(tmp_path / "gone"))
+    parameters = {"preset": "smoke", "model": "faces-vae", "source": "real"}
+    entry = {"name": "needy", "title": "N", "template": "base_model", "parameters": parameters}
+    runs, sentence = Entry(**entry, grid={"seed": [0]}).runs(), "FORGETTING_DATA names"
+    with pytest.raises(
+        ForgettingError, match=rf"needy/0: {sentence} \S*gone, which is not a folder"
+    ):
+        batch.execute(runs, tmp_path, tmp_path, print, 1, Checkout(tmp_path, HERE.root))
+    (log,) = tmp_path.rglob("logs/needy/0.log")
+    assert sentence in log.read_text(encoding="utf-8")
+    assert not (tmp_path / "needy" / "0.json").exists()
