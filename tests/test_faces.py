@@ -90,7 +90,7 @@ def test_lfw_and_any_folder_per_class_are_read(tmp_path, monkeypatch):
 
 def test_resized_images_are_cached_and_a_corrupt_cache_is_replaced(celeba, monkeypatch):
     first = load_faces("celeba", "all", 32)
-    (cached,) = (images.CACHE / "faces").glob("celeba-32-*.safetensors")
+    (cached,) = (images.CACHE / "faces").glob("32-*.safetensors")
     monkeypatch.setattr(images, "decode", None)
     assert torch.equal(load_faces("celeba", "all", 32).images, first.images)
     monkeypatch.undo()
