@@ -31,8 +31,10 @@ ENDS = ("works", "refused", "tracebacks")
 
 def counted(kind: str) -> dict[str, dict[str, int]]:
     """Run the tests of a kind in this process, and return their counts by entry point."""
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(TESTS[kind])])
+    ended = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(TESTS[kind])])
     counts: dict[str, Counter[str]] = sys.modules["fuzzing"].COUNTS
+    if ended and not sum(each["tracebacks"] for each in counts.values()):
+        raise click.ClickException(f"The tests of {kind} failed, and counted no traceback.")
     entries = {entry: {end: counts[entry][end] for end in ENDS} for entry in sorted(counts)}
     counts.clear()
     return entries

@@ -148,12 +148,13 @@ def survives(entry, call):
     """Make a call of an entry point, which must work, or raise one error of one printable line."""
     counts = COUNTS.setdefault(entry, Counter())
     try:
-        result = call()
-    except ForgettingError as error:
-        check_sentence(str(error))
-        counts["refused"] += 1
-        return None
-    except BaseException:
+        try:
+            result = call()
+        except ForgettingError as error:
+            check_sentence(str(error))
+            counts["refused"] += 1
+            return None
+    except BaseException:  # among them a refusal that is no sentence
         counts["tracebacks"] += 1
         raise
     counts["works"] += 1
