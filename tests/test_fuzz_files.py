@@ -384,6 +384,7 @@ def runs(folder, monkeypatch):
 def profile(folder, monkeypatch):
     path = folder / "config.yaml"
     path.write_text((profiles.WORKFLOW / "kubernetes/config.yaml").read_text())
+    monkeypatch.setattr(profiles, "find_spec", lambda name: name)  # a profile needs its plugin
     with path.open("a") as file:
         file.write(f"container-image: some\nkubernetes-persistent-volumes: ['a:{folder}']\n")
     return Reader(
