@@ -12,7 +12,7 @@ import pytest
 from data_sets import picture, save
 from PIL import Image, ImageFile
 
-from forgetting.data.decoding import decode
+from forgetting.data.decoding import ON_WHITE, decode
 from forgetting.data.faces import load_faces
 from forgetting.data.images import image_files_per_class
 from forgetting.errors import DataError, DataWarning
@@ -25,8 +25,8 @@ def load(folder):
 
 
 def decoded(path):
-    image, transparent = decode(path.read_bytes(), path)
-    return np.asarray(image), transparent
+    image, changes = decode(path.read_bytes(), path)
+    return np.asarray(image), changes
 
 
 # what lies in a folder
@@ -150,8 +150,8 @@ def palette():
 )
 def test_transparent_parts_lie_on_white_and_are_named(folder, image, options, right):
     path = save(folder / "cat" / "logo.png", image, **options)
-    pixels, is_transparent = decoded(path)
-    assert is_transparent
+    pixels, changes = decoded(path)
+    assert changes == [ON_WHITE]
     assert tuple(pixels[0, 0]) == (255, 255, 255)
     assert tuple(pixels[0, -1]) == right
     for _ in range(2):  # read, and from the cache
@@ -168,8 +168,8 @@ def test_images_that_show_less_than_is_wanted_are_named(folder):
 
 def test_an_alpha_that_hides_nothing_changes_nothing(folder):
     path = save(folder / "cat" / "opaque.png", picture(3).convert("RGBA"))
-    pixels, is_transparent = decoded(path)
-    assert not is_transparent
+    pixels, changes = decoded(path)
+    assert not changes
     assert np.array_equal(pixels, np.asarray(picture(3)))
 
 

@@ -160,10 +160,12 @@ def test_copies_of_what_is_forgotten_among_what_is_retained_are_noted():
         lambda x: 0.2 + 0.5 * x,
         lambda x: x.roll((2, -2), (2, 3)),
         lambda x: x.flip(3),
+        lambda x: x.rot90(1, (2, 3)),
+        lambda x: x.rot90(3, (2, 3)).flip(3),
         lambda x: F.interpolate(x[..., 2:-2, 2:-2], size=(40, 40), mode="bilinear"),
     ],
 )
-def test_a_copy_that_is_grey_recoloured_lighter_shifted_or_cropped_is_found(change):
+def test_a_copy_that_is_grey_recoloured_lighter_turned_shifted_or_cropped_is_found(change):
     coarse = torch.rand(12, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     pictures = F.interpolate(coarse, size=(40, 40), mode="bicubic").clamp(0, 1)
     copies = change(pictures[:3])

@@ -4,13 +4,15 @@ Each check raises an error that is a sentence, and changes nothing.
 """
 
 import inspect
+import warnings
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
 import torch
 
 from forgetting.border.copies import name_of
-from forgetting.errors import DataError, ModelError, quoted
+from forgetting.errors import DataError, DataWarning, ModelError, quoted, shortened
 
 MARGIN = 0.05
 """How far beyond [0, 1] the values of an image may lie."""
@@ -83,18 +85,32 @@ def check_range(images: torch.Tensor, name: str) -> None:
         )
 
 
-def check_scale(images: torch.Tensor, name: str) -> None:
+def check_scale(images: torch.Tensor, name: str, files: Sequence[str] = ()) -> None:
     """Raise an error if images (N, C, H, W) look as if they were divided by 255 twice.
+
+    A warning tells of single ones, and names their files where these are given.
 
     Raises
     ------
     DataError
         No value is above the first step of 8 bits, and not all are 0.
     """
-    if images.ndim > 2 and images.numel() and 0 < images.max() <= NEXT_TO_BLACK:
+    if images.ndim <= 2 or not images.numel():
+        return
+    if 0 < images.max() <= NEXT_TO_BLACK:
         raise DataError(
             f"{name} have values up to {images.max():.4f}, as those have that were divided by 255 "
             "twice: give images in [0, 1]."
+        )
+    highest = images.flatten(1).amax(1)
+    dark = ((highest > 0) & (highest <= NEXT_TO_BLACK)).nonzero()[:, 0].tolist()
+    if dark:
+        named = f": {shortened([files[i] for i in dark])}" if files else ""
+        warnings.warn(
+            f"{name}: {len(dark):,} of {len(images):,} are next to black, for no value is above 1 "
+            f"of 255{named}. Are they masks of 0 and 1, or were they divided by 255 twice?",
+            DataWarning,
+            stacklevel=4,
         )
 
 

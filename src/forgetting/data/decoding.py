@@ -1,26 +1,32 @@
 """The one decoder of image files: what a file shows, upright, in RGB, with 8 bits per channel.
 
 What a camera's orientation says is applied. Transparent parts lie on white. Grey of 12 or 16 bits
-is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. Grey, palettes and CMYK become RGB
-as Pillow converts them; colour profiles are not applied. Refused are animations and files of
-several pages, except a camera's MPO, whose first image is the photograph. Refused are also
-floating-point and 32-bit images, and 12 bits in 16, grey or in colour, for nothing says which
-value is white, and JPEGs whose data do not end with their picture.
+is scaled to 8; of 16-bit colour Pillow keeps the upper 8 bits. A file's colour profile is applied,
+so that all colours are those of sRGB; without one grey, palettes and CMYK become RGB as Pillow
+converts them. Refused are animations and files of several pages, except a camera's MPO, whose
+first image is the photograph. Refused are also floating-point and 32-bit images, and 12 bits in
+16, grey or in colour, for nothing says which value is white, and JPEGs whose data do not end with
+their picture.
 """
 
 import io
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import PIL
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, features
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError, features
 
 from forgetting.data import jpeg
 from forgetting.errors import DataError
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF")
 """Names of the formats, as Pillow has them; WEBP and AVIF only where this Pillow reads them."""
+
+ON_WHITE = "read with their transparent parts on white"
+WITHOUT_PROFILE = "read without their colour profiles, which cannot be applied to them"
+"""What is said of files that are read otherwise than they are."""
 
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _CUT = ("RGB", "RGBA", "LA")
@@ -49,11 +55,14 @@ def endings() -> frozenset[str]:
 def decoder() -> str:
     """Return what decoded pixels depend on beside a file: two modules and their libraries."""
     code = "".join(Path(file).read_bytes().hex() for file in (__file__, jpeg.__file__))
-    libraries = [features.version(name) for name in ("jpg", "jpg_2000", "webp", "avif", "libtiff")]
+    libraries = [
+        features.version(name)
+        for name in ("jpg", "jpg_2000", "webp", "avif", "libtiff", "littlecms2")
+    ]
     return f"{PIL.__version__} {libraries} {code}"
 
 
-def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
+def decode(content: bytes, path: Path) -> tuple[Image.Image, list[str]]:
     """Decode an image file.
 
     Parameters
@@ -66,9 +75,9 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
     Returns
     -------
     image : Image
-        In RGB, upright.
-    transparent : bool
-        Whether parts of it are transparent; they lie on white.
+        In sRGB, upright.
+    changes : list of str
+        `ON_WHITE` if parts of it are transparent, `WITHOUT_PROFILE` if its profile does not fit.
 
     Raises
     ------
@@ -100,10 +109,11 @@ def decode(content: bytes, path: Path) -> tuple[Image.Image, bool]:
         raise _unreadable(path, str(error) or type(error).__name__) from error
 
 
-def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
+def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, list[str]]:
     bits, zero_is_white = _of_tiff(image)
     is_deep = _has_deep_colours(image)
     image.load()  # some formats say only at the end how the image is turned
+    profile = image.info.get("icc_profile")
     if is_deep:
         _check_deep_colours(image, path)
     if image.getexif().get(_ORIENTATION, 1) != 1:
@@ -116,13 +126,32 @@ def _in_rgb(image: Image.Image, path: Path) -> tuple[Image.Image, bool]:
             f"{path} has 32 bits per pixel, and nothing says which value is white. Save it with 8 "
             "or 16 bits, or remove it."
         )
+    colours, changes = _in_srgb(image, profile)
     if not image.has_transparency_data:
-        return image.convert("RGB"), False
-    with_alpha = image.convert("RGBA")
-    if with_alpha.getchannel("A").getextrema() == (255, 255):
-        return image.convert("RGB"), False
+        return colours, changes
+    alpha = image.convert("RGBA").getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return colours, changes
+    colours.putalpha(alpha)
     white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, with_alpha).convert("RGB"), True
+    return Image.alpha_composite(white, colours).convert("RGB"), [*changes, ON_WHITE]
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
+    """Return the colours of an image by a profile, or as they are and `WITHOUT_PROFILE`."""
+    if not profile:
+        return image.convert("RGB"), []
+    kind = "CMYK" if image.mode == "CMYK" else "GRAY" if image.mode in ("1", "L", "LA") else "RGB"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() == "RGB" and kind == "GRAY":
+            kind = "RGB"  # grey that is given as equal red, green and blue
+        mode = {"CMYK": "CMYK", "GRAY": "L", "RGB": "RGB"}[kind]
+        target = ImageCms.createProfile("sRGB")
+        found = ImageCms.profileToProfile(image.convert(mode), source, target, outputMode="RGB")
+    except Exception:  # a damaged profile, or one of other colours, has errors of its own
+        return image.convert("RGB"), [WITHOUT_PROFILE]
+    return cast(Image.Image, found), []
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

@@ -125,8 +125,9 @@ def read_images(
 ) -> torch.Tensor:
     """Read, crop and resize image files, or take the result from the user's cache.
 
-    Warnings name the files that have the same bytes, those with transparent parts, and those whose
-    square is smaller than the result, which shows no more than it does.
+    Warnings name the files that have the same bytes, those with transparent parts or a colour
+    profile that does not fit, and those whose square is smaller than the result, which shows no
+    more than it does.
 
     Parameters
     ----------
@@ -190,27 +191,25 @@ def _read(
 ) -> tuple[torch.Tensor, dict[str, list[int]]]:
     """Return the images, and for each change the indices of the images that it befell."""
 
-    def read(file: Path, expected: str) -> tuple[np.ndarray, bool, bool]:
+    def read(file: Path, expected: str) -> tuple[np.ndarray, list[str]]:
         content = _content(file)
         if _hash(content) != expected:
             raise DataError(f"{file} was changed while it was read. Load the images again.")
-        image, is_transparent = decode(content, file)
+        image, changes = decode(content, file)
         is_small = crop.side * min(image.size) < size
-        return resize(image, crop, size), is_transparent, is_small
+        return resize(image, crop, size), [*changes, *([enlarged] if is_small else [])]
 
+    enlarged = f"enlarged to {size} px, for their squares have fewer pixels"
+    befell: dict[str, list[int]] = {}
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    transparent, small = [], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         title = f"reading {folder.name} at {size} px"
         results = tracked(pool.map(read, files, hashes), title, len(files))
-        for i, (pixels, is_transparent, is_small) in enumerate(results):
+        for i, (pixels, changes) in enumerate(results):
             images[i] = torch.from_numpy(pixels)
-            transparent += [i] if is_transparent else []
-            small += [i] if is_small else []
-    return images, {
-        "read with their transparent parts on white": transparent,
-        f"enlarged to {size} px, for their squares have fewer pixels": small,
-    }
+            for change in changes:
+                befell.setdefault(change, []).append(i)
+    return images, befell
 
 
 def _content(file: Path) -> bytes:

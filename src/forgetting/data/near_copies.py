@@ -2,8 +2,9 @@
 
 Images are compared at 16 px in grey, each without its mean and its contrast, so that a copy may be
 grey, lighter, or have its channels exchanged. Of 2,000 photographs of CelebA, 2,000 of LFW and
-4,000 digits no two different ones counted as copies. Grey copies, and those cropped by a tenth or
-shifted, were found at 0.88 and more, digits cropped by a tenth at 0.24.
+4,000 digits no two different ones counted as copies, however they were turned. Grey copies, and
+those cropped by a tenth or shifted, were found at 0.88 and more, digits cropped by a tenth at
+0.24.
 """
 
 import itertools
@@ -39,8 +40,8 @@ What a shift moves out of an image, and into it, is left out of all.
 def near_copies(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Return which images are nearly equal to one of others, bool (N,).
 
-    An image may be mirrored, shifted by up to two pixels in any direction, or cropped about its
-    middle by up to a tenth; it may be grey, or in other colours.
+    An image may be mirrored, turned by quarters, shifted by up to two pixels in any direction, or
+    cropped about its middle by up to a tenth; it may be grey, or in other colours.
 
     Parameters
     ----------
@@ -69,11 +70,16 @@ def _of_random_pairs(small: torch.Tensor) -> float:
 
 
 def _variants(images: torch.Tensor) -> list[torch.Tensor]:
-    """Return the middles of images: mirrored, shifted by every step, and cropped."""
+    """Return the middles of images: mirrored, turned, shifted by every step, and cropped."""
     steps = range(2 * _margin(images) + 1)
     shifted = [_window(images, *step) for step in itertools.product(steps, repeat=2)]
     cropped = [_middle(_zoomed(images, zoom)) for zoom in ZOOMS]
-    return [_middle(images.flip(3)), *shifted, *cropped]
+    is_square = images.shape[2] == images.shape[3]
+    turned = [
+        images.rot90(quarters, (2, 3)) for quarters in ((0, 1, 2, 3) if is_square else (0, 2))
+    ]
+    mirrored = [image.flip(3) for image in turned]
+    return [*map(_middle, turned[1:] + mirrored), *shifted, *cropped]
 
 
 def _zoomed(images: torch.Tensor, zoom: float) -> torch.Tensor:

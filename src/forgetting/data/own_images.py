@@ -82,7 +82,7 @@ def load_images(
     files = image_files(folder, least=1)
     check_option("channels", channels, (1, 3))
     images = read_images(files, hash_files(files), folder, chosen, size).float() / 255
-    check_scale(images, f"The images of {folder}")
+    check_scale(images, f"The images of {folder}", [file.name for file in files])
     _warn_of_shape(folder, files, crop)
     return rgb_to_grayscale(images) if channels == 1 else images
 
