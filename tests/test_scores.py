@@ -11,6 +11,7 @@ from bars import Bars, width
 from torch import nn
 
 import forgetting as fg
+from forgetting.border.sampling import scored_samples
 from forgetting.errors import DataError, DataWarning, ModelError, ParameterError
 from forgetting.methods import METHODS
 from forgetting.methods.direction import Direction, collect_latents
@@ -297,3 +298,21 @@ def test_what_a_softmax_returns_is_not_taken_for_logits_of_classes(bars, whole, 
     score = fg.as_classifier(nn.Linear(1, 1), ("wide", "narrow"), n_classes=2, logits=chances)
     with pytest.raises(ModelError, match=f"returns {kind} of 2 classes: return logits"):
         prevalence(bars, score["wide"], n=100)
+
+
+class Named(torch.Tensor):
+    """A tensor of a class of one's own, which cannot be copied as plain tensors are."""
+
+
+class NamedBars(Bars):
+    def forward(self, latents):
+        return super().forward(latents).as_subclass(Named)
+
+
+def test_tensors_of_a_class_of_ones_own_count_as_plain_ones():
+    generator = fg.as_generator(NamedBars(), latent_dim=6)
+    _, scores = scored_samples(generator, lambda x: width(x).as_subclass(Named), 40, seed=0)
+    _, plain = scored_samples(Bars(), width, 40, seed=0)
+    assert type(scores) is torch.Tensor
+    assert torch.equal(scores, plain)
+    assert type(generator(torch.zeros(2, 6))) is torch.Tensor

@@ -15,6 +15,8 @@ NAMES = ("sample", "images", "image")
 def images_of(answer: Any, name: str) -> torch.Tensor:
     """Return the images in what a module returns: a tensor, or one in a tuple, a dict, an object.
 
+    A tensor of a class derived from `torch.Tensor` is returned as one of that class itself.
+
     Parameters
     ----------
     answer : object
@@ -29,12 +31,12 @@ def images_of(answer: Any, name: str) -> torch.Tensor:
         There are no images, or there are several.
     """
     if isinstance(answer, torch.Tensor):
-        return answer
+        return answer.as_subclass(torch.Tensor)
     held = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", {})
     for key in NAMES:
         if isinstance(held.get(key), torch.Tensor):
             images: torch.Tensor = held[key]
-            return images
+            return images.as_subclass(torch.Tensor)
     parts = list(answer) if isinstance(answer, tuple | list) else []
     tensors = [part for part in parts if isinstance(part, torch.Tensor) and part.ndim == 4]
     if len(tensors) != 1:
@@ -43,7 +45,7 @@ def images_of(answer: Any, name: str) -> torch.Tensor:
             "(B, C, H, W): give as_generator(generator, ..., forward=lambda generator, latents: "
             "...), which returns the images."
         )
-    return tensors[0]
+    return tensors[0].as_subclass(torch.Tensor)
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

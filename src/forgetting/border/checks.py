@@ -62,6 +62,8 @@ def check_images(images: Any, name: str) -> torch.Tensor:
         )
     if images.requires_grad or images.dtype != torch.float32 or images.device.type != "cpu":
         images = images.detach().cpu().float()
+    if type(images) is not torch.Tensor:
+        images = images.as_subclass(torch.Tensor)
     if images.ndim > 2 and not images.isfinite().all():
         raise DataError(f"{name} have values that are not finite: take these images out.")
     if images.ndim > 2:

@@ -148,7 +148,7 @@ def scored_samples(
             answer = score(images)
             check_scores(answer, len(part))
             first = first if parts else images
-            parts.append(answer.cpu())
+            parts.append(answer.cpu().as_subclass(torch.Tensor))
         if len(parts) > 1 and not are_equal(score(first).cpu(), parts[0]):
             raise ModelError(
                 "The score gives other scores of the same images after all samples than before: "

@@ -85,7 +85,7 @@ def tensor_of(values: Any, name: str) -> torch.Tensor:
         raise DataError(
             f"{name} of type {type(values).__name__}: give a tensor of numbers or booleans."
         ) from error
-    return given.detach().cpu()
+    return given.detach().cpu().as_subclass(torch.Tensor)
 
 
 def check_score(
