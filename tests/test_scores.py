@@ -311,8 +311,10 @@ class NamedBars(Bars):
 
 def test_tensors_of_a_class_of_ones_own_count_as_plain_ones():
     generator = fg.as_generator(NamedBars(), latent_dim=6)
-    _, scores = scored_samples(generator, lambda x: width(x).as_subclass(Named), 40, seed=0)
-    _, plain = scored_samples(Bars(), width, 40, seed=0)
+    _, scores = scored_samples(
+        generator, lambda x: width(x).as_subclass(Named), 40, seed=0, batch_size=20, threshold=None
+    )
+    _, plain = scored_samples(Bars(), width, 40, seed=0, batch_size=20, threshold=None)
     assert type(scores) is torch.Tensor
     assert torch.equal(scores, plain)
     assert type(generator(torch.zeros(2, 6))) is torch.Tensor
