@@ -92,6 +92,8 @@ def test_other_data_another_library_and_another_seeds_version_differ(checkout, t
     differing = compare_run(own, checkout=checkout).differing
     assert differing["data: celeba"] == ("9,000 images", "90 images")
     assert differing["revision"] == ("one", "two")
+    own.with_name("own.run.json").write_text(json.dumps({**same, "python": "3.14"}), "utf-8")
+    assert compare_run(own, checkout=checkout).differing["python"] == ("–", "3.14")
     noted = {**same, "versions": {"torch": "2.2"}}
     (checkout.results / "sweep" / "a-2.run.json").write_text(json.dumps(noted), encoding="utf-8")
     own.with_name("own.run.json").write_text(json.dumps(same), encoding="utf-8")

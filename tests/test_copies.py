@@ -14,7 +14,7 @@ import forgetting as fg
 from forgetting.border.contracts import mean_bits_per_dim
 from forgetting.border.copies import averaged_copy, free_weights, frozen_copy, tunable_copy
 from forgetting.border.inference import generate
-from forgetting.errors import ModelError
+from forgetting.errors import ModelError, TrainingError
 from forgetting.methods.taming import tame
 from forgetting.methods.taming_config import TamingConfig
 from forgetting.metrics.likelihood import compare
@@ -242,6 +242,26 @@ def test_a_result_is_in_evaluation_mode_whatever_a_callback_did():
         Density(), POINTS[:2], POINTS[2:], SHORT, callback=lambda _, model: model.train()
     )
     assert not result.model.training
+
+
+def doubled(module, images, answer):
+    return 2 * answer
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda model: model.net[-1].register_forward_hook(doubled),
+        lambda model: model.net[0].register_forward_pre_hook(lambda module, given: None),
+        lambda model: setattr(model.net, "forward", torch.zeros_like),
+        lambda model: setattr(model, "net", nn.Sequential(*model.net, nn.ReLU())),
+    ],
+)
+def test_a_callback_that_changes_what_the_tuned_copy_computes_is_refused(disturb):
+    sets = (Density(), POINTS[:2], POINTS[2:], SHORT)
+    tame(*sets, callback=lambda _, model: model.net[-1].register_forward_hook(doubled).remove())
+    with pytest.raises(TrainingError, match=r"a hook, or replaced a module or its `forward`.*net"):
+        tame(*sets, callback=lambda _, model: disturb(model))
 
 
 def test_averaging_goes_from_the_first_models_weights_to_the_seconds():

@@ -27,6 +27,7 @@ from forgetting.metrics.calibration import (
 from forgetting.metrics.feature_statistics import Statistics
 from forgetting.metrics.fidelity import fid, kid, nearest, precision_recall
 from forgetting.metrics.identity import nearest_people
+from forgetting.metrics.intervals import mean_with_interval
 from forgetting.metrics.likelihood import Comparison, LikelihoodReference, compare
 from forgetting.metrics.locality import locality
 from forgetting.metrics.prevalence import Prevalence, excess
@@ -119,6 +120,19 @@ def test_few_images_are_not_calibrated():
         calibration_error(torch.zeros(49), torch.zeros(49, dtype=torch.bool))
 
 
+def test_logarithms_of_probabilities_are_not_calibrated_as_logits():
+    logits = torch.linspace(-6, 6, 60)
+    calibration_error(logits, TRUTH)
+    with pytest.raises(DataError, match=r"as logarithms of probabilities are\. Give logits"):
+        calibration_error(nn.functional.logsigmoid(logits), TRUTH)
+
+
+def test_the_interval_of_a_mean_is_of_one_float_for_each_sample():
+    for values in (torch.rand(4, 50), torch.rand(1, 50), torch.arange(5), torch.tensor(1.0)):
+        with pytest.raises(DataError, match=r"takes floats \(N,\)"):
+            mean_with_interval(values)
+
+
 def test_a_prevalence_counts_booleans_only():
     for scores in (torch.tensor([0.7, 0.2]), torch.tensor([1, 3])):
         with pytest.raises(DataError, match="compare the scores with a threshold"):
@@ -207,6 +221,20 @@ def test_what_changed_is_left_out_where_too_few_images_tell():
             locality(task.evaluator, *pair)
     with pytest.raises(DataError, match="after have values"):
         locality(task.evaluator, images, 255 * images)
+
+
+def test_an_image_of_two_classes_or_of_none_is_refused():
+    task = bars_task()
+    images = Bars()(draw(40))
+    n_others = len(task.evaluator.names)
+    first = replace(task.evaluator, others=lambda x: torch.eye(n_others)[0].expand(len(x), -1) > 0)
+    locality(replace(first, n_classes=n_others), images, images)
+    for answer in (torch.ones, torch.zeros):
+        some = replace(
+            first, others=lambda x, answer=answer: answer(len(x), n_others) > 0, n_classes=n_others
+        )
+        with pytest.raises(DataError, match="none or several of the"):
+            locality(some, images, images)
 
 
 def test_distances_of_too_few_samples_are_left_out_of_a_record():

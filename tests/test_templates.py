@@ -135,6 +135,7 @@ def test_a_misspelt_parameter_is_refused_with_the_most_similar_name():
     [
         ("steps=many", "steps = 'many' is no int: "),
         ("seed=1.5", "seed = '1.5' is no int"),
+        ("steps=1.000", "steps = '1.000' is 1 or 1000, as its point is read: write it without."),
         ("steps", "'steps' is not of the form NAME=VALUE"),
     ],
 )
@@ -278,6 +279,15 @@ def test_the_cells_before_a_failure_are_kept_and_no_notebook_is_needed(tmp_path,
     with pytest.raises(ForgettingError, match=r"some\.failed-2"):
         execution.execute("broken", {}, None, name="some", results=results, checkout=broken)
     assert kept.read_bytes() == first
+
+
+def test_a_notebook_that_a_full_disk_has_cut_off_is_not_called_the_cells_that_ran(tmp_path):
+    executed, kept = tmp_path / "executed.ipynb", tmp_path / "some.failed.ipynb"
+    executed.write_text('{"cells": []}', encoding="utf-8")
+    assert str(kept) in execution._keep(executed, kept)
+    kept.unlink()
+    executed.write_text('{"cells": [', encoding="utf-8")
+    assert (execution._keep(executed, kept), kept.exists()) == ("", False)
 
 
 @pytest.mark.parametrize(("early", "kept"), [(600.0, []), (0.0, ["some.failed.ipynb"])])

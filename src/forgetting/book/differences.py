@@ -18,7 +18,7 @@ WITHOUT_USE = {
 }
 """Parameters by the `method` of a template that has two, of which that one makes no use."""
 
-CIRCUMSTANCES = ("cpu", "threads", "device", "bfloat16", "revision")
+CIRCUMSTANCES = ("cpu", "threads", "device", "bfloat16", "python", "revision")
 """What differs between machines and states of the library, beside data and versions."""
 
 

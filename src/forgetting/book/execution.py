@@ -198,7 +198,8 @@ def closing(notebook: Path, record: Path) -> str:
 def _keep(executed: Path, path: Path) -> str:
     """Keep the cells that ran before a failure; return the sentence that names the file.
 
-    A notebook that an earlier failure has left is not replaced.
+    A notebook that an earlier failure has left is not replaced. One that a full disk has cut off
+    is not kept.
     """
     numbers = (f"-{number}" if number > 1 else "" for number in itertools.count(1))
     path = next(
@@ -207,8 +208,10 @@ def _keep(executed: Path, path: Path) -> str:
         if not (free := path.with_name(f"{path.stem}{number}.ipynb")).exists()
     )
     try:
-        write_text(path, executed.read_text(encoding="utf-8"))
-    except (OSError, ForgettingError):
+        cells = executed.read_text(encoding="utf-8")
+        json.loads(cells)
+        write_text(path, cells)
+    except (OSError, ValueError, ForgettingError):
         return ""
     return f" The cells that ran before are in {path}"
 

@@ -67,14 +67,21 @@ class Parameter:
         Raises
         ------
         ParameterError
-            The text does not have the type of the parameter.
+            The text does not have the type of the parameter, or is a whole number with a point,
+            which parts thousands in some languages.
         """
         try:
-            return TypeAdapter(TYPES[self.annotation]).validate_strings(text)
+            value = TypeAdapter(TYPES[self.annotation]).validate_strings(text)
         except ValidationError as error:
             raise ParameterError(
                 f"{self.name} = {text!r} is no {self.annotation}: {self.comment}"
             ) from error
+        if self.annotation == "int" and "." in text:
+            raise ParameterError(
+                f"{self.name} = {text!r} is {value} or {text.replace('.', '')}, as its point is "
+                f"read: write it without. {self.comment}"
+            )
+        return value
 
 
 def names(checkout: Checkout = HERE) -> list[str]:

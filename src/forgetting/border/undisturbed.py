@@ -15,6 +15,8 @@ def undisturbed(
 ) -> Iterator[None]:
     """Restore, after a block that looks at a model, all its weights, buffers and modes.
 
+    Hooks, modules and functions `forward` are not restored, as what they do is unknown.
+
     Parameters
     ----------
     duplicate : nn.Module
@@ -26,12 +28,14 @@ def undisturbed(
     ------
     TrainingError
         The block changed weights of the model, or replaced them, so that an optimizer would no
-        longer move them.
+        longer move them. Or it left a hook, or replaced a module or a function `forward`, so that
+        what is tuned from then on, and returned, computes something else.
     """
     modes = [(module, module.training) for module in duplicate.modules()]
     free = [(weight, weight.requires_grad) for weight in duplicate.parameters()]
     weights = dict(duplicate.named_parameters())
     values = {name: weight.detach().clone() for name, weight in weights.items()}
+    steps = _computation(duplicate)
     buffers = [(buffer, buffer.detach().clone()) for buffer in duplicate.buffers()]
     try:
         yield
@@ -56,3 +60,24 @@ def undisturbed(
             f"{what} changed or replaced weights of a model that it may only look at, such as "
             f"{changed[0]}: change a copy, as `copy.deepcopy` makes one."
         )
+    if steps != (left := _computation(duplicate)):
+        name = next(n for n in (*steps, *left) if steps.get(n) != left.get(n))
+        raise TrainingError(
+            f"{what} added or removed a hook, or replaced a module or its `forward`, in a model "
+            f"that it may only look at: {name or 'the model itself'}. Remove the hook before the "
+            "call ends, or change a copy, as `copy.deepcopy` makes one."
+        )
+
+
+def _computation(model: nn.Module) -> dict[str, tuple[object, ...]]:
+    """Return what tells, of each module by its name, whether it still calls the same code."""
+    return {
+        name: (module, vars(module).get("forward"), *_hooks(module))
+        for name, module in model.named_modules()
+    }
+
+
+def _hooks(module: nn.Module) -> list[object]:
+    """Return the hooks of a module that may change what it computes."""
+    kinds = (module._forward_pre_hooks, module._forward_hooks, module._backward_hooks)
+    return [hook for kind in (*kinds, module._backward_pre_hooks) for hook in kind.values()]

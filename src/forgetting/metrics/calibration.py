@@ -10,7 +10,7 @@ from scipy.stats import norm, rankdata
 
 from forgetting.border.checks import are_probabilities
 from forgetting.border.options import check_interval
-from forgetting.border.scores import are_percentages, tensor_of
+from forgetting.border.scores import are_log_probabilities, are_percentages, tensor_of
 from forgetting.errors import DataError, DataWarning
 
 MIN_CALIBRATED = 50
@@ -185,7 +185,7 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
     ------
     DataError
         There are fewer than 50 images, or a score is not finite, or the scores are probabilities,
-        percentages or answers of yes or no.
+        percentages, logarithms of probabilities or answers of yes or no.
     """
     scores, truth = _checked(scores, has_feature, "A calibration error", MIN_CALIBRATED)
     if are_probabilities(scores):
@@ -197,6 +197,12 @@ def calibration_error(scores: torch.Tensor, has_feature: torch.Tensor) -> float:
         raise DataError(
             f"A calibration error: all of {len(scores)} scores lie between 0 and 100, as "
             "percentages do. Give logits, such as `torch.logit(scores / 100)`."
+        )
+    if are_log_probabilities(scores):
+        raise DataError(
+            f"A calibration error: none of {len(scores)} scores is above 0, and many are next to "
+            "it, as logarithms of probabilities are. Give logits, such as "
+            "`torch.logit(scores.exp())`."
         )
     if scores.unique().tolist() in ([0, 1], [-1, 1]):
         raise DataError(

@@ -84,7 +84,7 @@ class Statistics:
         """
         checked = checked_features(features, 2, "A covariance")
         warn_of_repeated(
-            checked, 1, "A covariance: {n_repeated}, which say no more than each of them once."
+            checked, "A covariance: {n_repeated}, which say no more than each of them once."
         )
         array = checked.double().numpy()
         if weights is None:
@@ -131,23 +131,20 @@ def checked_features(features: torch.Tensor, least: int, measure: str) -> torch.
     return features
 
 
-def warn_of_repeated(features: torch.Tensor, n_others: int, text: str) -> None:
-    """Warn where over a tenth of samples equal others, as those of a set do that was repeated.
+def warn_of_repeated(features: torch.Tensor, text: str) -> None:
+    """Warn where over a tenth of samples equal another, as those of a set do that was repeated.
 
     Parameters
     ----------
     features : Tensor, (N, F)
         Features of the samples.
-    n_others : int
-        How many others a sample that counts as repeated equals at least.
     text : str
         The sentence, with `{n_repeated}` for the number of samples.
     """
     _, number, counts = features.unique(dim=0, return_inverse=True, return_counts=True)
-    n_repeated = int((counts[number] > n_others).sum())
+    n_repeated = int((counts[number] > 1).sum())
     if n_repeated > MAX_REPEATED * len(features):
-        equal = "another" if n_others == 1 else f"{n_others} others"
-        told = f"{n_repeated} of {len(features)} samples equal {equal}"
+        told = f"{n_repeated} of {len(features)} samples equal another"
         warnings.warn(
             f"{text.format(n_repeated=told)} Take each sample once.", DataWarning, stacklevel=3
         )

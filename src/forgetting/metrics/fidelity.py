@@ -135,7 +135,7 @@ def kid(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
         )
     warn_of_shared(first, second, "KID")
     for features in (first, second):
-        warn_of_repeated(features, 1, "KID: {n_repeated}, which moves it away from 0.")
+        warn_of_repeated(features, "KID: {n_repeated}, which moves it away from 0.")
     from torch_fidelity.metric_kid import kid_features_to_metric  # takes seconds
 
     metrics = kid_features_to_metric(
@@ -200,7 +200,7 @@ def inception_score(classes: torch.Tensor, *, seed: int = 0) -> tuple[float, flo
 def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float, float]:
     """Return improved precision and recall (Kynkaanniemi et al., 2019), with k = 3.
 
-    A `DataWarning` says where over a tenth of the real samples are there four times.
+    A `DataWarning` says where over a tenth of the samples of a set equal another.
 
     Parameters
     ----------
@@ -220,9 +220,10 @@ def precision_recall(generated: torch.Tensor, real: torch.Tensor) -> tuple[float
     """
     first, second = _pair(generated, real, MIN_SAMPLES, "Precision and recall")
     warn_of_shared(first, second, "Precision and recall")
-    warn_of_repeated(
-        second, NEIGHBOUR, "Precision and recall: {n_repeated}, so that no other is near them."
-    )
+    for features in (first, second):
+        warn_of_repeated(
+            features, "Precision and recall: {n_repeated}, so that fewer others are near them."
+        )
     first, second = _placed(first, second)
     from torch_fidelity.metric_prc import prc_features_to_metric  # takes seconds
 
