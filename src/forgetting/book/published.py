@@ -37,7 +37,7 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     bool
         False also where the page, its record or the record's circumstances are missing, where they
         are of two executions, and where the page is damaged or its outputs were changed after its
-        execution.
+        execution. Weights of a `FILE.py:FUNCTION` are not here; `forgetting validate` loads them.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")
@@ -60,6 +60,7 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     used = stored.get("weights", {})
     if not isinstance(used, dict):
         return False
+    used = {name: sha for name, sha in used.items() if ":" not in name}  # FILE.py:FUNCTION
     present = {name: zoo.record(name)["sha256"] for name in used if name in zoo.names()}
     is_same = bool(stored.get("fingerprint") == entry.fingerprint(checkout))
     return is_same and used == present and stored.get("record") == digest(record)
