@@ -1,5 +1,6 @@
 """Mean and covariance of the features of samples."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -37,8 +38,8 @@ class Statistics:
     Raises
     ------
     DataError
-        They are no mean and covariance: of other shapes, not finite, or with a negative variance
-        in some direction.
+        They are no mean and covariance: of other shapes, not finite, with a negative variance in
+        some direction, or of no samples.
     """
 
     mean: np.ndarray
@@ -54,6 +55,8 @@ class Statistics:
             )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
             raise DataError("A mean or a covariance is not finite: look at the features.")
+        if not 1 <= self.n < math.inf:
+            raise DataError(f"Statistics of n = {self.n} samples: give their number, at least 1.")
         variances = np.linalg.eigvalsh(self.covariance)
         is_symmetric = np.allclose(
             self.covariance, self.covariance.T, atol=ROUNDING * variances[-1]
