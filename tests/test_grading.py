@@ -273,6 +273,9 @@ def test_what_an_evaluator_answers_can_be_averaged(changes, reason):
 
 
 def test_where_all_attributes_are_classes_none_is_said_to_have_flipped():
-    metrics = locality(Evaluator(n_classes=2), BEFORE, AFTER)
+    def first_or_second(images):
+        return images[:, 0, 0, :1].gt(0.5) == torch.tensor([True, False])
+
+    metrics = locality(Evaluator(n_classes=2, others=first_or_second), BEFORE, AFTER)
     assert not any(name.startswith("flipped") for name in metrics)
     assert all(map(math.isfinite, metrics.values()))

@@ -88,8 +88,8 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     ------
     DataError
         The images are no floats in [0, 1], there are none, or the two sets differ in shape. Or
-        the evaluator's answers are no booleans for each image, or name another number of classes
-        for one than 1. Or its band covers no row or all of them, or its features do not differ
+        the evaluator's answers are no booleans for each image, or name several classes for one.
+        Or its band covers no row or all of them, or its features do not differ
         or are not finite and (N, F).
     """
     before, after = check_images(before, "The images before"), check_images(after, "Those after")
@@ -174,10 +174,10 @@ def _check_answers(
             "`has_feature` and `lacks_feature` exclude each other."
         )
     n_classes = evaluator.n_classes
-    if n_classes and any((answer[:, :n_classes].sum(1) != 1).any() for answer in others):
+    if n_classes and any((answer[:, :n_classes].sum(1) > 1).any() for answer in others):
         raise DataError(
-            f"`others` returns for some image none or several of the {n_classes} classes: let "
-            "each image have one, such as that of the highest score, or set n_classes to 0."
+            f"`others` returns for some image several of the {n_classes} classes: let each image "
+            "have one, such as that of the highest score, or set n_classes to 0."
         )
     if not names or len(set(names)) < len(names):
         raise DataError(f"names = {names}: give the other attributes different names.")
