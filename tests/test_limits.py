@@ -134,11 +134,9 @@ def test_the_interval_of_a_mean_is_of_one_float_for_each_sample():
 
 
 @pytest.mark.parametrize("n", [0, -4, math.nan, math.inf])
-def test_figures_of_no_number_of_samples_are_refused(n):
+def test_statistics_of_no_number_of_samples_are_refused(n):
     with pytest.raises(DataError, match="give their number, at least 1"):
         Statistics(np.zeros(2), np.eye(2), n)
-    with pytest.raises(DataError, match="give their number, at least 1"):
-        Prevalence(0.5, 0.4, 0.6, n)
 
 
 def test_a_prevalence_counts_booleans_only():

@@ -13,7 +13,7 @@ from forgetting.border.feature_score import Score, threshold_of
 from forgetting.border.options import check_interval, check_seed, finite_number
 from forgetting.border.sampling import scored_samples
 from forgetting.border.scores import are_log_probabilities, tensor_of
-from forgetting.errors import DataError, DataWarning, quoted
+from forgetting.errors import DataError, DataWarning
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Prevalence:
     Raises
     ------
     DataError
-        The share lies outside its interval, the interval outside [0, 1], or there are no samples.
+        The share lies outside its interval, or the interval outside [0, 1].
     """
 
     share: float
@@ -40,8 +40,6 @@ class Prevalence:
 
     def __post_init__(self) -> None:
         check_interval("A share", self.share, self.low, self.high)
-        if not 1 <= self.n < math.inf:
-            raise DataError(f"A share of {quoted(self.n)} samples: give their number, at least 1.")
 
     @classmethod
     def of(cls, has_feature: torch.Tensor) -> "Prevalence":
