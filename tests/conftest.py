@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from bars import Bars, Eyes, width
+from bench_methods import mine  # noqa: F401
 from data_sets import celeba, folder, full  # noqa: F401
 from elsewhere import second_device
 from torch import nn

@@ -37,7 +37,8 @@ def is_current(entry: Entry, folder: Path, results: Path, checkout: Checkout = H
     bool
         False also where the page, its record or the record's circumstances are missing, where they
         are of two executions, and where the page is damaged or its outputs were changed after its
-        execution. Weights of a `FILE.py:FUNCTION` are not here; `forgetting validate` loads them.
+        execution. Weights of a `FILE.py:FUNCTION` are not compared: executing
+        the page anew, as `forgetting validate` does, loads them.
     """
     page, path = folder / f"{entry.name}.ipynb", results / f"{entry.name}.json"
     circumstances = path.with_name(f"{path.stem}.run.json")

@@ -30,13 +30,17 @@ def images_of(answer: Any, name: str) -> torch.Tensor:
     ModelError
         There are no images, or there are several.
     """
+    return _found(answer, name).as_subclass(torch.Tensor)
+
+
+def _found(answer: Any, name: str) -> torch.Tensor:
     if isinstance(answer, torch.Tensor):
-        return answer.as_subclass(torch.Tensor)
+        return answer
     held = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", {})
     for key in NAMES:
         if isinstance(held.get(key), torch.Tensor):
             images: torch.Tensor = held[key]
-            return images.as_subclass(torch.Tensor)
+            return images
     parts = list(answer) if isinstance(answer, tuple | list) else []
     tensors = [part for part in parts if isinstance(part, torch.Tensor) and part.ndim == 4]
     if len(tensors) != 1:
@@ -45,7 +49,7 @@ def images_of(answer: Any, name: str) -> torch.Tensor:
             "(B, C, H, W): give as_generator(generator, ..., forward=lambda generator, latents: "
             "...), which returns the images."
         )
-    return tensors[0].as_subclass(torch.Tensor)
+    return tensors[0]
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

@@ -141,12 +141,12 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, li
     """Return the colours of an image by a profile, or as they are and `WITHOUT_PROFILE`."""
     if not profile:
         return image.convert("RGB"), []
-    kind = "CMYK" if image.mode == "CMYK" else "GRAY" if image.mode in ("1", "L", "LA") else "RGB"
+    is_grey = image.mode in ("1", "L", "LA")
+    mode = "CMYK" if image.mode == "CMYK" else "L" if is_grey else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() == "RGB" and kind == "GRAY":
-            kind = "RGB"  # grey that is given as equal red, green and blue
-        mode = {"CMYK": "CMYK", "GRAY": "L", "RGB": "RGB"}[kind]
+        if is_grey and source.profile.xcolor_space.strip() == "RGB":
+            mode = "RGB"  # for grey is given as equal red, green and blue
         target = ImageCms.createProfile("sRGB")
         found = ImageCms.profileToProfile(image.convert(mode), source, target, outputMode="RGB")
     except Exception:  # a damaged profile, or one of other colours, has errors of its own

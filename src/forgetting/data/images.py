@@ -191,15 +191,16 @@ def _read(
 ) -> tuple[torch.Tensor, dict[str, list[int]]]:
     """Return the images, and for each change the indices of the images that it befell."""
 
+    enlarged = f"enlarged to {size} px, for their squares have fewer pixels"
+
     def read(file: Path, expected: str) -> tuple[np.ndarray, list[str]]:
         content = _content(file)
         if _hash(content) != expected:
             raise DataError(f"{file} was changed while it was read. Load the images again.")
         image, changes = decode(content, file)
         is_small = crop.side * min(image.size) < size
-        return resize(image, crop, size), [*changes, *([enlarged] if is_small else [])]
+        return resize(image, crop, size), changes + [enlarged] * is_small
 
-    enlarged = f"enlarged to {size} px, for their squares have fewer pixels"
     befell: dict[str, list[int]] = {}
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -36,8 +36,8 @@ MUCH_SHARPER = 2
 TELLING = 0.8
 """AUC that colours alone may reach with the lower end of its interval.
 
-Of 40 attributes in 6,000 photographs of CelebA blond hair reaches it, at 0.87; the next are pale
-skin at 0.79 and black hair at 0.73.
+Of 40 attributes in 6,000 photographs of CelebA blond hair reaches it, at 0.88; the next are pale
+skin at 0.82, whose interval begins at 0.799, and black hair at 0.73.
 """
 
 

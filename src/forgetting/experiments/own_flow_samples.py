@@ -31,8 +31,8 @@ N_COMPARED = 32
 UNLIKE = 0.1
 """Part of them that may be less likely than samples by more than these differ.
 
-Of 64 photographs or digits that the zoo's flows never saw there was none; of noise, of images with
-a tenth of noise or with shuffled pixels, most.
+Of 64 held-out photographs of CelebA, of LFW, or digits, no flow of the zoo found one so; of noise,
+and of these with noise of deviation 0.1 or with shuffled pixels, each found all.
 """
 
 

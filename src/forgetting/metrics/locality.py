@@ -89,8 +89,8 @@ def locality(evaluator: Evaluator, before: torch.Tensor, after: torch.Tensor) ->
     DataError
         The images are no floats in [0, 1], there are none, or the two sets differ in shape. Or
         the evaluator's answers are no booleans for each image, or name several classes for one.
-        Or its band covers no row or all of them, or its features do not differ
-        or are not finite and (N, F).
+        Or its band covers no row or all of them, or its features do not differ or are not finite
+        and (N, F).
     """
     before, after = check_images(before, "The images before"), check_images(after, "Those after")
     if before.shape != after.shape or not len(before):
